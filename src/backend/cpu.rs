@@ -1,0 +1,265 @@
+//! The CPU back end: blocks of neurons, each run through the whole window in cache.
+
+use rayon::prelude::*;
+
+use super::{Advanced, Backend, Fault, FaultKind, Sample};
+use crate::bank::{Bank, LANES, Row};
+use crate::network::router::{Arrival, Inbox};
+use crate::schedule::Window;
+use crate::solver::kernel::{Flag, TILE_STEPS};
+
+/// Waking the threads and joining them costs as much as this many neuron-steps on one thread; with
+/// fewer than four times that in a window, threads do not pay.
+const NEURON_STEPS_OF_A_JOIN: u64 = 50_000;
+
+/// Runs kernels on the threads of this machine.
+pub struct Cpu {
+    /// `None`: one thread.
+    pool: Option<rayon::ThreadPool>,
+    reference: bool,
+}
+
+impl Cpu {
+    /// With so many threads; `None`: as many as there are cores. A pool that cannot be started
+    /// leaves the work to one thread.
+    #[must_use]
+    pub fn new(threads: Option<usize>) -> Cpu {
+        let threads = threads.unwrap_or_else(|| {
+            std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+        });
+        let pool = (threads > 1)
+            .then(|| rayon::ThreadPoolBuilder::new().num_threads(threads).build().ok())
+            .flatten();
+        Cpu { pool, reference: false }
+    }
+
+    /// The scalar reference: one thread, one lane after the other. Slow, and what all others must
+    /// equal bit for bit.
+    #[must_use]
+    pub fn reference() -> Cpu {
+        Cpu { pool: None, reference: true }
+    }
+
+    /// Threads that it may use.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.pool.as_ref().map_or(1, rayon::ThreadPool::current_num_threads)
+    }
+}
+
+impl Backend for Cpu {
+    fn name(&self) -> &'static str {
+        "cpu"
+    }
+
+    fn advance(&self, banks: &mut [Bank], inbox: &Inbox, window: &Window, out: &mut Advanced) {
+        let mut first_block = 0;
+        for (index, bank) in banks.iter_mut().enumerate() {
+            let blocks = bank.state.blocks().len();
+            let work = u64::from(bank.len()) * window.steps;
+            let pool = self.pool.as_ref().filter(|_| work >= 4 * NEURON_STEPS_OF_A_JOIN);
+            // Several pieces for each thread even out their load.
+            let pieces = pool.map_or(1, |pool| 4 * pool.current_num_threads());
+            let piece = blocks.div_ceil(pieces).max(1);
+
+            let task = Task {
+                kernel: &*bank.kernel,
+                samples: &bank.samples,
+                inbox,
+                window,
+                bank: index as u32,
+                first_block,
+                reference: self.reference,
+            };
+            let (parameters, state) = (&bank.parameters, &mut bank.state);
+            let parameter_rows = parameters.width() * piece;
+            let state_rows = state.width() * piece;
+            let (parameter_width, state_width) = (parameters.width(), state.width());
+            let parameters = parameters.rows();
+            let run = |(k, (parameters, state)): (usize, (&[Row], &mut [Row]))| {
+                task.run(k * piece, parameters, parameter_width, state, state_width)
+            };
+            let outputs: Vec<Output> = match pool {
+                None => parameters
+                    .chunks(parameter_rows)
+                    .zip(state.rows_mut().chunks_mut(state_rows))
+                    .enumerate()
+                    .map(run)
+                    .collect(),
+                Some(pool) => pool.install(|| {
+                    parameters
+                        .par_chunks(parameter_rows)
+                        .zip(state.rows_mut().par_chunks_mut(state_rows))
+                        .enumerate()
+                        .map(run)
+                        .collect()
+                }),
+            };
+            let mut spikes = Vec::new();
+            for output in outputs {
+                spikes.extend(output.spikes);
+                out.samples.extend(output.samples);
+                out.fault = out.fault.into_iter().chain(output.fault).min();
+            }
+            out.spikes.push(spikes);
+            first_block += blocks;
+        }
+    }
+}
+
+/// What a piece of a bank is run with.
+struct Task<'a> {
+    kernel: &'a dyn crate::solver::kernel::Kernel,
+    samples: &'a [crate::bank::SampleRequest],
+    inbox: &'a Inbox,
+    window: &'a Window,
+    bank: u32,
+    /// First block of the bank, counted over all banks.
+    first_block: usize,
+    reference: bool,
+}
+
+/// What comes out of a piece.
+#[derive(Default)]
+struct Output {
+    spikes: Vec<(u32, u32)>,
+    samples: Vec<Sample>,
+    fault: Option<Fault>,
+}
+
+impl Task<'_> {
+    /// Runs the blocks from `first` on that the rows hold.
+    fn run(
+        &self,
+        first: usize,
+        parameters: &[Row],
+        parameter_width: usize,
+        state: &mut [Row],
+        state_width: usize,
+    ) -> Output {
+        let mut out = Output::default();
+        let receptors = self.kernel.receptors().len();
+        let mut tile = vec![Row([0_i32; LANES]); TILE_STEPS * receptors];
+        let blocks = parameters.chunks_exact(parameter_width);
+        for (k, (parameters, state)) in
+            blocks.zip(state.chunks_exact_mut(state_width)).enumerate()
+        {
+            self.run_block(first + k, parameters, state, &mut tile, &mut out);
+        }
+        out
+    }
+
+    /// Runs one block through the window, stopping wherever a probe wants its state.
+    fn run_block(
+        &self,
+        block: usize,
+        parameters: &[Row],
+        state: &mut [Row],
+        tile: &mut [Row<i32>],
+        out: &mut Output,
+    ) {
+        let receptors = self.kernel.receptors().len();
+        let first_slot = (block * LANES) as u32;
+        let requests = self.requests(first_slot);
+        let mut flags = Vec::new();
+        if self.window.first_step == 0 {
+            self.sample(requests.clone(), 0, state, out);
+        }
+        for (t, arrivals) in self.inbox.of_block(self.first_block + block).iter().enumerate() {
+            let tile_start = t * TILE_STEPS;
+            let steps = TILE_STEPS.min(self.window.steps as usize - tile_start);
+            let overflow = lay_out(arrivals, tile, receptors);
+            if let Some(arrival) = overflow {
+                let fault = Fault {
+                    step: (tile_start + usize::from(arrival.step)) as u64,
+                    bank: self.bank,
+                    slot: first_slot + u32::from(arrival.lane),
+                    kind: FaultKind::InputOverflow(arrival.receptor),
+                };
+                out.fault = out.fault.into_iter().chain([fault]).min();
+            }
+            let mut from = 0;
+            while from < steps {
+                let start = self.window.first_step + (tile_start + from) as u64;
+                let most = (steps - from) as u64;
+                let run = self.next_sample(&requests, start).map_or(most, |s| most.min(s - start));
+                let to = from + run as usize;
+                flags.clear();
+                let rows = &tile[from * receptors..to * receptors];
+                if self.reference {
+                    self.kernel.advance_reference(parameters, state, rows, &mut flags);
+                } else {
+                    self.kernel.advance(parameters, state, rows, &mut flags);
+                }
+                self.collect(&flags, first_slot, tile_start + from, out);
+                self.sample(requests.clone(), start + run, state, out);
+                from = to;
+            }
+        }
+    }
+
+    /// The requests for a block.
+    fn requests(&self, first_slot: u32) -> std::ops::Range<usize> {
+        let from = self.samples.partition_point(|r| r.slot < first_slot);
+        let to = self.samples.partition_point(|r| r.slot < first_slot + LANES as u32);
+        from..to
+    }
+
+    /// The first step after `start` whose state is wanted.
+    fn next_sample(&self, requests: &std::ops::Range<usize>, start: u64) -> Option<u64> {
+        let next = |r: &crate::bank::SampleRequest| (start / r.every + 1) * r.every;
+        self.samples[requests.clone()]
+            .iter()
+            .map(|r| next(r).max(r.from.next_multiple_of(r.every)))
+            .min()
+    }
+
+    fn sample(
+        &self,
+        requests: std::ops::Range<usize>,
+        step: u64,
+        state: &[Row],
+        out: &mut Output,
+    ) {
+        for request in requests {
+            let wanted = &self.samples[request];
+            if wanted.wants(step) {
+                let lane = wanted.slot as usize % LANES;
+                out.samples.push(Sample {
+                    bank: self.bank,
+                    request: request as u32,
+                    step,
+                    state: state.iter().map(|row| row.0[lane]).collect(),
+                });
+            }
+        }
+    }
+
+    fn collect(&self, flags: &[Flag], first_slot: u32, first_step: usize, out: &mut Output) {
+        for flag in flags {
+            let (slot, step) = (first_slot + flag.lane, first_step as u32 + flag.step);
+            if flag.fault {
+                let kind = FaultKind::NotFinite;
+                let fault = Fault { step: u64::from(step), bank: self.bank, slot, kind };
+                out.fault = out.fault.into_iter().chain([fault]).min();
+            } else {
+                out.spikes.push((slot, step));
+            }
+        }
+    }
+}
+
+/// Sums the arrivals of a tile; the result is an arrival that overflowed its sum.
+fn lay_out(arrivals: &[Arrival], tile: &mut [Row<i32>], receptors: usize) -> Option<Arrival> {
+    tile.fill(Row([0; LANES]));
+    let mut overflow = None;
+    for arrival in arrivals {
+        let row = usize::from(arrival.step) * receptors + usize::from(arrival.receptor);
+        let sum = &mut tile[row].0[usize::from(arrival.lane)];
+        match sum.checked_add(arrival.weight) {
+            Some(total) => *sum = total,
+            None => overflow = Some(*arrival),
+        }
+    }
+    overflow
+}

@@ -1,0 +1,154 @@
+//! Back ends: who runs the kernels over the banks.
+
+pub mod cpu;
+
+use bevy_ecs::prelude::*;
+use smallvec::SmallVec;
+
+use crate::bank::{Bank, Banks};
+use crate::error::Error;
+use crate::network::router::Inbox;
+use crate::network::{Population, WindowSpikes};
+use crate::schedule::{BuiltIn, Window, WindowSet};
+use crate::simulation::{Plugin, Simulation, StageTimes};
+use crate::time::Time;
+
+/// Runs kernels over banks.
+pub trait Backend: Send + Sync + 'static {
+    /// Its name: `cpu`.
+    fn name(&self) -> &'static str;
+
+    /// Advances every neuron through a window.
+    fn advance(&self, banks: &mut [Bank], inbox: &Inbox, window: &Window, out: &mut Advanced);
+}
+
+/// The back end in use.
+#[derive(Resource)]
+pub struct CurrentBackend(pub Box<dyn Backend>);
+
+/// What comes out of a window.
+#[derive(Debug, Default)]
+pub struct Advanced {
+    /// For each bank: slot, and step from the start of the window.
+    pub spikes: Vec<Vec<(u32, u32)>>,
+    /// Sampled states.
+    pub samples: Vec<Sample>,
+    /// The earliest thing that went wrong.
+    pub fault: Option<Fault>,
+}
+
+/// The state of a neuron at a moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    /// Index of the bank.
+    pub bank: u32,
+    /// Index of the request in [`Bank::samples`].
+    pub request: u32,
+    /// The state before this step.
+    pub step: u64,
+    /// All state columns of the neuron.
+    pub state: SmallVec<[f32; 4]>,
+}
+
+/// Something that must stop the run. Ordered by when it happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fault {
+    /// Step from the start of the window.
+    pub step: u64,
+    /// Index of the bank.
+    pub bank: u32,
+    /// The neuron.
+    pub slot: u32,
+    /// What.
+    pub kind: FaultKind,
+}
+
+/// What went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FaultKind {
+    /// The membrane current is not a number.
+    NotFinite,
+    /// The pulses of this receptor (as the kernel counts them) overflowed their sum.
+    InputOverflow(u8),
+}
+
+/// The samples of the window at hand, for probes.
+#[derive(Resource, Debug, Default)]
+pub struct WindowSamples(pub Vec<Sample>);
+
+/// What stops the run, once something has.
+#[derive(Resource, Debug, Default)]
+pub struct Stop(pub Option<Error>);
+
+/// Advances all banks and sorts what comes out.
+#[allow(clippy::too_many_arguments)] // System parameters are the system's declaration.
+fn advance(
+    backend: Res<CurrentBackend>,
+    window: Res<Window>,
+    inbox: Res<Inbox>,
+    mut banks: ResMut<Banks>,
+    mut spikes: ResMut<WindowSpikes>,
+    mut samples: ResMut<WindowSamples>,
+    mut stop: ResMut<Stop>,
+    mut times: ResMut<StageTimes>,
+    populations: Query<&Population>,
+) {
+    let started = std::time::Instant::now();
+    let mut out = Advanced { samples: std::mem::take(&mut samples.0), ..Advanced::default() };
+    out.samples.clear();
+    backend.0.advance(&mut banks.0, &inbox, &window, &mut out);
+    if let Some(fault) = out.fault {
+        // What happened before the fault was measured rightly and is kept.
+        out.spikes.iter_mut().for_each(|s| s.retain(|(_, step)| u64::from(*step) < fault.step));
+        out.samples.retain(|sample| sample.step <= window.first_step + fault.step);
+        stop.0 = Some(describe(fault, &banks.0, &window, &populations));
+    }
+    for (bank, found) in banks.0.iter().zip(&out.spikes) {
+        for (slot, step) in found {
+            let member = bank.member(*slot);
+            let time = Time::from_steps(window.first_step + u64::from(*step) + 1, window.dt);
+            spikes.populations[member.population].push((time, slot - member.first));
+        }
+    }
+    samples.0 = out.samples;
+    times.advance += started.elapsed();
+}
+
+/// A fault, with the names that its user knows.
+fn describe(
+    fault: Fault,
+    banks: &[Bank],
+    window: &Window,
+    populations: &Query<&Population>,
+) -> Error {
+    let bank = &banks[fault.bank as usize];
+    let member = bank.member(fault.slot);
+    let name = populations.iter().find(|p| p.index == member.population).map(|p| p.name.clone());
+    let population = name.unwrap_or_default();
+    let neuron = fault.slot - member.first;
+    let step = window.first_step + fault.step;
+    match fault.kind {
+        FaultKind::NotFinite => {
+            Error::NotFinite { population, neuron, time: Time::from_steps(step + 1, window.dt) }
+        }
+        FaultKind::InputOverflow(receptor) => Error::InputOverflow {
+            population,
+            neuron,
+            receptor: bank.kernel.receptors()[usize::from(receptor)].name(),
+            time: Time::from_steps(step, window.dt),
+        },
+    }
+}
+
+/// Adds the CPU back end and the stage that runs it.
+pub struct BackendPlugin;
+
+impl Plugin for BackendPlugin {
+    fn build(&self, simulation: &mut Simulation) {
+        let world = simulation.world_mut();
+        world.insert_resource(CurrentBackend(Box::new(cpu::Cpu::new(None))));
+        world.init_resource::<WindowSamples>();
+        world.init_resource::<Stop>();
+        simulation.add_systems(WindowSet::Advance, advance.in_set(BuiltIn));
+    }
+}

@@ -1,0 +1,182 @@
+//! Gather and scatter: between components and banks.
+//!
+//! *Gather* copies the components of a column that changed since the last window. Components carry
+//! a summary tick, so a column that nobody wrote costs one comparison per table. *Scatter* copies a
+//! state column back only if a system outside the built-in ones reads it ([`Readback`]), without
+//! marking it as changed.
+
+use bevy_ecs::change_detection::ContiguousRef;
+use bevy_ecs::component::{Component, Mutable};
+use bevy_ecs::prelude::*;
+use bevy_ecs::query::ArchetypeFilter;
+use bevy_ecs::schedule::Schedule;
+use bevy_ecs::system::SystemAccess;
+
+use super::{Bank, Banks, Slot};
+use crate::circuit::{Membrane, Receptor, Soma, Synapse, SynapticCurrent};
+use crate::network::Circuit;
+use crate::schedule::BuiltIn;
+
+/// Which state columns somebody reads.
+#[derive(Resource, Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Readback {
+    /// [`Membrane`] of neurons.
+    pub membrane: bool,
+    /// [`SynapticCurrent`] of circuits.
+    pub synaptic: bool,
+}
+
+impl Readback {
+    /// Everything is read: for code outside the schedule.
+    pub const ALL: Readback = Readback { membrane: true, synaptic: true };
+
+    /// Looks through the systems of an initialized schedule that are not built in.
+    #[must_use]
+    pub fn of_schedule(schedule: &Schedule, world: &mut World) -> Readback {
+        let membrane = world.register_component::<Membrane>();
+        let synaptic = world.register_component::<SynapticCurrent>();
+        let built_in = schedule.graph().systems_in_set(BuiltIn.intern());
+        let mut readback = Readback::default();
+        for (key, system) in schedule.systems_with_access().into_iter().flatten() {
+            if built_in.as_ref().is_ok_and(|set| set.contains(&key)) {
+                continue;
+            }
+            match system.access() {
+                SystemAccess::None => {}
+                SystemAccess::Exclusive => readback = Readback::ALL,
+                SystemAccess::Shared(access) => {
+                    readback.membrane |= access.combined_access().has_read(membrane);
+                    readback.synaptic |= access.combined_access().has_read(synaptic);
+                }
+            }
+        }
+        readback
+    }
+}
+
+/// Calls `write` with every changed component of a column.
+fn changed<C: Component, K: Component, F: ArchetypeFilter>(
+    query: &Query<(&Slot, &K, Ref<C>), F>,
+    mut write: impl FnMut(Slot, &K, &C),
+) {
+    let Ok(tables) = query.contiguous_iter() else {
+        // A plugin gave these entities a sparse component: row by row then.
+        for (slot, kind, component) in query {
+            if component.is_changed() {
+                write(*slot, kind, &component);
+            }
+        }
+        return;
+    };
+    for (slots, kinds, components) in tables {
+        let (components, ticks) = ContiguousRef::split(components);
+        if ticks.summary_tick_is_changed() == Some(false) {
+            continue;
+        }
+        for (row, is_changed) in ticks.is_changed_iter().enumerate() {
+            if is_changed {
+                write(slots[row], &kinds[row], &components[row]);
+            }
+        }
+    }
+}
+
+/// Changed biases of somas → parameter columns.
+pub fn gather_somas(mut banks: ResMut<Banks>, somas: Query<(&Slot, &crate::network::Neuron, Ref<Soma>)>) {
+    changed(&somas, |slot, _, soma| {
+        let bank = &mut banks.0[slot.bank as usize];
+        let parameters = &mut bank.parameters;
+        bank.kernel.soma_columns(soma, &mut |column, value| {
+            parameters.set(slot.index as usize, column, value);
+        });
+    });
+}
+
+/// Changed membrane currents → state.
+pub fn gather_membranes(
+    mut banks: ResMut<Banks>,
+    membranes: Query<(&Slot, &crate::network::Neuron, Ref<Membrane>)>,
+) {
+    changed(&membranes, |slot, _, membrane| {
+        let bank = &mut banks.0[slot.bank as usize];
+        let column = bank.kernel.membrane_column();
+        bank.state.set(slot.index as usize, column, membrane.0 as f32);
+    });
+}
+
+fn receptor_index(bank: &Bank, receptor: Receptor) -> Option<usize> {
+    bank.kernel.receptors().iter().position(|r| *r == receptor)
+}
+
+/// Changed biases of synapse circuits → parameter columns.
+pub fn gather_synapses(
+    mut banks: ResMut<Banks>,
+    synapses: Query<(&Slot, &Circuit, Ref<Synapse>)>,
+) {
+    changed(&synapses, |slot, circuit, synapse| {
+        let bank = &mut banks.0[slot.bank as usize];
+        let Some(receptor) = receptor_index(bank, circuit.receptor) else { return };
+        let exponent = bank.member(slot.index).exponents[receptor];
+        let parameters = &mut bank.parameters;
+        bank.kernel.synapse_columns(receptor, synapse, exponent, &mut |column, value| {
+            parameters.set(slot.index as usize, column, value);
+        });
+    });
+}
+
+/// Changed synaptic currents → state.
+pub fn gather_currents(
+    mut banks: ResMut<Banks>,
+    currents: Query<(&Slot, &Circuit, Ref<SynapticCurrent>)>,
+) {
+    changed(&currents, |slot, circuit, current| {
+        let bank = &mut banks.0[slot.bank as usize];
+        let Some(receptor) = receptor_index(bank, circuit.receptor) else { return };
+        let column = bank.kernel.synapse_column(receptor);
+        bank.state.set(slot.index as usize, column, current.0 as f32);
+    });
+}
+
+/// Calls `read` for every component of a state column, without marking it as changed.
+fn overwrite<C: Component<Mutability = Mutable>, K: Component>(
+    query: &mut Query<(&Slot, &K, &mut C)>,
+    mut read: impl FnMut(Slot, &K) -> Option<C>,
+) {
+    for (slot, kind, mut component) in query {
+        if let Some(value) = read(*slot, kind) {
+            *component.bypass_change_detection() = value;
+        }
+    }
+}
+
+/// State → membrane currents, if somebody reads them.
+pub fn scatter_membranes(
+    banks: Res<Banks>,
+    readback: Res<Readback>,
+    mut membranes: Query<(&Slot, &crate::network::Neuron, &mut Membrane)>,
+) {
+    if !readback.membrane {
+        return;
+    }
+    overwrite(&mut membranes, |slot, _| {
+        let bank = &banks.0[slot.bank as usize];
+        let value = bank.state.get(slot.index as usize, bank.kernel.membrane_column());
+        Some(Membrane(f64::from(value)))
+    });
+}
+
+/// State → synaptic currents, if somebody reads them.
+pub fn scatter_currents(
+    banks: Res<Banks>,
+    readback: Res<Readback>,
+    mut currents: Query<(&Slot, &Circuit, &mut SynapticCurrent)>,
+) {
+    if !readback.synaptic {
+        return;
+    }
+    overwrite(&mut currents, |slot, circuit| {
+        let bank = &banks.0[slot.bank as usize];
+        let column = bank.synapse_column(circuit.receptor)?;
+        Some(SynapticCurrent(f64::from(bank.state.get(slot.index as usize, column))))
+    });
+}

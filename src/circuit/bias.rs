@@ -1,0 +1,95 @@
+//! Biases: what a circuit's currents, capacitances and times are called and may be.
+//!
+//! Each block of a circuit (a component of its entity) lists its biases in one table. Reading a
+//! scene, drawing mismatch, reading and dumping files of measured values, and writing the decided
+//! scene all walk that table, so a block of a plugin behaves like a built-in one.
+
+use bevy_ecs::component::{Component, Mutable};
+
+use crate::units::{self, Unit};
+
+/// One bias of a block of type `T`.
+pub struct Bias<T> {
+    /// Its name in scenes, the literature's symbol: `Itau`.
+    pub name: &'static str,
+    /// Its unit.
+    pub unit: Unit,
+    /// The values it may take.
+    pub domain: Domain,
+    /// What it is, for documentation.
+    pub doc: &'static str,
+    /// Reads it, in the SI unit.
+    pub get: fn(&T) -> f64,
+    /// Writes it, in the SI unit.
+    pub set: fn(&mut T, f64),
+}
+
+/// The values a bias may take. All must be finite and within single precision, in which the
+/// kernels compute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Domain {
+    /// Greater than zero.
+    Positive,
+    /// Zero or greater.
+    NonNegative,
+}
+
+impl Domain {
+    /// Checks a value; the message says what is allowed.
+    ///
+    /// # Errors
+    /// A text without a subject: `must be greater than 0, but is -4 pA`.
+    pub fn check(self, value: f64, unit: Unit) -> Result<(), String> {
+        let shown = || units::format(value, unit);
+        let (holds, rule) = match self {
+            Domain::Positive => (value > 0.0, "greater than 0"),
+            Domain::NonNegative => (value >= 0.0, "0 or greater"),
+        };
+        if !holds {
+            return Err(format!("must be {rule}, but is {}", shown()));
+        }
+        let (smallest, largest) = (f64::from(f32::MIN_POSITIVE), f64::from(f32::MAX));
+        if value != 0.0 && !(smallest..=largest).contains(&value) {
+            return Err(format!(
+                "must be between {} and {} (single precision), but is {}",
+                units::format(smallest, unit),
+                units::format(largest, unit),
+                shown()
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// A block of biases: a component with a table of its fields.
+///
+/// ```
+/// use picoamp::circuit::{Block, Soma};
+/// let itau = Soma::bias("Itau").unwrap();
+/// assert_eq!(itau.unit, picoamp::units::Unit::Ampere);
+/// ```
+pub trait Block: Component<Mutability = Mutable> + Clone + Sized {
+    /// The table, in the order in which files and documents show it.
+    const BIASES: &'static [Bias<Self>];
+
+    /// The bias of that name.
+    #[must_use]
+    fn bias(name: &str) -> Option<&'static Bias<Self>> {
+        Self::BIASES.iter().find(|bias| bias.name == name)
+    }
+}
+
+/// A row of a bias table: `bias!(Soma, i_tau, "Itau", Ampere, Positive, "what it is")`.
+macro_rules! bias {
+    ($block:ty, $field:ident, $name:literal, $unit:ident, $domain:ident, $doc:literal) => {
+        $crate::circuit::Bias::<$block> {
+            name: $name,
+            unit: $crate::units::Unit::$unit,
+            domain: $crate::circuit::Domain::$domain,
+            doc: $doc,
+            get: |block| block.$field,
+            set: |block, value| block.$field = value,
+        }
+    };
+}
+pub(crate) use bias;

@@ -1,0 +1,60 @@
+//! The DPI neuron (Chicca et al. 2014; the released equations of Quintana et al. 2024).
+//!
+//! In the log domain the membrane is `C·dV/dt = Iin·Igain/(Igain + Imem) − Itau − … + Ifb(Imem)`;
+//! multiplied by κ·Imem/(C·UT) it is the current-domain equation that the Euler solver steps.
+
+use bevy_ecs::component::Component;
+
+use super::bias::{Bias, Block, bias};
+use super::Constants;
+
+/// The biases of one soma.
+#[derive(Component, Debug, Clone, PartialEq)]
+#[component(summary_tick)]
+pub struct Soma {
+    /// Membrane capacitance C, F.
+    pub c: f64,
+    /// Leak current Itau, A.
+    pub i_tau: f64,
+    /// Gain current Igain, A.
+    pub i_gain: f64,
+    /// Spike threshold Ith, A.
+    pub i_th: f64,
+    /// Imem after a spike, A.
+    pub i_reset: f64,
+    /// Constant input current Idc, A.
+    pub i_dc: f64,
+    /// Refractory period refP, s.
+    pub ref_p: f64,
+    /// Midpoint of the feedback's gate Ipfb_th, A.
+    pub ipfb_th: f64,
+    /// Slope of the feedback's gate Ipfb_norm, 1/A.
+    pub ipfb_norm: f64,
+}
+
+impl Block for Soma {
+    const BIASES: &'static [Bias<Soma>] = &[
+        bias!(Soma, c, "C", Farad, Positive, "membrane capacitance"),
+        bias!(Soma, i_tau, "Itau", Ampere, Positive, "leak current: τ = C·UT/(κ·Itau)"),
+        bias!(Soma, i_gain, "Igain", Ampere, Positive, "gain current: α = Igain/Itau"),
+        bias!(Soma, i_th, "Ith", Ampere, Positive, "spike threshold of Imem"),
+        bias!(Soma, i_reset, "Ireset", Ampere, Positive, "Imem after a spike"),
+        bias!(Soma, i_dc, "Idc", Ampere, NonNegative, "constant input current"),
+        bias!(Soma, ref_p, "refP", Second, NonNegative, "refractory period"),
+        bias!(Soma, ipfb_th, "Ipfb_th", Ampere, NonNegative, "midpoint of the feedback's gate"),
+        bias!(Soma, ipfb_norm, "Ipfb_norm", PerAmpere, Positive, "slope of the feedback's gate"),
+    ];
+}
+
+impl Soma {
+    /// Time constant τmem = C·UT/(κ·Itau), s.
+    #[must_use]
+    pub fn tau(&self, constants: &Constants) -> f64 {
+        constants.tau(self.c, self.i_tau)
+    }
+}
+
+/// The state of a soma: the membrane current Imem, A.
+#[derive(Component, Debug, Clone, Copy, PartialEq)]
+#[component(summary_tick)]
+pub struct Membrane(pub f64);

@@ -1,0 +1,85 @@
+//! The DPI synapse (Bartolozzi & Indiveri 2007): a current-mode integrator, one circuit per neuron
+//! and receptor.
+//!
+//! Between pulses, above the dark current, `dI/dt = −I/τ`, exactly exponential with the floor I0;
+//! `n` coinciding pulses (the weights of the edges that spiked, summed) add
+//! `ΔI = n·(Igain/Itau)·Iw`.
+
+use bevy_ecs::component::Component;
+
+use super::bias::{Bias, Block, bias};
+use super::Constants;
+
+/// Where on a neuron a synapse acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Receptor {
+    /// Excitatory: adds to the soma's input.
+    Ampa,
+    /// Inhibitory, subtractive: takes from the soma's input.
+    Gabab,
+}
+
+impl Receptor {
+    /// All receptors, in the order of banks and files.
+    pub const ALL: [Receptor; 2] = [Receptor::Ampa, Receptor::Gabab];
+
+    /// Its name in scenes.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Receptor::Ampa => "ampa",
+            Receptor::Gabab => "gabab",
+        }
+    }
+
+    /// The name of its current in traces.
+    #[must_use]
+    pub fn variable(self) -> &'static str {
+        match self {
+            Receptor::Ampa => "Iampa",
+            Receptor::Gabab => "Igabab",
+        }
+    }
+}
+
+/// The biases of one synapse circuit.
+#[derive(Component, Debug, Clone, PartialEq)]
+#[component(summary_tick)]
+pub struct Synapse {
+    /// Capacitance C, F.
+    pub c: f64,
+    /// Leak current Itau, A.
+    pub i_tau: f64,
+    /// Gain current Igain, A.
+    pub i_gain: f64,
+    /// Weight current Iw, A.
+    pub i_w: f64,
+}
+
+impl Block for Synapse {
+    const BIASES: &'static [Bias<Synapse>] = &[
+        bias!(Synapse, c, "C", Farad, Positive, "capacitance"),
+        bias!(Synapse, i_tau, "Itau", Ampere, Positive, "leak current: τ = C·UT/(κ·Itau)"),
+        bias!(Synapse, i_gain, "Igain", Ampere, Positive, "gain current: jump (Igain/Itau)·Iw"),
+        bias!(Synapse, i_w, "Iw", Ampere, NonNegative, "weight current: jump (Igain/Itau)·Iw"),
+    ];
+}
+
+impl Synapse {
+    /// Time constant τ = C·UT/(κ·Itau), s.
+    #[must_use]
+    pub fn tau(&self, constants: &Constants) -> f64 {
+        constants.tau(self.c, self.i_tau)
+    }
+
+    /// The jump of the current for one spike of weight 1, A: (Igain/Itau)·Iw (an ideal pulse).
+    #[must_use]
+    pub fn jump(&self) -> f64 {
+        self.i_gain / self.i_tau * self.i_w
+    }
+}
+
+/// The state of a synapse circuit: its output current, A.
+#[derive(Component, Debug, Clone, Copy, PartialEq)]
+#[component(summary_tick)]
+pub struct SynapticCurrent(pub f64);

@@ -1,0 +1,107 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+/// Simulate mixed-signal neuromorphic chips: DPI neurons and synapses with device mismatch.
+///
+/// A scene (RON) describes spike sources, populations of analog circuits, connections and probes.
+/// `run` simulates it and writes tables (CSV), pictures (SVG) and a summary (JSON).
+#[derive(Parser, Debug)]
+#[command(version, arg_required_else_help = true, after_long_help = EXIT_CODES)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    ok
+  1    the run failed (what was recorded until then is written)
+  2    wrong usage
+  3    the scene was refused
+  4    a limit was refused (memory, count)
+  5    a file could not be read or written, or the results folder holds files
+  6    the back end cannot be used
+  130  interrupted (what was recorded until then is written)";
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Simulate a scene and write tables, pictures and a summary
+    Run(RunArgs),
+    /// Read a scene, check it, and print what it will cost; change nothing
+    Check(SceneArgs),
+    /// Print the fully decided scene: every default filled in, itself a valid scene
+    Resolve(SceneArgs),
+}
+
+#[derive(ClapArgs, Debug)]
+pub struct SceneArgs {
+    /// The scene file (RON)
+    pub scene: PathBuf,
+
+    /// Replace a part of the scene, for example 'populations.dpi.model.soma.Itau=5 pA'
+    ///
+    /// PATH has dots between keys and quotes around a key that holds a dot; names of enums are
+    /// skipped; entries of a list are counted from 0 (connections.0.weight). A missing key is
+    /// added. VALUE is RON; a bare word or quantity is a string.
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub sets: Vec<String>,
+}
+
+#[derive(ClapArgs, Debug)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub scene: SceneArgs,
+
+    /// Folder for the results [default: runs/<scene name>]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+
+    /// Seed of all random draws, instead of the scene's
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+
+    /// Who runs the neurons
+    #[arg(long, value_enum, default_value_t = BackendChoice::Auto)]
+    pub backend: BackendChoice,
+
+    /// Threads to use at most [default: one per core]; results do not depend on it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+
+    /// Replace the files of an earlier run in the results folder
+    #[arg(long)]
+    pub force: bool,
+
+    /// Also write the biases of every instance, the edges of every projection, or both
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "WHAT")]
+    pub dump: Vec<DumpChoice>,
+
+    /// Print nothing but errors
+    #[arg(long, short)]
+    pub quiet: bool,
+
+    /// Print the summary, or the error, as JSON on stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackendChoice {
+    /// The fastest that is there
+    Auto,
+    /// The processor
+    Cpu,
+    /// An NVIDIA GPU (not in this version)
+    Cuda,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DumpChoice {
+    /// <population>.biases.csv
+    Biases,
+    /// <projection>.edges.csv
+    Edges,
+}

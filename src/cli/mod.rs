@@ -1,0 +1,175 @@
+//! The commands. Data goes to stdout, everything else to stderr.
+
+pub mod args;
+mod messages;
+mod progress;
+
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use args::{Args, BackendChoice, Command, DumpChoice, RunArgs, SceneArgs};
+use picoamp::backend::cpu::Cpu;
+use picoamp::results::{Dump, ResultsFolder, RunReport, Summary};
+use picoamp::scene::estimate::{self, Estimate, bytes_text};
+use picoamp::scene::{Loaded, write};
+use picoamp::{Error, Scene, Simulation};
+
+/// Runs a command; the result is the process's exit code.
+pub fn main(args: Args) -> ExitCode {
+    let (result, json) = match &args.command {
+        Command::Run(run) => (self::run(run), run.json),
+        Command::Check(scene) => (check(scene), false),
+        Command::Resolve(scene) => (resolve(scene), false),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            if json {
+                print(&messages::error_json(&error));
+            }
+            messages::show_error(&error);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// Prints to stdout. A reader that closed the pipe (`| head`) has what it wanted.
+fn print(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+fn load(args: &SceneArgs, extra: Option<String>) -> Result<Loaded, Error> {
+    let sets: Vec<String> = args.sets.iter().cloned().chain(extra).collect();
+    Scene::load(&args.scene, &sets)
+}
+
+fn run(args: &RunArgs) -> Result<(), Error> {
+    let began = Instant::now();
+    let Loaded { scene, warnings } = load(&args.scene, args.seed.map(|seed| format!("seed={seed}")))?;
+    let load = began.elapsed();
+    if !args.quiet {
+        messages::show_findings(&warnings);
+    }
+    if args.backend == BackendChoice::Cuda {
+        return Err(Error::Device {
+            name: "cuda",
+            reason: format!("picoamp {} has no CUDA back end yet", env!("CARGO_PKG_VERSION")),
+        });
+    }
+    let folder = args.out.clone().unwrap_or_else(|| {
+        let is_safe = |c: char| c.is_alphanumeric() || "._- ".contains(c);
+        let name: String = scene.name.chars().map(|c| if is_safe(c) { c } else { '_' }).collect();
+        // A name of dots would lead out of `runs`.
+        let name = if name.trim_matches(['.', ' ']).is_empty() { "scene".into() } else { name };
+        std::path::Path::new("runs").join(name)
+    });
+    let folder = ResultsFolder::claim(folder, args.force)?;
+    let mut simulation = Simulation::new(scene)?;
+    let backend = Cpu::new(args.threads.map(usize::from));
+    let threads = backend.threads();
+    simulation.set_backend(backend);
+
+    let stop = stop_on_signals();
+    let mut progress = progress::Progress::new(args.quiet);
+    let outcome = simulation.run_with(|state| {
+        progress.show(state);
+        if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    progress.finish();
+    let report =
+        RunReport { outcome: outcome.as_ref().map(|()| ()), warnings: &warnings, threads, load };
+    let dump = Dump {
+        biases: args.dump.contains(&DumpChoice::Biases),
+        edges: args.dump.contains(&DumpChoice::Edges),
+    };
+    // A run that failed keeps what it recorded; if that cannot be written either, the first error
+    // is the one to know.
+    let summary = match (folder.write(&simulation, dump, &report), &outcome) {
+        (Err(_), Err(_)) => return outcome,
+        (summary, _) => summary?,
+    };
+    if !args.quiet {
+        show_summary(&summary, &folder);
+    }
+    outcome?;
+    if args.json {
+        let text = serde_json::to_string_pretty(&summary);
+        print(&text.unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}")));
+    }
+    Ok(())
+}
+
+/// The first Ctrl-C (or termination) ends the run after its window; the second ends the program.
+fn stop_on_signals() -> Arc<AtomicBool> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = stop.clone();
+    // Without a handler the signals act as always.
+    let _ = ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    });
+    stop
+}
+
+fn show_summary(summary: &Summary, folder: &ResultsFolder) {
+    let spikes: u64 = summary.spikes.values().sum();
+    eprintln!(
+        "{}: {} neurons, {} circuits, {} edges; {} s in {:.3} s ({} spikes)",
+        summary.scene,
+        summary.neurons,
+        summary.circuits,
+        summary.edges,
+        summary.simulated_s,
+        summary.wall_s.run,
+        spikes,
+    );
+    for (name, count) in &summary.spikes {
+        eprintln!("  {name}: {count} spikes, hash {}", summary.spike_hash[name]);
+    }
+    eprintln!("results: {}", folder.path().display());
+    let pictures = summary.files.iter().filter(|name| name.ends_with(".svg"));
+    for name in pictures {
+        eprintln!("  {}", folder.path().join(name).display());
+    }
+}
+
+fn check(args: &SceneArgs) -> Result<(), Error> {
+    let Loaded { scene, warnings } = load(args, None)?;
+    messages::show_findings(&warnings);
+    let estimate = Estimate::of(&scene);
+    let available = estimate::available_memory();
+    let mut text = format!("{}: the scene is valid\n", scene.name);
+    text += &format!("  duration     {} s in {} steps\n", scene.duration, estimate.steps);
+    text += &format!("  populations  {}\n", names(scene.populations.iter().map(|(k, p)| (k, p.size))));
+    text += &format!("  sources      {}\n", names(scene.sources.iter().map(|(k, s)| (k, s.size))));
+    text += &format!("  neurons      {}\n", estimate.neurons);
+    text += &format!("  circuits     {}\n", estimate.circuits);
+    text += &format!("  edges        {}\n", estimate.edges);
+    text += &format!("  probes       {}\n", scene.probes.keys().cloned().collect::<Vec<_>>().join(", "));
+    text += &format!("  work         {} neuron-steps\n", estimate.neurons * estimate.steps);
+    text += &format!(
+        "  memory       about {} of {} available",
+        bytes_text(estimate.total_bytes()),
+        bytes_text(u128::from(available))
+    );
+    estimate.check(available)?;
+    print(&text);
+    Ok(())
+}
+
+fn names<'a>(groups: impl Iterator<Item = (&'a String, u64)>) -> String {
+    let named: Vec<String> = groups.map(|(name, size)| format!("{name} ({size})")).collect();
+    if named.is_empty() { "none".into() } else { named.join(", ") }
+}
+
+fn resolve(args: &SceneArgs) -> Result<(), Error> {
+    let Loaded { scene, warnings } = load(args, None)?;
+    messages::show_findings(&warnings);
+    print(write::to_ron(&scene, |file| file.path.clone()).trim_end());
+    Ok(())
+}

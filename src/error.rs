@@ -1,0 +1,156 @@
+//! What can go wrong, and the exit code that says so to a shell.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::scene::diagnostics::SceneReport;
+use crate::time::Time;
+
+/// An error of the library. The command line shows it with its remedy and exits with
+/// [`Error::exit_code`].
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The scene has mistakes: all of them, each at its place.
+    #[error("{0}")]
+    Scene(SceneReport),
+    /// The scene is valid but larger than this machine or this program can hold.
+    #[error("{message}")]
+    Limit {
+        /// What is too large, with need and limit.
+        message: String,
+        /// What to do.
+        help: String,
+    },
+    /// A file could not be read or written.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried: "read the scene".
+        action: String,
+        /// On which file.
+        path: PathBuf,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// The results folder holds files already.
+    #[error("the folder {} is not empty", path.display())]
+    OutputExists {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A drawn or measured instance cannot work.
+    #[error("neuron {neuron} of `{population}`: {message}")]
+    Instance {
+        /// Name of the population.
+        population: String,
+        /// Index of the neuron.
+        neuron: u32,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The state of a neuron became NaN. What was recorded until then is kept.
+    #[error("the membrane current of neuron {neuron} of `{population}` is not a number at t = {time} s")]
+    NotFinite {
+        /// Name of the population.
+        population: String,
+        /// Index of the neuron.
+        neuron: u32,
+        /// The end of the step in which it happened.
+        time: Time,
+    },
+    /// More pulses arrived at one circuit in one step than the fixed-point sum can hold.
+    #[error(
+        "the pulses that arrive at {receptor} of neuron {neuron} of `{population}` at t = {time} s \
+         add up to more than the fixed-point range"
+    )]
+    InputOverflow {
+        /// Name of the population.
+        population: String,
+        /// Index of the neuron.
+        neuron: u32,
+        /// Name of the receptor.
+        receptor: &'static str,
+        /// The step in which it happened.
+        time: Time,
+    },
+    /// There is no probe of that name and kind.
+    #[error("there is no {kind} probe `{name}`; known are {known}")]
+    NoProbe {
+        /// The name that was asked for.
+        name: String,
+        /// The kind that was asked for.
+        kind: &'static str,
+        /// The names of the probes of that kind.
+        known: String,
+    },
+    /// A connection made by hand has an impossible weight, delay or end.
+    #[error("{0}")]
+    Connection(String),
+    /// A back end that cannot be had.
+    #[error("the back end `{name}` cannot be used: {reason}")]
+    Device {
+        /// The back end.
+        name: &'static str,
+        /// What is missing.
+        reason: String,
+    },
+    /// The run was stopped from outside. What was recorded until then is kept.
+    #[error("interrupted at t = {time} s")]
+    Interrupted {
+        /// Simulated time that was reached.
+        time: Time,
+    },
+}
+
+impl Error {
+    pub(crate) fn io(
+        action: impl fmt::Display,
+        path: impl AsRef<Path>,
+        source: std::io::Error,
+    ) -> Error {
+        Error::Io { action: action.to_string(), path: path.as_ref().to_path_buf(), source }
+    }
+
+    /// 1 the run failed, 3 scene refused, 4 a limit refused, 5 input or output, 6 device,
+    /// 130 interrupted.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Scene(_) => 3,
+            Error::Limit { .. } => 4,
+            Error::Io { .. } | Error::OutputExists { .. } => 5,
+            Error::Device { .. } => 6,
+            Error::Interrupted { .. } => 130,
+            Error::Instance { .. }
+            | Error::NotFinite { .. }
+            | Error::InputOverflow { .. }
+            | Error::NoProbe { .. }
+            | Error::Connection(_) => 1,
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn help(&self) -> Option<String> {
+        let help = match self {
+            Error::Limit { help, .. } => return Some(help.clone()),
+            Error::OutputExists { .. } => {
+                "choose another folder with --out, or replace the files of the earlier run with --force"
+            }
+            Error::Instance { .. } => {
+                "reduce the mismatch of this bias, or give the instance's value in a file: \
+                 biases: File(\"chip.csv\")"
+            }
+            Error::NotFinite { .. } => {
+                "the step is too coarse for these biases, or a bias was set to an impossible value; \
+                 what was recorded until then is kept"
+            }
+            Error::InputOverflow { .. } => "reduce the weights, or use a shorter step",
+            Error::Device { .. } => "leave --backend out, or use --backend cpu",
+            Error::Interrupted { .. } => "what was recorded until then is kept",
+            Error::Scene(_) | Error::Io { .. } | Error::NoProbe { .. } | Error::Connection(_) => {
+                return None;
+            }
+        };
+        Some(help.to_string())
+    }
+}

@@ -1,0 +1,11 @@
+//! The command line: `picoamp run`, `check` and `resolve`.
+
+mod cli;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    cli::main(cli::args::Args::parse())
+}

@@ -1,0 +1,114 @@
+//! Networks: populations, sources, projections, and the way of a spike from one to the other.
+//!
+//! Neurons, synapse circuits, spike sources, populations, projections and probes are entities.
+//! Spikes are plain data and edges are rows of a table, never entities: a network has a thousand
+//! times more of them than of anything else.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`source`] | spike trains, and the systems that emit them |
+//! | [`projection`] | edges made by rules and by hand |
+//! | [`router`] | the table of edges, delays, and the inboxes of banks |
+
+pub mod projection;
+pub mod router;
+pub mod source;
+
+use bevy_ecs::prelude::*;
+
+use crate::circuit::{Model, Receptor};
+use crate::scene::GroupId;
+use crate::time::Time;
+
+pub use projection::{FanOut, HandMadeEdge, Projection};
+pub use router::Router;
+
+/// The largest weight of an edge: pulses per spike.
+pub const MAX_WEIGHT: f64 = 65_536.0;
+
+/// A population.
+#[derive(Component, Debug, Clone)]
+pub struct Population {
+    /// Its name in the scene.
+    pub name: String,
+    /// Its index in the scene.
+    pub index: usize,
+    /// The nominal circuit.
+    pub model: Model,
+    /// Its neurons, by index.
+    pub neurons: Vec<Entity>,
+    /// Its synapse circuits, by receptor and index of the neuron.
+    pub circuits: Vec<(Receptor, Vec<Entity>)>,
+}
+
+/// A group of spike sources.
+#[derive(Component, Debug, Clone)]
+pub struct SourceGroup {
+    /// Its name in the scene.
+    pub name: String,
+    /// Its index in the scene.
+    pub index: usize,
+    /// Its sources, by index.
+    pub sources: Vec<Entity>,
+}
+
+/// A neuron. Its biases are [`Soma`](crate::circuit::Soma), its state
+/// [`Membrane`](crate::circuit::Membrane).
+#[derive(Component, Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Neuron {
+    /// The population's entity.
+    pub population: Entity,
+    /// Its index in the population.
+    pub index: u32,
+}
+
+/// A synapse circuit of a neuron. Its biases are [`Synapse`](crate::circuit::Synapse), its state
+/// [`SynapticCurrent`](crate::circuit::SynapticCurrent).
+#[derive(Component, Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Circuit {
+    /// The neuron's entity.
+    pub neuron: Entity,
+    /// Where it acts.
+    pub receptor: Receptor,
+}
+
+/// A spike source. When it fires says one of the components of [`source`].
+#[derive(Component, Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SpikeSource {
+    /// The group's entity.
+    pub group: Entity,
+    /// The group's index in the scene.
+    pub group_index: usize,
+    /// Its index in the group.
+    pub index: u32,
+}
+
+/// The spikes of the window at hand, group by group, sorted by time and neuron once they are
+/// measured.
+#[derive(Resource, Debug, Default)]
+pub struct WindowSpikes {
+    /// Spikes of each group of sources: time and index.
+    pub sources: Vec<Vec<(Time, u32)>>,
+    /// Spikes of each population: time and index.
+    pub populations: Vec<Vec<(Time, u32)>>,
+}
+
+impl WindowSpikes {
+    /// The spikes of a group.
+    #[must_use]
+    pub fn of(&self, group: GroupId) -> &[(Time, u32)] {
+        match group {
+            GroupId::Source(index) => &self.sources[index],
+            GroupId::Population(index) => &self.populations[index],
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.sources.iter_mut().chain(&mut self.populations).for_each(Vec::clear);
+    }
+
+    pub(crate) fn sort(&mut self) {
+        let all = self.sources.iter_mut().chain(&mut self.populations);
+        all.for_each(|spikes| spikes.sort_unstable());
+    }
+}

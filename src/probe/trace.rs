@@ -1,0 +1,163 @@
+//! State variables against time.
+
+use std::io::{self, Write};
+
+use bevy_ecs::prelude::*;
+
+use super::picture::{self, Curve, Traces};
+use super::{Probe, Span, shown_span};
+use crate::backend::WindowSamples;
+use crate::bank::{Banks, SampleRequest, Slot};
+use crate::circuit::Soma;
+use crate::network::Population;
+use crate::scene::{Probe as SceneProbe, ProbeKind, Scene, Variable};
+use crate::time::Time;
+
+/// Records state variables of chosen neurons at a fixed interval. A sample at time t is the state
+/// at t before the inputs of t act.
+#[derive(Component, Debug, Clone)]
+pub struct TraceRecorder {
+    vars: Vec<Variable>,
+    neurons: Vec<u32>,
+    /// Threshold of each neuron as a voltage, V.
+    thresholds: Vec<f64>,
+    span: Span,
+    end: Time,
+    dt: Time,
+    /// Time, position among `neurons`, and values in the order of `vars`.
+    rows: Vec<(Time, u32, Vec<f64>)>,
+}
+
+impl TraceRecorder {
+    /// The recorded variables.
+    #[must_use]
+    pub fn variables(&self) -> &[Variable] {
+        &self.vars
+    }
+
+    /// The samples of one variable of one neuron: time and value (A or V), in order of time.
+    pub fn samples(
+        &self,
+        neuron: u32,
+        variable: Variable,
+    ) -> impl Iterator<Item = (Time, f64)> + '_ {
+        let position = self.neurons.iter().position(|n| *n == neuron);
+        let column = self.vars.iter().position(|v| *v == variable);
+        self.rows.iter().filter_map(move |(time, at, values)| {
+            (position == Some(*at as usize)).then_some((*time, values[column?]))
+        })
+    }
+}
+
+/// Adds the recorder to the probe's entity and its requests to the bank.
+pub(super) fn spawn(
+    scene: &Scene,
+    probe: &SceneProbe,
+    span: Span,
+    entity: Entity,
+    world: &mut World,
+) {
+    let ProbeKind::Trace { of, vars, neurons: selection, every } = &probe.kind else { return };
+    let dt = super::step(scene);
+    let size = scene.populations[*of].size;
+    let neurons: Vec<u32> = (0..selection.len(size)).map(|k| selection.get(k)).collect();
+    let mut populations = world.query::<&Population>();
+    let Some(population) = populations.iter(world).find(|p| p.index == *of) else { return };
+    let constants = population.model.constants;
+    let entities: Vec<Entity> = neurons.iter().map(|n| population.neurons[*n as usize]).collect();
+    let mut thresholds = Vec::new();
+    for (position, neuron) in entities.into_iter().enumerate() {
+        let Ok((slot, soma)) = world.query::<(&Slot, &Soma)>().get(world, neuron) else { continue };
+        let (slot, threshold) = (*slot, constants.voltage(soma.i_th));
+        thresholds.push(threshold);
+        let last = if span.to == Time::MAX { u64::MAX } else { span.to.steps(dt) };
+        let samples = &mut world.resource_mut::<Banks>().0[slot.bank as usize].samples;
+        samples.push(SampleRequest {
+            slot: slot.index,
+            probe: entity,
+            position: position as u32,
+            from: span.from.steps(dt),
+            to: last,
+            every: every.steps(dt).max(1),
+        });
+        samples.sort_by_key(|request| request.slot);
+    }
+    world.entity_mut(entity).insert(TraceRecorder {
+        vars: vars.clone(),
+        neurons,
+        thresholds,
+        span,
+        end: scene.duration,
+        dt,
+        rows: Vec::new(),
+    });
+}
+
+impl Probe for TraceRecorder {
+    const KIND: &'static str = "Trace";
+
+    fn table(&self, out: &mut dyn Write) -> io::Result<()> {
+        write!(out, "time_s,neuron")?;
+        self.vars.iter().try_for_each(|var| write!(out, ",{}", var.name()))?;
+        writeln!(out)?;
+        for (time, position, values) in &self.rows {
+            write!(out, "{time},{}", self.neurons[*position as usize])?;
+            values.iter().try_for_each(|value| write!(out, ",{value:e}"))?;
+            writeln!(out)?;
+        }
+        Ok(())
+    }
+
+    /// The first variable of all neurons.
+    fn picture(&self, title: &str) -> String {
+        let variable = self.vars[0];
+        // Voltages in V, currents in nA.
+        let (unit, scale) = match variable {
+            Variable::Vmem => ("V", 1.0),
+            Variable::Imem | Variable::Synapse(_) => ("nA", 1e9),
+        };
+        let curves: Vec<Curve> = self
+            .neurons
+            .iter()
+            .map(|neuron| Curve {
+                label: format!("neuron {neuron}"),
+                points: self
+                    .samples(*neuron, variable)
+                    .map(|(time, value)| (time.seconds(), value * scale))
+                    .collect(),
+            })
+            .collect();
+        let same = self.thresholds.iter().all(|th| *th == self.thresholds[0]);
+        let threshold = (variable == Variable::Vmem && same)
+            .then(|| (self.thresholds[0], "threshold".to_string()));
+        picture::traces(&Traces {
+            title,
+            y_label: &format!("{} ({unit})", variable.name()),
+            curves: &curves,
+            time_s: shown_span(self.span, self.end),
+            threshold,
+        })
+    }
+}
+
+/// Feeds the recorders.
+pub(super) fn record(
+    samples: Res<WindowSamples>,
+    banks: Res<Banks>,
+    mut recorders: Query<&mut TraceRecorder>,
+) {
+    for sample in &samples.0 {
+        let bank = &banks.0[sample.bank as usize];
+        let request = &bank.samples[sample.request as usize];
+        let Ok(mut recorder) = recorders.get_mut(request.probe) else { continue };
+        let values = recorder.vars.iter().map(|v| bank.variable(&sample.state, *v)).collect();
+        let time = Time::from_steps(sample.step, recorder.dt);
+        recorder.rows.push((time, request.position, values));
+    }
+    // Blocks deliver their samples one after the other; rows are in order of time.
+    if !samples.0.is_empty() {
+        for mut recorder in &mut recorders {
+            recorder.rows.sort_by_key(|(time, position, _)| (*time, *position));
+        }
+    }
+}

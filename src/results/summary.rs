@@ -1,0 +1,215 @@
+//! `summary.json`: a run in numbers.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::RunReport;
+use crate::backend::CurrentBackend;
+use crate::error::Error;
+use crate::network::Router;
+use crate::probe::digest::{self, SpikeDigests};
+use crate::scene::spawn::RealisedMismatch;
+use crate::scene::{Solver as SceneSolver, Train};
+use crate::simulation::{Simulation, StageTimes};
+
+/// A run in numbers. Times are in seconds, values in SI units.
+#[derive(Debug, Clone, Serialize)]
+pub struct Summary {
+    /// Version of this form: 1.
+    pub schema_version: u32,
+    /// Version of the program.
+    pub program_version: &'static str,
+    /// Name of the scene.
+    pub scene: String,
+    /// `complete`, `interrupted` or `failed`.
+    pub status: &'static str,
+    /// Why the run ended early.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Seed of all draws.
+    pub seed: u64,
+    /// Back end.
+    pub backend: &'static str,
+    /// Threads that it could use.
+    pub threads: usize,
+    /// Solver and its step.
+    pub solver: Solver,
+    /// Simulated time that the scene asks for.
+    pub duration_s: f64,
+    /// Simulated time that was reached.
+    pub simulated_s: f64,
+    /// Neurons of all populations.
+    pub neurons: u64,
+    /// Synapse circuits of all populations.
+    pub circuits: u64,
+    /// Spike sources.
+    pub sources: u64,
+    /// Edges.
+    pub edges: u64,
+    /// Output spikes by population.
+    pub spikes: BTreeMap<String, u64>,
+    /// Digest of the sorted (neuron, time) pairs by population, and `total`.
+    pub spike_hash: BTreeMap<String, String>,
+    /// Realised mismatch by population and bias.
+    pub mismatch: BTreeMap<String, BTreeMap<String, Mismatch>>,
+    /// Given input spikes at or after the end, by source.
+    pub ignored_input_spikes: BTreeMap<String, u64>,
+    /// Warnings of the scene.
+    pub warnings: Vec<String>,
+    /// Wall time by stage.
+    pub wall_s: WallTimes,
+    /// Simulated neuron-seconds for each second of wall time in the windows.
+    pub neuron_seconds_per_second: f64,
+    /// The other files of the folder.
+    pub files: Vec<String>,
+}
+
+/// The solver.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Solver {
+    /// `Euler`.
+    pub name: &'static str,
+    /// Its step.
+    pub dt_s: f64,
+}
+
+/// Mismatch of a bias.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Mismatch {
+    /// The law it was drawn from; none when all values come from a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub law: Option<&'static str>,
+    /// The coefficient of variation that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked_cv: Option<f64>,
+    /// Nominal value.
+    pub nominal: f64,
+    /// Mean of the instances.
+    pub mean: f64,
+    /// Standard deviation over mean of the instances.
+    pub cv: f64,
+    /// Draws that the floor replaced.
+    pub floored: u64,
+}
+
+/// Wall time by stage, s.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct WallTimes {
+    /// Reading and deciding the scene.
+    pub load: f64,
+    /// Spawning entities and drawing mismatch.
+    pub spawn: f64,
+    /// Building the table of edges.
+    pub connect: f64,
+    /// All windows.
+    pub run: f64,
+    /// The back end's part of `run`: stepping the neurons.
+    pub advance: f64,
+    /// Writing tables and pictures.
+    pub write: f64,
+}
+
+/// What a later run needs to know of an earlier one.
+#[derive(Debug, Deserialize)]
+pub(super) struct FileList {
+    #[serde(default)]
+    pub files: Vec<String>,
+}
+
+impl Summary {
+    pub(super) fn new(
+        simulation: &Simulation,
+        report: &RunReport,
+        files: Vec<String>,
+        write: Duration,
+    ) -> Summary {
+        let (scene, world) = (simulation.scene(), simulation.world());
+        let SceneSolver::Euler { dt } = scene.solver;
+        let times = world.resource::<StageTimes>();
+        let digests = &world.resource::<SpikeDigests>().0;
+        let named = || scene.populations.keys().map(String::as_str).zip(digests.iter().copied());
+        let mut spike_hash: BTreeMap<String, String> =
+            named().map(|(name, digest)| (name.to_string(), digest.hex())).collect();
+        spike_hash.insert("total".into(), digest::total(named()));
+        let neurons = scene.populations.values().map(|p| p.size).sum();
+        let simulated_s = simulation.time().seconds();
+        let run_s = times.run.as_secs_f64();
+        let ignored = scene.sources.iter().filter_map(|(name, source)| {
+            let (Train::Spikes(spikes) | Train::File(_, spikes)) = &source.train else {
+                return None;
+            };
+            let late = spikes.iter().filter(|(_, time)| *time >= scene.duration).count() as u64;
+            (late > 0).then(|| (name.clone(), late))
+        });
+        Summary {
+            schema_version: 1,
+            program_version: env!("CARGO_PKG_VERSION"),
+            scene: scene.name.clone(),
+            status: match report.outcome {
+                Ok(()) => "complete",
+                Err(Error::Interrupted { .. }) => "interrupted",
+                Err(_) => "failed",
+            },
+            error: report.outcome.err().map(ToString::to_string),
+            seed: scene.seed,
+            backend: world.resource::<CurrentBackend>().0.name(),
+            threads: report.threads,
+            solver: Solver { name: "Euler", dt_s: dt.seconds() },
+            duration_s: scene.duration.seconds(),
+            simulated_s,
+            neurons,
+            circuits: scene
+                .populations
+                .values()
+                .map(|p| p.size * p.model.synapses.len() as u64)
+                .sum(),
+            sources: scene.sources.values().map(|s| s.size).sum(),
+            edges: world.get_resource::<Router>().map_or(0, |r| r.edge_count() as u64),
+            spikes: named().map(|(name, digest)| (name.to_string(), digest.count)).collect(),
+            spike_hash,
+            mismatch: mismatch(scene, world.resource::<RealisedMismatch>()),
+            ignored_input_spikes: ignored.collect(),
+            warnings: report.warnings.findings().iter().map(ToString::to_string).collect(),
+            wall_s: WallTimes {
+                load: report.load.as_secs_f64(),
+                spawn: times.spawn.as_secs_f64(),
+                connect: times.connect.as_secs_f64(),
+                run: run_s,
+                advance: times.advance.as_secs_f64(),
+                write: write.as_secs_f64(),
+            },
+            neuron_seconds_per_second: if run_s > 0.0 {
+                neurons as f64 * simulated_s / run_s
+            } else {
+                0.0
+            },
+            files,
+        }
+    }
+}
+
+fn mismatch(
+    scene: &crate::Scene,
+    realised: &RealisedMismatch,
+) -> BTreeMap<String, BTreeMap<String, Mismatch>> {
+    let of_bias = |r: &crate::scene::spawn::Realised| {
+        let mismatch = Mismatch {
+            law: r.law.map(|law| law.name()),
+            asked_cv: r.law.map(|law| law.cv()),
+            nominal: r.nominal,
+            mean: r.mean,
+            cv: r.cv,
+            floored: r.floored,
+        };
+        (r.bias.to_string(), mismatch)
+    };
+    scene
+        .populations
+        .keys()
+        .zip(&realised.0)
+        .filter(|(_, biases)| !biases.is_empty())
+        .map(|(name, biases)| (name.clone(), biases.iter().map(of_bias).collect()))
+        .collect()
+}

@@ -1,0 +1,236 @@
+//! `--set PATH=VALUE`: replacing parts of a scene before it is read.
+//!
+//! PATH has dots between keys, quotes around a key that holds a dot, and skips the names of enums:
+//! `populations.dpi.model.soma.Itau`, `populations.dpi.mismatch."soma.Itau"`, `connections.0.weight`.
+//! VALUE is RON; a bare word or quantity is a string.
+
+use std::sync::Arc;
+
+use super::diagnostics::{Diagnostics, Span, Texts, suggest};
+use super::tree::{self, Body, Key, Node, Value};
+
+/// The keys whose values are maps `{ "name": … }`, for levels that an override has to add.
+const MAPS: [&str; 6] = ["sources", "populations", "probes", "models", "mismatch", "init"];
+
+/// Applies one `PATH=VALUE` to a scene. `number` counts the overrides from 1, for messages.
+pub fn set(
+    root: &mut Node,
+    assignment: &str,
+    number: usize,
+    texts: &mut Texts,
+    dx: &mut Diagnostics,
+) {
+    let text: Arc<str> = assignment.into();
+    let origin = texts.add(format!("--set #{number}"), text.clone());
+    let whole = Span { origin, start: 0, end: text.len() };
+    let Some((path, equals)) = parse_path(&text, origin) else {
+        dx.error("", whole, "expected PATH=VALUE")
+            .help("write it like --set 'populations.dpi.model.soma.Itau=4 pA'");
+        return;
+    };
+    let Some(value) = parse_value(&text, equals + 1, origin, texts, dx) else { return };
+    if let Err((key, message, help)) = replace(root, &path, value) {
+        let shown: Vec<&str> = path.iter().map(|k| k.text.as_str()).collect();
+        dx.error(&shown.join("."), key.span, message).help(help);
+    }
+}
+
+/// Splits `a."b.c".d=…` into its keys and the place of the equals sign.
+fn parse_path(text: &str, origin: usize) -> Option<(Vec<Key>, usize)> {
+    let mut keys = Vec::new();
+    let mut at = 0;
+    loop {
+        let rest = &text[at..];
+        let (name, length) = if let Some(quoted) = rest.strip_prefix('"') {
+            let close = quoted.find('"')?;
+            (&quoted[..close], close + 2)
+        } else {
+            let end = rest.find(['.', '='])?;
+            (rest[..end].trim(), end)
+        };
+        if name.is_empty() {
+            return None;
+        }
+        let span = Span { origin, start: at, end: at + length };
+        keys.push(Key { text: name.to_string(), span });
+        at += length;
+        let spaces = text[at..].len() - text[at..].trim_start().len();
+        match text[at + spaces..].chars().next()? {
+            '.' => at += spaces + 1,
+            '=' => return Some((keys, at + spaces)),
+            _ => return None,
+        }
+    }
+}
+
+/// Reads the value that starts at byte `from`. A bare word or quantity becomes a string.
+fn parse_value(
+    text: &Arc<str>,
+    from: usize,
+    origin: usize,
+    texts: &mut Texts,
+    dx: &mut Diagnostics,
+) -> Option<Node> {
+    let typed = text[from..].trim();
+    let start = from + text[from..].find(typed).unwrap_or(0);
+    let span = Span { origin, start, end: start + typed.len() };
+    if typed.is_empty() {
+        dx.error("", span, "the value is missing").help("write it like --set 'duration=2 s'");
+        return None;
+    }
+    let mut attempt = Diagnostics::default();
+    let value_origin = texts.add(format!("value of --set {text}"), typed.into());
+    let parsed = tree::parse(&typed.into(), value_origin, &mut attempt);
+    match parsed.map(|node| node.value) {
+        // A bare word is a string; enums may be written as strings, so nothing is lost.
+        Some(Value::Group { name: Some(name), body: Body::Empty }) if !typed.contains('(') => {
+            Some(Node { span, value: Value::Text(name.text) })
+        }
+        Some(Value::Number(number)) => Some(Node { span, value: Value::Number(number) }),
+        Some(value) => Some(Node { span, value }),
+        None if typed.contains(['(', '[', '{', '"']) => {
+            for finding in attempt.items() {
+                let place = finding.span.unwrap_or(span);
+                dx.error("", place, finding.message.clone())
+                    .help("the value is RON; a bare word or quantity is taken as a string");
+            }
+            None
+        }
+        None => Some(Node { span, value: Value::Text(typed.to_string()) }),
+    }
+}
+
+type Refused<'k> = (&'k Key, String, String);
+
+/// Puts `value` at `path`, adding keys that are missing.
+fn replace<'k>(node: &mut Node, path: &'k [Key], value: Node) -> Result<(), Refused<'k>> {
+    let Some((key, rest)) = path.split_first() else {
+        *node = value;
+        return Ok(());
+    };
+    let noun = node.noun();
+    // `()` and `{}` hold nothing yet: give them room for fields.
+    if let Value::Group { body, .. } = &mut node.value
+        && matches!(body, Body::Empty)
+    {
+        *body = Body::Fields(Vec::new());
+    }
+    let entries = match &mut node.value {
+        Value::Map(entries) | Value::Group { body: Body::Fields(entries), .. } => entries,
+        Value::List(items) => {
+            let count = items.len();
+            let index = key.text.parse::<usize>().ok().filter(|k| *k < count);
+            return match index {
+                Some(index) => replace(&mut items[index], rest, value),
+                None => Err((
+                    key,
+                    format!("`{}` is not an index of this list", key.text),
+                    format!("it has {count} entries; the first is 0"),
+                )),
+            };
+        }
+        // `Named("fast")`, `File("x.csv")`, a number: nothing below.
+        _ => {
+            return Err((
+                key,
+                format!("there is nothing below {noun}"),
+                "shorten the path, or replace the whole value".to_string(),
+            ));
+        }
+    };
+    if let Some((_, child)) = entries.iter_mut().find(|(k, _)| k.text == key.text) {
+        return replace(child, rest, value);
+    }
+    if key.text.parse::<usize>().is_ok() && !rest.is_empty() {
+        let known: Vec<&str> = entries.iter().map(|(k, _)| k.text.as_str()).collect();
+        return Err((key, format!("there is no `{}` here", key.text), suggest(&key.text, &known)));
+    }
+    let mut child = Node { span: key.span, value: empty_value(&key.text, rest) };
+    replace(&mut child, rest, value)?;
+    entries.push((key.clone(), child));
+    Ok(())
+}
+
+/// What a missing key is before anything is put into it.
+fn empty_value(key: &str, rest: &[Key]) -> Value {
+    if !rest.is_empty() && MAPS.contains(&key) {
+        Value::Map(Vec::new())
+    } else {
+        Value::Group { name: None, body: Body::Fields(Vec::new()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(scene: &str, assignments: &[&str]) -> (Node, Diagnostics) {
+        let mut texts = Texts::default();
+        let mut dx = Diagnostics::default();
+        let text: Arc<str> = scene.into();
+        let origin = texts.add("scene", text.clone());
+        let mut root = tree::parse(&text, origin, &mut dx).unwrap();
+        for (k, assignment) in assignments.iter().enumerate() {
+            set(&mut root, assignment, k + 1, &mut texts, &mut dx);
+        }
+        (root, dx)
+    }
+
+    fn get<'n>(node: &'n Node, path: &[&str]) -> &'n Value {
+        let Some((key, rest)) = path.split_first() else { return &node.value };
+        match &node.value {
+            Value::Map(entries) | Value::Group { body: Body::Fields(entries), .. } => {
+                get(&entries.iter().find(|(k, _)| k.text == *key).unwrap().1, rest)
+            }
+            Value::List(items) => get(&items[key.parse::<usize>().unwrap()], rest),
+            other => panic!("{other:?} has no {key}"),
+        }
+    }
+
+    const SCENE: &str = r#"( duration: "1 s", list: [(w: 1)],
+        populations: { "dpi": (model: arcana(soma: (Itau: "4 pA"))) } )"#;
+
+    #[test]
+    fn replaces_and_adds() {
+        let (root, dx) = after(
+            SCENE,
+            &[
+                "duration=2 s",
+                "populations.dpi.model.soma.Itau=5 pA",
+                "populations.dpi.model.ampa.Iw=\"1 nA\"",
+                "populations.dpi.mismatch.\"soma.Itau\"=LogNormal(cv: 0.2)",
+                "list.0.w=2.5",
+                "solver=Euler(dt: \"20 us\")",
+                "name=word",
+            ],
+        );
+        assert!(dx.is_empty());
+        let text = |path: &[&str]| match get(&root, path) {
+            Value::Text(text) => text.clone(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(text(&["duration"]), "2 s");
+        assert_eq!(text(&["populations", "dpi", "model", "soma", "Itau"]), "5 pA");
+        assert_eq!(text(&["populations", "dpi", "model", "ampa", "Iw"]), "1 nA");
+        assert_eq!(text(&["name"]), "word");
+        assert!(matches!(get(&root, &["populations", "dpi", "mismatch"]), Value::Map(_)));
+        assert!(matches!(get(&root, &["list", "0", "w"]), Value::Number(n) if n == "2.5"));
+        assert!(matches!(get(&root, &["solver", "dt"]), Value::Text(t) if t == "20 us"));
+    }
+
+    #[test]
+    fn refuses_with_the_reason() {
+        for (assignment, expected) in [
+            ("duration", "expected PATH=VALUE"),
+            ("=3", "expected PATH=VALUE"),
+            ("duration=", "the value is missing"),
+            ("duration.x=1", "there is nothing below the text \"1 s\""),
+            ("list.3.w=1", "`3` is not an index of this list"),
+            ("solver=Euler(dt: 1 ms)", "this is not valid RON"),
+        ] {
+            let (_, dx) = after(SCENE, &[assignment]);
+            let message = &dx.items().next().unwrap().message;
+            assert!(message.contains(expected), "{assignment}: {message}");
+        }
+    }
+}

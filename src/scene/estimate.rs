@@ -1,0 +1,158 @@
+//! What a scene will cost: memory and work, before anything is allocated.
+
+use super::{GroupId, ProbeKind, Scene, Solver, Train};
+use crate::error::Error;
+
+/// Bytes of a neuron: entity record, components, bank columns.
+const NEURON_BYTES: u128 = 320;
+/// Bytes of a synapse circuit.
+const CIRCUIT_BYTES: u128 = 160;
+/// Bytes of a spike source.
+const SOURCE_BYTES: u128 = 200;
+/// Bytes of an edge in the router's table.
+const EDGE_BYTES: u128 = 8;
+/// Bytes of an emitter's row and of its delay group.
+const EMITTER_BYTES: u128 = 16;
+/// Bytes of a recorded spike.
+const SPIKE_BYTES: u128 = 16;
+/// Bytes of a recorded value of a trace.
+const VALUE_BYTES: u128 = 8;
+/// The most entities of one kind: indices have 32 bits, ports 29.
+const MOST_NEURONS: u128 = 1 << 29;
+
+/// Size and cost of a scene.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Estimate {
+    /// Neurons of all populations.
+    pub neurons: u128,
+    /// Synapse circuits.
+    pub circuits: u128,
+    /// Spike sources.
+    pub sources: u128,
+    /// Edges.
+    pub edges: u128,
+    /// Euler steps.
+    pub steps: u128,
+    /// Memory by part, bytes, the largest first.
+    pub memory: Vec<(String, u128)>,
+}
+
+impl Estimate {
+    /// Of a scene.
+    #[must_use]
+    pub fn of(scene: &Scene) -> Estimate {
+        let mut memory: Vec<(String, u128)> = Vec::new();
+        let (mut neurons, mut circuits, mut sources, mut edges) = (0, 0, 0, 0);
+        for (name, population) in &scene.populations {
+            let n = u128::from(population.size);
+            let own_circuits = n * population.model.synapses.len() as u128;
+            neurons += n;
+            circuits += own_circuits;
+            let bytes = n * (NEURON_BYTES + EMITTER_BYTES) + own_circuits * CIRCUIT_BYTES;
+            memory.push((format!("population `{name}`"), bytes));
+        }
+        for (name, source) in &scene.sources {
+            let n = u128::from(source.size);
+            sources += n;
+            let listed = match &source.train {
+                Train::Spikes(spikes) | Train::File(_, spikes) => spikes.len() as u128,
+                Train::Regular { .. } | Train::Poisson { .. } => 0,
+            };
+            let bytes = n * (SOURCE_BYTES + EMITTER_BYTES) + listed * 2 * SPIKE_BYTES;
+            memory.push((format!("source `{name}`"), bytes));
+        }
+        for connection in &scene.connections {
+            let (from, to) = scene.sizes(connection);
+            let n = connection.edges(from, to);
+            edges += n;
+            memory.push((format!("projection `{}`", connection.name), n * EDGE_BYTES));
+        }
+        let Solver::Euler { dt } = scene.solver;
+        for (name, probe) in &scene.probes {
+            let span = probe.to.min(scene.duration) - probe.from;
+            let bytes = match &probe.kind {
+                ProbeKind::Trace { vars, neurons, every, of } => {
+                    let rows = u128::from(span.picoseconds() / every.picoseconds() + 1);
+                    let n = neurons.len(scene.populations[*of].size);
+                    rows * u128::from(n) * (vars.len() as u128 + 1) * VALUE_BYTES
+                }
+                ProbeKind::Spikes { of: GroupId::Source(k), neurons } => {
+                    let source = &scene.sources[*k];
+                    let rate = match &source.train {
+                        Train::Regular { rates, .. } | Train::Poisson { rates } => {
+                            (rates.of(0, source.size) + rates.of(source.size - 1, source.size)) / 2.0
+                        }
+                        Train::Spikes(_) | Train::File(..) => 0.0,
+                    };
+                    let n = neurons.len(source.size) as f64;
+                    (n * rate * span.seconds()) as u128 * SPIKE_BYTES
+                }
+                // The output rate is the answer, not known before.
+                ProbeKind::Spikes { .. } | ProbeKind::Ff { .. } => 0,
+            };
+            memory.push((format!("probe `{name}`"), bytes));
+        }
+        memory.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+        let steps = u128::from(scene.duration.steps(dt));
+        Estimate { neurons, circuits, sources, edges, steps, memory }
+    }
+
+    /// Memory of all parts, bytes.
+    #[must_use]
+    pub fn total_bytes(&self) -> u128 {
+        self.memory.iter().map(|(_, bytes)| bytes).sum()
+    }
+
+    /// Refuses a scene that this program or this machine cannot hold. `available` is the memory in
+    /// bytes.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] with need, limit and the largest part.
+    pub fn check(&self, available: u64) -> Result<(), Error> {
+        let largest = self.memory.first().map_or(String::new(), |(name, bytes)| {
+            format!("; the largest part is {name} with {}", bytes_text(*bytes))
+        });
+        for (count, what) in [(self.neurons, "neurons"), (self.sources, "spike sources")] {
+            if count > MOST_NEURONS {
+                return Err(Error::Limit {
+                    message: format!("the scene has {count} {what}, more than {MOST_NEURONS}{largest}"),
+                    help: "reduce the size".into(),
+                });
+            }
+        }
+        if self.total_bytes() > u128::from(available) {
+            return Err(Error::Limit {
+                message: format!(
+                    "the scene needs about {} of memory, but {} are available{largest}",
+                    bytes_text(self.total_bytes()),
+                    bytes_text(u128::from(available))
+                ),
+                help: "reduce the size of that part, or use a machine with more memory".into(),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Memory that a new process can take now, bytes.
+#[must_use]
+pub fn available_memory() -> u64 {
+    // Where the system does not tell, nothing is refused.
+    let Ok(mut system) = sysinfo::System::new() else { return u64::MAX };
+    system.refresh_memory();
+    let free = system.cgroup_limits().map_or(u64::MAX, |limits| limits.free_memory);
+    system.available_memory().min(free)
+}
+
+/// `1.5 GB`, in powers of 1000.
+#[must_use]
+pub fn bytes_text(bytes: u128) -> String {
+    let units = ["B", "kB", "MB", "GB", "TB", "PB"];
+    let mut value = bytes as f64;
+    let mut unit = 0;
+    while value >= 1000.0 && unit + 1 < units.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{bytes} B") } else { format!("{value:.1} {}", units[unit]) }
+}

@@ -1,0 +1,298 @@
+//! Input files: spike trains and measured biases.
+//!
+//! CSV as in RFC 4180, lines ending in LF or CRLF. A mistake is reported at the place in the scene
+//! that names the file, with the line in the file.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::decode::At;
+use super::diagnostics::{Diagnostics, suggest};
+use crate::time::Time;
+
+/// So many mistakes of one file are shown; the rest is counted.
+const SHOWN: usize = 5;
+
+/// A file that a scene reads.
+#[derive(Debug, Clone)]
+pub struct InputFile {
+    /// Its path as typed, relative to the scene.
+    pub path: String,
+    /// SHA-256 of its content, hexadecimal.
+    pub digest: String,
+    /// Its content.
+    pub content: Arc<[u8]>,
+}
+
+impl InputFile {
+    /// Its place in a results folder: `inputs/<digest>.csv`.
+    #[must_use]
+    pub fn copy_path(&self) -> String {
+        format!("inputs/{}.csv", self.digest)
+    }
+}
+
+/// Reads files of a scene's folder, each only once.
+pub struct Folder {
+    root: PathBuf,
+    read: BTreeMap<String, InputFile>,
+}
+
+impl Folder {
+    /// The folder of a scene.
+    #[must_use]
+    pub fn new(root: &Path) -> Folder {
+        Folder { root: root.to_path_buf(), read: BTreeMap::new() }
+    }
+
+    /// Reads the file that `at` names.
+    pub fn read(&mut self, at: &At, dx: &mut Diagnostics) -> Option<InputFile> {
+        let typed = at.text(dx)?;
+        if let Some(file) = self.read.get(typed) {
+            return Some(file.clone());
+        }
+        let relative = Path::new(typed);
+        let stays = relative
+            .components()
+            .try_fold(0_i32, |depth, part| match part {
+                Component::Normal(_) => Some(depth + 1),
+                Component::CurDir => Some(depth),
+                Component::ParentDir if depth > 0 => Some(depth - 1),
+                _ => None,
+            })
+            .is_some();
+        let path = self.root.join(relative);
+        // A link inside the folder must not lead out of it either.
+        let resolved = (path.canonicalize(), self.root.canonicalize());
+        let leaves = matches!(&resolved, (Ok(path), Ok(root)) if !path.starts_with(root));
+        if !stays || leaves {
+            at.error(dx, format!("the path {typed:?} leaves the scene's folder"))
+                .help("copy the file next to the scene and give its relative path");
+            return None;
+        }
+        let content: Arc<[u8]> = match fs::read(&path) {
+            Ok(content) => content.into(),
+            Err(error) => {
+                at.error(dx, format!("cannot read {typed:?}: {error}"))
+                    .help("paths are relative to the scene's folder");
+                return None;
+            }
+        };
+        let digest = Sha256::digest(&content).iter().map(|b| format!("{b:02x}")).collect();
+        let file = InputFile { path: typed.to_string(), digest, content };
+        self.read.insert(typed.to_string(), file.clone());
+        Some(file)
+    }
+}
+
+/// Collects the mistakes of one file.
+struct Mistakes<'a> {
+    at: &'a At<'a>,
+    file: &'a InputFile,
+    count: usize,
+}
+
+impl Mistakes<'_> {
+    fn add(&mut self, dx: &mut Diagnostics, line: u64, message: &str, help: &str) {
+        self.count += 1;
+        if self.count <= SHOWN {
+            let message = format!("{}, line {line}: {message}", self.file.path);
+            self.at.error(dx, message).help(help);
+        }
+    }
+
+    /// Mentions what was not shown; `Some(value)` when there was no mistake.
+    fn finish<T>(self, dx: &mut Diagnostics, value: T) -> Option<T> {
+        if self.count > SHOWN {
+            let more = self.count - SHOWN;
+            self.at
+                .error(dx, format!("{}: {more} more lines have mistakes", self.file.path))
+                .help("mend the lines above first");
+        }
+        (self.count == 0).then_some(value)
+    }
+}
+
+/// The records of a CSV file: line number and fields. The first is the header.
+fn records<'f>(
+    file: &'f InputFile,
+) -> impl Iterator<Item = Result<(u64, csv::StringRecord), (u64, String)>> + 'f {
+    let content = file.content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&file.content);
+    let reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .trim(csv::Trim::All)
+        .from_reader(content);
+    reader.into_records().map(|record| match record {
+        Ok(record) => Ok((record.position().map_or(0, csv::Position::line), record)),
+        Err(error) => {
+            let line = error.position().map_or(0, csv::Position::line);
+            let message = match error.kind() {
+                csv::ErrorKind::Utf8 { .. } => "the line is not UTF-8 text".to_string(),
+                kind => format!("{kind:?}"),
+            };
+            Err((line, message))
+        }
+    })
+}
+
+/// Reads `text` as the index of one of `size` neurons.
+fn neuron_index(text: &str, size: u64) -> Result<u32, String> {
+    match text.parse::<u32>() {
+        Ok(neuron) if u64::from(neuron) < size => Ok(neuron),
+        Ok(neuron) => Err(format!("neuron {neuron} does not exist, there are {size}")),
+        Err(_) => Err(format!("`{text}` is not the index of a neuron")),
+    }
+}
+
+/// Spikes from a file with the header `neuron,time_s`, sorted by time.
+pub fn spikes(
+    file: &InputFile,
+    size: u64,
+    at: &At,
+    dx: &mut Diagnostics,
+) -> Option<Arc<[(u32, Time)]>> {
+    const HEADER: &str = "the first line is the header neuron,time_s";
+    let mut mistakes = Mistakes { at, file, count: 0 };
+    let mut spikes: Vec<(u32, Time)> = Vec::new();
+    let mut has_header = false;
+    for record in records(file) {
+        let (line, record) = match record {
+            Ok(record) => record,
+            Err((line, message)) => {
+                mistakes.add(dx, line, &message, HEADER);
+                continue;
+            }
+        };
+        if !has_header {
+            has_header = true;
+            if record != vec!["neuron", "time_s"] {
+                let found = record.iter().collect::<Vec<_>>().join(",");
+                mistakes.add(dx, line, &format!("the header is `{found}`"), HEADER);
+                break;
+            }
+            continue;
+        }
+        if record.len() != 2 {
+            let message = format!("{} values instead of 2", record.len());
+            mistakes.add(dx, line, &message, "each line is neuron,time_s, for example 3,0.0125");
+            continue;
+        }
+        let neuron = match neuron_index(&record[0], size) {
+            Ok(neuron) => neuron,
+            Err(message) => {
+                mistakes.add(dx, line, &message, &format!("indices go from 0 to {}", size - 1));
+                continue;
+            }
+        };
+        let time = record[1].parse::<f64>().ok().and_then(Time::from_seconds);
+        let Some(time) = time else {
+            let message = format!("`{}` is not a time in seconds, 0 or later", &record[1]);
+            mistakes.add(dx, line, &message, "write it like 0.0125");
+            continue;
+        };
+        if spikes.last().is_some_and(|(_, last)| time < *last) {
+            let message = format!("{time} s comes after a later spike");
+            mistakes.add(dx, line, &message, "sort the file by time");
+        }
+        spikes.push((neuron, time));
+    }
+    if !has_header {
+        mistakes.add(dx, 1, "the file is empty", HEADER);
+    }
+    mistakes.finish(dx, spikes.into())
+}
+
+/// A table of one number per neuron and column: columns by name, rows sorted by neuron.
+pub struct NeuronTable {
+    /// The names of the columns after `neuron`.
+    pub columns: Vec<String>,
+    /// Neuron and values.
+    pub rows: Vec<(u32, Vec<f64>)>,
+}
+
+/// Measured biases: the header is `neuron` and names out of `valid`; `check` says what is wrong
+/// with a value of a column.
+pub fn neuron_table(
+    file: &InputFile,
+    size: u64,
+    valid: &[&str],
+    check: impl Fn(&str, f64) -> Result<(), String>,
+    at: &At,
+    dx: &mut Diagnostics,
+) -> Option<NeuronTable> {
+    const HEADER: &str = "the first line is a header like neuron,soma.Itau,ampa.Iw";
+    let mut mistakes = Mistakes { at, file, count: 0 };
+    let mut table = NeuronTable { columns: Vec::new(), rows: Vec::new() };
+    let mut seen: BTreeMap<u32, u64> = BTreeMap::new();
+    let mut has_header = false;
+    for record in records(file) {
+        let (line, record) = match record {
+            Ok(record) => record,
+            Err((line, message)) => {
+                mistakes.add(dx, line, &message, HEADER);
+                continue;
+            }
+        };
+        if !has_header {
+            has_header = true;
+            if record.get(0) != Some("neuron") {
+                mistakes.add(dx, line, "the first column is not `neuron`", HEADER);
+                break;
+            }
+            for name in record.iter().skip(1) {
+                if !valid.contains(&name) {
+                    mistakes.add(dx, line, &format!("there is no bias `{name}`"), &suggest(name, valid));
+                } else if table.columns.iter().any(|c| c == name) {
+                    mistakes.add(dx, line, &format!("`{name}` stands twice"), "remove one");
+                }
+                table.columns.push(name.to_string());
+            }
+            if mistakes.count > 0 {
+                break;
+            }
+            continue;
+        }
+        if record.len() != table.columns.len() + 1 {
+            let message =
+                format!("{} values instead of {}", record.len(), table.columns.len() + 1);
+            mistakes.add(dx, line, &message, "each line has one value for each column");
+            continue;
+        }
+        let neuron = match neuron_index(&record[0], size) {
+            Ok(neuron) => neuron,
+            Err(message) => {
+                mistakes.add(dx, line, &message, &format!("indices go from 0 to {}", size - 1));
+                continue;
+            }
+        };
+        if let Some(first) = seen.insert(neuron, line) {
+            let message = format!("neuron {neuron} stands in line {first} already");
+            mistakes.add(dx, line, &message, "give each neuron one line");
+            continue;
+        }
+        let mut values = Vec::with_capacity(table.columns.len());
+        for (name, typed) in table.columns.iter().zip(record.iter().skip(1)) {
+            let value = typed.parse::<f64>().ok().filter(|v| v.is_finite());
+            match value.ok_or_else(|| format!("`{typed}` is not a finite number")) {
+                Ok(value) => match check(name, value) {
+                    Ok(()) => values.push(value),
+                    Err(rule) => mistakes.add(dx, line, &format!("{name} {rule}"), HEADER),
+                },
+                Err(message) => {
+                    mistakes.add(dx, line, &format!("{name}: {message}"), "values are in SI units");
+                }
+            }
+        }
+        table.rows.push((neuron, values));
+    }
+    if !has_header {
+        mistakes.add(dx, 1, "the file is empty", HEADER);
+    }
+    table.rows.sort_by_key(|(neuron, _)| *neuron);
+    mistakes.finish(dx, table)
+}

@@ -1,0 +1,430 @@
+//! Scenes: from a RON text to a description in which everything is decided.
+//!
+//! ```text
+//! text ── tree ──(--set)── resolve ──> Scene ── spawn ──> World
+//! ```
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`tree`] | RON with the place of every part |
+//! | [`edit`] | `--set PATH=VALUE` |
+//! | [`decode`] | typed values out of the tree, every mistake reported |
+//! | [`resolve`] | all defaults, names and checks: the [`Scene`] |
+//! | [`files`] | input files: trains and measured biases |
+//! | [`write`] | a [`Scene`] as RON again |
+//! | [`estimate`] | what a scene will cost, before anything is allocated |
+//! | [`spawn`] | a [`Scene`] as entities |
+
+pub mod decode;
+pub mod diagnostics;
+pub mod edit;
+pub mod estimate;
+pub mod files;
+pub mod resolve;
+pub mod spawn;
+pub mod tree;
+pub mod write;
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+use crate::circuit::{Block, Domain, MismatchLaw, Model, Receptor, Soma, Synapse};
+use crate::error::Error;
+use crate::time::Time;
+use crate::units::Unit;
+use diagnostics::{Diagnostics, SceneReport, Texts};
+use files::InputFile;
+
+/// An experiment in which everything is decided: what a scene file says, with every default filled
+/// in and every rule checked. [`Simulation::new`](crate::Simulation::new) builds the world from it.
+#[derive(Debug, Clone)]
+pub struct Scene {
+    /// Its name: the default name of the results folder.
+    pub name: String,
+    /// The seed of all random draws.
+    pub seed: u64,
+    /// Simulated time. Inputs act for 0 ≤ t < duration.
+    pub duration: Time,
+    /// Longest window: how often plugins, probes and the progress display meet the simulation.
+    pub window: Time,
+    /// How neurons are advanced.
+    pub solver: Solver,
+    /// Groups of spike sources by name.
+    pub sources: IndexMap<String, Source>,
+    /// Populations of neurons by name.
+    pub populations: IndexMap<String, Population>,
+    /// Projections.
+    pub connections: Vec<Connection>,
+    /// Probes by name.
+    pub probes: IndexMap<String, Probe>,
+}
+
+/// How neurons are advanced in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Solver {
+    /// Forward Euler at a fixed step, in the order of operations of the published code.
+    Euler {
+        /// The step.
+        dt: Time,
+    },
+}
+
+/// A group of spike sources.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// How many.
+    pub size: u64,
+    /// When they fire.
+    pub train: Train,
+}
+
+/// When the sources of a group fire.
+#[derive(Debug, Clone)]
+pub enum Train {
+    /// At t = 0 and then every 1/rate; with a grid, every ⌊1/(rate·grid) + 1e-9⌋·grid.
+    Regular {
+        /// One rate per source, Hz; 0 is silent.
+        rates: Rates,
+        /// The grid to which the period is cut down.
+        grid: Option<Time>,
+    },
+    /// A Poisson process: independent, exponentially distributed intervals.
+    Poisson {
+        /// One rate per source, Hz; 0 is silent.
+        rates: Rates,
+    },
+    /// Given spikes (source, time), sorted by time.
+    Spikes(Arc<[(u32, Time)]>),
+    /// Spikes of a CSV file with the header `neuron,time_s`, sorted by time.
+    File(InputFile, Arc<[(u32, Time)]>),
+}
+
+/// The rates of a group of sources, Hz.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Rates {
+    /// The same for all.
+    One(f64),
+    /// Evenly spaced from the first source to the last.
+    Linear {
+        /// Rate of source 0.
+        from: f64,
+        /// Rate of the last source.
+        to: f64,
+    },
+    /// One for each.
+    List(Vec<f64>),
+}
+
+impl Rates {
+    /// The rate of source `index` of `size`, Hz.
+    #[must_use]
+    pub fn of(&self, index: u64, size: u64) -> f64 {
+        match self {
+            Rates::One(rate) => *rate,
+            Rates::Linear { from, .. } if size < 2 => *from,
+            Rates::Linear { from, to } => from + (to - from) * index as f64 / (size - 1) as f64,
+            Rates::List(rates) => rates[index as usize],
+        }
+    }
+}
+
+/// A population of neurons with the same nominal circuit.
+#[derive(Debug, Clone)]
+pub struct Population {
+    /// How many neurons.
+    pub size: u64,
+    /// The nominal circuit.
+    pub model: Model,
+    /// How instances differ: bias and law, in the order of the scene.
+    pub mismatch: Vec<(BiasPath, MismatchLaw)>,
+    /// Measured values that replace drawn ones.
+    pub biases: Option<BiasFile>,
+    /// Initial currents: Imem (`None`) or that of a receptor, A.
+    pub init: Vec<(Option<Receptor>, f64)>,
+}
+
+/// A bias by name: `soma.Itau`, `ampa.Iw`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BiasPath {
+    /// The synapse circuit, or the soma (`None`).
+    pub receptor: Option<Receptor>,
+    /// The name of the bias in its block.
+    pub bias: &'static str,
+}
+
+impl std::fmt::Display for BiasPath {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.circuit(), self.bias)
+    }
+}
+
+impl BiasPath {
+    /// Unit and valid range of the bias.
+    #[must_use]
+    pub fn unit_and_domain(&self) -> (Unit, Domain) {
+        let found = match self.receptor {
+            Some(_) => Synapse::bias(self.bias).map(|b| (b.unit, b.domain)),
+            None => Soma::bias(self.bias).map(|b| (b.unit, b.domain)),
+        };
+        found.unwrap_or((Unit::One, Domain::NonNegative))
+    }
+
+    /// The nominal value in a model, SI unit; `None` when the model has no such circuit.
+    #[must_use]
+    pub fn nominal(&self, model: &Model) -> Option<f64> {
+        match self.receptor {
+            Some(receptor) => {
+                Synapse::bias(self.bias).and_then(|b| Some((b.get)(model.synapse(receptor)?)))
+            }
+            None => Soma::bias(self.bias).map(|b| (b.get)(&model.soma)),
+        }
+    }
+
+    /// The name of the block: `soma` or the receptor.
+    #[must_use]
+    pub fn circuit(&self) -> &'static str {
+        self.receptor.map_or("soma", Receptor::name)
+    }
+}
+
+/// Measured biases per neuron from a file with the header `neuron,soma.Itau,ampa.Iw,…`.
+#[derive(Debug, Clone)]
+pub struct BiasFile {
+    /// The file.
+    pub file: InputFile,
+    /// The biases of its columns.
+    pub columns: Vec<BiasPath>,
+    /// The neuron and its values of each row, in the SI unit, sorted by neuron.
+    pub rows: Arc<[(u32, Vec<f64>)]>,
+}
+
+/// A group of emitters: a source or a population, by its place in the scene.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum GroupId {
+    /// A group of sources.
+    Source(usize),
+    /// A population.
+    Population(usize),
+}
+
+/// Some of the neurons of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selection {
+    /// All of them.
+    All,
+    /// From the first to the last, both included.
+    Range {
+        /// First index.
+        from: u32,
+        /// Last index.
+        to: u32,
+    },
+    /// These, in this order.
+    List(Vec<u32>),
+}
+
+impl Selection {
+    /// How many of `size` neurons are selected.
+    #[must_use]
+    pub fn len(&self, size: u64) -> u64 {
+        match self {
+            Selection::All => size,
+            Selection::Range { from, to } => u64::from(to - from) + 1,
+            Selection::List(list) => list.len() as u64,
+        }
+    }
+
+    /// The `k`-th selected neuron.
+    #[must_use]
+    pub fn get(&self, k: u64) -> u32 {
+        match self {
+            Selection::All => k as u32,
+            Selection::Range { from, .. } => from + k as u32,
+            Selection::List(list) => list[k as usize],
+        }
+    }
+}
+
+/// A projection: edges from a group to one receptor of a population.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    /// Its name, `from->to:receptor` unless the scene names it.
+    pub name: String,
+    /// The spiking side.
+    pub from: GroupId,
+    /// Which of its neurons.
+    pub from_neurons: Selection,
+    /// The receiving population.
+    pub to: usize,
+    /// Which of its neurons.
+    pub to_neurons: Selection,
+    /// The receptor at which the edges end.
+    pub receptor: Receptor,
+    /// Who is connected to whom.
+    pub rule: Rule,
+    /// Pulses per spike; rounded already, where the model counts pulses.
+    pub weight: f64,
+    /// From a spike to its arrival.
+    pub delay: Time,
+}
+
+/// Who is connected to whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// The k-th to the k-th.
+    OneToOne,
+    /// Everyone to everyone.
+    AllToAll {
+        /// Whether a neuron also connects to itself.
+        self_connections: bool,
+    },
+}
+
+/// What is recorded.
+#[derive(Debug, Clone)]
+pub struct Probe {
+    /// First moment that is recorded.
+    pub from: Time,
+    /// Moments from here on are not recorded; [`Time::MAX`]: to the end.
+    pub to: Time,
+    /// What.
+    pub kind: ProbeKind,
+}
+
+/// The kinds of probes.
+#[derive(Debug, Clone)]
+pub enum ProbeKind {
+    /// Spike times.
+    Spikes {
+        /// Whose.
+        of: GroupId,
+        /// Which of its neurons.
+        neurons: Selection,
+    },
+    /// State variables against time.
+    Trace {
+        /// Whose.
+        of: usize,
+        /// Which variables.
+        vars: Vec<Variable>,
+        /// Which neurons.
+        neurons: Selection,
+        /// Sampling interval.
+        every: Time,
+    },
+    /// Input rate against output rate, neuron by neuron.
+    Ff {
+        /// The driving group.
+        input: GroupId,
+        /// The driven population.
+        output: usize,
+    },
+}
+
+/// A state variable of a neuron.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Variable {
+    /// Membrane voltage (UT/κ)·ln(Imem/I0), V.
+    Vmem,
+    /// Membrane current, A.
+    Imem,
+    /// Current of a synapse circuit, A.
+    Synapse(Receptor),
+}
+
+impl Variable {
+    /// Its name: `Vmem`, `Imem`, `Iampa`, …
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Variable::Vmem => "Vmem",
+            Variable::Imem => "Imem",
+            Variable::Synapse(receptor) => receptor.variable(),
+        }
+    }
+}
+
+/// A scene and what there is to say about it.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The scene.
+    pub scene: Scene,
+    /// Warnings, each at its place.
+    pub warnings: SceneReport,
+}
+
+impl Scene {
+    /// The name of a group.
+    #[must_use]
+    pub fn group_name(&self, group: GroupId) -> &str {
+        let found = match group {
+            GroupId::Source(k) => self.sources.get_index(k).map(|(name, _)| name),
+            GroupId::Population(k) => self.populations.get_index(k).map(|(name, _)| name),
+        };
+        found.map_or("", String::as_str)
+    }
+
+    /// The size of a group.
+    #[must_use]
+    pub fn group_size(&self, group: GroupId) -> u64 {
+        match group {
+            GroupId::Source(k) => self.sources[k].size,
+            GroupId::Population(k) => self.populations[k].size,
+        }
+    }
+
+    /// The sizes of both ends of a projection.
+    #[must_use]
+    pub fn sizes(&self, connection: &Connection) -> (u64, u64) {
+        (self.group_size(connection.from), self.populations[connection.to].size)
+    }
+
+    /// Reads a scene file and applies `PATH=VALUE` overrides.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the file cannot be read, [`Error::Scene`] with every mistake in it.
+    pub fn load(path: impl AsRef<Path>, overrides: &[String]) -> Result<Loaded, Error> {
+        let path = path.as_ref();
+        let bytes = fs::read(path).map_err(|e| Error::io("read the scene", path, e))?;
+        let text = String::from_utf8(bytes).map_err(|e| {
+            let e = std::io::Error::new(std::io::ErrorKind::InvalidData, e.utf8_error());
+            Error::io("read the scene as UTF-8 text", path, e)
+        })?;
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let stem = path.file_stem().map_or("scene".into(), |s| s.to_string_lossy().into_owned());
+        Scene::parse(&text, &path.to_string_lossy(), &stem, folder, overrides)
+    }
+
+    /// Reads a scene from a text. `origin` is the name that messages show, `default_name` the
+    /// scene's name if it gives none; input files are relative to `folder`.
+    ///
+    /// # Errors
+    /// [`Error::Scene`] with every mistake in it.
+    pub fn parse(
+        text: &str,
+        origin: &str,
+        default_name: &str,
+        folder: &Path,
+        overrides: &[String],
+    ) -> Result<Loaded, Error> {
+        let mut texts = Texts::default();
+        let mut dx = Diagnostics::default();
+        let text: Arc<str> = text.into();
+        let main = texts.add(origin, text.clone());
+        let scene = tree::parse(&text, main, &mut dx).and_then(|mut root| {
+            for (k, assignment) in overrides.iter().enumerate() {
+                edit::set(&mut root, assignment, k + 1, &mut texts, &mut dx);
+            }
+            resolve::resolve(&root, default_name, folder, &mut dx)
+        });
+        let failed = dx.errors() > 0;
+        let report = dx.into_report(&texts);
+        match scene {
+            Some(scene) if !failed => Ok(Loaded { scene, warnings: report.warnings() }),
+            _ => Err(Error::Scene(report)),
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! `(from: "input", to: "dpi", receptor: ampa, rule: OneToOne, weight: 0.7)`.
+
+use super::super::decode::At;
+use super::super::diagnostics::Diagnostics;
+use super::super::{Connection, GroupId, Rule, Selection};
+use super::Names;
+use crate::circuit::{Domain, Receptor};
+use crate::time::Time;
+
+/// Reads the list of projections and adds the circuits that they need.
+pub fn connections(
+    list: &[At],
+    names: &mut Names,
+    dt: Option<Time>,
+    dx: &mut Diagnostics,
+) -> Vec<Connection> {
+    let mut connections: Vec<Connection> = Vec::new();
+    for at in list {
+        let Some((connection, named)) = connection(at, names, dt, dx) else { continue };
+        if connections.iter().any(|c| c.name == connection.name) {
+            let message = format!("there is another projection `{}`", connection.name);
+            at.error(dx, message).help(if named {
+                "give one of them another name"
+            } else {
+                "name this one: name: \"…\""
+            });
+        }
+        if let Some(population) = &mut names.populations[connection.to] {
+            population.model.ensure_synapse(connection.receptor);
+        }
+        connections.push(connection);
+    }
+    connections
+}
+
+fn connection(
+    at: &At,
+    names: &Names,
+    dt: Option<Time>,
+    dx: &mut Diagnostics,
+) -> Option<(Connection, bool)> {
+    let mut fields = at.fields(dx)?;
+    let name_at = fields.get("name");
+    let from_at = fields.need(dx, "from", "the source or population that spikes");
+    let to_at = fields.need(dx, "to", "the population that receives");
+    let receptor_at = fields.need(dx, "receptor", "for example receptor: ampa");
+    let rule_at = fields.need(dx, "rule", "for example rule: OneToOne");
+    let weight_at = fields.get("weight");
+    let delay_at = fields.get("delay");
+    let from_cut = fields.get("neurons");
+    let to_cut = fields.get("to_neurons");
+    fields.close(dx);
+
+    let from = from_at.as_ref().and_then(|at| names.group(at, dx));
+    let to = to_at.as_ref().and_then(|at| names.population(at, dx));
+    let from_size = from.and_then(|from| names.size(from));
+    let to_size = to.and_then(|to| names.size(GroupId::Population(to)));
+    let mut cut = |at: Option<At>, size| match at {
+        Some(at) => super::selection(&at, size, dx),
+        None => Some(Selection::All),
+    };
+    let (from_neurons, to_neurons) = (cut(from_cut, from_size), cut(to_cut, to_size));
+
+    let model = to.and_then(|to| names.populations[to].as_ref()).map(|p| &p.model);
+    let known: Vec<Receptor> =
+        model.map_or(Receptor::ALL.to_vec(), |m| m.preset.receptors().to_vec());
+    let known_names: Vec<&str> = known.iter().map(|r| r.name()).collect();
+    let what = model.map_or("a receptor".to_string(), |m| {
+        format!("a receptor of the model {}", m.preset.name())
+    });
+    let receptor = receptor_at
+        .and_then(|at| at.variant(dx, &what, &known_names).map(|v| v.name.to_string()))
+        .and_then(|name| known.iter().copied().find(|r| r.name() == name));
+
+    let rule = rule_at.as_ref().and_then(|at| rule(at, dx));
+    if let (Some(Rule::OneToOne), Some(from_size), Some(to_size), Some(a), Some(b), Some(at)) =
+        (rule, from_size, to_size, &from_neurons, &to_neurons, &rule_at)
+    {
+        let (a, b) = (a.len(from_size), b.len(to_size));
+        if a != b {
+            at.error(dx, format!("OneToOne of {a} to {b} neurons"))
+                .help("use equal sizes, cut one side with `neurons` or `to_neurons`, or AllToAll");
+        }
+    }
+
+    let rounds = model.is_some_and(|m| m.preset.rounds_weights());
+    let weight = match weight_at {
+        Some(at) => weight(&at, rounds, dx),
+        None => Some(1.0),
+    };
+    let delay = match delay_at {
+        Some(at) => delay(&at, dt, dx),
+        None => Some(Time::ZERO),
+    };
+    let group_name = |group: GroupId| match group {
+        GroupId::Source(k) => names.sources.get_index(k).map(|(name, _)| name.clone()),
+        GroupId::Population(k) => names.populations.get_index(k).map(|(name, _)| name.clone()),
+    };
+    let named = name_at.is_some();
+    let name = match name_at {
+        Some(at) => at.text(dx).map(str::to_string),
+        None => Some(format!(
+            "{}->{}:{}",
+            group_name(from?)?,
+            group_name(GroupId::Population(to?))?,
+            receptor?.name()
+        )),
+    };
+    let connection = Connection {
+        name: name?,
+        from: from?,
+        from_neurons: from_neurons?,
+        to: to?,
+        to_neurons: to_neurons?,
+        receptor: receptor?,
+        rule: rule?,
+        weight: weight?,
+        delay: delay?,
+    };
+    Some((connection, named))
+}
+
+fn rule(at: &At, dx: &mut Diagnostics) -> Option<Rule> {
+    let variant = at.variant(dx, "a connection rule", &["OneToOne", "AllToAll"])?;
+    if variant.name == "OneToOne" {
+        variant.unit(dx);
+        return Some(Rule::OneToOne);
+    }
+    let mut fields = variant.fields(dx)?;
+    let self_connections = match fields.get("self_connections") {
+        Some(at) => at.boolean(dx),
+        None => Some(true),
+    };
+    fields.close(dx);
+    Some(Rule::AllToAll { self_connections: self_connections? })
+}
+
+/// A weight: pulses per spike. The `arcana` code rounds it, halves to even.
+fn weight(at: &At, rounds: bool, dx: &mut Diagnostics) -> Option<f64> {
+    let weight = at.number(dx)?;
+    if weight < 0.0 {
+        at.error(dx, format!("the weight {weight} is negative"))
+            .help("weights count pulses; to inhibit, connect to an inhibitory receptor (gabab)");
+        return None;
+    }
+    if weight > crate::network::MAX_WEIGHT {
+        at.error(dx, format!("the weight {weight} is above {}", crate::network::MAX_WEIGHT))
+            .help("weights count pulses per spike; raise Iw instead");
+        return None;
+    }
+    if !rounds {
+        return Some(weight);
+    }
+    let rounded = weight.round_ties_even();
+    if rounded == 0.0 && weight > 0.0 {
+        at.warning(dx, format!("the weight {weight} becomes 0: the projection has no effect"))
+            .help("this model rounds weights to whole numbers, halves to even: use 1 or more");
+    }
+    Some(rounded)
+}
+
+fn delay(at: &At, dt: Option<Time>, dx: &mut Diagnostics) -> Option<Time> {
+    let delay = at.time(dx, Domain::NonNegative)?;
+    if let Some(dt) = dt
+        && !delay.is_multiple_of(dt)
+    {
+        at.error(dx, format!("the delay {delay} s is no multiple of the step dt = {dt} s"))
+            .help("choose a whole number of steps");
+        return None;
+    }
+    Some(delay)
+}

@@ -1,0 +1,280 @@
+//! From what was typed to a [`Scene`] in which everything is decided.
+//!
+//! Each part goes on after a mistake, so that all mistakes of a scene are reported at once; a part
+//! that failed is remembered as *declared*, so that references to it are not reported again.
+
+mod connection;
+mod model;
+mod population;
+mod probe;
+mod source;
+
+use std::path::Path;
+
+use indexmap::IndexMap;
+
+use super::decode::{At, Fields};
+use super::diagnostics::{Diagnostics, suggest};
+use super::files::Folder;
+use super::tree::Node;
+use super::{GroupId, Population, Scene, Selection, Solver, Source};
+use crate::circuit::{Domain, Model};
+use crate::time::Time;
+
+/// The longest window unless the scene says otherwise.
+const DEFAULT_WINDOW: &str = "100 ms";
+
+/// Names of the scene while it is being resolved. `None`: declared, but with mistakes.
+struct Names {
+    sources: IndexMap<String, Option<Source>>,
+    populations: IndexMap<String, Option<Population>>,
+    models: IndexMap<String, Option<Model>>,
+}
+
+impl Names {
+    /// Looks up a source or population by name; an unknown one is reported.
+    fn group(&self, at: &At, dx: &mut Diagnostics) -> Option<GroupId> {
+        let name = at.text(dx)?;
+        if let Some(index) = self.populations.get_index_of(name) {
+            return Some(GroupId::Population(index));
+        }
+        if let Some(index) = self.sources.get_index_of(name) {
+            return Some(GroupId::Source(index));
+        }
+        let valid: Vec<&str> =
+            self.sources.keys().chain(self.populations.keys()).map(String::as_str).collect();
+        at.error(dx, format!("there is no source or population `{name}`"))
+            .help(suggest(name, &valid));
+        None
+    }
+
+    /// Looks up a population by name; an unknown one, or a source, is reported.
+    fn population(&self, at: &At, dx: &mut Diagnostics) -> Option<usize> {
+        let name = at.text(dx)?;
+        if let Some(index) = self.populations.get_index_of(name) {
+            return Some(index);
+        }
+        let valid: Vec<&str> = self.populations.keys().map(String::as_str).collect();
+        let message = if self.sources.contains_key(name) {
+            format!("`{name}` is a source; a population is needed here")
+        } else {
+            format!("there is no population `{name}`")
+        };
+        at.error(dx, message).help(suggest(name, &valid));
+        None
+    }
+
+    /// Size of a group, if it was read without mistakes.
+    fn size(&self, group: GroupId) -> Option<u64> {
+        let size = match group {
+            GroupId::Source(index) => self.sources[index].as_ref().map(|s| s.size),
+            GroupId::Population(index) => self.populations[index].as_ref().map(|p| p.size),
+        };
+        size.filter(|size| *size > 0)
+    }
+}
+
+/// Decides everything. Mistakes go to `dx`; a scene with mistakes may come back as `None`.
+pub fn resolve(
+    root: &Node,
+    default_name: &str,
+    folder: &Path,
+    dx: &mut Diagnostics,
+) -> Option<Scene> {
+    let mut folder = Folder::new(folder);
+    let mut fields = At::root(root).fields(dx)?;
+    if let Some(at) = fields.get("format")
+        && at.count(dx).is_some_and(|format| format != 1)
+    {
+        at.error(dx, "this program reads scenes of format 1").help("write format: 1");
+    }
+    let name = match fields.get("name") {
+        Some(at) => at.text(dx).map(str::to_string),
+        None => Some(default_name.to_string()),
+    };
+    let seed = match fields.get("seed") {
+        Some(at) => at.count(dx),
+        None => Some(0),
+    };
+    let duration_at = fields.need(dx, "duration", "for example duration: \"1 s\"");
+    let duration = duration_at.as_ref().and_then(|at| at.time(dx, Domain::Positive));
+    let window_at = fields.get("window");
+    let window = match &window_at {
+        Some(at) => at.time(dx, Domain::Positive),
+        None => crate::units::parse(DEFAULT_WINDOW, crate::units::Unit::Second)
+            .ok()
+            .and_then(Time::from_seconds),
+    };
+    let solver = solver(&mut fields, dx);
+    if let Some(Solver::Euler { dt }) = solver {
+        for (at, time, what) in
+            [(&duration_at, duration, "duration"), (&window_at, window, "window")]
+        {
+            if let (Some(at), Some(time)) = (at, time)
+                && !time.is_multiple_of(dt)
+            {
+                at.error(dx, format!("the {what} {time} s is no multiple of the step dt = {dt} s"))
+                    .help("choose a whole number of steps");
+            }
+        }
+    }
+
+    let models_at = fields.get("models");
+    let sources_at = fields.get("sources");
+    let populations_at = fields.get("populations");
+    let connections_at = fields.get("connections");
+    let probes_at = fields.get("probes");
+    fields.close(dx);
+
+    let mut names =
+        Names { sources: IndexMap::new(), populations: IndexMap::new(), models: IndexMap::new() };
+    if let Some(entries) = models_at.and_then(|at| at.map(dx)) {
+        for (key, at) in entries {
+            let model = model::model(&at, dx);
+            names.models.insert(key.text.clone(), model);
+        }
+    }
+    if let Some(entries) = sources_at.and_then(|at| at.map(dx)) {
+        for (key, at) in entries {
+            check_name(&key.text, &at, dx);
+            let source = source::source(&at, &mut folder, dx);
+            if let (Some(source), Some(duration)) = (&source, duration) {
+                source::warn_of_late_spikes(source, duration, &at, dx);
+            }
+            names.sources.insert(key.text.clone(), source);
+        }
+    }
+    // Circuits that connections need are added before mismatch and biases are read.
+    let mut later = Vec::new();
+    if let Some(entries) = populations_at.and_then(|at| at.map(dx)) {
+        for (key, at) in entries {
+            check_name(&key.text, &at, dx);
+            if names.sources.contains_key(&key.text) {
+                dx.error(&at.path, key.span, format!("`{}` is a source, too", key.text))
+                    .help("sources and populations share one set of names: rename one");
+            }
+            let (population, rest) = population::population(&at, &names, dx);
+            names.populations.insert(key.text.clone(), population);
+            later.extend(rest.map(|rest| (key.text.clone(), rest)));
+        }
+    }
+    let dt = solver.map(|Solver::Euler { dt }| dt);
+    let connections = connections_at
+        .and_then(|at| at.list(dx))
+        .map(|list| connection::connections(&list, &mut names, dt, dx))
+        .unwrap_or_default();
+    for (name, rest) in later {
+        if let Some(population) = names.populations.get_mut(&name) {
+            population::finish(population, rest, &mut folder, dt, dx);
+        }
+    }
+    let mut probes = IndexMap::new();
+    if let Some(entries) = probes_at.and_then(|at| at.map(dx)) {
+        for (key, at) in entries {
+            check_name(&key.text, &at, dx);
+            if let Some(probe) = probe::probe(&at, &names, dt, dx) {
+                probes.insert(key.text.clone(), probe);
+            }
+        }
+    }
+    if dx.errors() > 0 {
+        return None;
+    }
+    Some(Scene {
+        name: name?,
+        seed: seed?,
+        duration: duration?,
+        window: window?,
+        solver: solver?,
+        sources: names.sources.into_iter().map(|(k, v)| Some((k, v?))).collect::<Option<_>>()?,
+        populations: names
+            .populations
+            .into_iter()
+            .map(|(k, v)| Some((k, v?)))
+            .collect::<Option<_>>()?,
+        connections,
+        probes,
+    })
+}
+
+fn solver(fields: &mut Fields, dx: &mut Diagnostics) -> Option<Solver> {
+    let at = fields.need(
+        dx,
+        "solver",
+        "this version has one solver: solver: Euler(dt: \"1 ms\")",
+    )?;
+    let variant = at.variant(dx, "a solver", &["Euler"])?;
+    let mut fields = variant.fields(dx)?;
+    let dt = fields
+        .need(dx, "dt", "for example Euler(dt: \"1 ms\")")
+        .and_then(|at| at.time(dx, Domain::Positive));
+    fields.close(dx);
+    dt.map(|dt| Solver::Euler { dt })
+}
+
+/// Names become keys of results.
+fn check_name(name: &str, at: &At, dx: &mut Diagnostics) {
+    if name.trim().is_empty() {
+        at.error(dx, "a name must not be empty").help("give it a name");
+    } else if name == "total" {
+        at.error(dx, "the name `total` is taken by the summary").help("choose another name");
+    } else if name.chars().any(char::is_control) {
+        at.error(dx, format!("the name {name:?} holds control characters"))
+            .help("use letters, digits, _ and -");
+    }
+}
+
+/// A size of a group: at least 1.
+fn size(fields: &mut Fields, dx: &mut Diagnostics) -> Option<u64> {
+    let at = fields.need(dx, "size", "for example size: 200")?;
+    let size = at.count(dx)?;
+    if size == 0 {
+        at.error(dx, "the size must be at least 1").help("for example size: 200");
+        return None;
+    }
+    Some(size)
+}
+
+/// Some of the neurons of a group of `size`: `Range(from: 0, to: 99)` or `[0, 5, 7]`.
+fn selection(at: &At, size: Option<u64>, dx: &mut Diagnostics) -> Option<Selection> {
+    let selection = if matches!(at.node.value, super::tree::Value::List(_)) {
+        let items = at.list(dx)?;
+        if items.is_empty() {
+            at.error(dx, "the list of neurons is empty").help("name at least one neuron");
+            return None;
+        }
+        let list: Option<Vec<u32>> = items.iter().map(|at| neuron(at, size, dx)).collect();
+        Selection::List(list?)
+    } else {
+        let variant = at.variant(dx, "a choice of neurons", &["All", "Range"])?;
+        if variant.name == "All" {
+            variant.unit(dx);
+            return Some(Selection::All);
+        }
+        let mut fields = variant.fields(dx)?;
+        const HELP: &str = "for example Range(from: 0, to: 99), both included";
+        let from = fields.need(dx, "from", HELP).and_then(|at| neuron(&at, size, dx));
+        let to = fields.need(dx, "to", HELP).and_then(|at| neuron(&at, size, dx));
+        fields.close(dx);
+        let (from, to) = (from?, to?);
+        if from > to {
+            at.error(dx, format!("the range ends at {to}, before it starts at {from}")).help(HELP);
+            return None;
+        }
+        Selection::Range { from, to }
+    };
+    Some(selection)
+}
+
+/// The index of a neuron.
+fn neuron(at: &At, size: Option<u64>, dx: &mut Diagnostics) -> Option<u32> {
+    let index = at.count(dx)?;
+    match size {
+        Some(size) if index >= size => {
+            at.error(dx, format!("neuron {index} does not exist, there are {size}"))
+                .help(format!("indices go from 0 to {}", size - 1));
+            None
+        }
+        _ => u32::try_from(index).ok(),
+    }
+}

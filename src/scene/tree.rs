@@ -1,0 +1,376 @@
+//! A scene as it was typed: RON with the place of every part.
+//!
+//! The `ron` crate decides what is valid RON; [`parse`] then walks the valid text once and keeps
+//! the spans, so that later layers can report *all* mistakes of a scene, each at its place, and
+//! `--set` can replace any part of it. Nothing is interpreted here.
+
+use std::sync::Arc;
+
+use super::diagnostics::{Diagnostics, Span};
+
+/// A value and its place.
+#[derive(Debug, Clone)]
+pub struct Node {
+    pub span: Span,
+    pub value: Value,
+}
+
+/// The forms of RON, with nothing interpreted but strings and booleans.
+#[derive(Debug, Clone)]
+pub enum Value {
+    Bool(bool),
+    /// A number, as typed.
+    Number(String),
+    /// A string, unescaped.
+    Text(String),
+    /// `[a, b]`
+    List(Vec<Node>),
+    /// `{ "key": value }`
+    Map(Vec<(Key, Node)>),
+    /// `name`, `name(…)` or `(…)`
+    Group { name: Option<Key>, body: Body },
+}
+
+/// What stands between the parentheses of a [`Value::Group`].
+#[derive(Debug, Clone)]
+pub enum Body {
+    /// No parentheses, or none with anything inside.
+    Empty,
+    /// `(key: value, …)`
+    Fields(Vec<(Key, Node)>),
+    /// `(value, …)`
+    Items(Vec<Node>),
+}
+
+/// A key or a name, and its place.
+#[derive(Debug, Clone)]
+pub struct Key {
+    pub text: String,
+    pub span: Span,
+}
+
+impl Node {
+    /// What it is, for messages: "a list".
+    #[must_use]
+    pub fn noun(&self) -> String {
+        match &self.value {
+            Value::Bool(b) => format!("`{b}`"),
+            Value::Number(n) => format!("the number {n}"),
+            Value::Text(t) => format!("the text {t:?}"),
+            Value::List(_) => "a list [ ]".into(),
+            Value::Map(_) => "a map { }".into(),
+            Value::Group { name: Some(name), .. } => format!("`{}`", name.text),
+            Value::Group { name: None, .. } => "a group ( )".into(),
+        }
+    }
+}
+
+/// Reads a RON text. Mistakes go to `diagnostics`; the result is then `None`.
+pub fn parse(text: &Arc<str>, origin: usize, diagnostics: &mut Diagnostics) -> Option<Node> {
+    if let Err(error) = ron::from_str::<serde::de::IgnoredAny>(text) {
+        let offset = offset_of(text, error.span.start.line, error.span.start.col);
+        let end = offset_of(text, error.span.end.line, error.span.end.col).max(offset);
+        let span = Span { origin, start: offset, end };
+        diagnostics
+            .error("", span, format!("this is not valid RON: {}", error.code))
+            .help("see the scene reference in the README; strings need quotes, fields a comma");
+        return None;
+    }
+    let mut walker = Walker { text, at: 0, origin, diagnostics };
+    walker.skip_attributes();
+    walker.node()
+}
+
+/// Byte offset of a line and column as `ron` counts them (from 1, columns in characters).
+fn offset_of(text: &str, line: usize, col: usize) -> usize {
+    let mut start = 0;
+    for _ in 1..line {
+        match text[start..].find('\n') {
+            Some(at) => start += at + 1,
+            None => return text.len(),
+        }
+    }
+    text[start..]
+        .char_indices()
+        .nth(col.saturating_sub(1))
+        .map_or(text.len(), |(at, _)| start + at)
+}
+
+/// Walks a text that is known to be valid RON. Methods return `None` only where the text is valid
+/// RON of a form that no scene has; they have reported it then.
+struct Walker<'a> {
+    text: &'a str,
+    at: usize,
+    origin: usize,
+    diagnostics: &'a mut Diagnostics,
+}
+
+impl<'a> Walker<'a> {
+    fn rest(&self) -> &'a str {
+        &self.text[self.at..]
+    }
+
+    fn peek(&self) -> char {
+        self.rest().chars().next().unwrap_or('\0')
+    }
+
+    fn span(&self, start: usize) -> Span {
+        Span { origin: self.origin, start, end: self.at }
+    }
+
+    /// Skips white space and comments.
+    fn skip(&mut self) {
+        loop {
+            let trimmed = self.rest().trim_start();
+            self.at = self.text.len() - trimmed.len();
+            if trimmed.starts_with("//") {
+                self.at += trimmed.find('\n').unwrap_or(trimmed.len());
+            } else if trimmed.starts_with("/*") {
+                let mut depth = 0;
+                loop {
+                    let rest = self.rest();
+                    if rest.starts_with("/*") {
+                        depth += 1;
+                        self.at += 2;
+                    } else if rest.starts_with("*/") {
+                        depth -= 1;
+                        self.at += 2;
+                        if depth == 0 {
+                            break;
+                        }
+                    } else if rest.is_empty() {
+                        break;
+                    } else {
+                        self.at += self.peek().len_utf8();
+                    }
+                }
+            } else {
+                return;
+            }
+        }
+    }
+
+    /// Skips `#![enable(…)]`.
+    fn skip_attributes(&mut self) {
+        self.skip();
+        while self.rest().starts_with('#') {
+            self.at += self.rest().find(']').map_or(self.rest().len(), |at| at + 1);
+            self.skip();
+        }
+    }
+
+    /// Takes `c` if it is next.
+    fn take(&mut self, c: char) -> bool {
+        self.skip();
+        let found = self.peek() == c && !self.rest().is_empty();
+        if found {
+            self.at += c.len_utf8();
+        }
+        found
+    }
+
+    fn identifier(&mut self) -> Option<Key> {
+        self.skip();
+        let start = self.at;
+        let raw = self.rest().starts_with("r#");
+        if raw {
+            self.at += 2;
+        }
+        let name_start = self.at;
+        let is_part = |c: char| c.is_alphanumeric() || c == '_' || (raw && ".+-".contains(c));
+        let length = self.rest().find(|c: char| !is_part(c)).unwrap_or(self.rest().len());
+        let starts_well = self.peek().is_alphabetic() || self.peek() == '_';
+        if length == 0 || !starts_well {
+            self.at = start;
+            return None;
+        }
+        self.at += length;
+        Some(Key { text: self.text[name_start..self.at].to_string(), span: self.span(start) })
+    }
+
+    fn node(&mut self) -> Option<Node> {
+        self.skip();
+        let start = self.at;
+        let value = match self.peek() {
+            '[' => {
+                self.at += 1;
+                Value::List(self.items(']')?)
+            }
+            '{' => {
+                self.at += 1;
+                Value::Map(self.entries('}')?)
+            }
+            '(' => Value::Group { name: None, body: self.body()? },
+            '"' => Value::Text(self.string()?),
+            'r' if self.rest().starts_with("r\"") || self.is_raw_string() => {
+                Value::Text(self.string()?)
+            }
+            c if c.is_ascii_digit() || "+-.".contains(c) => self.number(),
+            _ => match self.identifier() {
+                Some(name) => match name.text.as_str() {
+                    "true" => Value::Bool(true),
+                    "false" => Value::Bool(false),
+                    "NaN" | "inf" => Value::Number(name.text),
+                    _ => {
+                        let end = self.at;
+                        self.skip();
+                        let body = if self.peek() == '(' {
+                            self.body()?
+                        } else {
+                            self.at = end;
+                            Body::Empty
+                        };
+                        Value::Group { name: Some(name), body }
+                    }
+                },
+                None => {
+                    let span = Span { origin: self.origin, start, end: start + 1 };
+                    self.diagnostics
+                        .error("", span, "a scene has no use for this kind of value")
+                        .help("use numbers, strings, lists [ ], maps { } and groups ( )");
+                    return None;
+                }
+            },
+        };
+        Some(Node { span: self.span(start), value })
+    }
+
+    fn is_raw_string(&self) -> bool {
+        let rest = self.rest()[1..].trim_start_matches('#');
+        self.rest()[1..].starts_with('#') && rest.starts_with('"')
+    }
+
+    fn number(&mut self) -> Value {
+        let is_part = |c: char| c.is_alphanumeric() || "+-._".contains(c);
+        let length = self.rest().find(|c: char| !is_part(c)).unwrap_or(self.rest().len());
+        let typed = self.rest()[..length].replace('_', "");
+        self.at += length;
+        Value::Number(typed)
+    }
+
+    fn string(&mut self) -> Option<String> {
+        let start = self.at;
+        if self.peek() == 'r' {
+            let hashes = self.rest()[1..].chars().take_while(|c| *c == '#').count();
+            let close = format!("\"{}", "#".repeat(hashes));
+            let open = 2 + hashes;
+            let length = self.rest()[open..].find(&close)?;
+            self.at += open + length + close.len();
+        } else {
+            self.at += 1;
+            loop {
+                match self.peek() {
+                    '"' => break,
+                    '\\' => self.at += 2,
+                    c => self.at += c.len_utf8(),
+                }
+            }
+            self.at += 1;
+        }
+        ron::from_str(&self.text[start..self.at]).ok()
+    }
+
+    /// `value, … ]`, the opening bracket taken already.
+    fn items(&mut self, close: char) -> Option<Vec<Node>> {
+        let mut items = Vec::new();
+        while !self.take(close) {
+            items.push(self.node()?);
+            self.take(',');
+        }
+        Some(items)
+    }
+
+    /// `key: value, … }`, the opening bracket taken already.
+    fn entries(&mut self, close: char) -> Option<Vec<(Key, Node)>> {
+        let mut entries = Vec::new();
+        while !self.take(close) {
+            self.skip();
+            let key = self.node()?;
+            let key = match key.value {
+                Value::Text(text) => Key { text, span: key.span },
+                Value::Group { name: Some(name), body: Body::Empty } => name,
+                _ => {
+                    self.diagnostics
+                        .error("", key.span, "the keys of a map are names")
+                        .help("write them in quotes: { \"name\": … }");
+                    return None;
+                }
+            };
+            self.take(':');
+            entries.push((key, self.node()?));
+            self.take(',');
+        }
+        Some(entries)
+    }
+
+    /// `(…)`, from its opening parenthesis on.
+    fn body(&mut self) -> Option<Body> {
+        self.take('(');
+        let start = self.at;
+        if self.take(')') {
+            return Some(Body::Empty);
+        }
+        let has_fields = self.identifier().is_some() && self.take(':');
+        self.at = start;
+        Some(if has_fields {
+            Body::Fields(self.entries(')')?)
+        } else {
+            Body::Items(self.items(')')?)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> (Option<Node>, Diagnostics) {
+        let mut diagnostics = Diagnostics::default();
+        let node = parse(&Arc::from(text), 0, &mut diagnostics);
+        (node, diagnostics)
+    }
+
+    #[test]
+    fn keeps_the_place_of_every_part() {
+        let text = r##"#![enable(implicit_some)]
+            // a comment ( [ {
+            ( name: "a \" b", /* and /* a nested */ one */ list: [1, -2.5e3, .5,],
+              map: { "k:": Off, "l": f(x: r#"raw "q" "#), }, empty: (), unit: g(), t: (1, "x") )"##;
+        let (node, diagnostics) = read(text);
+        assert!(diagnostics.is_empty());
+        let Value::Group { name: None, body: Body::Fields(fields) } = node.unwrap().value else {
+            panic!("not a group");
+        };
+        let typed: Vec<_> =
+            fields.iter().map(|(k, n)| (k.text.as_str(), &text[n.span.start..n.span.end])).collect();
+        assert_eq!(
+            typed,
+            [
+                ("name", r#""a \" b""#),
+                ("list", "[1, -2.5e3, .5,]"),
+                ("map", r##"{ "k:": Off, "l": f(x: r#"raw "q" "#), }"##),
+                ("empty", "()"),
+                ("unit", "g()"),
+                ("t", "(1, \"x\")"),
+            ]
+        );
+        assert!(matches!(&fields[0].1.value, Value::Text(t) if t == "a \" b"));
+    }
+
+    #[test]
+    fn reports_syntax_at_its_place() {
+        let (node, diagnostics) = read("(a: 1,\n b: [2, 3)");
+        assert!(node.is_none());
+        let report = diagnostics.items().next().unwrap();
+        assert_eq!(report.span.unwrap().start, 15);
+    }
+
+    proptest::proptest! {
+        /// Whatever is typed, the answer is a tree or a report.
+        #[test]
+        fn never_panics(text in r#"[\(\)\[\]{}:,"a-c0-9 #rx/\*\\.+'\n]{0,40}"#) {
+            let (node, diagnostics) = read(&text);
+            proptest::prop_assert!(node.is_some() != !diagnostics.is_empty());
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The main loop: one run of the schedule is one window of simulated time.
+//!
+//! | set | what happens | why there |
+//! |---|---|---|
+//! | [`First`](WindowSet::First) | your systems | see the state at the start of the window |
+//! | [`Stimulate`](WindowSet::Stimulate) | sources emit the spikes of this window | their arrivals may lie in it |
+//! | [`Gather`](WindowSet::Gather) | components that changed → banks | after every system that may have written them |
+//! | [`Deliver`](WindowSet::Deliver) | arrivals of this window → inboxes | after Stimulate; all of them are known now |
+//! | [`Advance`](WindowSet::Advance) | the back end integrates every neuron through the window | the only place where time passes |
+//! | [`Scatter`](WindowSet::Scatter) | banks → components that somebody reads | before your systems look |
+//! | [`Route`](WindowSet::Route) | output spikes → the calendar | arrive in a later window at the earliest |
+//! | [`Measure`](WindowSet::Measure) | probes | see the spikes and samples of this window |
+//! | [`Last`](WindowSet::Last) | your systems | see the state at the end of the window; what they write acts in the next |
+//!
+//! **Why a window has the length it has.** Inside a window neurons do not see each other, so each
+//! runs on its own from the first step to the last, in cache and in parallel. That is right as long
+//! as no spike fired in a window can arrive in it: a spike found in the window's first step arrives
+//! one step plus the delay later, so a window has at most (shortest delay between populations)/dt + 1
+//! steps. Without such projections it is as long as the scene's `window`. It follows from the scene
+//! alone, never from threads or tuning.
+//!
+//! The sets are chained and run on one thread: threads live inside the back end, where the work is.
+
+use bevy_ecs::prelude::*;
+use bevy_ecs::schedule::{ScheduleLabel, SingleThreadedExecutor};
+
+use crate::time::Time;
+
+/// The schedule of a window.
+#[derive(ScheduleLabel, Debug, Clone, PartialEq, Eq, Hash)]
+pub struct RunWindow;
+
+/// The stages of a window, in order.
+#[derive(SystemSet, Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum WindowSet {
+    /// For users: before anything happens.
+    First,
+    /// Sources emit spikes.
+    Stimulate,
+    /// Components → banks.
+    Gather,
+    /// Arrivals → inboxes.
+    Deliver,
+    /// Neurons are integrated.
+    Advance,
+    /// Banks → components.
+    Scatter,
+    /// Output spikes → calendar.
+    Route,
+    /// Probes.
+    Measure,
+    /// For users: after everything has happened.
+    Last,
+}
+
+/// Systems of the program itself: what they read does not have to be scattered.
+#[derive(SystemSet, Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct BuiltIn;
+
+/// The window at hand.
+#[derive(Resource, Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// Its first step.
+    pub first_step: u64,
+    /// Its steps.
+    pub steps: u64,
+    /// The step.
+    pub dt: Time,
+}
+
+impl Window {
+    /// Time of its start.
+    #[must_use]
+    pub fn start(&self) -> Time {
+        Time::from_steps(self.first_step, self.dt)
+    }
+
+    /// Time of its end, which belongs to the next window.
+    #[must_use]
+    pub fn end(&self) -> Time {
+        Time::from_steps(self.first_step + self.steps, self.dt)
+    }
+}
+
+/// The empty schedule: sets in order, nothing in them.
+#[must_use]
+pub fn window_schedule() -> Schedule {
+    use WindowSet::{Advance, Deliver, First, Gather, Last, Measure, Route, Scatter, Stimulate};
+    let mut schedule = Schedule::new(RunWindow);
+    schedule.set_executor(SingleThreadedExecutor::new());
+    schedule.configure_sets(
+        (First, Stimulate, Gather, Deliver, Advance, Scatter, Route, Measure, Last).chain(),
+    );
+    schedule
+}

@@ -1,0 +1,422 @@
+//! A simulation: a scene as a world, a schedule that advances it, and plugins that extend both.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use bevy_ecs::prelude::*;
+use bevy_ecs::schedule::{IntoScheduleConfigs, Schedule};
+use bevy_ecs::system::ScheduleSystem;
+
+use crate::backend::{Backend, BackendPlugin, CurrentBackend, Stop};
+use crate::bank::transfer::{self, Readback};
+use crate::error::Error;
+use crate::network::router::{self, Inbox, Router};
+use crate::network::{FanOut, HandMadeEdge, Population, SourceGroup, WindowSpikes, source};
+use crate::probe::{self, Probe, ProbeName, ProbePlugin};
+use crate::scene::{Scene, Solver, spawn};
+use crate::schedule::{BuiltIn, Window, WindowSet, window_schedule};
+use crate::time::Time;
+
+/// An extension: adds systems, components and resources to a simulation.
+///
+/// ```
+/// use bevy_ecs::prelude::*;
+/// use picoamp::prelude::*;
+///
+/// /// Counts windows.
+/// #[derive(Resource, Default)]
+/// struct Windows(u64);
+///
+/// struct CountWindows;
+/// impl Plugin for CountWindows {
+///     fn build(&self, simulation: &mut Simulation) {
+///         simulation.world_mut().init_resource::<Windows>();
+///         simulation.add_systems(WindowSet::Last, |mut windows: ResMut<Windows>| windows.0 += 1);
+///     }
+/// }
+///
+/// # fn main() -> Result<(), picoamp::Error> {
+/// let mut simulation = Simulation::from_scene("scenes/ff_nominal.ron")?;
+/// simulation.add_plugin(CountWindows);
+/// simulation.run()?;
+/// assert_eq!(simulation.world().resource::<Windows>().0, 10);
+/// # Ok(())
+/// # }
+/// ```
+pub trait Plugin {
+    /// Adds the extension.
+    fn build(&self, simulation: &mut Simulation);
+}
+
+/// Wall time of the stages of a run.
+#[derive(Resource, Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StageTimes {
+    /// Spawning entities and drawing mismatch.
+    pub spawn: Duration,
+    /// Building the table of edges.
+    pub connect: Duration,
+    /// All windows.
+    pub run: Duration,
+    /// The back end's part of that.
+    pub advance: Duration,
+}
+
+/// How far a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Simulated time that was reached.
+    pub time: Time,
+    /// Simulated time of the whole scene.
+    pub duration: Time,
+    /// Output spikes of all populations so far.
+    pub spikes: u64,
+}
+
+/// A running (or finished) simulation.
+pub struct Simulation {
+    scene: Scene,
+    world: World,
+    schedule: Schedule,
+    dt: Time,
+    /// Steps that are done.
+    step: u64,
+    started: bool,
+}
+
+impl Simulation {
+    /// Reads a scene file and builds its world. Warnings of the scene are dropped: use
+    /// [`Scene::load`] and [`Simulation::new`] to see them.
+    ///
+    /// # Errors
+    /// [`Error::Scene`] with every mistake of the scene, [`Error::Io`], [`Error::Limit`].
+    pub fn from_scene(path: impl AsRef<Path>) -> Result<Simulation, Error> {
+        Simulation::new(Scene::load(path, &[])?.scene)
+    }
+
+    /// Builds the world of a scene.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] when the scene does not fit into memory, [`Error::Instance`] when a drawn
+    /// circuit cannot work.
+    pub fn new(scene: Scene) -> Result<Simulation, Error> {
+        crate::scene::estimate::Estimate::of(&scene)
+            .check(crate::scene::estimate::available_memory())?;
+        let began = Instant::now();
+        let mut world = World::new();
+        spawn::spawn(&scene, &mut world)?;
+        probe::spawn(&scene, &mut world);
+        let Solver::Euler { dt } = scene.solver;
+        world.insert_resource(Window { first_step: 0, steps: 0, dt });
+        world.insert_resource(WindowSpikes {
+            sources: vec![Vec::new(); scene.sources.len()],
+            populations: vec![Vec::new(); scene.populations.len()],
+        });
+        let spawn = began.elapsed();
+        world.insert_resource(StageTimes { spawn, ..StageTimes::default() });
+        let schedule = window_schedule();
+        let mut simulation = Simulation { scene, world, schedule, dt, step: 0, started: false };
+        simulation.add_plugin(StimulusPlugin);
+        simulation.add_plugin(TransferPlugin);
+        simulation.add_plugin(RouterPlugin);
+        simulation.add_plugin(BackendPlugin);
+        simulation.add_plugin(ProbePlugin);
+        Ok(simulation)
+    }
+
+    /// Adds an extension. Those that are to see the first window are added before
+    /// [`Simulation::run`].
+    pub fn add_plugin(&mut self, plugin: impl Plugin) -> &mut Simulation {
+        plugin.build(self);
+        self
+    }
+
+    /// Adds systems to a stage of the window.
+    pub fn add_systems<M>(
+        &mut self,
+        set: WindowSet,
+        systems: impl IntoScheduleConfigs<ScheduleSystem, M>,
+    ) -> &mut Simulation {
+        self.schedule.add_systems(systems.in_set(set));
+        self
+    }
+
+    /// Replaces the back end.
+    pub fn set_backend(&mut self, backend: impl Backend) -> &mut Simulation {
+        self.world.insert_resource(CurrentBackend(Box::new(backend)));
+        self
+    }
+
+    /// The scene.
+    #[must_use]
+    pub fn scene(&self) -> &Scene {
+        &self.scene
+    }
+
+    /// The world. After a run, components hold the state at its end.
+    #[must_use]
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// The world, to change it between runs.
+    pub fn world_mut(&mut self) -> &mut World {
+        &mut self.world
+    }
+
+    /// Simulated time that was reached.
+    #[must_use]
+    pub fn time(&self) -> Time {
+        Time::from_steps(self.step, self.dt)
+    }
+
+    /// The entity of a neuron.
+    #[must_use]
+    pub fn neuron(&mut self, population: &str, index: u32) -> Option<Entity> {
+        let mut populations = self.world.query::<&Population>();
+        let population = populations.iter(&self.world).find(|p| p.name == population)?;
+        population.neurons.get(index as usize).copied()
+    }
+
+    /// The entity of a neuron's synapse circuit.
+    #[must_use]
+    pub fn circuit(
+        &mut self,
+        population: &str,
+        index: u32,
+        receptor: crate::circuit::Receptor,
+    ) -> Option<Entity> {
+        let mut populations = self.world.query::<&Population>();
+        let population = populations.iter(&self.world).find(|p| p.name == population)?;
+        let (_, circuits) = population.circuits.iter().find(|(r, _)| *r == receptor)?;
+        circuits.get(index as usize).copied()
+    }
+
+    /// The entity of a spike source.
+    #[must_use]
+    pub fn source(&mut self, group: &str, index: u32) -> Option<Entity> {
+        let mut groups = self.world.query::<&SourceGroup>();
+        let group = groups.iter(&self.world).find(|g| g.name == group)?;
+        group.sources.get(index as usize).copied()
+    }
+
+    /// The populations, in the order of the scene.
+    #[must_use]
+    pub fn populations(&self) -> Vec<&Population> {
+        let entities = self.world.iter_entities().filter_map(|e| e.get::<Population>());
+        let mut populations: Vec<&Population> = entities.collect();
+        populations.sort_by_key(|p| p.index);
+        populations
+    }
+
+    /// Adds one edge by hand, from a neuron or spike source to a synapse circuit. Edges are fixed
+    /// once the simulation runs: call this before.
+    ///
+    /// # Errors
+    /// [`Error::Connection`] when the simulation has started, or there is no such emitter. Weight,
+    /// delay and circuit are checked when the simulation starts.
+    pub fn connect(
+        &mut self,
+        from: Entity,
+        circuit: Entity,
+        weight: f64,
+        delay: impl Into<Time>,
+    ) -> Result<(), Error> {
+        if self.started {
+            return Err(Error::Connection("edges are fixed once the simulation runs".into()));
+        }
+        let mut from = self
+            .world
+            .get_entity_mut(from)
+            .map_err(|_| Error::Connection(format!("there is no entity {from}")))?;
+        let edge = HandMadeEdge { circuit, weight, delay: delay.into() };
+        from.entry::<FanOut>().or_default().into_mut().0.push(edge);
+        Ok(())
+    }
+
+    /// Runs to the end of the scene.
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`] and other faults of the run; what was recorded until then is kept.
+    pub fn run(&mut self) -> Result<(), Error> {
+        self.run_with(|_| ControlFlow::Continue(()))
+    }
+
+    /// Runs for a span of simulated time, at most to the end of the scene. A run in pieces gives
+    /// the same results as one in whole.
+    ///
+    /// # Errors
+    /// As [`Simulation::run`]; [`Error::Limit`] for a span that is no whole number of steps.
+    pub fn run_for(&mut self, span: impl Into<Time>) -> Result<(), Error> {
+        let span = span.into();
+        if !span.is_multiple_of(self.dt) {
+            return Err(Error::Limit {
+                message: format!("{span} s is no multiple of the step dt = {} s", self.dt),
+                help: "run for a whole number of steps".into(),
+            });
+        }
+        let end = self.step + span.steps(self.dt);
+        self.run_until(end, |_| ControlFlow::Continue(()))
+    }
+
+    /// Runs to the end of the scene and tells how far it is after each window; `Break` ends the
+    /// run.
+    ///
+    /// # Errors
+    /// As [`Simulation::run`]; [`Error::Interrupted`] after a `Break`.
+    pub fn run_with(
+        &mut self,
+        observe: impl FnMut(&Progress) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        self.run_until(u64::MAX, observe)
+    }
+
+    fn run_until(
+        &mut self,
+        end: u64,
+        mut observe: impl FnMut(&Progress) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        if !self.started {
+            self.start()?;
+        }
+        if self.schedule.is_changed() {
+            self.prepare_schedule()?;
+        }
+        let began = Instant::now();
+        let end = end.min(self.scene.duration.steps(self.dt));
+        let mut result = Ok(());
+        while self.step < end && result.is_ok() {
+            let full = self.world.resource::<Router>().window_steps();
+            // Windows start at multiples of their length, however a run is cut into pieces.
+            let steps = (full - self.step % full).min(end - self.step);
+            let window = Window { first_step: self.step, steps, dt: self.dt };
+            self.world.insert_resource(window);
+            self.world.resource_mut::<WindowSpikes>().clear();
+            self.schedule.run(&mut self.world);
+            self.step += steps;
+            if let Some(error) = self.world.resource_mut::<Stop>().0.take() {
+                result = Err(error);
+                break;
+            }
+            let spikes = self.world.resource::<probe::digest::SpikeDigests>().total_count();
+            let progress =
+                Progress { time: self.time(), duration: self.scene.duration, spikes };
+            if observe(&progress).is_break() {
+                result = Err(Error::Interrupted { time: self.time() });
+            }
+        }
+        self.scatter_all();
+        self.world.resource_mut::<StageTimes>().run += began.elapsed();
+        result
+    }
+
+    /// Builds what has to wait until plugins and hand-made edges are there.
+    fn start(&mut self) -> Result<(), Error> {
+        let began = Instant::now();
+        let router = Router::build(&self.scene, self.dt, &mut self.world)?;
+        self.world.insert_resource(router);
+        self.world.resource_mut::<StageTimes>().connect += began.elapsed();
+        self.started = true;
+        Ok(())
+    }
+
+    /// Orders the systems and finds out what those of users read.
+    fn prepare_schedule(&mut self) -> Result<(), Error> {
+        self.schedule
+            .initialize(&mut self.world)
+            .map_err(|error| Error::Connection(format!("the systems cannot be ordered: {error}")))?;
+        let readback = Readback::of_schedule(&self.schedule, &mut self.world);
+        self.world.insert_resource(readback);
+        Ok(())
+    }
+
+    /// Brings all components up to date, for code outside the schedule.
+    fn scatter_all(&mut self) {
+        let usual = *self.world.resource::<Readback>();
+        self.world.insert_resource(Readback::ALL);
+        for scatter in [
+            self.world.register_system_cached(transfer::scatter_membranes),
+            self.world.register_system_cached(transfer::scatter_currents),
+        ] {
+            // Both systems have been registered in this world just now.
+            let _ = self.world.run_system(scatter);
+        }
+        self.world.insert_resource(usual);
+    }
+
+    /// A probe of the scene as a value.
+    ///
+    /// # Errors
+    /// [`Error::NoProbe`] when there is none of that name and kind.
+    pub fn probe<P: Probe>(&self, name: &str) -> Result<&P, Error> {
+        let found = self.probes::<P>().find(|(known, _)| *known == name);
+        found.map(|(_, probe)| probe).ok_or_else(|| {
+            let known: Vec<&str> = self.probes::<P>().map(|(known, _)| known).collect();
+            let known = if known.is_empty() { "none".into() } else { known.join(", ") };
+            Error::NoProbe { name: name.to_string(), kind: P::KIND, known }
+        })
+    }
+
+    /// All probes of a kind, by name.
+    pub fn probes<P: Probe>(&self) -> impl Iterator<Item = (&str, &P)> {
+        self.scene.probes.keys().filter_map(|name| {
+            let entity = self.world.resource::<probe::ProbeEntities>().0.get(name)?;
+            let probe = self.world.get::<P>(*entity)?;
+            Some((self.world.get::<ProbeName>(*entity)?.0.as_str(), probe))
+        })
+    }
+}
+
+/// Sources emit their spikes.
+pub struct StimulusPlugin;
+
+impl Plugin for StimulusPlugin {
+    fn build(&self, simulation: &mut Simulation) {
+        simulation.add_systems(
+            WindowSet::Stimulate,
+            (source::stimulate_regular, source::stimulate_poisson, source::stimulate_lists)
+                .chain()
+                .in_set(BuiltIn),
+        );
+    }
+}
+
+/// Components go to banks and back.
+pub struct TransferPlugin;
+
+impl Plugin for TransferPlugin {
+    fn build(&self, simulation: &mut Simulation) {
+        simulation.world_mut().init_resource::<Readback>();
+        simulation.add_systems(
+            WindowSet::Gather,
+            (
+                transfer::gather_somas,
+                transfer::gather_membranes,
+                transfer::gather_synapses,
+                transfer::gather_currents,
+            )
+                .chain()
+                .in_set(BuiltIn),
+        );
+        simulation.add_systems(
+            WindowSet::Scatter,
+            (transfer::scatter_membranes, transfer::scatter_currents).chain().in_set(BuiltIn),
+        );
+    }
+}
+
+/// Spikes go from emitters to inboxes.
+pub struct RouterPlugin;
+
+impl Plugin for RouterPlugin {
+    fn build(&self, simulation: &mut Simulation) {
+        simulation.world_mut().init_resource::<Inbox>();
+        // Spikes of sources are routed before the window is delivered: they may arrive in it.
+        simulation.add_systems(
+            WindowSet::Deliver,
+            (router::route_sources, router::deliver).chain().in_set(BuiltIn),
+        );
+        simulation
+            .add_systems(WindowSet::Route, router::route_populations.in_set(BuiltIn));
+    }
+}

@@ -1,0 +1,200 @@
+//! Kernels: equations that run over blocks of neurons.
+//!
+//! A clock-driven model is written once, as the step of *one* neuron in scalar code
+//! ([`EulerModel::step`]), without branches. [`advance_block`] calls it in a loop over the lanes of
+//! a block, and the compiler vectorises that loop for each instruction set; [`advance_scalar`] runs
+//! it as it stands. All give the same bits, because the step is made of IEEE operations and
+//! explicit fused multiply-adds only.
+
+use multiversion::multiversion;
+
+use crate::bank::{LANES, Row};
+use crate::circuit::{Receptor, Soma, Synapse};
+
+/// Steps for which arrivals are laid out at a time: a tile of 64 steps × 64 lanes is 16 KiB and
+/// stays in the first-level cache.
+pub const TILE_STEPS: usize = 64;
+
+/// A lane that crossed its threshold, or whose state is no longer a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Flag {
+    /// The step, from the start of the tile.
+    pub step: u32,
+    /// The lane.
+    pub lane: u32,
+    /// Whether the state is not a number (otherwise: a spike).
+    pub fault: bool,
+}
+
+/// Equations that advance blocks, and how circuits become their columns.
+pub trait Kernel: Send + Sync {
+    /// The receptors whose circuits it integrates, in the order of its arrival rows.
+    fn receptors(&self) -> &[Receptor];
+
+    /// Parameters of a lane without a neuron: it never spikes.
+    fn resting_parameters(&self) -> Vec<f32>;
+
+    /// State of a lane at rest.
+    fn resting_state(&self) -> Vec<f32>;
+
+    /// State column of the membrane current.
+    fn membrane_column(&self) -> usize;
+
+    /// State column of the `receptor`-th synaptic current.
+    fn synapse_column(&self, receptor: usize) -> usize;
+
+    /// The parameter columns that follow from a soma.
+    fn soma_columns(&self, soma: &Soma, set: &mut dyn FnMut(usize, f32));
+
+    /// The parameter columns that follow from a circuit of the `receptor`-th receptor. A pulse of
+    /// weight 1 arrives as 2^`exponent`.
+    fn synapse_columns(
+        &self,
+        receptor: usize,
+        synapse: &Synapse,
+        exponent: i32,
+        set: &mut dyn FnMut(usize, f32),
+    );
+
+    /// Advances one block by one step per group of arrival rows (one row for each receptor), in
+    /// vector code.
+    fn advance(
+        &self,
+        parameters: &[Row],
+        state: &mut [Row],
+        arrivals: &[Row<i32>],
+        flags: &mut Vec<Flag>,
+    );
+
+    /// The same, one lane after the other: the reference for every other way to run it.
+    fn advance_reference(
+        &self,
+        parameters: &[Row],
+        state: &mut [Row],
+        arrivals: &[Row<i32>],
+        flags: &mut Vec<Flag>,
+    );
+}
+
+/// One Euler step of one neuron, with `P` parameters, `S` state variables and `R` receptors.
+///
+/// The step must be branch-free (`if` only to choose between two values), use [`f32::mul_add`]
+/// wherever a product is added, and no function of the platform's libm; then every lane width and
+/// every platform gives the same bits.
+pub trait EulerModel<const P: usize, const S: usize, const R: usize>: Send + Sync {
+    /// Advances `state`. `arrivals` are the pulse sums of this step. The result is true for a
+    /// spike, and also when the membrane current is not a number (which the state then shows).
+    fn step(&self, parameters: [f32; P], state: &mut [f32; S], arrivals: [f32; R]) -> bool;
+
+    /// State column of the membrane current, to tell a spike from a fault.
+    const MEMBRANE: usize;
+}
+
+/// One step of lanes `lanes` of a block; the result says whether any lane was flagged.
+#[inline(always)]
+fn step_lanes<M, const P: usize, const S: usize, const R: usize>(
+    model: &M,
+    parameters: &[Row; P],
+    state: &mut [Row; S],
+    arrivals: &[Row<i32>; R],
+    flagged: &mut [u32; LANES],
+) -> bool
+where
+    M: EulerModel<P, S, R>,
+{
+    let mut any = 0;
+    for lane in 0..LANES {
+        let mut own: [f32; S] = std::array::from_fn(|k| state[k].0[lane]);
+        let flag = model.step(
+            std::array::from_fn(|k| parameters[k].0[lane]),
+            &mut own,
+            std::array::from_fn(|k| arrivals[k].0[lane] as f32),
+        );
+        for k in 0..S {
+            state[k].0[lane] = own[k];
+        }
+        flagged[lane] = u32::from(flag);
+        any |= u32::from(flag);
+    }
+    any != 0
+}
+
+/// Collects the flagged lanes of a step.
+#[inline(always)]
+fn collect<const S: usize>(
+    step: u32,
+    membrane: usize,
+    state: &[Row; S],
+    flagged: &[u32; LANES],
+    flags: &mut Vec<Flag>,
+) {
+    for (lane, _) in flagged.iter().enumerate().filter(|(_, flag)| **flag != 0) {
+        let fault = state[membrane].0[lane].is_nan();
+        flags.push(Flag { step, lane: lane as u32, fault });
+    }
+}
+
+/// Advances a block by `arrivals.len()` steps in vector code, for the instruction set at hand.
+#[multiversion(targets(
+    "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl+fma",
+    "x86_64+avx2+fma",
+    "aarch64+neon"
+))]
+pub fn advance_block<M, const P: usize, const S: usize, const R: usize>(
+    model: &M,
+    parameters: &[Row; P],
+    state: &mut [Row; S],
+    arrivals: &[[Row<i32>; R]],
+    flags: &mut Vec<Flag>,
+) where
+    M: EulerModel<P, S, R>,
+{
+    let mut flagged = [0; LANES];
+    for (step, arrivals) in arrivals.iter().enumerate() {
+        if step_lanes(model, parameters, state, arrivals, &mut flagged) {
+            collect(step as u32, M::MEMBRANE, state, &flagged, flags);
+        }
+    }
+}
+
+/// Advances a block one lane after the other, compiled for the baseline instruction set.
+pub fn advance_scalar<M, const P: usize, const S: usize, const R: usize>(
+    model: &M,
+    parameters: &[Row; P],
+    state: &mut [Row; S],
+    arrivals: &[[Row<i32>; R]],
+    flags: &mut Vec<Flag>,
+) where
+    M: EulerModel<P, S, R>,
+{
+    for lane in 0..LANES {
+        let own_parameters: [f32; P] = std::array::from_fn(|k| parameters[k].0[lane]);
+        let mut own: [f32; S] = std::array::from_fn(|k| state[k].0[lane]);
+        for (step, arrivals) in arrivals.iter().enumerate() {
+            let pulses = std::array::from_fn(|k| arrivals[k].0[lane] as f32);
+            if model.step(own_parameters, &mut own, pulses) {
+                let fault = own[M::MEMBRANE].is_nan();
+                flags.push(Flag { step: step as u32, lane: lane as u32, fault });
+            }
+        }
+        for k in 0..S {
+            state[k].0[lane] = own[k];
+        }
+    }
+    flags.sort_by_key(|flag| (flag.step, flag.lane));
+}
+
+/// Views the slices of [`Kernel::advance`] as the arrays of a model. The widths are the model's own
+/// and a bank is made with them, so a mismatch is a bug of the program.
+pub(crate) fn as_model<const P: usize, const S: usize, const R: usize, Out>(
+    parameters: &[Row],
+    state: &mut [Row],
+    arrivals: &[Row<i32>],
+    run: impl FnOnce(&[Row; P], &mut [Row; S], &[[Row<i32>; R]]) -> Out,
+) -> Out {
+    let (arrivals, rest) = arrivals.as_chunks::<R>();
+    match (<&[Row; P]>::try_from(parameters), <&mut [Row; S]>::try_from(state), rest) {
+        (Ok(parameters), Ok(state), []) => run(parameters, state, arrivals),
+        _ => unreachable!("a bank has the columns of its kernel"),
+    }
+}

@@ -1,0 +1,9 @@
+//! Solvers: how a neuron's equations are advanced in time.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`kernel`] | what a kernel is, and how one scalar step becomes vector code |
+//! | [`euler`] | forward Euler in the published order of operations |
+
+pub mod euler;
+pub mod kernel;
