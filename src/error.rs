@@ -48,7 +48,9 @@ pub enum Error {
         message: String,
     },
     /// The state of a neuron became NaN. What was recorded until then is kept.
-    #[error("the membrane current of neuron {neuron} of `{population}` is not a number at t = {time} s")]
+    #[error(
+        "the membrane current of neuron {neuron} of `{population}` is not a number at t = {time} s"
+    )]
     NotFinite {
         /// Name of the population.
         population: String,

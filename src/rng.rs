@@ -27,9 +27,7 @@ impl StreamKey {
             hash.update(name.as_bytes());
         }
         let digest = hash.finalize();
-        let word = |at: usize| {
-            u64::from_le_bytes(std::array::from_fn(|k| digest[at + k]))
-        };
+        let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|k| digest[at + k]));
         let key = word(0);
         StreamKey { key: [key as u32, (key >> 32) as u32], high: word(8) }
     }
@@ -65,9 +63,8 @@ mod tests {
 
     #[test]
     fn a_stream_depends_on_each_part_of_its_key() {
-        let first = |seed, names: &[&str], index| {
-            StreamKey::new(seed, names).stream(index).next_u64()
-        };
+        let first =
+            |seed, names: &[&str], index| StreamKey::new(seed, names).stream(index).next_u64();
         let draws = [
             first(1, &["a", "b"], 0),
             first(2, &["a", "b"], 0),

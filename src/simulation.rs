@@ -299,8 +299,7 @@ impl Simulation {
                 break;
             }
             let spikes = self.world.resource::<probe::digest::SpikeDigests>().total_count();
-            let progress =
-                Progress { time: self.time(), duration: self.scene.duration, spikes };
+            let progress = Progress { time: self.time(), duration: self.scene.duration, spikes };
             if observe(&progress).is_break() {
                 result = Err(Error::Interrupted { time: self.time() });
             }
@@ -322,9 +321,9 @@ impl Simulation {
 
     /// Orders the systems and finds out what those of users read.
     fn prepare_schedule(&mut self) -> Result<(), Error> {
-        self.schedule
-            .initialize(&mut self.world)
-            .map_err(|error| Error::Connection(format!("the systems cannot be ordered: {error}")))?;
+        self.schedule.initialize(&mut self.world).map_err(|error| {
+            Error::Connection(format!("the systems cannot be ordered: {error}"))
+        })?;
         let readback = Readback::of_schedule(&self.schedule, &mut self.world);
         self.world.insert_resource(readback);
         Ok(())
@@ -416,7 +415,6 @@ impl Plugin for RouterPlugin {
             WindowSet::Deliver,
             (router::route_sources, router::deliver).chain().in_set(BuiltIn),
         );
-        simulation
-            .add_systems(WindowSet::Route, router::route_populations.in_set(BuiltIn));
+        simulation.add_systems(WindowSet::Route, router::route_populations.in_set(BuiltIn));
     }
 }

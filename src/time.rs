@@ -30,8 +30,8 @@ impl Time {
     #[must_use]
     pub fn from_seconds(seconds: f64) -> Option<Time> {
         let ticks = (seconds * Self::PER_SECOND as f64).round();
-        // 2^64 as a double; the comparison is false for NaN.
-        (ticks >= 0.0 && ticks < 18_446_744_073_709_551_616.0).then_some(Time(ticks as u64))
+        // Up to 2^64; a NaN is in no range.
+        (0.0..18_446_744_073_709_551_616.0).contains(&ticks).then_some(Time(ticks as u64))
     }
 
     /// Picoseconds.

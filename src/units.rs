@@ -82,13 +82,31 @@ impl Unit {
 #[derive(Debug, Clone, PartialEq)]
 pub enum QuantityError {
     /// A number without its unit.
-    NoUnit { number: String, expected: Unit },
+    NoUnit {
+        /// The number.
+        number: String,
+        /// The unit that is missing.
+        expected: Unit,
+    },
     /// A number with another unit, or with none that is known.
-    WrongUnit { found: String, expected: Unit },
+    WrongUnit {
+        /// What stands after the number.
+        found: String,
+        /// The unit that should.
+        expected: Unit,
+    },
     /// Not a number at all.
-    NotANumber { text: String, expected: Unit },
+    NotANumber {
+        /// What was typed.
+        text: String,
+        /// The unit of what is expected.
+        expected: Unit,
+    },
     /// NaN, an infinity, or a number beyond the range of double precision.
-    NotFinite { text: String },
+    NotFinite {
+        /// What was typed.
+        text: String,
+    },
 }
 
 impl fmt::Display for QuantityError {
@@ -100,11 +118,9 @@ impl fmt::Display for QuantityError {
             Self::WrongUnit { found, expected } => {
                 write!(f, "`{found}` is not a unit of {}", expected.noun())
             }
-            Self::NotANumber { text, expected } => write!(
-                f,
-                "`{text}` is not {}: a number and a unit are expected",
-                expected.noun()
-            ),
+            Self::NotANumber { text, expected } => {
+                write!(f, "`{text}` is not {}: a number and a unit are expected", expected.noun())
+            }
             Self::NotFinite { text } => write!(f, "`{text}` is not a finite number"),
         }
     }
@@ -172,10 +188,8 @@ pub fn parse(text: &str, unit: Unit) -> Result<f64, QuantityError> {
     if suffix.is_empty() && unit != Unit::One {
         return Err(QuantityError::NoUnit { number: number.into(), expected: unit });
     }
-    let exponent = prefix_exponent(suffix, unit).ok_or_else(|| QuantityError::WrongUnit {
-        found: suffix.into(),
-        expected: unit,
-    })?;
+    let exponent = prefix_exponent(suffix, unit)
+        .ok_or_else(|| QuantityError::WrongUnit { found: suffix.into(), expected: unit })?;
     let value = shifted(number, exponent);
     if value.is_finite() {
         Ok(value)
@@ -227,11 +241,7 @@ fn move_point(mantissa: &str, places: i32) -> String {
         digits.push('0');
     }
     let (whole, fraction) = digits.split_at(whole.len() + places);
-    if fraction.is_empty() {
-        format!("{sign}{whole}")
-    } else {
-        format!("{sign}{whole}.{fraction}")
-    }
+    if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
 }
 
 /// Length of the decimal number that `text` starts with (0: none).

@@ -141,8 +141,7 @@ impl Task<'_> {
         let receptors = self.kernel.receptors().len();
         let mut tile = vec![Row([0_i32; LANES]); TILE_STEPS * receptors];
         let blocks = parameters.chunks_exact(parameter_width);
-        for (k, (parameters, state)) in
-            blocks.zip(state.chunks_exact_mut(state_width)).enumerate()
+        for (k, (parameters, state)) in blocks.zip(state.chunks_exact_mut(state_width)).enumerate()
         {
             self.run_block(first + k, parameters, state, &mut tile, &mut out);
         }
@@ -214,13 +213,7 @@ impl Task<'_> {
             .min()
     }
 
-    fn sample(
-        &self,
-        requests: std::ops::Range<usize>,
-        step: u64,
-        state: &[Row],
-        out: &mut Output,
-    ) {
+    fn sample(&self, requests: std::ops::Range<usize>, step: u64, state: &[Row], out: &mut Output) {
         for request in requests {
             let wanted = &self.samples[request];
             if wanted.wants(step) {

@@ -82,7 +82,10 @@ fn changed<C: Component, K: Component, F: ArchetypeFilter>(
 }
 
 /// Changed biases of somas → parameter columns.
-pub fn gather_somas(mut banks: ResMut<Banks>, somas: Query<(&Slot, &crate::network::Neuron, Ref<Soma>)>) {
+pub fn gather_somas(
+    mut banks: ResMut<Banks>,
+    somas: Query<(&Slot, &crate::network::Neuron, Ref<Soma>)>,
+) {
     changed(&somas, |slot, _, soma| {
         let bank = &mut banks.0[slot.bank as usize];
         let parameters = &mut bank.parameters;
@@ -109,10 +112,7 @@ fn receptor_index(bank: &Bank, receptor: Receptor) -> Option<usize> {
 }
 
 /// Changed biases of synapse circuits → parameter columns.
-pub fn gather_synapses(
-    mut banks: ResMut<Banks>,
-    synapses: Query<(&Slot, &Circuit, Ref<Synapse>)>,
-) {
+pub fn gather_synapses(mut banks: ResMut<Banks>, synapses: Query<(&Slot, &Circuit, Ref<Synapse>)>) {
     changed(&synapses, |slot, circuit, synapse| {
         let bank = &mut banks.0[slot.bank as usize];
         let Some(receptor) = receptor_index(bank, circuit.receptor) else { return };

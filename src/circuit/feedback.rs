@@ -42,6 +42,7 @@ impl PowerLaw {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods)] // libm is the independent reference here.
 mod tests {
     use super::*;
 

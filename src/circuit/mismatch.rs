@@ -128,7 +128,10 @@ mod tests {
             (MismatchLaw::TruncatedGaussian { cv: 0.5 }, 1.028, 0.458, 1.0),
         ] {
             let (m, c) = moments(law, "Itau");
-            assert!((m - mean).abs() < 5.0 * cv / root + 5e-4 * f64::from(cv > 0.4), "{law:?}: mean {m}");
+            assert!(
+                (m - mean).abs() < 5.0 * cv / root + 5e-4 * f64::from(cv > 0.4),
+                "{law:?}: mean {m}"
+            );
             let error = 5.0 * kurtosis_margin * cv / (2.0_f64.sqrt() * root);
             assert!((c - cv).abs() < error + 5e-4 * f64::from(cv > 0.4), "{law:?}: cv {c}");
         }

@@ -5,8 +5,8 @@
 
 use bevy_ecs::component::Component;
 
-use super::bias::{Bias, Block, bias};
 use super::Constants;
+use super::bias::{Bias, Block, bias};
 
 /// The biases of one soma.
 #[derive(Component, Debug, Clone, PartialEq)]

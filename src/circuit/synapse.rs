@@ -7,8 +7,8 @@
 
 use bevy_ecs::component::Component;
 
-use super::bias::{Bias, Block, bias};
 use super::Constants;
+use super::bias::{Bias, Block, bias};
 
 /// Where on a neuron a synapse acts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

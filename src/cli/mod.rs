@@ -49,7 +49,8 @@ fn load(args: &SceneArgs, extra: Option<String>) -> Result<Loaded, Error> {
 
 fn run(args: &RunArgs) -> Result<(), Error> {
     let began = Instant::now();
-    let Loaded { scene, warnings } = load(&args.scene, args.seed.map(|seed| format!("seed={seed}")))?;
+    let Loaded { scene, warnings } =
+        load(&args.scene, args.seed.map(|seed| format!("seed={seed}")))?;
     let load = began.elapsed();
     if !args.quiet {
         messages::show_findings(&warnings);
@@ -77,11 +78,15 @@ fn run(args: &RunArgs) -> Result<(), Error> {
     let mut progress = progress::Progress::new(args.quiet);
     let outcome = simulation.run_with(|state| {
         progress.show(state);
-        if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if stop.load(Ordering::Relaxed) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     });
     progress.finish();
     let report =
-        RunReport { outcome: outcome.as_ref().map(|()| ()), warnings: &warnings, threads, load };
+        RunReport { outcome: outcome.as_ref().copied(), warnings: &warnings, threads, load };
     let dump = Dump {
         biases: args.dump.contains(&DumpChoice::Biases),
         edges: args.dump.contains(&DumpChoice::Edges),
@@ -145,12 +150,16 @@ fn check(args: &SceneArgs) -> Result<(), Error> {
     let available = estimate::available_memory();
     let mut text = format!("{}: the scene is valid\n", scene.name);
     text += &format!("  duration     {} s in {} steps\n", scene.duration, estimate.steps);
-    text += &format!("  populations  {}\n", names(scene.populations.iter().map(|(k, p)| (k, p.size))));
+    text +=
+        &format!("  populations  {}\n", names(scene.populations.iter().map(|(k, p)| (k, p.size))));
     text += &format!("  sources      {}\n", names(scene.sources.iter().map(|(k, s)| (k, s.size))));
     text += &format!("  neurons      {}\n", estimate.neurons);
     text += &format!("  circuits     {}\n", estimate.circuits);
     text += &format!("  edges        {}\n", estimate.edges);
-    text += &format!("  probes       {}\n", scene.probes.keys().cloned().collect::<Vec<_>>().join(", "));
+    text += &format!(
+        "  probes       {}\n",
+        scene.probes.keys().cloned().collect::<Vec<_>>().join(", ")
+    );
     text += &format!("  work         {} neuron-steps\n", estimate.neurons * estimate.steps);
     text += &format!(
         "  memory       about {} of {} available",

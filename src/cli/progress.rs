@@ -32,9 +32,10 @@ impl Progress {
         } else if std::io::stderr().is_terminal() {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
             let template = "{wide_bar} {percent:>3} %  {msg}  ETA {eta}";
-            bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| {
-                ProgressStyle::default_bar()
-            }));
+            bar.set_style(
+                ProgressStyle::with_template(template)
+                    .unwrap_or_else(|_| ProgressStyle::default_bar()),
+            );
             Display::Bar(bar)
         } else {
             Display::Lines(LINE_INTERVAL)

@@ -191,8 +191,10 @@ impl Router {
         }
         let (mut next_edge, mut next_group) = (edge_count.clone(), group_count.clone());
         let mut edges = vec![Edge { port: 0, weight: 0 }; total as usize];
-        let mut groups =
-            vec![Group { first_edge: total as u32, delay_steps: 0 }; group_count[emitters] as usize + 1];
+        let mut groups = vec![
+            Group { first_edge: total as u32, delay_steps: 0 };
+            group_count[emitters] as usize + 1
+        ];
         for &delay in &delays {
             let mut seen = vec![false; emitters];
             each_edge(delay, &mut |emitter, port, weight| {
@@ -211,7 +213,8 @@ impl Router {
         }
 
         // A spike found in the first step of a window arrives `delay` steps after the next one.
-        let recurrent = scene.connections.iter().filter(|c| matches!(c.from, GroupId::Population(_)));
+        let recurrent =
+            scene.connections.iter().filter(|c| matches!(c.from, GroupId::Population(_)));
         let neurons_from = first_neuron.first().copied().unwrap_or(u32::MAX);
         let shortest = recurrent
             .map(|c| c.delay)
@@ -381,8 +384,9 @@ impl Ports {
             for member in &mut bank.members {
                 for (receptor, exponent) in member.exponents.iter_mut().enumerate() {
                     let total = totals[member.population][receptor] + by_hand;
-                    let bits = total.max(1.0).log2().ceil() as i32;
-                    *exponent = (SUM_BITS - bits).clamp(0, MOST_FRACTION_BITS);
+                    // The smallest power of two that is not below the total.
+                    let bits = (total.ceil() as u64).max(1).next_power_of_two().trailing_zeros();
+                    *exponent = (SUM_BITS - bits as i32).clamp(0, MOST_FRACTION_BITS);
                 }
             }
         }
@@ -426,7 +430,9 @@ fn manual_edges(
                 let population = population.map_err(|e| Error::Connection(e.to_string()))?;
                 first_emitter(GroupId::Population(population.index)) + neuron.index
             }
-            (None, Some(source)) => first_emitter(GroupId::Source(source.group_index)) + source.index,
+            (None, Some(source)) => {
+                first_emitter(GroupId::Source(source.group_index)) + source.index
+            }
             (None, None) => {
                 return Err(Error::Connection(
                     "a FanOut belongs on a neuron or a spike source".into(),
@@ -446,7 +452,9 @@ fn manual_edges(
             let weight = if rounds { edge.weight.round_ties_even() } else { edge.weight };
             if !(0.0..=super::MAX_WEIGHT).contains(&weight) {
                 let range = format!("0 to {}", super::MAX_WEIGHT);
-                return Err(Error::Connection(format!("the weight {weight} is not within {range}")));
+                return Err(Error::Connection(format!(
+                    "the weight {weight} is not within {range}"
+                )));
             }
             if !edge.delay.is_multiple_of(dt) {
                 let delay = edge.delay;
@@ -457,13 +465,19 @@ fn manual_edges(
             edges.push(ManualEdge {
                 delay: edge.delay,
                 emitter,
-                port: port(first_block[slot.bank as usize], slot.index, receptor.unwrap_or_default()),
+                port: port(
+                    first_block[slot.bank as usize],
+                    slot.index,
+                    receptor.unwrap_or_default(),
+                ),
                 weight,
             });
         }
     }
     edges.sort_by(|a, b| {
-        (a.delay, a.emitter, a.port).cmp(&(b.delay, b.emitter, b.port)).then(a.weight.total_cmp(&b.weight))
+        (a.delay, a.emitter, a.port)
+            .cmp(&(b.delay, b.emitter, b.port))
+            .then(a.weight.total_cmp(&b.weight))
     });
     Ok(edges)
 }

@@ -95,7 +95,8 @@ pub(super) fn count(
     mut curves: Query<&mut FfCurve>,
 ) {
     for mut curve in &mut curves {
-        let FfCurve { input, output, span, input_spikes, output_spikes, recorded, .. } = &mut *curve;
+        let FfCurve { input, output, span, input_spikes, output_spikes, recorded, .. } =
+            &mut *curve;
         for (group, counts) in [(*input, input_spikes), (*output, output_spikes)] {
             let counted = spikes.of(group).iter().filter(|(time, _)| span.contains(*time));
             counted.for_each(|(_, neuron)| counts[*neuron as usize] += 1);

@@ -26,9 +26,8 @@ const HEIGHT: f64 = 500.0;
 
 /// Okabe and Ito's colours, told apart with any of the usual colour blindnesses; the strong ones
 /// first and without their yellow, which does not show as a thin line on white.
-const COLOURS: [&str; 7] = [
-    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000",
-];
+const COLOURS: [&str; 7] =
+    ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"];
 /// Dashes for the second, third and fourth time round the colours.
 const DASHES: [Option<&str>; 4] = [None, Some("7 3"), Some("2 3"), Some("8 3 2 3")];
 const GREY: &str = "#555555";
@@ -92,20 +91,13 @@ pub fn thin<T: Copy>(points: &[T], most: usize) -> Vec<T> {
         return points.to_vec();
     }
     // in u128, where the product cannot overflow; the index is below the length as i < most
-    (0..most)
-        .map(|i| points[(i as u128 * points.len() as u128 / most as u128) as usize])
-        .collect()
+    (0..most).map(|i| points[(i as u128 * points.len() as u128 / most as u128) as usize]).collect()
 }
 
 /// Draws a raster plot.
 pub fn raster(r: &Raster) -> String {
     let (x, y) = (span(r.time_s), span(r.y_range));
-    let shown: Vec<_> = r
-        .points
-        .iter()
-        .copied()
-        .filter(|&p| inside(p, x, y))
-        .collect();
+    let shown: Vec<_> = r.points.iter().copied().filter(|&p| inside(p, x, y)).collect();
     // smaller the closer they lie, so that a dense raster does not turn into a black square
     let size = (150.0 / (shown.len().max(1) as f64).sqrt()).clamp(0.8, 1.8);
     let mut layout = layout(r.title, "time (s)", r.y_label, x, y);
@@ -115,39 +107,21 @@ pub fn raster(r: &Raster) -> String {
     if shown.is_empty() {
         layout = say(layout, "no spikes", x, y);
     }
-    let dots = ScatterPlot::new()
-        .with_data(shown)
-        .with_size(size)
-        .with_color("#1b2a41");
+    let dots = ScatterPlot::new().with_data(shown).with_size(size).with_color("#1b2a41");
     draw(vec![dots.into()], layout)
 }
 
 /// Draws curves against time.
 pub fn traces(t: &Traces) -> String {
     let x = span(t.time_s);
-    let threshold = t
-        .threshold
-        .as_ref()
-        .filter(|level| inside((0.0, level.0), ANY, ANY));
+    let threshold = t.threshold.as_ref().filter(|level| inside((0.0, level.0), ANY, ANY));
     let curves: Vec<Vec<(f64, f64)>> = t
         .curves
         .iter()
-        .map(|c| {
-            c.points
-                .iter()
-                .copied()
-                .filter(|&p| inside(p, x, ANY))
-                .collect()
-        })
+        .map(|c| c.points.iter().copied().filter(|&p| inside(p, x, ANY)).collect())
         .collect();
-    let values = curves
-        .iter()
-        .flatten()
-        .map(|p| p.1)
-        .chain(threshold.map(|level| level.0));
-    let y = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), v| {
-        (lo.min(v), hi.max(v))
-    });
+    let values = curves.iter().flatten().map(|p| p.1).chain(threshold.map(|level| level.0));
+    let y = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), v| (lo.min(v), hi.max(v)));
     let y = span(y);
     let room = 0.04 * (y.1 - y.0);
     let y = span((y.0 - room, y.1 + room));
@@ -183,37 +157,23 @@ pub fn traces(t: &Traces) -> String {
 /// Draws the output rate of every neuron against its input rate.
 pub fn ff(f: &FfDots) -> String {
     let all = (0.0, ANY.1);
-    let points: Vec<_> = f
-        .points
-        .iter()
-        .copied()
-        .filter(|&p| inside(p, all, all))
-        .collect();
+    let points: Vec<_> = f.points.iter().copied().filter(|&p| inside(p, all, all)).collect();
     let band: Vec<_> = f
         .band
         .iter()
         .copied()
         .filter(|&(x, low, mid, high)| [low, mid, high].iter().all(|&v| inside((x, v), all, all)))
         .collect();
-    let corners = points
-        .iter()
-        .copied()
-        .chain(band.iter().map(|b| (b.0, b.1.max(b.2).max(b.3))));
+    let corners = points.iter().copied().chain(band.iter().map(|b| (b.0, b.1.max(b.2).max(b.3))));
     let (right, top) = corners.fold((0.0, 0.0), |(x, y): (f64, f64), p| (x.max(p.0), y.max(p.1)));
     // both axes end on a labelled tick, the upper one not right at rates that have saturated there
-    let (x, y) = (
-        whole_ticks(right, X_TICKS),
-        whole_ticks(1.01 * top, Y_TICKS),
-    );
+    let (x, y) = (whole_ticks(right, X_TICKS), whole_ticks(1.01 * top, Y_TICKS));
     let mut layout = layout(f.title, "input rate (Hz)", "output rate (Hz)", x, y);
     if points.is_empty() && band.is_empty() {
         layout = say(layout, "no neurons", x, y);
     }
     let mut plots: Vec<Plot> = Vec::new();
-    let dots = ScatterPlot::new()
-        .with_data(points)
-        .with_size(2.4)
-        .with_color(COLOURS[0]);
+    let dots = ScatterPlot::new().with_data(points).with_size(2.4).with_color(COLOURS[0]);
     if band.is_empty() {
         plots.push(dots.into());
     } else {
@@ -222,12 +182,7 @@ pub fn ff(f: &FfDots) -> String {
         let area = BandPlot::new(of(|b| b.0), of(|b| b.1), of(|b| b.3));
         plots.push(area.with_color(COLOURS[5]).with_opacity(0.3).into());
         plots.push(dots.into());
-        plots.extend(line(
-            band.iter().map(|b| (b.0, b.2)).collect(),
-            COLOURS[1],
-            1.8,
-            None,
-        ));
+        plots.extend(line(band.iter().map(|b| (b.0, b.2)).collect(), COLOURS[1], 1.8, None));
         layout = layout.with_legend_entries(vec![
             name("one neuron", COLOURS[0], LegendShape::Circle, None),
             name("median", COLOURS[1], LegendShape::Line, None),
@@ -244,10 +199,7 @@ const Y_TICKS: usize = 6;
 
 /// The layout all pictures share; the axes span exactly `x` and `y`.
 fn layout(title: &str, x_label: &str, y_label: &str, x: (f64, f64), y: (f64, f64)) -> Layout {
-    let theme = Theme {
-        grid_color: "#e4e4e4".into(),
-        ..Theme::light()
-    };
+    let theme = Theme { grid_color: "#e4e4e4".into(), ..Theme::light() };
     // fewer ticks on x the longer their labels, so that these do not touch; some 8 pixels a letter
     let fits = |step: &f64| {
         let letters = numbers(*step).format(x.1 - 0.1 * step).chars().count();
@@ -290,9 +242,7 @@ fn numbers(step: f64) -> TickFormat {
     if step >= 1e6 {
         return TickFormat::Sci;
     }
-    (0..9)
-        .find(|&n| whole(n))
-        .map_or(TickFormat::Sci, TickFormat::Fixed)
+    (0..9).find(|&n| whole(n)).map_or(TickFormat::Sci, TickFormat::Fixed)
 }
 
 /// A range that has an extent and can be mapped to pixels, whatever was asked for.
@@ -315,11 +265,7 @@ fn span((a, b): (f64, f64)) -> (f64, f64) {
 fn whole_ticks(top: f64, ticks: usize) -> (f64, f64) {
     let step = compute_tick_step(0.0, top, ticks);
     let end = (top / step).ceil() * step;
-    if top > 1.0 / ANY.1 {
-        (0.0, end)
-    } else {
-        (0.0, 1.0)
-    }
+    if top > 1.0 / ANY.1 { (0.0, end) } else { (0.0, 1.0) }
 }
 
 /// Numbers beyond these are taken for no numbers: their differences and ratios overflow.
@@ -344,24 +290,14 @@ fn line(points: Vec<(f64, f64)>, colour: &str, width: f64, dash: Option<&str>) -
     }
     match points.len() {
         0 => None,
-        1 => Some(
-            ScatterPlot::new()
-                .with_data(points)
-                .with_color(colour)
-                .into(),
-        ),
+        1 => Some(ScatterPlot::new().with_data(points).with_color(colour).into()),
         _ => Some(line.with_data(points).into()),
     }
 }
 
 fn name(label: &str, colour: &str, shape: LegendShape, dash: Option<&str>) -> LegendEntry {
     let (label, color) = (clean(label, 40), colour.into());
-    LegendEntry {
-        label,
-        color,
-        shape,
-        dasharray: dash.map(Into::into),
-    }
+    LegendEntry { label, color, shape, dasharray: dash.map(Into::into) }
 }
 
 /// Text as kuva should get it: on one line, not longer than there is room for, without the
@@ -369,11 +305,8 @@ fn name(label: &str, colour: &str, shape: LegendShape, dash: Option<&str>) -> Le
 /// `<`, `&` and quotes.)
 fn clean(text: &str, most: usize) -> String {
     let forbidden = |c: char| c.is_control() || matches!(c, '\u{FFFE}' | '\u{FFFF}');
-    let mut plain: Vec<char> = text
-        .chars()
-        .map(|c| if forbidden(c) { ' ' } else { c })
-        .take(most + 1)
-        .collect();
+    let mut plain: Vec<char> =
+        text.chars().map(|c| if forbidden(c) { ' ' } else { c }).take(most + 1).collect();
     if plain.len() > most {
         plain.truncate(most.saturating_sub(1));
         plain.push('…');
@@ -387,9 +320,7 @@ fn draw(plots: Vec<Plot>, layout: Layout) -> String {
     compact(&mut scene);
     // kuva gives a size but no view box, without which a web page can only crop the picture
     let open = format!("<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" ");
-    SvgBackend::new()
-        .render_scene(&scene)
-        .replacen("<svg ", &open, 1)
+    SvgBackend::new().render_scene(&scene).replacen("<svg ", &open, 1)
 }
 
 /// Writes the marks of a scene as short paths, and takes off the clipping: all marks lie inside
@@ -402,9 +333,7 @@ fn compact(scene: &mut Scene) {
         match element {
             Primitive::ClipStart { .. } | Primitive::ClipEnd => {}
             Primitive::CircleBatch { cx, .. } if cx.is_empty() => {}
-            Primitive::CircleBatch {
-                cx, cy, r, fill, ..
-            } => {
+            Primitive::CircleBatch { cx, cy, r, fill, .. } => {
                 let mut d = String::with_capacity(14 * cx.len());
                 for (&x, &y) in cx.iter().zip(&cy) {
                     step_to(&mut d, 'M', x, y);
@@ -413,19 +342,8 @@ fn compact(scene: &mut Scene) {
                 }
                 round_stroke(scene, d, fill, 2.0 * r, None);
             }
-            Primitive::PolyLine {
-                points,
-                stroke,
-                stroke_width,
-                stroke_dasharray,
-            } => {
-                round_stroke(
-                    scene,
-                    outline(&points),
-                    stroke,
-                    stroke_width,
-                    stroke_dasharray,
-                );
+            Primitive::PolyLine { points, stroke, stroke_width, stroke_dasharray } => {
+                round_stroke(scene, outline(&points), stroke, stroke_width, stroke_dasharray);
             }
             other => scene.elements.push(other),
         }
@@ -439,11 +357,7 @@ fn outline(points: &[(f64, f64)]) -> String {
     let mut rest = points;
     while let Some(first) = rest.first() {
         let column = |p: &(f64, f64)| (2.0 * p.0).floor();
-        let run = rest
-            .iter()
-            .take_while(|p| column(p) == column(first))
-            .count()
-            .max(1);
+        let run = rest.iter().take_while(|p| column(p) == column(first)).count().max(1);
         let (here, after) = rest.split_at(run);
         rest = after;
         let height = |i: &usize, j: &usize| here[*i].1.total_cmp(&here[*j].1);
@@ -469,17 +383,9 @@ fn step_to(d: &mut String, step: char, x: f64, y: f64) {
 fn round_stroke(scene: &mut Scene, d: String, stroke: Color, width: f64, dash: Option<String>) {
     // the corners of a spike would otherwise be drawn out into points beyond its top; round caps
     // would fill the gaps of a dashed line
-    let cap = if dash.is_none() {
-        "stroke-linecap=\"round\" "
-    } else {
-        ""
-    };
+    let cap = if dash.is_none() { "stroke-linecap=\"round\" " } else { "" };
     let extra_attrs = Some(format!("{cap}stroke-linejoin=\"round\""));
-    scene.add(Primitive::GroupStart {
-        transform: None,
-        title: None,
-        extra_attrs,
-    });
+    scene.add(Primitive::GroupStart { transform: None, title: None, extra_attrs });
     scene.add(Primitive::Path(Box::new(PathData {
         d,
         fill: None,
@@ -512,21 +418,12 @@ mod tests {
                 open.push(tag.split(' ').next().expect("tag has a name"));
             }
         }
-        assert!(
-            open.is_empty() && rest.is_empty(),
-            "left over: {open:?} {rest}"
-        );
+        assert!(open.is_empty() && rest.is_empty(), "left over: {open:?} {rest}");
         for part in svg.split('&').skip(1) {
             let entities = ["amp;", "lt;", "gt;", "quot;", "apos;"];
-            assert!(
-                entities.iter().any(|e| part.starts_with(e)),
-                "bare &: {part:.20}"
-            );
+            assert!(entities.iter().any(|e| part.starts_with(e)), "bare &: {part:.20}");
         }
-        assert!(
-            !svg.contains("NaN") && !svg.contains("inf"),
-            "not finite: {svg}"
-        );
+        assert!(!svg.contains("NaN") && !svg.contains("inf"), "not finite: {svg}");
     }
 
     fn dots(svg: &str) -> usize {
@@ -535,38 +432,20 @@ mod tests {
 
     fn plain<'a>(points: &'a [(f64, f64)]) -> Raster<'a> {
         let (time_s, y_range) = ((0.0, 1.0), (0.0, 10.0));
-        Raster {
-            title: "t",
-            y_label: "row",
-            points,
-            time_s,
-            y_range,
-            note: None,
-        }
+        Raster { title: "t", y_label: "row", points, time_s, y_range, note: None }
     }
 
     fn curve(label: &str, points: &[(f64, f64)]) -> Curve {
-        Curve {
-            label: label.into(),
-            points: points.to_vec(),
-        }
+        Curve { label: label.into(), points: points.to_vec() }
     }
 
     fn plain_traces<'a>(curves: &'a [Curve]) -> Traces<'a> {
-        Traces {
-            title: "t",
-            y_label: "V",
-            curves,
-            time_s: (0.0, 1.0),
-            threshold: None,
-        }
+        Traces { title: "t", y_label: "V", curves, time_s: (0.0, 1.0), threshold: None }
     }
 
     #[test]
     fn a_dot_per_spike_and_the_same_bytes_each_time() {
-        let points: Vec<_> = (0..20_000)
-            .map(|i| (i as f64 / 2e4, (i % 11) as f64))
-            .collect();
+        let points: Vec<_> = (0..20_000).map(|i| (i as f64 / 2e4, (i % 11) as f64)).collect();
         let svg = raster(&plain(&points));
         check(&svg);
         assert_eq!(dots(&svg), 20_000);
@@ -578,25 +457,13 @@ mod tests {
     #[test]
     fn what_cannot_be_shown_is_left_out() {
         let nan = f64::NAN;
-        let points = [
-            (nan, 1.0),
-            (0.5, f64::INFINITY),
-            (0.5, 5.0),
-            (2.0, 5.0),
-            (0.5, -1.0),
-        ];
+        let points = [(nan, 1.0), (0.5, f64::INFINITY), (0.5, 5.0), (2.0, 5.0), (0.5, -1.0)];
         let svg = raster(&plain(&points));
         check(&svg);
         assert_eq!(dots(&svg), 1);
-        let curves = [curve(
-            "a",
-            &[(0.0, 1.0), (0.2, nan), (nan, 0.0), (0.4, 2.0), (3.0, 9.0)],
-        )];
+        let curves = [curve("a", &[(0.0, 1.0), (0.2, nan), (nan, 0.0), (0.4, 2.0), (3.0, 9.0)])];
         let threshold = Some((nan, "no".to_string()));
-        let svg = traces(&Traces {
-            threshold,
-            ..plain_traces(&curves)
-        });
+        let svg = traces(&Traces { threshold, ..plain_traces(&curves) });
         check(&svg);
         let svg = ff(&FfDots {
             title: "t",
@@ -616,11 +483,7 @@ mod tests {
         check(&svg);
         assert!(svg.contains("no values") && svg.contains("time (s)"));
         check(&traces(&plain_traces(&[curve("empty", &[])])));
-        let svg = ff(&FfDots {
-            title: "t",
-            points: &[],
-            band: &[],
-        });
+        let svg = ff(&FfDots { title: "t", points: &[], band: &[] });
         check(&svg);
         assert!(svg.contains("no neurons") && svg.contains("output rate (Hz)"));
     }
@@ -632,26 +495,11 @@ mod tests {
             check(&traces(&plain_traces(&flat)));
             let svg = traces(&plain_traces(&[curve("one", &[(0.5, v)])]));
             check(&svg);
-            check(&ff(&FfDots {
-                title: "t",
-                points: &[(v, v)],
-                band: &[(v, v, v, v)],
-            }));
-            check(&raster(&Raster {
-                time_s: (v, v),
-                y_range: (v, -v),
-                ..plain(&[(v, v)])
-            }));
+            check(&ff(&FfDots { title: "t", points: &[(v, v)], band: &[(v, v, v, v)] }));
+            check(&raster(&Raster { time_s: (v, v), y_range: (v, -v), ..plain(&[(v, v)]) }));
         }
-        assert_eq!(
-            dots(&traces(&plain_traces(&[curve("one", &[(0.5, 1.0)])]))),
-            1
-        );
-        let wild = Raster {
-            time_s: (f64::NAN, 1.0),
-            y_range: (f64::MIN, f64::MAX),
-            ..plain(&[])
-        };
+        assert_eq!(dots(&traces(&plain_traces(&[curve("one", &[(0.5, 1.0)])]))), 1);
+        let wild = Raster { time_s: (f64::NAN, 1.0), y_range: (f64::MIN, f64::MAX), ..plain(&[]) };
         check(&raster(&wild));
         let wide = [curve("wide", &[(0.0, f64::MIN), (1.0, f64::MAX)])];
         check(&traces(&plain_traces(&wide)));
@@ -661,33 +509,14 @@ mod tests {
     fn any_text_is_valid_xml() {
         let text = "a<b & \"c\" 'd' $x^2$ \u{1}\n>";
         let note = Some(text.to_string());
-        let svg = raster(&Raster {
-            title: text,
-            y_label: text,
-            note,
-            ..plain(&[])
-        });
+        let svg = raster(&Raster { title: text, y_label: text, note, ..plain(&[]) });
         check(&svg);
-        assert!(
-            svg.contains("a&lt;b &amp; &quot;c&quot; &apos;d&apos; $x^2$"),
-            "{svg}"
-        );
+        assert!(svg.contains("a&lt;b &amp; &quot;c&quot; &apos;d&apos; $x^2$"), "{svg}");
         assert!(!svg.contains('\u{1}'));
-        let curves = [
-            curve(text, &[(0.0, 1.0), (1.0, 2.0)]),
-            curve(&text.repeat(20), &[]),
-        ];
+        let curves = [curve(text, &[(0.0, 1.0), (1.0, 2.0)]), curve(&text.repeat(20), &[])];
         let threshold = Some((0.5, text.to_string()));
-        check(&traces(&Traces {
-            title: text,
-            threshold,
-            ..plain_traces(&curves)
-        }));
-        check(&ff(&FfDots {
-            title: &text.repeat(20),
-            points: &[],
-            band: &[],
-        }));
+        check(&traces(&Traces { title: text, threshold, ..plain_traces(&curves) }));
+        check(&ff(&FfDots { title: &text.repeat(20), points: &[], band: &[] }));
     }
 
     #[test]
@@ -699,10 +528,7 @@ mod tests {
         assert!(svg.len() < 60_000, "{} bytes", svg.len());
         // the spike reaches as high as the end of a slope from 0 to 1 does
         let slope = traces(&plain_traces(&[curve("a", &[(0.0, 0.0), (1.0, 1.0)])]));
-        let path = slope
-            .split("<path d=\"")
-            .nth(1)
-            .and_then(|p| p.split('"').next());
+        let path = slope.split("<path d=\"").nth(1).and_then(|p| p.split('"').next());
         let top = path.and_then(|p| p.rsplit(' ').next()).expect("a height");
         assert!(svg.contains(&format!(" {top}L")), "{top}");
     }

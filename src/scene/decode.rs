@@ -27,8 +27,7 @@ impl<'n> At<'n> {
 
     fn child(&self, key: &str, node: &'n Node) -> At<'n> {
         let quoted = if key.contains('.') { format!("{key:?}") } else { key.to_string() };
-        let path =
-            if self.path.is_empty() { quoted } else { format!("{}.{quoted}", self.path) };
+        let path = if self.path.is_empty() { quoted } else { format!("{}.{quoted}", self.path) };
         At { node, path }
     }
 
@@ -95,9 +94,9 @@ impl<'n> At<'n> {
     #[must_use]
     pub fn tuple(&self) -> Option<Vec<At<'n>>> {
         match &self.node.value {
-            Value::Group { name: None, body: Body::Items(items) } => Some(
-                items.iter().enumerate().map(|(k, n)| self.child(&k.to_string(), n)).collect(),
-            ),
+            Value::Group { name: None, body: Body::Items(items) } => {
+                Some(items.iter().enumerate().map(|(k, n)| self.child(&k.to_string(), n)).collect())
+            }
             _ => None,
         }
     }
@@ -183,7 +182,7 @@ impl<'n> At<'n> {
         }
         // 1e6 is a whole number, too.
         match typed.parse::<f64>() {
-            Ok(x) if x >= 0.0 && x < 9e15 && x.fract() == 0.0 => Some(x as u64),
+            Ok(x) if (0.0..9e15).contains(&x) && x.fract() == 0.0 => Some(x as u64),
             _ => {
                 self.error(dx, format!("expected a whole number, 0 or greater, found {typed}"))
                     .help("write it like 200");
@@ -220,7 +219,9 @@ impl<'n> At<'n> {
     pub fn quantity(&self, dx: &mut Diagnostics, unit: Unit, domain: Domain) -> Option<f64> {
         let value = match &self.node.value {
             _ if unit == Unit::One => self.number(dx)?,
-            Value::Number(typed) if matches!(typed.trim_start_matches(['+', '-']), "NaN" | "inf") => {
+            Value::Number(typed)
+                if matches!(typed.trim_start_matches(['+', '-']), "NaN" | "inf") =>
+            {
                 let error = units::QuantityError::NotFinite { text: typed.clone() };
                 self.error(dx, error.to_string()).help(error.help());
                 return None;

@@ -80,7 +80,8 @@ impl Estimate {
                     let source = &scene.sources[*k];
                     let rate = match &source.train {
                         Train::Regular { rates, .. } | Train::Poisson { rates } => {
-                            (rates.of(0, source.size) + rates.of(source.size - 1, source.size)) / 2.0
+                            (rates.of(0, source.size) + rates.of(source.size - 1, source.size))
+                                / 2.0
                         }
                         Train::Spikes(_) | Train::File(..) => 0.0,
                     };
@@ -115,7 +116,9 @@ impl Estimate {
         for (count, what) in [(self.neurons, "neurons"), (self.sources, "spike sources")] {
             if count > MOST_NEURONS {
                 return Err(Error::Limit {
-                    message: format!("the scene has {count} {what}, more than {MOST_NEURONS}{largest}"),
+                    message: format!(
+                        "the scene has {count} {what}, more than {MOST_NEURONS}{largest}"
+                    ),
                     help: "reduce the size".into(),
                 });
             }

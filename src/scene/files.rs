@@ -246,7 +246,12 @@ pub fn neuron_table(
             }
             for name in record.iter().skip(1) {
                 if !valid.contains(&name) {
-                    mistakes.add(dx, line, &format!("there is no bias `{name}`"), &suggest(name, valid));
+                    mistakes.add(
+                        dx,
+                        line,
+                        &format!("there is no bias `{name}`"),
+                        &suggest(name, valid),
+                    );
                 } else if table.columns.iter().any(|c| c == name) {
                     mistakes.add(dx, line, &format!("`{name}` stands twice"), "remove one");
                 }
@@ -258,8 +263,7 @@ pub fn neuron_table(
             continue;
         }
         if record.len() != table.columns.len() + 1 {
-            let message =
-                format!("{} values instead of {}", record.len(), table.columns.len() + 1);
+            let message = format!("{} values instead of {}", record.len(), table.columns.len() + 1);
             mistakes.add(dx, line, &message, "each line has one value for each column");
             continue;
         }

@@ -6,23 +6,23 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`tree`] | RON with the place of every part |
-//! | [`edit`] | `--set PATH=VALUE` |
-//! | [`decode`] | typed values out of the tree, every mistake reported |
-//! | [`resolve`] | all defaults, names and checks: the [`Scene`] |
+//! | `tree` | RON with the place of every part |
+//! | `edit` | `--set PATH=VALUE` |
+//! | `decode` | typed values out of the tree, every mistake reported |
+//! | `resolve` | all defaults, names and checks: the [`Scene`] |
 //! | [`files`] | input files: trains and measured biases |
 //! | [`write`] | a [`Scene`] as RON again |
 //! | [`estimate`] | what a scene will cost, before anything is allocated |
 //! | [`spawn`] | a [`Scene`] as entities |
 
-pub mod decode;
+mod decode;
 pub mod diagnostics;
-pub mod edit;
+mod edit;
 pub mod estimate;
 pub mod files;
-pub mod resolve;
+mod resolve;
 pub mod spawn;
-pub mod tree;
+mod tree;
 pub mod write;
 
 use std::fs;

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use super::files::InputFile;
 use super::{
-    Connection, GroupId, Population, Probe, ProbeKind, Rates, Rule, Scene, Selection, Solver, Source,
-    Train,
+    Connection, GroupId, Population, Probe, ProbeKind, Rates, Rule, Scene, Selection, Solver,
+    Source, Train,
 };
 use crate::circuit::{Block, Model};
 use crate::time::Time;
@@ -62,10 +62,11 @@ fn quantity(value: f64, unit: Unit) -> String {
 /// A time, exact to the picosecond.
 fn time(time: Time) -> String {
     let ps = time.picoseconds();
-    let (divisor, unit) = [(1_000_000_000_000, "s"), (1_000_000_000, "ms"), (1_000_000, "us"), (1000, "ns")]
-        .into_iter()
-        .find(|(divisor, _)| ps.is_multiple_of(*divisor))
-        .unwrap_or((1, "ps"));
+    let (divisor, unit) =
+        [(1_000_000_000_000, "s"), (1_000_000_000, "ms"), (1_000_000, "us"), (1000, "ns")]
+            .into_iter()
+            .find(|(divisor, _)| ps.is_multiple_of(*divisor))
+            .unwrap_or((1, "ps"));
     format!("\"{} {unit}\"", ps / divisor)
 }
 
@@ -99,10 +100,8 @@ fn rates(rates: &Rates) -> String {
 }
 
 fn population(population: &Population, file_path: &dyn Fn(&InputFile) -> String) -> String {
-    let mut fields = vec![
-        format!("size: {}", population.size),
-        format!("model: {}", model(&population.model)),
-    ];
+    let mut fields =
+        vec![format!("size: {}", population.size), format!("model: {}", model(&population.model))];
     if !population.mismatch.is_empty() {
         let entries: Vec<String> = population
             .mismatch

@@ -122,8 +122,8 @@ impl<const R: usize> ArcanaEuler<R> {
         *i_mem = if spike { i_reset } else { next };
         let left = if *refractory > 0.0 { *refractory - 1.0 } else { 0.0 };
         *refractory = if spike { refractory_steps } else { left };
-        // False for a NaN, too: it is flagged and shows in Imem.
-        !(next < i_th)
+        // A NaN is flagged, too; it shows in Imem.
+        spike | next.is_nan()
     }
 }
 

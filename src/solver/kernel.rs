@@ -103,7 +103,7 @@ where
     M: EulerModel<P, S, R>,
 {
     let mut any = 0;
-    for lane in 0..LANES {
+    for (lane, flagged) in flagged.iter_mut().enumerate() {
         let mut own: [f32; S] = std::array::from_fn(|k| state[k].0[lane]);
         let flag = model.step(
             std::array::from_fn(|k| parameters[k].0[lane]),
@@ -113,7 +113,7 @@ where
         for k in 0..S {
             state[k].0[lane] = own[k];
         }
-        flagged[lane] = u32::from(flag);
+        *flagged = u32::from(flag);
         any |= u32::from(flag);
     }
     any != 0

@@ -198,11 +198,8 @@ pub fn resolve(
 }
 
 fn solver(fields: &mut Fields, dx: &mut Diagnostics) -> Option<Solver> {
-    let at = fields.need(
-        dx,
-        "solver",
-        "this version has one solver: solver: Euler(dt: \"1 ms\")",
-    )?;
+    let at =
+        fields.need(dx, "solver", "this version has one solver: solver: Euler(dt: \"1 ms\")")?;
     let variant = at.variant(dx, "a solver", &["Euler"])?;
     let mut fields = variant.fields(dx)?;
     let dt = fields

@@ -57,7 +57,9 @@ fn named_or_written(at: &At, names: &Names, dx: &mut Diagnostics) -> Option<Mode
         return model.clone();
     }
     let valid: Vec<&str> = names.models.keys().map(String::as_str).collect();
-    name_at.error(dx, format!("there is no model `{name}` in `models`")).help(suggest(name, &valid));
+    name_at
+        .error(dx, format!("there is no model `{name}` in `models`"))
+        .help(suggest(name, &valid));
     None
 }
 
@@ -84,10 +86,10 @@ pub fn finish(
         }
         population.mismatch = mismatch;
     }
-    if let Some(at) = rest.biases {
-        if population.size > 0 {
-            population.biases = bias_file(&at, population.size, model, folder, dx);
-        }
+    if let Some(at) = rest.biases
+        && population.size > 0
+    {
+        population.biases = bias_file(&at, population.size, model, folder, dx);
     }
     if let Some(entries) = rest.init.and_then(|at| at.map(dx)) {
         let valid = initial_values(model);
@@ -137,7 +139,9 @@ fn bias_path(name: &str, model: &Model) -> Result<BiasPath, (String, String)> {
         Some(receptor) if model.synapse(receptor).is_none() => {
             return Err((
                 format!("this population has no {circuit} circuit: nothing connects to it"),
-                format!("connect something to {circuit}, or mention it in the model: {circuit}: ()"),
+                format!(
+                    "connect something to {circuit}, or mention it in the model: {circuit}: ()"
+                ),
             ));
         }
         Some(receptor) => {

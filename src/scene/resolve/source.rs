@@ -62,8 +62,7 @@ fn train(at: &At, size: u64, folder: &mut Folder, dx: &mut Diagnostics) -> Optio
 
 /// `rates:` one rate, `Linear(from, to)` or `List([…])`.
 fn rates(fields: &mut Fields, size: u64, dx: &mut Diagnostics) -> Option<Rates> {
-    const HELP: &str =
-        "for example rates: \"100 Hz\", Linear(from: \"0 Hz\", to: \"199 Hz\") or List([\"1 Hz\", …])";
+    const HELP: &str = "for example rates: \"100 Hz\", Linear(from: \"0 Hz\", to: \"199 Hz\") or List([\"1 Hz\", …])";
     let at = fields.need(dx, "rates", HELP)?;
     if matches!(at.node.value, Value::Text(_) | Value::Number(_)) {
         return Some(Rates::One(at.quantity(dx, Unit::Hertz, Domain::NonNegative)?));
