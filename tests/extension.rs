@@ -1,0 +1,269 @@
+//! Custom systems, hand-made edges, faults: the library as its users extend it.
+
+mod common;
+
+use bevy_ecs::prelude::*;
+use common::{ff_counts, hashes, parse, run, scene};
+use picoamp::backend::cpu::Cpu;
+use picoamp::bank::transfer::Readback;
+use picoamp::prelude::*;
+
+const NOMINAL: &str = "scenes/ff_nominal.ron";
+
+fn nominal() -> Simulation {
+    let mut simulation = Simulation::new(scene(NOMINAL, &[])).unwrap();
+    simulation.set_backend(Cpu::new(Some(1)));
+    simulation
+}
+
+/// A bias that a system writes between windows acts from the next window on: halving Idc and Iw of
+/// the AMPA circuits of some neurons at 0.5 s changes those neurons after 0.5 s, and no other.
+#[test]
+fn a_system_changes_biases_while_the_simulation_runs() {
+    fn halve(
+        window: Res<Window>,
+        mut synapses: Query<(&Circuit, &mut Synapse)>,
+        neurons: Query<&Neuron>,
+    ) {
+        if window.start() == Time::from_seconds(0.5).unwrap() {
+            for (circuit, mut synapse) in &mut synapses {
+                if neurons.get(circuit.neuron).unwrap().index % 2 == 1 {
+                    synapse.i_w *= 0.5;
+                }
+            }
+        }
+    }
+    let sets = ["probes.out=Spikes(of: \"dpi\")"];
+    let spikes = |simulation: &Simulation| {
+        simulation.probe::<SpikeRecorder>("out").unwrap().spikes().to_vec()
+    };
+    let plain = run(scene(NOMINAL, &sets));
+    let mut changed = Simulation::new(scene(NOMINAL, &sets)).unwrap();
+    changed.add_systems(WindowSet::First, halve);
+    changed.run().unwrap();
+    let (a, b) = (spikes(&plain), spikes(&changed));
+    let half = Time::from_seconds(0.5).unwrap();
+    let part = |spikes: &[(Time, u32)], late: bool, odd: bool| {
+        let wanted = |(t, n): &&(Time, u32)| (*t > half) == late && (n % 2 == 1) == odd;
+        spikes.iter().filter(wanted).copied().collect::<Vec<_>>()
+    };
+    assert_eq!(part(&a, false, true), part(&b, false, true));
+    assert_eq!(part(&a, false, false), part(&b, false, false));
+    assert_eq!(part(&a, true, false), part(&b, true, false));
+    assert!(part(&b, true, true).len() < part(&a, true, true).len());
+}
+
+/// A system sees the state at the end of the window, and what it writes is the state of the next.
+#[test]
+fn a_system_reads_and_writes_state() {
+    #[derive(Resource, Default)]
+    struct Seen(Vec<f64>);
+    fn watch(mut seen: ResMut<Seen>, mut membranes: Query<(&Neuron, &mut Membrane)>) {
+        for (neuron, mut membrane) in &mut membranes {
+            if neuron.index == 20 {
+                seen.0.push(membrane.0);
+                membrane.0 = 1e-12;
+            }
+        }
+    }
+    let sets = ["window=1 ms", "duration=50 ms", "probes.vmem.every=1 ms"];
+    let mut simulation = Simulation::new(scene(NOMINAL, &sets)).unwrap();
+    simulation.world_mut().init_resource::<Seen>();
+    simulation.add_systems(WindowSet::Last, watch);
+    simulation.run().unwrap();
+    let seen = simulation.world().resource::<Seen>().0.clone();
+    let trace = simulation.probe::<TraceRecorder>("vmem").unwrap();
+    let sampled: Vec<f64> = trace.samples(20, Variable::Imem).skip(1).map(|(_, v)| v).collect();
+    assert_eq!(seen, sampled, "what a system sees is what a trace shows");
+    // Set back to 1 pA each millisecond, the membrane never gets far.
+    assert!(seen.iter().all(|i_mem| *i_mem < 1e-9), "{seen:?}");
+}
+
+/// Only columns that somebody reads are scattered.
+#[test]
+fn columns_are_scattered_only_for_readers() {
+    let readback = |simulation: &mut Simulation| {
+        simulation.run_for(std::time::Duration::from_millis(100)).unwrap();
+        *simulation.world().resource::<Readback>()
+    };
+    assert_eq!(readback(&mut nominal()), Readback::default());
+    let mut reader = nominal();
+    reader.add_systems(WindowSet::Last, |_: Query<&SynapticCurrent>| {});
+    assert_eq!(readback(&mut reader), Readback { membrane: false, synaptic: true });
+    let mut writer = nominal();
+    writer.add_systems(WindowSet::First, |_: Query<&mut Membrane>| {});
+    assert_eq!(readback(&mut writer), Readback { membrane: true, synaptic: false });
+    let mut exclusive = nominal();
+    exclusive.add_systems(WindowSet::Last, |_: &mut World| {});
+    assert_eq!(readback(&mut exclusive), Readback::ALL);
+    let mut biases = nominal();
+    biases.add_systems(WindowSet::Last, |_: Query<&mut Soma>| {});
+    assert_eq!(readback(&mut biases), Readback::default());
+}
+
+/// Own components, also sparse ones, on some neurons change nothing.
+#[test]
+fn own_components_do_not_disturb() {
+    #[derive(Component)]
+    struct Mark;
+    #[derive(Component)]
+    #[component(storage = "SparseSet")]
+    struct SparseMark;
+    let plain = ff_counts(&run(scene(NOMINAL, &[])));
+    let mut simulation = nominal();
+    for index in (0..200).step_by(3) {
+        let neuron = simulation.neuron("dpi", index).unwrap();
+        let circuit = simulation.circuit("dpi", index, Receptor::Ampa).unwrap();
+        simulation.world_mut().entity_mut(neuron).insert((Mark, SparseMark));
+        simulation.world_mut().entity_mut(circuit).insert(Mark);
+    }
+    simulation.add_systems(WindowSet::First, |mut somas: Query<&mut Soma, With<SparseMark>>| {
+        somas.iter_mut().for_each(|mut soma| soma.i_dc *= 1.0);
+    });
+    simulation.run().unwrap();
+    assert_eq!(ff_counts(&simulation), plain);
+}
+
+/// After a run components hold the state at its end.
+#[test]
+fn components_are_up_to_date_after_a_run() {
+    let mut simulation = nominal();
+    simulation.run().unwrap();
+    let trace = simulation.probe::<TraceRecorder>("vmem").unwrap();
+    let last = |variable| trace.samples(20, variable).last().unwrap().1;
+    let expected = (last(Variable::Imem), last(Variable::Synapse(Receptor::Ampa)));
+    let neuron = simulation.neuron("dpi", 20).unwrap();
+    let circuit = simulation.circuit("dpi", 20, Receptor::Ampa).unwrap();
+    let world = simulation.world();
+    let found = (
+        world.get::<Membrane>(neuron).unwrap().0,
+        world.get::<SynapticCurrent>(circuit).unwrap().0,
+    );
+    assert_eq!(found, expected);
+}
+
+/// Edges made by hand do what the projection does.
+#[test]
+fn hand_made_edges_equal_a_projection() {
+    let projected = run(scene(NOMINAL, &[]));
+    let mut by_hand = Simulation::new(scene(NOMINAL, &["connections=[]"])).unwrap();
+    for index in 0..200 {
+        let source = by_hand.source("input", index).unwrap();
+        let circuit = by_hand.circuit("dpi", index, Receptor::Ampa).unwrap();
+        by_hand.connect(source, circuit, 0.7, Time::ZERO).unwrap();
+    }
+    by_hand.run().unwrap();
+    assert_eq!(hashes(&by_hand), hashes(&projected));
+}
+
+#[test]
+fn impossible_hand_made_edges_are_refused() {
+    let message = |change: &dyn Fn(&mut Simulation) -> Result<(), Error>| {
+        let mut simulation = nominal();
+        let result = change(&mut simulation).and_then(|()| simulation.run());
+        result.unwrap_err().to_string()
+    };
+    let circuit = |s: &mut Simulation| s.circuit("dpi", 0, Receptor::Ampa).unwrap();
+    let neuron = |s: &mut Simulation| s.neuron("dpi", 0).unwrap();
+    let negative = message(&|s| {
+        let (n, c) = (neuron(s), circuit(s));
+        s.connect(n, c, -1.0, Time::ZERO)
+    });
+    assert!(negative.contains("weight -1 is not within 0 to 65536"), "{negative}");
+    let off_grid = message(&|s| {
+        let (n, c) = (neuron(s), circuit(s));
+        s.connect(n, c, 1.0, std::time::Duration::from_micros(1500))
+    });
+    assert!(off_grid.contains("0.0015 s is no multiple of the step dt = 0.001 s"), "{off_grid}");
+    let no_circuit = message(&|s| {
+        let n = neuron(s);
+        s.connect(n, n, 1.0, Time::ZERO)
+    });
+    assert!(no_circuit.contains("no synapse circuit"), "{no_circuit}");
+    let late = message(&|s| {
+        s.run_for(std::time::Duration::from_millis(1))?;
+        let (n, c) = (neuron(s), circuit(s));
+        s.connect(n, c, 1.0, Time::ZERO)
+    });
+    assert!(late.contains("edges are fixed once the simulation runs"), "{late}");
+}
+
+/// A NaN stops the run with the neuron's name and the time; what was recorded is kept.
+#[test]
+fn a_nan_stops_the_run_and_keeps_the_record() {
+    fn poison(window: Res<Window>, mut somas: Query<(&Neuron, &mut Soma)>) {
+        for (neuron, mut soma) in &mut somas {
+            if neuron.index == 123 && window.start() == Time::from_seconds(0.3).unwrap() {
+                soma.i_gain = f64::NAN;
+            }
+        }
+    }
+    let sets = ["probes.out=Spikes(of: \"dpi\")"];
+    let complete = run(scene(NOMINAL, &sets));
+    let mut simulation = Simulation::new(scene(NOMINAL, &sets)).unwrap();
+    simulation.add_systems(WindowSet::First, poison);
+    let error = simulation.run().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the membrane current of neuron 123 of `dpi` is not a number at t = 0.301 s"
+    );
+    assert_eq!(error.exit_code(), 1);
+    let spikes = |s: &Simulation| s.probe::<SpikeRecorder>("out").unwrap().spikes().to_vec();
+    let before = |(time, _): &(Time, u32)| *time <= Time::from_seconds(0.3).unwrap();
+    let expected: Vec<_> = spikes(&complete).into_iter().filter(before).collect();
+    assert_eq!(spikes(&simulation), expected);
+    let trace = simulation.probe::<TraceRecorder>("vmem").unwrap();
+    assert_eq!(trace.samples(20, Variable::Vmem).last().unwrap().0.to_string(), "0.3");
+}
+
+/// Pulses beyond the fixed-point sum stop the run by name instead of wrapping around.
+#[test]
+fn an_overflowing_sum_stops_the_run() {
+    // One edge of weight 65 536: 2¹⁰ such pulses in one step are too many for 31 bits, though the
+    // exponent leaves room for 32.
+    let times = vec!["\"5 ms\""; 40].join(", ");
+    let text = format!(
+        r#"(
+            duration: "20 ms", solver: Euler(dt: "1 ms"),
+            sources: {{ "in": (size: 1, train: Spikes([{times}])) }},
+            populations: {{ "dpi": (size: 3, model: arcana(soma: (Ipfb_norm: "1e9 /A"))) }},
+            connections: [
+                (from: "in", to: "dpi", to_neurons: [2], receptor: gabab, rule: OneToOne, weight: 65536),
+            ],
+        )"#
+    );
+    let mut simulation = Simulation::new(parse(&text, std::path::Path::new("."))).unwrap();
+    let error = simulation.run().unwrap_err().to_string();
+    assert!(
+        error.starts_with("the pulses that arrive at gabab of neuron 2 of `dpi` at t = 0.005 s"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_probe_is_found_by_name_and_kind() {
+    let simulation = run(scene(NOMINAL, &["duration=10 ms"]));
+    assert!(simulation.probe::<FfCurve>("ff").is_ok());
+    let error = simulation.probe::<SpikeRecorder>("ff").unwrap_err();
+    assert_eq!(error.to_string(), "there is no Spikes probe `ff`; known are raster");
+}
+
+/// A drive that is stopped after each window and an observer that stops the run.
+#[test]
+fn an_observer_can_stop_the_run() {
+    let mut simulation = nominal();
+    let error = simulation
+        .run_with(|progress| {
+            if progress.time < Time::from_seconds(0.3).unwrap() {
+                std::ops::ControlFlow::Continue(())
+            } else {
+                std::ops::ControlFlow::Break(())
+            }
+        })
+        .unwrap_err();
+    assert_eq!(error.to_string(), "interrupted at t = 0.3 s");
+    assert_eq!(error.exit_code(), 130);
+    // And it can go on afterwards.
+    simulation.run().unwrap();
+    assert_eq!(ff_counts(&simulation), ff_counts(&run(scene(NOMINAL, &[]))));
+}

@@ -1,0 +1,157 @@
+//! Delivery is exact: what arrives where and when, against a list made edge by edge from the
+//! scene's rules, without the router's table.
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use common::parse;
+use picoamp::bank::{Banks, LANES};
+use picoamp::network::Router;
+use picoamp::network::router::Inbox;
+use picoamp::prelude::*;
+use picoamp::scene::GroupId;
+use picoamp::schedule::Window;
+use picoamp::solver::kernel::TILE_STEPS;
+use proptest::prelude::*;
+
+/// Pulses by (population, neuron, receptor, step).
+type Arrivals = BTreeMap<(usize, u32, &'static str, u64), f64>;
+
+const DT_US: u64 = 100;
+
+/// Three sources, two populations that share a bank and one that does not, weights that are powers
+/// of two (so a sum tells which edges it is made of), several delays per source.
+fn scene(delays: [u64; 5]) -> Scene {
+    let [a, b, c, d, e] = delays.map(|steps| format!("\"{} us\"", steps * DT_US));
+    let model = "arcana(soma: (Ipfb_norm: \"1e9 /A\"), ampa: (), gabab: ())";
+    let text = format!(
+        r#"(
+            duration: "1 s", window: "10 ms", solver: Euler(dt: "{DT_US} us"),
+            sources: {{ "s": (size: 70, train: Spikes([])), "t": (size: 3, train: Spikes([])) }},
+            populations: {{
+                "p": (size: 70, model: {model}),
+                "q": (size: 5, model: arcana(soma: (Ipfb_norm: "1e9 /A"), ampa: ())),
+                "r": (size: 90, model: {model}),
+            }},
+            connections: [
+                (from: "s", to: "p", receptor: ampa, rule: OneToOne, weight: 1, delay: {a}),
+                (from: "t", to: "p", receptor: ampa, rule: AllToAll, weight: 2, delay: {b}),
+                (name: "again", from: "t", to: "p", receptor: ampa, rule: AllToAll, weight: 4, delay: {c}),
+                (from: "t", to: "r", receptor: gabab, rule: AllToAll, weight: 8, delay: {b}),
+                (from: "s", neurons: [1, 60], to: "q", to_neurons: [4, 0], receptor: ampa, rule: OneToOne, weight: 16, delay: {d}),
+                (from: "p", neurons: Range(from: 2, to: 4), to: "r", receptor: ampa, rule: AllToAll, weight: 32, delay: {e}),
+                (from: "r", to: "r", receptor: gabab, rule: AllToAll(self_connections: false), weight: 64, delay: {c}),
+            ],
+        )"#
+    );
+    parse(&text, std::path::Path::new("."))
+}
+
+/// What should arrive, straight from the rules.
+fn expected(scene: &Scene, spikes: &[(GroupId, u32, u64)]) -> Arrivals {
+    let mut arrivals = Arrivals::new();
+    for connection in &scene.connections {
+        let (from_size, to_size) = scene.sizes(connection);
+        connection.for_each_edge(from_size, to_size, |from, to| {
+            for (_, _, step) in spikes.iter().filter(|s| s.0 == connection.from && s.1 == from) {
+                let step = step + connection.delay.picoseconds() / (DT_US * 1_000_000);
+                let key = (connection.to, to, connection.receptor.name(), step);
+                *arrivals.entry(key).or_default() += connection.weight;
+            }
+        });
+    }
+    arrivals
+}
+
+/// What does arrive, window by window of the given lengths.
+fn delivered(scene: &Scene, spikes: &[(GroupId, u32, u64)], windows: &[u64]) -> Arrivals {
+    let mut simulation = Simulation::new(scene.clone()).unwrap();
+    let dt = Time::from_picoseconds(DT_US * 1_000_000);
+    let mut router = Router::build(scene, dt, simulation.world_mut()).unwrap();
+    let mut inbox = Inbox::default();
+    let mut arrivals = Arrivals::new();
+    let mut first_step = 0;
+    for steps in windows.iter().cycle() {
+        if first_step > 700 {
+            break;
+        }
+        let window = Window { first_step, steps: *steps, dt };
+        // Spikes of sources of this window act in it; those of neurons were found in the step
+        // before their time, in an earlier window.
+        for (group, index, step) in spikes {
+            if (first_step..first_step + steps).contains(step) {
+                router.route(*group, &[(Time::from_steps(*step, dt), *index)]);
+            }
+        }
+        router.deliver(&window, &mut inbox);
+        let banks = simulation.world().resource::<Banks>();
+        let mut block = 0;
+        for bank in &banks.0 {
+            for own_block in 0..bank.state.blocks().len() {
+                for (tile, list) in inbox.of_block(block).iter().enumerate() {
+                    for arrival in list {
+                        let slot = (own_block * LANES) as u32 + u32::from(arrival.lane);
+                        let member = bank.member(slot);
+                        let receptor = usize::from(arrival.receptor);
+                        let step = first_step + (tile * TILE_STEPS) as u64 + u64::from(arrival.step);
+                        let name = bank.kernel.receptors()[receptor].name();
+                        let pulses =
+                            f64::from(arrival.weight) / 2.0_f64.powi(member.exponents[receptor]);
+                        let key = (member.population, slot - member.first, name, step);
+                        *arrivals.entry(key).or_default() += pulses;
+                    }
+                }
+                block += 1;
+            }
+        }
+        first_step += steps;
+    }
+    arrivals
+}
+
+fn spike() -> impl Strategy<Value = (GroupId, u32, u64)> {
+    prop_oneof![
+        (0_u32..70, 0_u64..500).prop_map(|(k, step)| (GroupId::Source(0), k, step)),
+        (0_u32..3, 0_u64..500).prop_map(|(k, step)| (GroupId::Source(1), k, step)),
+        (0_u32..70, 0_u64..500).prop_map(|(k, step)| (GroupId::Population(0), k, step)),
+        (0_u32..90, 0_u64..500).prop_map(|(k, step)| (GroupId::Population(2), k, step)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, rng_seed: proptest::test_runner::RngSeed::Fixed(2), ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_pulse_arrives_once_where_and_when_it_should(
+        spikes in proptest::collection::vec(spike(), 0..60),
+        delays in proptest::array::uniform5(0_u64..150),
+        windows in proptest::collection::vec(1_u64..100, 1..5),
+    ) {
+        let scene = scene(delays);
+        // Windows no longer than the scene allows, as the simulation chooses them.
+        let shortest = delays[2].min(delays[4]) + 1;
+        let windows: Vec<u64> = windows.iter().map(|w| (*w).min(shortest)).collect();
+        let expected = expected(&scene, &spikes);
+        prop_assert_eq!(delivered(&scene, &spikes, &windows), expected);
+    }
+}
+
+/// The comparison can fail: one spike more is seen.
+#[test]
+fn the_comparison_sees_one_spike() {
+    let scene = scene([0, 1, 2, 3, 4]);
+    let spikes = [(GroupId::Source(0), 5, 10), (GroupId::Source(1), 0, 20)];
+    assert_eq!(delivered(&scene, &spikes, &[3]), expected(&scene, &spikes));
+    assert_ne!(delivered(&scene, &spikes[..1], &[3]), expected(&scene, &spikes));
+}
+
+#[test]
+fn edges_are_counted() {
+    let scene = scene([0, 1, 2, 3, 4]);
+    let mut simulation = Simulation::new(scene.clone()).unwrap();
+    let dt = Time::from_picoseconds(DT_US * 1_000_000);
+    let router = Router::build(&scene, dt, simulation.world_mut()).unwrap();
+    assert_eq!(router.edge_count(), 70 + 3 * 70 + 3 * 70 + 3 * 90 + 2 + 3 * 90 + 90 * 89);
+    assert_eq!(router.window_steps(), 3, "the shortest delay between populations is 2 steps");
+}
