@@ -52,7 +52,8 @@ fn main() -> Result<(), Error> {
     for index in [50, 99, 100, 150, 199] {
         let neuron = simulation.neuron("dpi", index);
         let i_gain = neuron.and_then(|n| simulation.world().get::<Soma>(n)).map(|soma| soma.i_gain);
-        let rate = |s: &Simulation| Ok::<_, Error>(s.probe::<FfCurve>("ff")?.rows()[index as usize]);
+        let rate =
+            |s: &Simulation| Ok::<_, Error>(s.probe::<FfCurve>("ff")?.rows()[index as usize]);
         println!(
             "{index:6}  {:13.2} pA  {:12.0} Hz  {:4.0} Hz",
             i_gain.unwrap_or_default() * 1e12,

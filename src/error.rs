@@ -32,10 +32,17 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The results folder holds files already.
-    #[error("the folder {} is not empty", path.display())]
+    #[error("{}", match file {
+        None => format!("the folder {} is not empty", path.display()),
+        Some(file) => format!(
+            "{} is in the way, and no earlier run has written it", path.join(file).display()
+        ),
+    })]
     OutputExists {
         /// The folder.
         path: PathBuf,
+        /// A file that would have to be replaced but is of no earlier run.
+        file: Option<String>,
     },
     /// A drawn or measured instance cannot work.
     #[error("neuron {neuron} of `{population}`: {message}")]
@@ -72,6 +79,12 @@ pub enum Error {
         /// Name of the receptor.
         receptor: &'static str,
         /// The step in which it happened.
+        time: Time,
+    },
+    /// The simulation had a fault before and cannot go on.
+    #[error("the simulation stopped at t = {time} s because of a fault and cannot go on")]
+    Failed {
+        /// Simulated time that was reached.
         time: Time,
     },
     /// There is no probe of that name and kind.
@@ -125,6 +138,7 @@ impl Error {
             Error::Instance { .. }
             | Error::NotFinite { .. }
             | Error::InputOverflow { .. }
+            | Error::Failed { .. }
             | Error::NoProbe { .. }
             | Error::Connection(_) => 1,
         }
@@ -135,13 +149,26 @@ impl Error {
     pub fn help(&self) -> Option<String> {
         let help = match self {
             Error::Limit { help, .. } => return Some(help.clone()),
+            Error::OutputExists { file: Some(_), .. } => {
+                "choose another folder with --out, or move the file away"
+            }
             Error::OutputExists { .. } => {
                 "choose another folder with --out, or replace the files of the earlier run with --force"
             }
             Error::Instance { .. } => {
-                "reduce the mismatch of this bias, or give the instance's value in a file: \
-                 biases: File(\"chip.csv\")"
+                "reduce the mismatch of this bias, or correct the instance's value in the biases file"
             }
+            Error::Failed { .. } => "mend the cause and start again",
+            Error::Io { source, .. } => match source.kind() {
+                std::io::ErrorKind::NotFound => {
+                    "check the path; it is relative to the current folder"
+                }
+                std::io::ErrorKind::InvalidData => "save the file as UTF-8",
+                std::io::ErrorKind::NotADirectory | std::io::ErrorKind::AlreadyExists => {
+                    "a file is in the way: choose another folder with --out"
+                }
+                _ => "check the path, the free space and the permissions",
+            },
             Error::NotFinite { .. } => {
                 "the step is too coarse for these biases, or a bias was set to an impossible value; \
                  what was recorded until then is kept"
@@ -149,7 +176,7 @@ impl Error {
             Error::InputOverflow { .. } => "reduce the weights, or use a shorter step",
             Error::Device { .. } => "leave --backend out, or use --backend cpu",
             Error::Interrupted { .. } => "what was recorded until then is kept",
-            Error::Scene(_) | Error::Io { .. } | Error::NoProbe { .. } | Error::Connection(_) => {
+            Error::Scene(_) | Error::NoProbe { .. } | Error::Connection(_) => {
                 return None;
             }
         };

@@ -82,6 +82,8 @@ pub struct Simulation {
     /// Steps that are done.
     step: u64,
     started: bool,
+    /// Whether a fault ended the run: it cannot go on.
+    failed: bool,
 }
 
 impl Simulation {
@@ -115,7 +117,8 @@ impl Simulation {
         let spawn = began.elapsed();
         world.insert_resource(StageTimes { spawn, ..StageTimes::default() });
         let schedule = window_schedule();
-        let mut simulation = Simulation { scene, world, schedule, dt, step: 0, started: false };
+        let mut simulation =
+            Simulation { scene, world, schedule, dt, step: 0, started: false, failed: false };
         simulation.add_plugin(StimulusPlugin);
         simulation.add_plugin(TransferPlugin);
         simulation.add_plugin(RouterPlugin);
@@ -276,6 +279,9 @@ impl Simulation {
         end: u64,
         mut observe: impl FnMut(&Progress) -> ControlFlow<()>,
     ) -> Result<(), Error> {
+        if self.failed {
+            return Err(Error::Failed { time: self.time() });
+        }
         if !self.started {
             self.start()?;
         }
@@ -293,8 +299,10 @@ impl Simulation {
             self.world.insert_resource(window);
             self.world.resource_mut::<WindowSpikes>().clear();
             self.schedule.run(&mut self.world);
-            self.step += steps;
+            // A fault ends the window where it happened.
+            self.step += self.world.resource::<Window>().steps;
             if let Some(error) = self.world.resource_mut::<Stop>().0.take() {
+                self.failed = true;
                 result = Err(error);
                 break;
             }

@@ -133,11 +133,13 @@ impl QuantityError {
     #[must_use]
     pub fn help(&self) -> String {
         match self {
-            Self::NoUnit { number, expected } => format!(
-                "write it with its unit, for example \"{number} {}{}\"",
-                expected.usual_prefix(),
-                expected.symbol()
-            ),
+            Self::NoUnit { number, expected } => {
+                // With an exponent the number was meant in the unit itself: 4e-12 is in A.
+                let has_exponent = number.contains(['e', 'E']);
+                let prefix = if has_exponent { "" } else { expected.usual_prefix() };
+                let symbol = expected.symbol();
+                format!("write it with its unit, for example \"{number} {prefix}{symbol}\"")
+            }
             Self::WrongUnit { expected, .. } => format!(
                 "write {} in {}, with a prefix if you like (a f p n u m k M G), for example {}",
                 expected.noun(),
@@ -184,6 +186,9 @@ pub fn parse(text: &str, unit: Unit) -> Result<f64, QuantityError> {
         } else {
             QuantityError::NotANumber { text: trimmed.into(), expected: unit }
         });
+    }
+    if !shifted(number, 0).is_finite() {
+        return Err(QuantityError::NotFinite { text: trimmed.into() });
     }
     if suffix.is_empty() && unit != Unit::One {
         return Err(QuantityError::NoUnit { number: number.into(), expected: unit });

@@ -48,10 +48,10 @@ impl Neuron {
             let feedback = I0.powf(1.0 / (KAPPA + 1.0)) * i[0].powf(KAPPA / (KAPPA + 1.0))
                 / (1.0 + (-self.pfb_norm * (i[0] - self.pfb_th)).exp());
             let alpha = self.soma_i_gain / self.soma_i_tau;
-            let slope = (alpha * (i_in - self.soma_i_tau - I0) - i[0]
-                - I0 / self.soma_i_tau * i[0]
-                + feedback / self.soma_i_tau * (i[0] + self.soma_i_gain))
-                / (tau(3e-12, self.soma_i_tau) * (1.0 + self.soma_i_gain / i[0]));
+            let slope =
+                (alpha * (i_in - self.soma_i_tau - I0) - i[0] - I0 / self.soma_i_tau * i[0]
+                    + feedback / self.soma_i_tau * (i[0] + self.soma_i_gain))
+                    / (tau(3e-12, self.soma_i_tau) * (1.0 + self.soma_i_gain / i[0]));
             i[0] = (i[0] + dt * slope).max(I0);
             for (at, biases) in [(1, self.ampa), (2, self.gabab)] {
                 i[at] = (i[at] - dt * old[at] / tau(2e-12, biases[0])).max(I0);
@@ -127,7 +127,16 @@ fn neuron() -> impl Strategy<Value = Neuron> {
     )
         .prop_map(|((soma_i_tau, soma_i_gain, i_dc, refractory_steps), rest)| {
             let (ampa, gabab, pfb_norm, pfb_th) = rest;
-            Neuron { soma_i_tau, soma_i_gain, i_dc, refractory_steps, ampa, gabab, pfb_norm, pfb_th }
+            Neuron {
+                soma_i_tau,
+                soma_i_gain,
+                i_dc,
+                refractory_steps,
+                ampa,
+                gabab,
+                pfb_norm,
+                pfb_th,
+            }
         })
 }
 

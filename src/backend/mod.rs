@@ -84,7 +84,7 @@ pub struct Stop(pub Option<Error>);
 #[allow(clippy::too_many_arguments)] // System parameters are the system's declaration.
 fn advance(
     backend: Res<CurrentBackend>,
-    window: Res<Window>,
+    mut window: ResMut<Window>,
     inbox: Res<Inbox>,
     mut banks: ResMut<Banks>,
     mut spikes: ResMut<WindowSpikes>,
@@ -98,10 +98,13 @@ fn advance(
     out.samples.clear();
     backend.0.advance(&mut banks.0, &inbox, &window, &mut out);
     if let Some(fault) = out.fault {
-        // What happened before the fault was measured rightly and is kept.
-        out.spikes.iter_mut().for_each(|s| s.retain(|(_, step)| u64::from(*step) < fault.step));
-        out.samples.retain(|sample| sample.step <= window.first_step + fault.step);
         stop.0 = Some(describe(fault, &banks.0, &window, &populations));
+        // What happened before the fault was measured rightly and is kept: the window ends there.
+        window.steps = fault.step;
+        let (end, last_step) = (window.end(), window.first_step + fault.step);
+        out.spikes.iter_mut().for_each(|s| s.retain(|(_, step)| u64::from(*step) < fault.step));
+        spikes.sources.iter_mut().for_each(|s| s.retain(|(time, _)| *time < end));
+        out.samples.retain(|sample| sample.step <= last_step);
     }
     for (bank, found) in banks.0.iter().zip(&out.spikes) {
         for (slot, step) in found {

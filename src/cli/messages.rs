@@ -24,7 +24,7 @@ pub fn show_error(error: &Error) {
 pub fn show_findings(report: &SceneReport) {
     let plain = !std::io::stderr().is_terminal() || std::env::var_os("NO_COLOR").is_some();
     let theme = if plain { GraphicalTheme::unicode_nocolor() } else { GraphicalTheme::unicode() };
-    let handler = GraphicalReportHandler::new_themed(theme).with_width(100).with_context_lines(0);
+    let handler = GraphicalReportHandler::new_themed(theme).with_width(100).with_context_lines(1);
     for located in report.findings() {
         let mut text = String::new();
         match handler.render_report(&mut text, located) {

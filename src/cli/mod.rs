@@ -68,7 +68,11 @@ fn run(args: &RunArgs) -> Result<(), Error> {
         let name = if name.trim_matches(['.', ' ']).is_empty() { "scene".into() } else { name };
         std::path::Path::new("runs").join(name)
     });
-    let folder = ResultsFolder::claim(folder, args.force)?;
+    let dump = Dump {
+        biases: args.dump.contains(&DumpChoice::Biases),
+        edges: args.dump.contains(&DumpChoice::Edges),
+    };
+    let folder = ResultsFolder::claim(folder, args.force, &scene, dump)?;
     let mut simulation = Simulation::new(scene)?;
     let backend = Cpu::new(args.threads.map(usize::from));
     let threads = backend.threads();
@@ -87,13 +91,9 @@ fn run(args: &RunArgs) -> Result<(), Error> {
     progress.finish();
     let report =
         RunReport { outcome: outcome.as_ref().copied(), warnings: &warnings, threads, load };
-    let dump = Dump {
-        biases: args.dump.contains(&DumpChoice::Biases),
-        edges: args.dump.contains(&DumpChoice::Edges),
-    };
     // A run that failed keeps what it recorded; if that cannot be written either, the first error
     // is the one to know.
-    let summary = match (folder.write(&simulation, dump, &report), &outcome) {
+    let summary = match (folder.write(&simulation, &report), &outcome) {
         (Err(_), Err(_)) => return outcome,
         (summary, _) => summary?,
     };
@@ -160,7 +160,7 @@ fn check(args: &SceneArgs) -> Result<(), Error> {
         "  probes       {}\n",
         scene.probes.keys().cloned().collect::<Vec<_>>().join(", ")
     );
-    text += &format!("  work         {} neuron-steps\n", estimate.neurons * estimate.steps);
+    text += &format!("  work         {} neuron-steps\n", estimate.neuron_steps());
     text += &format!(
         "  memory       about {} of {} available",
         bytes_text(estimate.total_bytes()),

@@ -80,7 +80,9 @@ pub(super) fn spawn(
             to: last,
             every: every.steps(dt).max(1),
         });
-        samples.sort_by_key(|request| request.slot);
+    }
+    for bank in &mut world.resource_mut::<Banks>().0 {
+        bank.samples.sort_by_key(|request| request.slot);
     }
     world.entity_mut(entity).insert(TraceRecorder {
         vars: vars.clone(),

@@ -12,7 +12,7 @@
 
 pub mod summary;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Component, Path, PathBuf};
@@ -24,7 +24,8 @@ use crate::error::Error;
 use crate::network::Population;
 use crate::probe::{FfCurve, Probe, SpikeRecorder, TraceRecorder};
 use crate::scene::diagnostics::SceneReport;
-use crate::scene::{GroupId, Scene, Train, write};
+use crate::scene::files::InputFile;
+use crate::scene::{Connection, Scene, Train, write};
 use crate::simulation::Simulation;
 
 pub use summary::Summary;
@@ -50,30 +51,47 @@ pub struct RunReport<'a> {
     pub load: std::time::Duration,
 }
 
-/// A folder that results may be written to.
+/// A folder that the results of a scene may be written to.
 #[derive(Debug)]
 pub struct ResultsFolder {
     path: PathBuf,
+    plan: Plan,
+    /// The files of an earlier run, to be replaced.
+    earlier: Vec<String>,
 }
 
 impl ResultsFolder {
-    /// Checks that results can be written to a folder; nothing is changed yet. A folder that holds
-    /// files is refused unless `replace` allows to replace those of an earlier run.
+    /// Checks that the results of a scene can be written to a folder; nothing is changed yet. A
+    /// folder that holds files is refused unless `replace` allows to replace those of an earlier
+    /// run; a file that no earlier run has written is never replaced.
     ///
     /// # Errors
-    /// [`Error::OutputExists`], or [`Error::Io`] where a file stands in the way.
-    pub fn claim(path: impl Into<PathBuf>, replace: bool) -> Result<ResultsFolder, Error> {
+    /// [`Error::OutputExists`] with the file that is in the way, or [`Error::Io`].
+    pub fn claim(
+        path: impl Into<PathBuf>,
+        replace: bool,
+        scene: &Scene,
+        dump: Dump,
+    ) -> Result<ResultsFolder, Error> {
         let path = path.into();
+        let plan = Plan::new(scene, dump);
         match fs::read_dir(&path) {
             Ok(entries) => {
                 if !replace && entries.count() > 0 {
-                    return Err(Error::OutputExists { path });
+                    return Err(Error::OutputExists { path, file: None });
                 }
-                Ok(ResultsFolder { path })
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(ResultsFolder { path }),
-            Err(error) => Err(Error::io("use as a folder for results", path, error)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(Error::io("use as a folder for results", path, error)),
         }
+        let earlier = earlier_files(&path);
+        let foreign = plan
+            .files()
+            .find(|name| !earlier.iter().any(|e| e == name) && path.join(name).exists());
+        if let Some(file) = foreign {
+            return Err(Error::OutputExists { file: Some(file.to_string()), path });
+        }
+        Ok(ResultsFolder { path, plan, earlier })
     }
 
     /// Its path.
@@ -87,54 +105,132 @@ impl ResultsFolder {
     ///
     /// # Errors
     /// [`Error::Io`] with the file that could not be written.
-    pub fn write(
-        &self,
-        simulation: &Simulation,
-        dump: Dump,
-        report: &RunReport,
-    ) -> Result<Summary, Error> {
+    pub fn write(&self, simulation: &Simulation, report: &RunReport) -> Result<Summary, Error> {
         let began = std::time::Instant::now();
         self.remove_earlier_run()?;
-        let mut files = Files { folder: &self.path, written: BTreeSet::new() };
         let scene = simulation.scene();
-        let text = write::to_ron(scene, |file| file.copy_path());
-        files.write("scene", "ron", |out| out.write_all(text.as_bytes()))?;
+        let text = write::to_ron(scene, InputFile::copy_path);
+        self.file(SCENE, |out| out.write_all(text.as_bytes()))?;
         for file in input_files(scene) {
-            files.write_as(&file.copy_path(), |out| out.write_all(&file.content))?;
+            self.file(&file.copy_path(), |out| out.write_all(&file.content))?;
         }
-        probes::<SpikeRecorder>(simulation, &mut files)?;
-        probes::<TraceRecorder>(simulation, &mut files)?;
-        probes::<FfCurve>(simulation, &mut files)?;
-        if dump.biases {
-            dump_biases(simulation, &mut files)?;
+        self.probes::<SpikeRecorder>(simulation)?;
+        self.probes::<TraceRecorder>(simulation)?;
+        self.probes::<FfCurve>(simulation)?;
+        let world = simulation.world();
+        for (population, name) in simulation.populations().into_iter().zip(&self.plan.biases) {
+            self.file(name, |out| write_biases(world, population, out))?;
         }
-        if dump.edges {
-            dump_edges(scene, &mut files)?;
+        for (connection, name) in scene.connections.iter().zip(&self.plan.edges) {
+            self.file(name, |out| write_edges(scene, connection, out))?;
         }
-        let written = files.written.iter().cloned().collect();
+        let written = self.plan.files().filter(|name| *name != SUMMARY);
+        let written = written.map(str::to_string).collect();
         let summary = Summary::new(simulation, report, written, began.elapsed());
-        files.write("summary", "json", |out| {
+        self.file(SUMMARY, |out| {
             serde_json::to_writer_pretty(&mut *out, &summary)?;
             writeln!(out)
         })?;
         Ok(summary)
     }
 
-    /// Removes the files that the summary of an earlier run lists.
-    fn remove_earlier_run(&self) -> Result<(), Error> {
-        let summary = self.path.join("summary.json");
-        let Ok(text) = fs::read_to_string(&summary) else { return Ok(()) };
-        let Ok(earlier) = serde_json::from_str::<summary::FileList>(&text) else { return Ok(()) };
-        let is_inside = |name: &str| {
-            Path::new(name).components().all(|part| matches!(part, Component::Normal(_)))
+    fn probes<P: Probe>(&self, simulation: &Simulation) -> Result<(), Error> {
+        for (name, probe) in simulation.probes::<P>() {
+            let Some((table, picture)) = self.plan.probes.get(name) else { continue };
+            self.file(table, |out| probe.table(out))?;
+            let title = format!("{} · {name}", simulation.scene().name);
+            self.file(picture, |out| out.write_all(probe.picture(&title).as_bytes()))?;
+        }
+        Ok(())
+    }
+
+    fn file(
+        &self,
+        name: &str,
+        content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), Error> {
+        let path = self.path.join(name);
+        let write = || {
+            if let Some(folder) = path.parent() {
+                fs::create_dir_all(folder)?;
+            }
+            let mut out = BufWriter::new(fs::File::create(&path)?);
+            content(&mut out)?;
+            out.flush()
         };
-        for name in earlier.files.iter().filter(|name| is_inside(name)) {
+        write().map_err(|error| Error::io("write", &path, error))
+    }
+
+    fn remove_earlier_run(&self) -> Result<(), Error> {
+        for name in &self.earlier {
             remove(&self.path.join(name))?;
         }
-        remove(&summary)?;
         // Only if nothing else is in it.
         let _ = fs::remove_dir(self.path.join("inputs"));
         Ok(())
+    }
+}
+
+const SCENE: &str = "scene.ron";
+const SUMMARY: &str = "summary.json";
+
+/// The files that the summary of an earlier run lists, and the summary.
+fn earlier_files(folder: &Path) -> Vec<String> {
+    let Ok(text) = fs::read_to_string(folder.join(SUMMARY)) else { return Vec::new() };
+    let Ok(earlier) = serde_json::from_str::<summary::FileList>(&text) else { return Vec::new() };
+    let is_inside = |name: &String| {
+        let mut parts = Path::new(name).components().peekable();
+        parts.peek().is_some() && parts.all(|part| matches!(part, Component::Normal(_)))
+    };
+    let mut files: Vec<String> = earlier.files.into_iter().filter(is_inside).collect();
+    files.push(SUMMARY.to_string());
+    files
+}
+
+/// The names of all files of a run, known before it starts.
+#[derive(Debug)]
+struct Plan {
+    inputs: Vec<String>,
+    /// Table and picture of each probe.
+    probes: BTreeMap<String, (String, String)>,
+    biases: Vec<String>,
+    edges: Vec<String>,
+}
+
+impl Plan {
+    fn new(scene: &Scene, dump: Dump) -> Plan {
+        let mut taken = BTreeSet::from([SCENE.to_string(), SUMMARY.to_string()]);
+        // Safe for any file system, and different also where upper and lower case are one.
+        let mut name = |wanted: &str, extension: &str| {
+            let is_safe = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+            let safe: String = wanted.chars().map(|c| if is_safe(c) { c } else { '_' }).collect();
+            let mut candidate = format!("{safe}.{extension}");
+            let mut number = 2;
+            while !taken.insert(candidate.to_ascii_lowercase()) {
+                candidate = format!("{safe}-{number}.{extension}");
+                number += 1;
+            }
+            candidate
+        };
+        let probes = scene.probes.keys();
+        let probes = probes.map(|p| (p.clone(), (name(p, "csv"), name(p, "svg")))).collect();
+        let mut biases = Vec::new();
+        if dump.biases {
+            biases.extend(scene.populations.keys().map(|p| name(&format!("{p}.biases"), "csv")));
+        }
+        let mut edges = Vec::new();
+        if dump.edges {
+            let projections = scene.connections.iter().map(|c| &c.name);
+            edges.extend(projections.map(|c| name(&format!("{c}.edges"), "csv")));
+        }
+        let inputs = input_files(scene).into_iter().map(InputFile::copy_path).collect();
+        Plan { inputs, probes, biases, edges }
+    }
+
+    fn files(&self) -> impl Iterator<Item = &str> {
+        let probes = self.probes.values().flat_map(|(table, picture)| [table, picture]);
+        let named = self.inputs.iter().chain(probes).chain(&self.biases).chain(&self.edges);
+        [SCENE, SUMMARY].into_iter().chain(named.map(String::as_str))
     }
 }
 
@@ -148,7 +244,7 @@ fn remove(path: &Path) -> Result<(), Error> {
 }
 
 /// The files of a scene, each once.
-fn input_files(scene: &Scene) -> Vec<&crate::scene::files::InputFile> {
+fn input_files(scene: &Scene) -> Vec<&InputFile> {
     let trains = scene.sources.values().filter_map(|source| match &source.train {
         Train::File(file, _) => Some(file),
         _ => None,
@@ -158,70 +254,6 @@ fn input_files(scene: &Scene) -> Vec<&crate::scene::files::InputFile> {
     files.sort_by_key(|file| &file.digest);
     files.dedup_by_key(|file| &file.digest);
     files
-}
-
-/// The files that are being written.
-struct Files<'a> {
-    folder: &'a Path,
-    written: BTreeSet<String>,
-}
-
-impl Files<'_> {
-    /// Writes `<name>.<extension>`, with a name that is safe for any file system and not taken yet.
-    fn write(
-        &mut self,
-        name: &str,
-        extension: &str,
-        content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-    ) -> Result<(), Error> {
-        let is_safe = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-        let safe: String = name.chars().map(|c| if is_safe(c) { c } else { '_' }).collect();
-        let mut candidate = format!("{safe}.{extension}");
-        let mut number = 2;
-        // File systems may fold upper and lower case.
-        while self.written.iter().any(|taken| taken.eq_ignore_ascii_case(&candidate)) {
-            candidate = format!("{safe}-{number}.{extension}");
-            number += 1;
-        }
-        self.write_as(&candidate, content)
-    }
-
-    fn write_as(
-        &mut self,
-        relative: &str,
-        content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-    ) -> Result<(), Error> {
-        let path = self.folder.join(relative);
-        let write = || {
-            if let Some(folder) = path.parent() {
-                fs::create_dir_all(folder)?;
-            }
-            let mut out = BufWriter::new(fs::File::create(&path)?);
-            content(&mut out)?;
-            out.flush()
-        };
-        write().map_err(|error| Error::io("write", &path, error))?;
-        self.written.insert(relative.to_string());
-        Ok(())
-    }
-}
-
-fn probes<P: Probe>(simulation: &Simulation, files: &mut Files) -> Result<(), Error> {
-    for (name, probe) in simulation.probes::<P>() {
-        files.write(name, "csv", |out| probe.table(out))?;
-        let title = format!("{} · {name}", simulation.scene().name);
-        files.write(name, "svg", |out| out.write_all(probe.picture(&title).as_bytes()))?;
-    }
-    Ok(())
-}
-
-fn dump_biases(simulation: &Simulation, files: &mut Files) -> Result<(), Error> {
-    let world = simulation.world();
-    for population in simulation.populations() {
-        let name = format!("{}.biases", population.name);
-        files.write(&name, "csv", |out| write_biases(world, population, out))?;
-    }
-    Ok(())
 }
 
 fn write_biases(world: &World, population: &Population, out: &mut dyn Write) -> io::Result<()> {
@@ -250,23 +282,15 @@ fn block_values<B: Block>(world: &World, entity: Entity, out: &mut dyn Write) ->
     B::BIASES.iter().try_for_each(|bias| write!(out, ",{:e}", (bias.get)(block)))
 }
 
-fn dump_edges(scene: &Scene, files: &mut Files) -> Result<(), Error> {
-    for connection in &scene.connections {
-        let (from, to) = (
-            scene.group_size(connection.from),
-            scene.group_size(GroupId::Population(connection.to)),
-        );
-        files.write(&format!("{}.edges", connection.name), "csv", |out| {
-            writeln!(out, "source,target,weight,delay_s")?;
-            let mut result = Ok(());
-            connection.for_each_edge(from, to, |source, target| {
-                if result.is_ok() {
-                    let (weight, delay) = (connection.weight, connection.delay);
-                    result = writeln!(out, "{source},{target},{weight},{delay}");
-                }
-            });
-            result
-        })?;
-    }
-    Ok(())
+fn write_edges(scene: &Scene, connection: &Connection, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "source,target,weight,delay_s")?;
+    let (from_size, to_size) = scene.sizes(connection);
+    let mut result = Ok(());
+    connection.for_each_edge(from_size, to_size, |source, target| {
+        if result.is_ok() {
+            let (weight, delay) = (connection.weight, connection.delay);
+            result = writeln!(out, "{source},{target},{weight},{delay}");
+        }
+    });
+    result
 }

@@ -37,6 +37,29 @@ impl<'n> At<'n> {
         self.node.span
     }
 
+    /// Where it starts: the name of a group or its opening bracket, for findings about the whole.
+    #[must_use]
+    pub fn head(&self) -> Span {
+        let span = self.span();
+        match &self.node.value {
+            Value::Group { name: Some(name), .. } => name.span,
+            Value::Group { .. } | Value::Map(_) | Value::List(_) => {
+                Span { end: span.end.min(span.start + 1), ..span }
+            }
+            _ => span,
+        }
+    }
+
+    /// The field `key` of a group, if it is there.
+    #[must_use]
+    pub fn find(&self, key: &str) -> Option<At<'n>> {
+        let Value::Group { body: Body::Fields(fields), .. } = &self.node.value else {
+            return None;
+        };
+        let (_, node) = fields.iter().find(|(k, _)| k.text == key)?;
+        Some(self.child(key, node))
+    }
+
     /// Reports an error here.
     pub fn error<'d>(
         &self,
@@ -183,6 +206,10 @@ impl<'n> At<'n> {
         // 1e6 is a whole number, too.
         match typed.parse::<f64>() {
             Ok(x) if (0.0..9e15).contains(&x) && x.fract() == 0.0 => Some(x as u64),
+            Ok(x) if x >= 9e15 => {
+                self.error(dx, format!("{typed} is too large")).help("write it like 200");
+                None
+            }
             _ => {
                 self.error(dx, format!("expected a whole number, 0 or greater, found {typed}"))
                     .help("write it like 200");
@@ -219,19 +246,8 @@ impl<'n> At<'n> {
     pub fn quantity(&self, dx: &mut Diagnostics, unit: Unit, domain: Domain) -> Option<f64> {
         let value = match &self.node.value {
             _ if unit == Unit::One => self.number(dx)?,
-            Value::Number(typed)
-                if matches!(typed.trim_start_matches(['+', '-']), "NaN" | "inf") =>
-            {
-                let error = units::QuantityError::NotFinite { text: typed.clone() };
-                self.error(dx, error.to_string()).help(error.help());
-                return None;
-            }
-            Value::Number(typed) => {
-                let error = units::QuantityError::NoUnit { number: typed.clone(), expected: unit };
-                self.error(dx, error.to_string()).help(error.help());
-                return None;
-            }
-            Value::Text(text) => match units::parse(text, unit) {
+            // A bare number: `parse` tells one without a unit from one that is not finite.
+            Value::Number(text) | Value::Text(text) => match units::parse(text, unit) {
                 Ok(value) => value,
                 Err(error) => {
                     self.error(dx, error.to_string()).help(error.help());
@@ -353,7 +369,8 @@ impl<'n> Fields<'n> {
     pub fn need(&mut self, dx: &mut Diagnostics, key: &'static str, help: &str) -> Option<At<'n>> {
         let found = self.get(key);
         if found.is_none() {
-            self.at.error(dx, format!("`{key}` is missing")).help(help);
+            let message = format!("`{key}` is missing");
+            dx.error(&self.at.path, self.at.head(), message).help(help);
         }
         found
     }

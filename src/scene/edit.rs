@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::diagnostics::{Diagnostics, Span, Texts, suggest};
+use super::diagnostics::{Diagnostics, Span, Texts, nearest, suggest};
 use super::tree::{self, Body, Key, Node, Value};
 
 /// The keys whose values are maps `{ "name": … }`, for levels that an override has to add.
@@ -28,8 +28,8 @@ pub fn set(
             .help("write it like --set 'populations.dpi.model.soma.Itau=4 pA'");
         return;
     };
-    let Some(value) = parse_value(&text, equals + 1, origin, texts, dx) else { return };
-    if let Err((key, message, help)) = replace(root, &path, value) {
+    let Some(value) = parse_value(&text, equals + 1, origin, dx) else { return };
+    if let Err((key, message, help)) = replace(root, "", &path, value) {
         let shown: Vec<&str> = path.iter().map(|k| k.text.as_str()).collect();
         dx.error(&shown.join("."), key.span, message).help(help);
     }
@@ -64,13 +64,7 @@ fn parse_path(text: &str, origin: usize) -> Option<(Vec<Key>, usize)> {
 }
 
 /// Reads the value that starts at byte `from`. A bare word or quantity becomes a string.
-fn parse_value(
-    text: &Arc<str>,
-    from: usize,
-    origin: usize,
-    texts: &mut Texts,
-    dx: &mut Diagnostics,
-) -> Option<Node> {
+fn parse_value(text: &Arc<str>, from: usize, origin: usize, dx: &mut Diagnostics) -> Option<Node> {
     let typed = text[from..].trim();
     let start = from + text[from..].find(typed).unwrap_or(0);
     let span = Span { origin, start, end: start + typed.len() };
@@ -79,8 +73,9 @@ fn parse_value(
         return None;
     }
     let mut attempt = Diagnostics::default();
-    let value_origin = texts.add(format!("value of --set {text}"), typed.into());
-    let parsed = tree::parse(&typed.into(), value_origin, &mut attempt);
+    // Blanks instead of the path: places in the value are places in the whole text.
+    let padded = " ".repeat(start) + typed;
+    let parsed = tree::parse(&padded.into(), origin, &mut attempt);
     match parsed.map(|node| node.value) {
         // A bare word is a string; enums may be written as strings, so nothing is lost.
         Some(Value::Group { name: Some(name), body: Body::Empty }) if !typed.contains('(') => {
@@ -103,7 +98,12 @@ fn parse_value(
 type Refused<'k> = (&'k Key, String, String);
 
 /// Puts `value` at `path`, adding keys that are missing.
-fn replace<'k>(node: &mut Node, path: &'k [Key], value: Node) -> Result<(), Refused<'k>> {
+fn replace<'k>(
+    node: &mut Node,
+    own_key: &str,
+    path: &'k [Key],
+    value: Node,
+) -> Result<(), Refused<'k>> {
     let Some((key, rest)) = path.split_first() else {
         *node = value;
         return Ok(());
@@ -121,11 +121,11 @@ fn replace<'k>(node: &mut Node, path: &'k [Key], value: Node) -> Result<(), Refu
             let count = items.len();
             let index = key.text.parse::<usize>().ok().filter(|k| *k < count);
             return match index {
-                Some(index) => replace(&mut items[index], rest, value),
+                Some(index) => replace(&mut items[index], &key.text, rest, value),
                 None => Err((
                     key,
                     format!("`{}` is not an index of this list", key.text),
-                    format!("it has {count} entries; the first is 0"),
+                    format!("the first entry is 0, the list has {count}"),
                 )),
             };
         }
@@ -139,14 +139,26 @@ fn replace<'k>(node: &mut Node, path: &'k [Key], value: Node) -> Result<(), Refu
         }
     };
     if let Some((_, child)) = entries.iter_mut().find(|(k, _)| k.text == key.text) {
-        return replace(child, rest, value);
+        return replace(child, &key.text, rest, value);
     }
-    if key.text.parse::<usize>().is_ok() && !rest.is_empty() {
-        let known: Vec<&str> = entries.iter().map(|(k, _)| k.text.as_str()).collect();
-        return Err((key, format!("there is no `{}` here", key.text), suggest(&key.text, &known)));
+    let known: Vec<&str> = entries.iter().map(|(k, _)| k.text.as_str()).collect();
+    if !rest.is_empty() {
+        if ["mismatch", "init"].contains(&own_key) {
+            let full: Vec<&str> = path.iter().map(|k| k.text.as_str()).collect();
+            return Err((
+                key,
+                format!("there is no `{}` here", key.text),
+                format!("quote a key that holds a dot: \"{}\"", full.join(".")),
+            ));
+        }
+        // Probably a slip, and adding it would only lead to errors that do not say so.
+        if nearest(&key.text, known.iter().copied()).is_some() {
+            let help = suggest(&key.text, &known);
+            return Err((key, format!("there is no `{}` here", key.text), help));
+        }
     }
     let mut child = Node { span: key.span, value: empty_value(&key.text, rest) };
-    replace(&mut child, rest, value)?;
+    replace(&mut child, &key.text, rest, value)?;
     entries.push((key.clone(), child));
     Ok(())
 }

@@ -64,8 +64,9 @@ impl Estimate {
         for connection in &scene.connections {
             let (from, to) = scene.sizes(connection);
             let n = connection.edges(from, to);
-            edges += n;
-            memory.push((format!("projection `{}`", connection.name), n * EDGE_BYTES));
+            edges = u128::saturating_add(edges, n);
+            let bytes = n.saturating_mul(EDGE_BYTES);
+            memory.push((format!("projection `{}`", connection.name), bytes));
         }
         let Solver::Euler { dt } = scene.solver;
         for (name, probe) in &scene.probes {
@@ -74,7 +75,7 @@ impl Estimate {
                 ProbeKind::Trace { vars, neurons, every, of } => {
                     let rows = u128::from(span.picoseconds() / every.picoseconds() + 1);
                     let n = neurons.len(scene.populations[*of].size);
-                    rows * u128::from(n) * (vars.len() as u128 + 1) * VALUE_BYTES
+                    rows.saturating_mul(u128::from(n) * (vars.len() as u128 + 1) * VALUE_BYTES)
                 }
                 ProbeKind::Spikes { of: GroupId::Source(k), neurons } => {
                     let source = &scene.sources[*k];
@@ -98,10 +99,16 @@ impl Estimate {
         Estimate { neurons, circuits, sources, edges, steps, memory }
     }
 
+    /// Euler steps of all neurons.
+    #[must_use]
+    pub fn neuron_steps(&self) -> u128 {
+        self.neurons.saturating_mul(self.steps)
+    }
+
     /// Memory of all parts, bytes.
     #[must_use]
     pub fn total_bytes(&self) -> u128 {
-        self.memory.iter().map(|(_, bytes)| bytes).sum()
+        self.memory.iter().fold(0, |sum, (_, bytes)| sum.saturating_add(*bytes))
     }
 
     /// Refuses a scene that this program or this machine cannot hold. `available` is the memory in

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::decode::At;
-use super::diagnostics::{Diagnostics, suggest};
+use super::diagnostics::Diagnostics;
 use crate::time::Time;
 
 /// So many mistakes of one file are shown; the rest is counted.
@@ -97,12 +97,23 @@ struct Mistakes<'a> {
 }
 
 impl Mistakes<'_> {
-    fn add(&mut self, dx: &mut Diagnostics, line: u64, message: &str, help: &str) {
+    /// Adds a mistake of the record that starts at byte `start`.
+    fn add(&mut self, dx: &mut Diagnostics, start: u64, message: &str, help: &str) {
         self.count += 1;
         if self.count <= SHOWN {
+            let line = self.line(start);
             let message = format!("{}, line {line}: {message}", self.file.path);
             self.at.error(dx, message).help(help);
         }
+    }
+
+    /// The line, from 1, of the record that starts at a byte or at the first byte after it that
+    /// ends no line: the reader starts a record before the rest of a line's end and empty lines.
+    fn line(&self, start: u64) -> usize {
+        let content = &self.file.content;
+        let start = (start as usize).min(content.len());
+        let blank = content[start..].iter().take_while(|b| b"\r\n".contains(b)).count();
+        1 + content[..start + blank].iter().filter(|b| **b == b'\n').count()
     }
 
     /// Mentions what was not shown; `Some(value)` when there was no mistake.
@@ -117,28 +128,31 @@ impl Mistakes<'_> {
     }
 }
 
-/// The records of a CSV file: line number and fields. The first is the header.
+/// The records of a CSV file: first byte and fields. The first is the header.
 fn records<'f>(
     file: &'f InputFile,
 ) -> impl Iterator<Item = Result<(u64, csv::StringRecord), (u64, String)>> + 'f {
     let content = file.content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&file.content);
+    let mark = (file.content.len() - content.len()) as u64;
     let reader = csv::ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
         .trim(csv::Trim::All)
         .from_reader(content);
-    reader.into_records().map(|record| match record {
-        Ok(record) => Ok((record.position().map_or(0, csv::Position::line), record)),
+    reader.into_records().map(move |record| match record {
+        Ok(record) => Ok((mark + record.position().map_or(0, csv::Position::byte), record)),
         Err(error) => {
-            let line = error.position().map_or(0, csv::Position::line);
+            let start = mark + error.position().map_or(0, csv::Position::byte);
             let message = match error.kind() {
-                csv::ErrorKind::Utf8 { .. } => "the line is not UTF-8 text".to_string(),
+                csv::ErrorKind::Utf8 { .. } => "this is not UTF-8 text".to_string(),
                 kind => format!("{kind:?}"),
             };
-            Err((line, message))
+            Err((start, message))
         }
     })
 }
+
+const ENCODING: &str = "save the file as UTF-8 text, numbers separated by commas";
 
 /// Reads `text` as the index of one of `size` neurons.
 fn neuron_index(text: &str, size: u64) -> Result<u32, String> {
@@ -161,10 +175,10 @@ pub fn spikes(
     let mut spikes: Vec<(u32, Time)> = Vec::new();
     let mut has_header = false;
     for record in records(file) {
-        let (line, record) = match record {
+        let (start, record) = match record {
             Ok(record) => record,
-            Err((line, message)) => {
-                mistakes.add(dx, line, &message, HEADER);
+            Err((start, message)) => {
+                mistakes.add(dx, start, &message, ENCODING);
                 continue;
             }
         };
@@ -172,37 +186,37 @@ pub fn spikes(
             has_header = true;
             if record != vec!["neuron", "time_s"] {
                 let found = record.iter().collect::<Vec<_>>().join(",");
-                mistakes.add(dx, line, &format!("the header is `{found}`"), HEADER);
+                mistakes.add(dx, start, &format!("the header is `{found}`"), HEADER);
                 break;
             }
             continue;
         }
         if record.len() != 2 {
-            let message = format!("{} values instead of 2", record.len());
-            mistakes.add(dx, line, &message, "each line is neuron,time_s, for example 3,0.0125");
+            let message = format!("expected 2 values, found {}", record.len());
+            mistakes.add(dx, start, &message, "each line is neuron,time_s, for example 3,0.0125");
             continue;
         }
         let neuron = match neuron_index(&record[0], size) {
             Ok(neuron) => neuron,
             Err(message) => {
-                mistakes.add(dx, line, &message, &format!("indices go from 0 to {}", size - 1));
+                mistakes.add(dx, start, &message, &format!("indices go from 0 to {}", size - 1));
                 continue;
             }
         };
         let time = record[1].parse::<f64>().ok().and_then(Time::from_seconds);
         let Some(time) = time else {
             let message = format!("`{}` is not a time in seconds, 0 or later", &record[1]);
-            mistakes.add(dx, line, &message, "write it like 0.0125");
+            mistakes.add(dx, start, &message, "write it like 0.0125");
             continue;
         };
         if spikes.last().is_some_and(|(_, last)| time < *last) {
             let message = format!("{time} s comes after a later spike");
-            mistakes.add(dx, line, &message, "sort the file by time");
+            mistakes.add(dx, start, &message, "sort the file by time");
         }
         spikes.push((neuron, time));
     }
     if !has_header {
-        mistakes.add(dx, 1, "the file is empty", HEADER);
+        mistakes.add(dx, 0, "the file is empty", HEADER);
     }
     mistakes.finish(dx, spikes.into())
 }
@@ -215,12 +229,12 @@ pub struct NeuronTable {
     pub rows: Vec<(u32, Vec<f64>)>,
 }
 
-/// Measured biases: the header is `neuron` and names out of `valid`; `check` says what is wrong
-/// with a value of a column.
+/// Measured values: the header is `neuron` and names that `column` accepts (else: message and
+/// remedy); `check` says what is wrong with a value of a column.
 pub fn neuron_table(
     file: &InputFile,
     size: u64,
-    valid: &[&str],
+    column: impl Fn(&str) -> Result<(), (String, String)>,
     check: impl Fn(&str, f64) -> Result<(), String>,
     at: &At,
     dx: &mut Diagnostics,
@@ -231,29 +245,24 @@ pub fn neuron_table(
     let mut seen: BTreeMap<u32, u64> = BTreeMap::new();
     let mut has_header = false;
     for record in records(file) {
-        let (line, record) = match record {
+        let (start, record) = match record {
             Ok(record) => record,
-            Err((line, message)) => {
-                mistakes.add(dx, line, &message, HEADER);
+            Err((start, message)) => {
+                mistakes.add(dx, start, &message, ENCODING);
                 continue;
             }
         };
         if !has_header {
             has_header = true;
             if record.get(0) != Some("neuron") {
-                mistakes.add(dx, line, "the first column is not `neuron`", HEADER);
+                mistakes.add(dx, start, "the first column is not `neuron`", HEADER);
                 break;
             }
             for name in record.iter().skip(1) {
-                if !valid.contains(&name) {
-                    mistakes.add(
-                        dx,
-                        line,
-                        &format!("there is no bias `{name}`"),
-                        &suggest(name, valid),
-                    );
+                if let Err((message, help)) = column(name) {
+                    mistakes.add(dx, start, &message, &help);
                 } else if table.columns.iter().any(|c| c == name) {
-                    mistakes.add(dx, line, &format!("`{name}` stands twice"), "remove one");
+                    mistakes.add(dx, start, &format!("`{name}` stands twice"), "remove one");
                 }
                 table.columns.push(name.to_string());
             }
@@ -264,19 +273,20 @@ pub fn neuron_table(
         }
         if record.len() != table.columns.len() + 1 {
             let message = format!("{} values instead of {}", record.len(), table.columns.len() + 1);
-            mistakes.add(dx, line, &message, "each line has one value for each column");
+            mistakes.add(dx, start, &message, "each line has one value for each column");
             continue;
         }
         let neuron = match neuron_index(&record[0], size) {
             Ok(neuron) => neuron,
             Err(message) => {
-                mistakes.add(dx, line, &message, &format!("indices go from 0 to {}", size - 1));
+                mistakes.add(dx, start, &message, &format!("indices go from 0 to {}", size - 1));
                 continue;
             }
         };
-        if let Some(first) = seen.insert(neuron, line) {
+        if let Some(first) = seen.insert(neuron, start) {
+            let first = mistakes.line(first);
             let message = format!("neuron {neuron} stands in line {first} already");
-            mistakes.add(dx, line, &message, "give each neuron one line");
+            mistakes.add(dx, start, &message, "give each neuron one line");
             continue;
         }
         let mut values = Vec::with_capacity(table.columns.len());
@@ -285,17 +295,29 @@ pub fn neuron_table(
             match value.ok_or_else(|| format!("`{typed}` is not a finite number")) {
                 Ok(value) => match check(name, value) {
                     Ok(()) => values.push(value),
-                    Err(rule) => mistakes.add(dx, line, &format!("{name} {rule}"), HEADER),
+                    Err(rule) => {
+                        mistakes.add(
+                            dx,
+                            start,
+                            &format!("{name} {rule}"),
+                            "values are in SI units",
+                        );
+                    }
                 },
                 Err(message) => {
-                    mistakes.add(dx, line, &format!("{name}: {message}"), "values are in SI units");
+                    mistakes.add(
+                        dx,
+                        start,
+                        &format!("{name}: {message}"),
+                        "values are in SI units",
+                    );
                 }
             }
         }
         table.rows.push((neuron, values));
     }
     if !has_header {
-        mistakes.add(dx, 1, "the file is empty", HEADER);
+        mistakes.add(dx, 0, "the file is empty", HEADER);
     }
     table.rows.sort_by_key(|(neuron, _)| *neuron);
     mistakes.finish(dx, table)

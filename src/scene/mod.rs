@@ -393,9 +393,11 @@ impl Scene {
             let e = std::io::Error::new(std::io::ErrorKind::InvalidData, e.utf8_error());
             Error::io("read the scene as UTF-8 text", path, e)
         })?;
+        // Editors of some systems put a byte order mark in front.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let stem = path.file_stem().map_or("scene".into(), |s| s.to_string_lossy().into_owned());
-        Scene::parse(&text, &path.to_string_lossy(), &stem, folder, overrides)
+        Scene::parse(text, &path.to_string_lossy(), &stem, folder, overrides)
     }
 
     /// Reads a scene from a text. `origin` is the name that messages show, `default_name` the

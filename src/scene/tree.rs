@@ -74,9 +74,13 @@ pub fn parse(text: &Arc<str>, origin: usize, diagnostics: &mut Diagnostics) -> O
         let offset = offset_of(text, error.span.start.line, error.span.start.col);
         let end = offset_of(text, error.span.end.line, error.span.end.col).max(offset);
         let span = Span { origin, start: offset, end };
+        let message = match error.code {
+            ron::Error::ExceededRecursionLimit => "this is nested too deeply".to_string(),
+            code => format!("this is not valid RON: {code}"),
+        };
         diagnostics
-            .error("", span, format!("this is not valid RON: {}", error.code))
-            .help("see the scene reference in the README; strings need quotes, fields a comma");
+            .error("", span, message)
+            .help("look for a missing comma, quote or bracket here or just before");
         return None;
     }
     let mut walker = Walker { text, at: 0, origin, diagnostics };
@@ -206,6 +210,9 @@ impl<'a> Walker<'a> {
                 Value::Text(self.string()?)
             }
             c if c.is_ascii_digit() || "+-.".contains(c) => self.number(),
+            'b' if self.rest()[1..].starts_with(['"', '\'', 'r']) && self.is_bytes() => {
+                return self.no_use(start);
+            }
             _ => match self.identifier() {
                 Some(name) => match name.text.as_str() {
                     "true" => Value::Bool(true),
@@ -223,16 +230,25 @@ impl<'a> Walker<'a> {
                         Value::Group { name: Some(name), body }
                     }
                 },
-                None => {
-                    let span = Span { origin: self.origin, start, end: start + 1 };
-                    self.diagnostics
-                        .error("", span, "a scene has no use for this kind of value")
-                        .help("use numbers, strings, lists [ ], maps { } and groups ( )");
-                    return None;
-                }
+                None => return self.no_use(start),
             },
         };
         Some(Node { span: self.span(start), value })
+    }
+
+    /// Reports a value that is valid RON but of a kind that no scene has.
+    fn no_use(&mut self, start: usize) -> Option<Node> {
+        let span = Span { origin: self.origin, start, end: start + 1 };
+        self.diagnostics
+            .error("", span, "a scene has no use for this kind of value")
+            .help("use numbers, strings, lists [ ], maps { } and groups ( )");
+        None
+    }
+
+    /// `b"…"`, `b'…'`, `br"…"`, `br#"…"#`.
+    fn is_bytes(&self) -> bool {
+        let rest = self.rest()[1..].trim_start_matches('r').trim_start_matches('#');
+        rest.starts_with(['"', '\''])
     }
 
     fn is_raw_string(&self) -> bool {

@@ -68,9 +68,11 @@ fn connection(
     let what = model.map_or("a receptor".to_string(), |m| {
         format!("a receptor of the model {}", m.preset.name())
     });
-    let receptor = receptor_at
-        .and_then(|at| at.variant(dx, &what, &known_names).map(|v| v.name.to_string()))
-        .and_then(|name| known.iter().copied().find(|r| r.name() == name));
+    let receptor = receptor_at.and_then(|at| {
+        let variant = at.variant(dx, &what, &known_names)?;
+        variant.unit(dx);
+        known.iter().copied().find(|r| r.name() == variant.name)
+    });
 
     let rule = rule_at.as_ref().and_then(|at| rule(at, dx));
     if let (Some(Rule::OneToOne), Some(from_size), Some(to_size), Some(a), Some(b), Some(at)) =

@@ -9,6 +9,7 @@ mod population;
 mod probe;
 mod source;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use indexmap::IndexMap;
@@ -16,19 +17,25 @@ use indexmap::IndexMap;
 use super::decode::{At, Fields};
 use super::diagnostics::{Diagnostics, suggest};
 use super::files::Folder;
-use super::tree::Node;
+use super::tree::{Key, Node};
 use super::{GroupId, Population, Scene, Selection, Solver, Source};
 use crate::circuit::{Domain, Model};
 use crate::time::Time;
 
-/// The longest window unless the scene says otherwise.
-const DEFAULT_WINDOW: &str = "100 ms";
+/// The longest window unless the scene says otherwise: as many whole steps as fit into 100 ms, at
+/// least one.
+fn default_window(dt: Time) -> Time {
+    const WINDOW: Time = Time::from_picoseconds(100_000_000_000);
+    Time::from_steps((WINDOW.picoseconds() / dt.picoseconds()).max(1), dt)
+}
 
 /// Names of the scene while it is being resolved. `None`: declared, but with mistakes.
 struct Names {
     sources: IndexMap<String, Option<Source>>,
     populations: IndexMap<String, Option<Population>>,
     models: IndexMap<String, Option<Model>>,
+    /// Whether all of them could be read; otherwise an unknown name is no mistake of its own.
+    complete: bool,
 }
 
 impl Names {
@@ -41,8 +48,12 @@ impl Names {
         if let Some(index) = self.sources.get_index_of(name) {
             return Some(GroupId::Source(index));
         }
-        let valid: Vec<&str> =
+        if !self.complete {
+            return None;
+        }
+        let valid: BTreeSet<&str> =
             self.sources.keys().chain(self.populations.keys()).map(String::as_str).collect();
+        let valid: Vec<&str> = valid.into_iter().collect();
         at.error(dx, format!("there is no source or population `{name}`"))
             .help(suggest(name, &valid));
         None
@@ -53,6 +64,9 @@ impl Names {
         let name = at.text(dx)?;
         if let Some(index) = self.populations.get_index_of(name) {
             return Some(index);
+        }
+        if !self.complete {
+            return None;
         }
         let valid: Vec<&str> = self.populations.keys().map(String::as_str).collect();
         let message = if self.sources.contains_key(name) {
@@ -99,13 +113,12 @@ pub fn resolve(
     let duration_at = fields.need(dx, "duration", "for example duration: \"1 s\"");
     let duration = duration_at.as_ref().and_then(|at| at.time(dx, Domain::Positive));
     let window_at = fields.get("window");
-    let window = match &window_at {
-        Some(at) => at.time(dx, Domain::Positive),
-        None => crate::units::parse(DEFAULT_WINDOW, crate::units::Unit::Second)
-            .ok()
-            .and_then(Time::from_seconds),
-    };
     let solver = solver(&mut fields, dx);
+    let window = match (&window_at, solver) {
+        (Some(at), _) => at.time(dx, Domain::Positive),
+        (None, Some(Solver::Euler { dt })) => Some(default_window(dt)),
+        (None, None) => None,
+    };
     if let Some(Solver::Euler { dt }) = solver {
         for (at, time, what) in
             [(&duration_at, duration, "duration"), (&window_at, window, "window")]
@@ -126,17 +139,24 @@ pub fn resolve(
     let probes_at = fields.get("probes");
     fields.close(dx);
 
-    let mut names =
-        Names { sources: IndexMap::new(), populations: IndexMap::new(), models: IndexMap::new() };
+    let mut names = Names {
+        sources: IndexMap::new(),
+        populations: IndexMap::new(),
+        models: IndexMap::new(),
+        complete: true,
+    };
     if let Some(entries) = models_at.and_then(|at| at.map(dx)) {
         for (key, at) in entries {
-            let model = model::model(&at, dx);
+            let model = model::model(&at, &[], dx);
             names.models.insert(key.text.clone(), model);
         }
     }
-    if let Some(entries) = sources_at.and_then(|at| at.map(dx)) {
+    let sources = sources_at.map(|at| at.map(dx));
+    let populations = populations_at.map(|at| at.map(dx));
+    names.complete = !matches!(sources, Some(None)) && !matches!(populations, Some(None));
+    if let Some(entries) = sources.flatten() {
         for (key, at) in entries {
-            check_name(&key.text, &at, dx);
+            check_name(key, &at.path, dx);
             let source = source::source(&at, &mut folder, dx);
             if let (Some(source), Some(duration)) = (&source, duration) {
                 source::warn_of_late_spikes(source, duration, &at, dx);
@@ -146,9 +166,13 @@ pub fn resolve(
     }
     // Circuits that connections need are added before mismatch and biases are read.
     let mut later = Vec::new();
-    if let Some(entries) = populations_at.and_then(|at| at.map(dx)) {
+    if let Some(entries) = populations.flatten() {
         for (key, at) in entries {
-            check_name(&key.text, &at, dx);
+            check_name(key, &at.path, dx);
+            if key.text == "total" {
+                dx.error(&at.path, key.span, "the name `total` is taken by the summary")
+                    .help("choose another name");
+            }
             if names.sources.contains_key(&key.text) {
                 dx.error(&at.path, key.span, format!("`{}` is a source, too", key.text))
                     .help("sources and populations share one set of names: rename one");
@@ -171,7 +195,7 @@ pub fn resolve(
     let mut probes = IndexMap::new();
     if let Some(entries) = probes_at.and_then(|at| at.map(dx)) {
         for (key, at) in entries {
-            check_name(&key.text, &at, dx);
+            check_name(key, &at.path, dx);
             if let Some(probe) = probe::probe(&at, &names, dt, dx) {
                 probes.insert(key.text.clone(), probe);
             }
@@ -209,14 +233,13 @@ fn solver(fields: &mut Fields, dx: &mut Diagnostics) -> Option<Solver> {
     dt.map(|dt| Solver::Euler { dt })
 }
 
-/// Names become keys of results.
-fn check_name(name: &str, at: &At, dx: &mut Diagnostics) {
+/// Names become keys and files of results.
+fn check_name(key: &Key, path: &str, dx: &mut Diagnostics) {
+    let name = &key.text;
     if name.trim().is_empty() {
-        at.error(dx, "a name must not be empty").help("give it a name");
-    } else if name == "total" {
-        at.error(dx, "the name `total` is taken by the summary").help("choose another name");
+        dx.error(path, key.span, "a name must not be empty").help("give it a name");
     } else if name.chars().any(char::is_control) {
-        at.error(dx, format!("the name {name:?} holds control characters"))
+        dx.error(path, key.span, format!("the name {name:?} holds control characters"))
             .help("use letters, digits, _ and -");
     }
 }
@@ -225,6 +248,7 @@ fn check_name(name: &str, at: &At, dx: &mut Diagnostics) {
 fn size(fields: &mut Fields, dx: &mut Diagnostics) -> Option<u64> {
     let at = fields.need(dx, "size", "for example size: 200")?;
     let size = at.count(dx)?;
+    // 0 also stands for a size that is not known: nothing is checked against it.
     if size == 0 {
         at.error(dx, "the size must be at least 1").help("for example size: 200");
         return None;
@@ -243,7 +267,11 @@ fn selection(at: &At, size: Option<u64>, dx: &mut Diagnostics) -> Option<Selecti
         let list: Option<Vec<u32>> = items.iter().map(|at| neuron(at, size, dx)).collect();
         Selection::List(list?)
     } else {
-        let variant = at.variant(dx, "a choice of neurons", &["All", "Range"])?;
+        let variant = at.variant(
+            dx,
+            "a choice of neurons (All, Range(from: 0, to: 99) or a list [0, 5])",
+            &["All", "Range"],
+        )?;
         if variant.name == "All" {
             variant.unit(dx);
             return Some(Selection::All);

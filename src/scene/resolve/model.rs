@@ -5,9 +5,11 @@ use super::super::diagnostics::Diagnostics;
 use crate::circuit::{Block, Constants, Domain, Model, Preset, Soma, Synapse};
 use crate::units::Unit;
 
-/// Reads a model that is written out.
-pub fn model(at: &At, dx: &mut Diagnostics) -> Option<Model> {
-    let names: Vec<&str> = Preset::ALL.iter().map(|p| p.name()).collect();
+/// Reads a model that is written out. `others` are the further forms that the caller takes, for
+/// messages.
+pub fn model(at: &At, others: &[&str], dx: &mut Diagnostics) -> Option<Model> {
+    let mut names: Vec<&str> = Preset::ALL.iter().map(|p| p.name()).collect();
+    names.extend(others);
     let variant = at.variant(dx, "a model", &names)?;
     let preset = *Preset::ALL.iter().find(|p| p.name() == variant.name)?;
     let mut fields = variant.fields(dx)?;
@@ -43,22 +45,24 @@ pub fn model(at: &At, dx: &mut Diagnostics) -> Option<Model> {
 
     let soma_at = soma_at.unwrap_or_else(|| at.clone());
     if soma.ipfb_norm.is_nan() && dx.errors() == errors {
-        soma_at.error(dx, "`Ipfb_norm` is missing: the slope of the positive feedback's gate").help(
+        let message = "`Ipfb_norm` is missing: the slope of the positive feedback's gate";
+        dx.error(&soma_at.path, soma_at.head(), message).help(
             "it has no default, because the released code's 1e-12 is a unit slip (it multiplies a \
              current): write for example Ipfb_norm: \"1.4e9 /A\"",
         );
     }
-    for (name, value, above, bound) in [
-        ("Ireset", soma.i_reset, constants.i0, "the dark current I0"),
-        ("Ith", soma.i_th, soma.i_reset, "Ireset"),
-    ] {
-        let holds = if name == "Ith" { value > above } else { value >= above };
-        if !holds {
-            let shown = |x| crate::units::format(x, Unit::Ampere);
-            soma_at
-                .error(dx, format!("{name} = {} is below {bound} = {}", shown(value), shown(above)))
-                .help(format!("choose {name} above {}", shown(above)));
-        }
+    let shown = |current| crate::units::format(current, Unit::Ampere);
+    let (i0, reset, th) = (constants.i0, soma.i_reset, soma.i_th);
+    if reset < i0 {
+        let message =
+            format!("Ireset = {} is below the dark current I0 = {}", shown(reset), shown(i0));
+        let at = soma_at.find("Ireset").unwrap_or_else(|| soma_at.clone());
+        dx.error(&at.path, at.head(), message).help(format!("choose at least {}", shown(i0)));
+    }
+    if th <= reset {
+        let message = format!("Ith = {} is not above Ireset = {}", shown(th), shown(reset));
+        let at = soma_at.find("Ith").unwrap_or_else(|| soma_at.clone());
+        dx.error(&at.path, at.head(), message).help(format!("choose more than {}", shown(reset)));
     }
     // With mistakes in it, too: what refers to this model is still checked against it.
     Some(Model { preset, constants, soma, synapses })

@@ -49,7 +49,7 @@ fn named_or_written(at: &At, names: &Names, dx: &mut Diagnostics) -> Option<Mode
     let named = matches!(&at.node.value,
         super::super::tree::Value::Group { name: Some(name), .. } if name.text == "Named");
     if !named {
-        return super::model::model(at, dx);
+        return super::model::model(at, &["Named"], dx);
     }
     let name_at = at.variant(dx, "a model", &["Named"])?.single(dx, "\"fast\"")?;
     let name = name_at.text(dx)?;
@@ -155,7 +155,18 @@ fn bias_path(name: &str, model: &Model) -> Result<BiasPath, (String, String)> {
     found.ok_or_else(|| {
         let names = bias_names(model);
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        (format!("there is no bias `{name}`"), suggest(name, &names))
+        // A bias without its circuit: every circuit that has one.
+        let full: Vec<&str> = names
+            .iter()
+            .copied()
+            .filter(|n| n.split_once('.').is_some_and(|(_, b)| b == name))
+            .collect();
+        let help = if full.is_empty() {
+            suggest(name, &names)
+        } else {
+            format!("name its circuit, too: {}", full.join(", "))
+        };
+        (format!("there is no bias `{name}`"), help)
     })
 }
 
@@ -169,9 +180,12 @@ fn law(at: &At, dx: &mut Diagnostics) -> Option<MismatchLaw> {
     let cv = cv_at.number(dx)?;
     if !(0.0..=1.0).contains(&cv) {
         let message = format!("the coefficient of variation must be between 0 and 1, but is {cv}");
-        let percent = cv.abs() / 100.0;
+        let fraction = cv / 100.0;
         cv_at.error(dx, message).help(if cv > 1.0 {
-            format!("did you mean {percent:.2}? (0.20 is 20 %)")
+            // 0.20 rather than 0.2, but 0.015 as it is.
+            let (short, whole) = (format!("{fraction:.2}"), format!("{fraction}"));
+            let shown = if whole.len() > short.len() { whole } else { short };
+            format!("did you mean {shown}? (0.20 is 20 %)")
         } else {
             "0.20 is 20 %".to_string()
         });
@@ -193,14 +207,13 @@ fn bias_file(
 ) -> Option<BiasFile> {
     let path = at.variant(dx, "measured biases", &["File"])?.single(dx, "\"chip.csv\"")?;
     let file = folder.read(&path, dx)?;
-    let names = bias_names(model);
-    let valid: Vec<&str> = names.iter().map(String::as_str).collect();
+    let column = |name: &str| bias_path(name, model).map(|_| ());
     let check = |name: &str, value: f64| {
         let path = bias_path(name, model).map_err(|(message, _)| message)?;
         let (unit, domain) = path.unit_and_domain();
         domain.check(value, unit)
     };
-    let table = files::neuron_table(&file, size, &valid, check, &path, dx)?;
+    let table = files::neuron_table(&file, size, column, check, &path, dx)?;
     let columns: Result<Vec<BiasPath>, _> =
         table.columns.iter().map(|name| bias_path(name, model)).collect();
     Some(BiasFile { file, columns: columns.ok()?, rows: table.rows.into() })
@@ -213,8 +226,12 @@ fn warn_of_coarse_step(model: &Model, dt: Time, at: &At, dx: &mut Diagnostics) {
         if dt.seconds() > tau {
             let name = receptor.name();
             let tau = units::format(tau, Unit::Second);
-            at.warning(dx, format!("the step dt = {dt} s is longer than τ of {name}, {tau}"))
-                .help("choose a step well below the shortest time constant");
+            dx.warning(
+                &at.path,
+                at.head(),
+                format!("the step dt = {dt} s is longer than τ of {name}, {tau}"),
+            )
+            .help("choose a step well below the shortest time constant");
         }
     }
 }

@@ -71,7 +71,8 @@ fn trace(
     }
     let of = names.population(&of_at?, dx);
     let population = of.and_then(|of| names.populations[of].as_ref());
-    let neurons = cut.and_then(|at| super::selection(&at, population.map(|p| p.size), dx));
+    let size = of.and_then(|of| names.size(GroupId::Population(of)));
+    let neurons = cut.and_then(|at| super::selection(&at, size, dx));
     let vars = vars_at.and_then(|at| variables(&at, population.map(|p| &p.model), dx));
     Some(ProbeKind::Trace { of: of?, vars: vars?, neurons: neurons?, every: every? })
 }

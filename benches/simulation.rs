@@ -1,0 +1,180 @@
+//! Speed of each stage: step, deliver, gather and scatter, load, end to end.
+//!
+//!     cargo bench                    # all
+//!     cargo bench -- step            # one
+//!
+//! Throughputs are in neuron-steps, synaptic events, components and neuron-seconds per second; see
+//! `benches/README.md`.
+
+use std::hint::black_box;
+use std::path::{Path, PathBuf};
+
+use bevy_ecs::prelude::*;
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use picoamp::backend::cpu::Cpu;
+use picoamp::backend::{Advanced, Backend};
+use picoamp::bank::Banks;
+use picoamp::bank::transfer::{self, Readback};
+use picoamp::network::Router;
+use picoamp::network::router::Inbox;
+use picoamp::prelude::*;
+use picoamp::results::{Dump, ResultsFolder, RunReport};
+use picoamp::scene::GroupId;
+use picoamp::scene::diagnostics::SceneReport;
+
+fn seed_scene() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("scenes/ff_mismatch.ron")
+}
+
+fn scene_with(sets: &[String]) -> Scene {
+    Scene::load(seed_scene(), sets).expect("the scene of the repository is valid").scene
+}
+
+/// Independent mismatched neurons under 100 Hz each, at 0.1 ms.
+fn many(neurons: usize) -> Scene {
+    scene_with(&[
+        "solver=Euler(dt: \"100 us\")".into(),
+        format!("sources.input=(size: {neurons}, train: Regular(rates: \"100 Hz\"))"),
+        format!("populations.dpi.size={neurons}"),
+        "probes={}".into(),
+    ])
+}
+
+/// A simulation that has run its first window.
+fn started(scene: Scene) -> Simulation {
+    let mut simulation = Simulation::new(scene).expect("the scene fits");
+    simulation.set_backend(Cpu::new(Some(1)));
+    simulation.run_for(std::time::Duration::from_millis(100)).expect("a valid run");
+    simulation
+}
+
+/// One window of 100 ms of the kernel alone.
+fn step(c: &mut Criterion) {
+    let mut group = c.benchmark_group("step");
+    for (name, scene) in [("seed", scene_with(&[])), ("10k", many(10_000)), ("100k", many(100_000))]
+    {
+        let mut simulation = started(scene);
+        let window = *simulation.world().resource::<Window>();
+        let inbox = simulation.world_mut().remove_resource::<Inbox>().expect("has run");
+        let mut banks = simulation.world_mut().remove_resource::<Banks>().expect("has run");
+        let neurons: u64 = banks.0.iter().map(|bank| u64::from(bank.len())).sum();
+        group.throughput(Throughput::Elements(neurons * window.steps));
+        for threads in [1, 2] {
+            let cpu = Cpu::new(Some(threads));
+            group.bench_function(BenchmarkId::new(name, format!("{threads} threads")), |b| {
+                b.iter(|| {
+                    let mut out = Advanced::default();
+                    cpu.advance(&mut banks.0, &inbox, &window, &mut out);
+                    black_box(out)
+                });
+            });
+        }
+    }
+    group.finish();
+}
+
+/// Every source of an all-to-all projection spikes once in a window.
+fn deliver(c: &mut Criterion) {
+    let mut group = c.benchmark_group("deliver");
+    for (sources, targets) in [(64, 10_000), (64, 100_000)] {
+        let scene = scene_with(&[
+            format!("sources.input=(size: {sources}, train: Spikes([]))"),
+            format!("populations.dpi.size={targets}"),
+            "connections.0.rule=AllToAll".into(),
+            "probes={}".into(),
+        ]);
+        let dt = Time::from_seconds(1e-3).expect("a time");
+        let mut simulation = Simulation::new(scene.clone()).expect("the scene fits");
+        let mut router = Router::build(&scene, dt, simulation.world_mut()).expect("a valid table");
+        let mut inbox = Inbox::default();
+        let mut first_step = 0;
+        group.throughput(Throughput::Elements(sources * targets));
+        group.bench_function(format!("{sources} to {targets}"), |b| {
+            b.iter(|| {
+                let window = Window { first_step, steps: router.window_steps(), dt };
+                let spikes: Vec<(Time, u32)> =
+                    (0..sources).map(|k| (window.start(), k as u32)).collect();
+                router.route(GroupId::Source(0), &spikes);
+                router.deliver(&window, &mut inbox);
+                first_step += window.steps;
+            });
+        });
+    }
+    group.finish();
+}
+
+/// Columns that changed, columns that did not, and state that is read.
+fn transfer(c: &mut Criterion) {
+    let neurons = 100_000;
+    let mut simulation = started(many(neurons));
+    let world = simulation.world_mut();
+    let mut group = c.benchmark_group("transfer");
+    group.throughput(Throughput::Elements(neurons as u64));
+    group.bench_function("gather, all somas changed", |b| {
+        b.iter(|| {
+            for mut soma in world.query::<&mut Soma>().iter_mut(world) {
+                soma.set_changed();
+            }
+            world.run_system_cached(transfer::gather_somas).expect("a system");
+        });
+    });
+    group.bench_function("gather, nothing changed", |b| {
+        b.iter(|| world.run_system_cached(transfer::gather_somas).expect("a system"));
+    });
+    world.insert_resource(Readback::ALL);
+    group.bench_function("scatter membranes", |b| {
+        b.iter(|| world.run_system_cached(transfer::scatter_membranes).expect("a system"));
+    });
+    group.finish();
+}
+
+/// From text to a world that is ready to run.
+fn load(c: &mut Criterion) {
+    let mut group = c.benchmark_group("load");
+    group.bench_function("seed scene", |b| b.iter(|| black_box(scene_with(&[]))));
+    group.bench_function("seed world", |b| {
+        b.iter_batched(
+            || scene_with(&[]),
+            |scene| Simulation::new(scene).expect("the scene fits"),
+            BatchSize::LargeInput,
+        );
+    });
+    group.sample_size(10);
+    group.throughput(Throughput::Elements(100_000));
+    group.bench_function("world of 100k mismatched neurons", |b| {
+        b.iter_batched(
+            || many(100_000),
+            |scene| Simulation::new(scene).expect("the scene fits"),
+            BatchSize::LargeInput,
+        );
+    });
+    group.finish();
+}
+
+/// The whole seed experiment with its files and pictures, without starting a process.
+fn end_to_end(c: &mut Criterion) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut group = c.benchmark_group("end to end");
+    group.throughput(Throughput::Elements(200));
+    group.bench_function("seed experiment", |b| {
+        b.iter(|| {
+            let mut simulation = Simulation::new(scene_with(&[])).expect("the scene fits");
+            simulation.set_backend(Cpu::new(Some(1)));
+            simulation.run().expect("a valid run");
+            let scene = simulation.scene();
+            let results = ResultsFolder::claim(folder.path(), true, scene, Dump::default());
+            let warnings = SceneReport::default();
+            let report = RunReport {
+                outcome: Ok(()),
+                warnings: &warnings,
+                threads: 1,
+                load: std::time::Duration::ZERO,
+            };
+            results.expect("a folder").write(&simulation, &report).expect("written")
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, step, deliver, transfer, load, end_to_end);
+criterion_main!(benches);
