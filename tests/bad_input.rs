@@ -305,7 +305,7 @@ fn misspelt_names() {
     a bias in mismatch without its circuit
       bad.ron:14:25 «"Itau": Gaussian(cv: 0.1»
         populations.dpi.mismatch.Itau: there is no bias `Itau`
-        help: known here are soma.C, soma.Itau, soma.Igain, soma.Ith, soma.Ireset, soma.Idc, soma.refP, soma.Ipfb_th, soma.Ipfb_norm, ampa.C, ampa.Itau, ampa.Igain, ampa.Iw
+        help: name its circuit, too: soma.Itau, ampa.Itau
     a bias of a circuit that is not there
       bad.ron:14:25 «"gabab.Itau": Gaussian(c»
         populations.dpi.mismatch."gabab.Itau": this population has no gabab circuit: nothing connects to it
@@ -341,7 +341,7 @@ fn misspelt_names() {
     a model
       bad.ron:10:20 «arcane(»
         populations.dpi.model: `arcane` is not a model
-        help: did you mean `arcana`? only `arcana` is known here
+        help: did you mean `arcana`? known here are arcana, Named
     a model by name
       bad.ron:10:36 «"fast"), x: arcana(»
         populations.dpi.model: there is no model `fast` in `models`
@@ -551,17 +551,17 @@ fn quantities() {
         populations.dpi.model.kappa: expected a number, found the text "0.7 V"
         help: write it like 0.7
     Ith below Ireset
-      bad.ron:11:23 «(Itau: "4 pA", Igain: "8»
-        populations.dpi.model.soma: Ith = 1 pA is not above Ireset = 2 pA
-        help: choose Ith above 2 pA
+      bad.ron:11:59 «"1 pA", Ireset: "2 pA", »
+        populations.dpi.model.soma.Ith: Ith = 1 pA is not above Ireset = 2 pA
+        help: choose more than 2 pA
     Ith at Ireset
-      bad.ron:11:23 «(Itau: "4 pA", Igain: "8»
-        populations.dpi.model.soma: Ith = 2 pA is not above Ireset = 2 pA
-        help: choose Ith above 2 pA
+      bad.ron:11:59 «"2 pA", Ireset: "2 pA", »
+        populations.dpi.model.soma.Ith: Ith = 2 pA is not above Ireset = 2 pA
+        help: choose more than 2 pA
     Ireset below I0
-      bad.ron:11:23 «(Ireset: "1 fA", Itau: "»
-        populations.dpi.model.soma: Ireset = 1 fA is below the dark current I0 = 50 fA
-        help: choose Ireset above 50 fA
+      bad.ron:11:32 «"1 fA", Itau: "4 pA", Ig»
+        populations.dpi.model.soma.Ireset: Ireset = 1 fA is below the dark current I0 = 50 fA
+        help: choose at least 50 fA
     an initial value below I0
       bad.ron:14:29 «"1 fA" }, mismatch: { "s»
         populations.dpi.init.Imem: is below the dark current I0 = 50 fA
@@ -633,7 +633,7 @@ fn numbers() {
         help: write it like 200
     a size beyond 64 bits
       bad.ron:5:25 «1e20, train: Regular(rat»
-        sources.input.size: expected a whole number, 0 or greater, found 1e20
+        sources.input.size: 1e20 is too large
         help: write it like 200
     a negative seed
       bad.ron:2:11 «-1,»
@@ -752,7 +752,7 @@ fn names_and_references() {
         ("a variable twice", &[("[Vmem]", "[Vmem, Vmem]")]),
         ("a source and a population of one name", &[("\"input\": (size", "\"dpi\": (size")]),
         ("an empty name", &[("\"raster\"", "\"\"")]),
-        ("a name that the summary needs", &[("\"raster\"", "\"total\"")]),
+        ("a name that the summary needs", &[("\"dpi\": (", "\"total\": ("), ("to: \"dpi\"", "to: \"total\""), ("of: \"dpi\"", "of: \"total\""), ("output: \"dpi\"", "output: \"total\"")]),
         ("from nowhere", &[("from: \"input\"", "from: \"inputs\"")]),
         ("to nowhere", &[("to: \"dpi\"", "to: \"dip\"")]),
         ("to a source", &[("to: \"dpi\"", "to: \"input\"")]),
@@ -801,25 +801,25 @@ fn names_and_references() {
         help: sources and populations share one set of names: rename one
       bad.ron:18:16 «"input", to: "dpi", rece»
         connections.0.from: there is no source or population `input`
-        help: known here are dpi, dpi
+        help: only `dpi` is known here
       bad.ron:21:30 «"input"),»
         probes.raster.of: there is no source or population `input`
-        help: known here are dpi, dpi
+        help: only `dpi` is known here
       bad.ron:23:25 «"input", output: "dpi"),»
         probes.ff.input: there is no source or population `input`
-        help: known here are dpi, dpi
+        help: only `dpi` is known here
     an empty name
-      bad.ron:21:13 «Spikes(of: "input"),»
+      bad.ron:21:9 «"": Spikes(of: "input"),»
         probes.: a name must not be empty
         help: give it a name
     a name that the summary needs
-      bad.ron:21:18 «Spikes(of: "input"),»
-        probes.total: the name `total` is taken by the summary
+      bad.ron:8:9 «"total": (»
+        populations.total: the name `total` is taken by the summary
         help: choose another name
     from nowhere
       bad.ron:18:16 «"inputs", to: "dpi", rec»
         connections.0.from: there is no source or population `inputs`
-        help: did you mean `input`? known here are input, dpi
+        help: did you mean `input`? known here are dpi, input
     to nowhere
       bad.ron:18:29 «"dip", receptor: ampa, r»
         connections.0.to: there is no population `dip`
@@ -831,7 +831,7 @@ fn names_and_references() {
     spikes of nobody
       bad.ron:21:30 «"output"),»
         probes.raster.of: there is no source or population `output`
-        help: known here are input, dpi
+        help: known here are dpi, input
     a trace of nobody
       bad.ron:22:27 «"dip", vars: [Vmem], neu»
         probes.vmem.of: there is no population `dip`
@@ -843,7 +843,7 @@ fn names_and_references() {
     an FF curve from nobody
       bad.ron:23:25 «"inptu", output: "dpi"),»
         probes.ff.input: there is no source or population `inptu`
-        help: did you mean `input`? known here are input, dpi
+        help: did you mean `input`? known here are dpi, input
     an FF curve of nobody
       bad.ron:23:42 «"dpy"),»
         probes.ff.output: there is no population `dpy`
@@ -904,7 +904,7 @@ fn neurons() {
         help: for example Range(from: 0, to: 99), both included
     a number for a choice of neurons
       bad.ron:22:57 «3, every: "1 ms"),»
-        probes.vmem.neurons: expected a choice of neurons, found the number 3
+        probes.vmem.neurons: expected a choice of neurons (All, Range(from: 0, to: 99) or a list [0, 5]), found the number 3
         help: one of All, Range
     a cut of a connection past the end
       bad.ron:18:78 «4], delay: "1 ms"),»
@@ -970,15 +970,6 @@ fn wrong_forms() {
       bad.ron:4:18 «x: {»
         x: there is no field `x` here
         help: known here are format, name, seed, duration, window, solver, models, sources, populations, connections, probes
-      bad.ron:18:16 «"input", to: "dpi", rece»
-        connections.0.from: there is no source or population `input`
-        help: only `dpi` is known here
-      bad.ron:21:30 «"input"),»
-        probes.raster.of: there is no source or population `input`
-        help: only `dpi` is known here
-      bad.ron:23:25 «"input", output: "dpi"),»
-        probes.ff.input: there is no source or population `input`
-        help: only `dpi` is known here
     a map for a list
       bad.ron:17:18 «{}, x: [»
         connections: expected a list, found a map { }
@@ -1051,35 +1042,35 @@ fn invalid_ron() {
     a missing comma
       bad.ron:3:5 «solver: Euler(dt: "1 ms"»
         this is not valid RON: Expected comma
-        help: see the scene reference in the README; strings need quotes, fields a comma
+        help: look for a missing comma, quote or bracket here or just before
     an unclosed bracket
       bad.ron:22:54 «: [0, 3], every: "1 ms")»
         this is not valid RON: Expected comma
-        help: see the scene reference in the README; strings need quotes, fields a comma
+        help: look for a missing comma, quote or bracket here or just before
     an unclosed string
       bad.ron:21:30 «input"),»
         this is not valid RON: Expected colon
-        help: see the scene reference in the README; strings need quotes, fields a comma
+        help: look for a missing comma, quote or bracket here or just before
     a bare quantity
       bad.ron:11:32 «pA, Igain: "80 pA", Ith:»
         this is not valid RON: Expected comma
-        help: see the scene reference in the README; strings need quotes, fields a comma
+        help: look for a missing comma, quote or bracket here or just before
     an equals sign
       bad.ron:2:14 «= "1 s",»
         this is not valid RON: Expected comma
-        help: see the scene reference in the README; strings need quotes, fields a comma
+        help: look for a missing comma, quote or bracket here or just before
     more after the end
       bad.ron:25:2 «»
         this is not valid RON: Non-whitespace trailing characters
-        help: see the scene reference in the README; strings need quotes, fields a comma
+        help: look for a missing comma, quote or bracket here or just before
     nothing
       bad.ron:1:1 «»
         this is not valid RON: Unexpected end of RON
-        help: see the scene reference in the README; strings need quotes, fields a comma
+        help: look for a missing comma, quote or bracket here or just before
     only a comment
       bad.ron:1:9 «»
         this is not valid RON: Unexpected end of RON
-        help: see the scene reference in the README; strings need quotes, fields a comma
+        help: look for a missing comma, quote or bracket here or just before
     something else
       bad.ron:1:1 «[1, 2]»
         expected a group of fields, found a list [ ]
@@ -1090,8 +1081,8 @@ fn invalid_ron() {
         help: write it like ( key: value, … )
     very deep
       bad.ron:1:65 «[[[[[[[[[[[[[[[[[[[[[[[[»
-        this is not valid RON: Exceeded recursion limit, try increasing `ron::Options::recursion_limit` and using `serde_stacker` to protect against a stack overflow
-        help: see the scene reference in the README; strings need quotes, fields a comma
+        this is nested too deeply
+        help: look for a missing comma, quote or bracket here or just before
     "#);
 }
 
@@ -1152,7 +1143,7 @@ fn spike_files() {
         help: write it like 0.0125
     too few columns
       bad.ron:5:40 «"in.csv")),»
-        sources.input.train: in.csv, line 3: 1 values instead of 2
+        sources.input.train: in.csv, line 3: expected 2 values, found 1
         help: each line is neuron,time_s, for example 3,0.0125
     another header
       bad.ron:5:40 «"in.csv")),»
@@ -1168,8 +1159,8 @@ fn spike_files() {
         help: the first line is the header neuron,time_s
     not UTF-8
       bad.ron:5:40 «"in.csv")),»
-        sources.input.train: in.csv, line 3: the line is not UTF-8 text
-        help: save the file as UTF-8
+        sources.input.train: in.csv, line 3: this is not UTF-8 text
+        help: save the file as UTF-8 text, numbers separated by commas
     the third line, ending in CRLF
       bad.ron:5:40 «"in.csv")),»
         sources.input.train: in.csv, line 3: neuron 4 does not exist, there are 4
@@ -1396,24 +1387,21 @@ fn overrides() {
     an index past the end
       --set #1:1:13 «1.weight=2»
         connections.1.weight: `1` is not an index of this list
-        help: it has 1 entries; the first is 0
+        help: the first entry is 0, the list has 1
     a name for an index
       --set #1:1:13 «first.weight=2»
         connections.first.weight: `first` is not an index of this list
-        help: it has 1 entries; the first is 0
+        help: the first entry is 0, the list has 1
     an unquoted key with a dot
       --set #1:1:26 «soma.Itau=Gaussian(cv: 0»
-        populations.dpi.mismatch.soma: there is no bias `soma`
-        help: did you mean `soma.C`? known here are soma.C, soma.Itau, soma.Igain, soma.Ith, soma.Ireset, soma.Idc, soma.refP, soma.Ipfb_th, soma.Ipfb_norm, ampa.C, ampa.Itau, ampa.Igain, ampa.Iw
-      --set #1:1:26 «soma.Itau=Gaussian(cv: 0»
-        populations.dpi.mismatch.soma: expected a mismatch law, found a group ( )
-        help: one of LogNormal, Gaussian, TruncatedGaussian
+        populations.dpi.mismatch.soma.Itau: there is no `soma` here
+        help: quote a key that holds a dot: "soma.Itau"
     a value that is not RON
-      value of --set solver=Euler(dt: 1 ms):1:13 «ms)»
+      --set #1:1:20 «ms)»
         this is not valid RON: Expected comma
         help: the value is RON; a bare word or quantity is taken as a string
     an unclosed value
-      value of --set probes={ "x": Spikes(of: "dpi"):1:24 «)»
+      --set #1:1:31 «)»
         this is not valid RON: Expected comma
         help: the value is RON; a bare word or quantity is taken as a string
     an unknown field
@@ -1422,17 +1410,14 @@ fn overrides() {
         help: did you mean `Itau`? known here are C, Itau, Igain, Ith, Ireset, Idc, refP, Ipfb_th, Ipfb_norm
     an unknown population
       --set #1:1:13 «dip.model.soma.Itau=5 pA»
-        populations.dip: `size` is missing
-        help: for example size: 200
-      --set #1:1:17 «model.soma.Itau=5 pA»
-        populations.dip.model: expected a model, found a group ( )
-        help: one of arcana
+        populations.dip.model.soma.Itau: there is no `dip` here
+        help: did you mean `dpi`? only `dpi` is known here
     a wrong value
       --set #1:1:33 «5 mV»
         populations.dpi.model.soma.Itau: `mV` is not a unit of a current
         help: write a current in A, with a prefix if you like (a f p n u m k M G), for example "4 pA"
     a wrong value in a group
-      value of --set populations.dpi.mismatch."soma.Itau"=Gaussian(cv: 20):1:14 «20)»
+      --set #1:1:51 «20)»
         populations.dpi.mismatch."soma.Itau".cv: the coefficient of variation must be between 0 and 1, but is 20
         help: did you mean 0.20? (0.20 is 20 %)
     two mistakes
@@ -1522,7 +1507,7 @@ fn all_mistakes_at_once() {
       help: weights count pulses; to inhibit, connect to an inhibitory receptor (gabab)
     bad.ron:21:16 «"nosie", to: "dpi", rece»
       connections.1.from: there is no source or population `nosie`
-      help: did you mean `noise`? known here are input, noise, dpi
+      help: did you mean `noise`? known here are dpi, input, noise
     bad.ron:21:58 «OneToMany),»
       connections.1.rule: `OneToMany` is not a connection rule
       help: did you mean `OneToOne`? known here are OneToOne, AllToAll
@@ -1551,8 +1536,10 @@ fn what_stderr_shows() {
     insta::assert_snapshot!(shown(&[("Itau: \"4 pA\"", "Itua: \"4 pA\"")]), @r#"
       × populations.dpi.model.soma.Itua: there is no field `Itua` here
         ╭─[bad.ron:11:24]
-     11 │ Itua
-        · ────
+     10 │             model: arcana(
+     11 │                 soma: (Itua: "4 pA", Igain: "80 pA", Ith: "12 mA", Ipfb_norm: "1.4e9 /A"),
+        ·                        ────
+     12 │                 ampa: (Itau: "2 pA", Igain: "20 pA", Iw: "200 pA"),
         ╰────
       help: did you mean `Itau`? known here are C, Itau, Igain, Ith, Ireset, Idc, refP, Ipfb_th,
             Ipfb_norm
@@ -1562,46 +1549,29 @@ fn what_stderr_shows() {
       × populations.dpi.mismatch."soma.Itau".cv: the coefficient of variation must be between 0 and 1,
       │ but is 20
         ╭─[bad.ron:14:51]
-     14 │ 20
-        · ──
+     13 │             ),
+     14 │             mismatch: { "soma.Itau": Gaussian(cv: 20) },
+        ·                                                   ──
+     15 │         ),
         ╰────
       help: did you mean 0.20? (0.20 is 20 %)
       × probes.vmem.neurons.1: neuron 4 does not exist, there are 4
         ╭─[bad.ron:22:61]
-     22 │ 4
-        · ─
+     21 │         "raster": Spikes(of: "input"),
+     22 │         "vmem": Trace(of: "dpi", vars: [Vmem], neurons: [0, 4], every: "1 ms"),
+        ·                                                             ─
+     23 │         "ff": Ff(input: "input", output: "dpi"),
         ╰────
       help: indices go from 0 to 3
     error: the scene has 2 errors; nothing was written
     "#);
     insta::assert_snapshot!(shown(&[("    solver: Euler(dt: \"1 ms\"),\n", "")]), @r#"
       × `solver` is missing
-        ╭─[bad.ron:1:1]
-      1 │ ╭─▶ (
-      2 │ │       duration: "1 s",
-      3 │ │       sources: {
-      4 │ │           "input": (size: 4, train: Regular(rates: "50 Hz")),
-      5 │ │       },
-      6 │ │       populations: {
-      7 │ │           "dpi": (
-      8 │ │               size: 4,
-      9 │ │               model: arcana(
-     10 │ │                   soma: (Itau: "4 pA", Igain: "80 pA", Ith: "12 mA", Ipfb_norm: "1.4e9 /A"),
-     11 │ │                   ampa: (Itau: "2 pA", Igain: "20 pA", Iw: "200 pA"),
-     12 │ │               ),
-     13 │ │               mismatch: { "soma.Itau": Gaussian(cv: 0.1) },
-     14 │ │           ),
-     15 │ │       },
-     16 │ │       connections: [
-     17 │ │           (from: "input", to: "dpi", receptor: ampa, rule: OneToOne, weight: 2, delay: "1 ms"),
-     18 │ │       ],
-     19 │ │       probes: {
-     20 │ │           "raster": Spikes(of: "input"),
-     21 │ │           "vmem": Trace(of: "dpi", vars: [Vmem], neurons: [0, 3], every: "1 ms"),
-     22 │ │           "ff": Ff(input: "input", output: "dpi"),
-     23 │ │       },
-     24 │ ╰─▶ )
-        ╰────
+       ╭─[bad.ron:1:1]
+     1 │ (
+       · ─
+     2 │     duration: "1 s",
+       ╰────
       help: this version has one solver: solver: Euler(dt: "1 ms")
     error: the scene has 1 error; nothing was written
     "#);
