@@ -73,3 +73,8 @@ pub mod prelude {
     pub use crate::simulation::{Plugin, Simulation};
     pub use crate::time::Time;
 }
+
+/// The README's code is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

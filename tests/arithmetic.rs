@@ -119,6 +119,7 @@ impl Neuron {
 }
 
 fn neuron() -> impl Strategy<Value = Neuron> {
+    #[allow(clippy::disallowed_methods)] // The values are only drawn, not compared.
     let decade = |low: f64, high: f64| (low..high).prop_map(|e: f64| 10.0_f64.powf(e));
     let synapse = || [decade(-12.0, -11.0), decade(-11.0, -10.0), decade(-11.0, -9.5)];
     (

@@ -604,7 +604,8 @@ fn line_ends_and_byte_order_marks_change_nothing() {
     let with_bom = |text: &str| {
         if text.starts_with('(') { text.to_string() } else { format!("\u{feff}{text}") }
     };
-    let changes: [(&str, &dyn Fn(&str) -> Vec<u8>); 4] = [
+    type Change = dyn Fn(&str) -> Vec<u8>;
+    let changes: [(&str, &Change); 4] = [
         ("CRLF", &|text| crlf(text).into()),
         ("a byte order mark", &|text| with_bom(text).into()),
         ("both", &|text| with_bom(&crlf(text)).into()),

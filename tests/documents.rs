@@ -1,0 +1,165 @@
+//! README and docs say what is true: their commands run, their scenes are valid, their pictures are
+//! those of the program, and no key is missing.
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use common::file;
+use picoamp::circuit::{Block, Receptor, Soma, Synapse};
+use picoamp::prelude::*;
+
+fn read(path: &str) -> String {
+    fs::read_to_string(file(path)).unwrap()
+}
+
+/// The contents of the fenced blocks of a language.
+fn blocks(text: &str, language: &str) -> Vec<String> {
+    let fence = format!("```{language}\n");
+    text.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap().to_string()).collect()
+}
+
+/// A folder with the repository's scenes, to run commands in.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("scenes")).unwrap();
+    for entry in fs::read_dir(file("scenes")).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, folder.path().join("scenes").join(path.file_name().unwrap())).unwrap();
+    }
+    folder
+}
+
+/// Splits a command line at blanks outside of single quotes.
+fn words(line: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut quoted = false;
+    for c in line.chars() {
+        match c {
+            '\'' => quoted = !quoted,
+            ' ' if !quoted => words.push(String::new()),
+            c => words.last_mut().unwrap().push(c),
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+/// The binary of an example, built along with the tests.
+fn example(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let profile = test.parent().and_then(Path::parent).unwrap();
+    profile.join("examples").join(name)
+}
+
+#[test]
+fn every_command_of_the_readme_runs() {
+    let folder = folder();
+    let commands: Vec<String> = blocks(&read("README.md"), "sh")
+        .iter()
+        .flat_map(|block| block.lines().map(str::to_string).collect::<Vec<_>>())
+        .collect();
+    assert!(commands.contains(&"cargo test".to_string()));
+    assert!(read(".ci/run").lines().any(|line| line.ends_with("cargo test")));
+    let mut ran = 0;
+    for command in commands.iter().filter(|c| *c != "cargo test") {
+        let mut words = words(command);
+        let (program, arguments) = if command.starts_with("cargo run --release -- ") {
+            (assert_cmd::cargo::cargo_bin!("picoamp").to_path_buf(), words.split_off(4))
+        } else if command.starts_with("cargo run --release --example ") {
+            (example(&words[4]), words.split_off(5))
+        } else {
+            panic!("the README has a command that is not tested: {command}");
+        };
+        let output = std::process::Command::new(program)
+            .args(&arguments)
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{command}\n{}", String::from_utf8_lossy(&output.stderr));
+        ran += 1;
+    }
+    assert!(ran >= 5, "{ran} commands");
+    assert!(folder.path().join("runs/ff_mismatch/ff.svg").exists());
+}
+
+/// The pictures in the README are those that its first command makes.
+#[test]
+fn the_pictures_are_those_of_the_program() {
+    let folder = folder();
+    let output = assert_cmd::cargo::cargo_bin_cmd!("picoamp")
+        .args(["run", "scenes/ff_mismatch.ron", "--quiet"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    for name in ["ff.svg", "raster.svg", "vmem.svg"] {
+        let made = fs::read(folder.path().join("runs/ff_mismatch").join(name)).unwrap();
+        let shown = fs::read(file("docs/pictures").join(name)).unwrap();
+        assert!(made == shown, "docs/pictures/{name} is not what the program draws");
+        assert!(read("README.md").contains(&format!("docs/pictures/{name}")));
+    }
+}
+
+#[test]
+fn the_scenes_in_the_documents_run() {
+    let scenes = blocks(&read("README.md"), "ron");
+    assert_eq!(scenes.len(), 1);
+    for text in scenes {
+        let simulation = common::run(common::parse(&text, Path::new(".")));
+        let spikes = simulation.probe::<SpikeRecorder>("spikes").unwrap().spikes();
+        assert!(!spikes.is_empty());
+    }
+}
+
+#[test]
+fn every_bias_is_in_the_scene_reference() {
+    let text = read("docs/scene.md");
+    for bias in Soma::BIASES {
+        assert!(text.contains(&format!("| `soma` | `{}` |", bias.name)), "{}", bias.name);
+    }
+    for bias in Synapse::BIASES {
+        assert!(text.contains(&format!("| `ampa`, `gabab` | `{}` |", bias.name)), "{}", bias.name);
+    }
+    for receptor in Receptor::ALL {
+        assert!(text.contains(&format!("`{}`", receptor.name())));
+        assert!(text.contains(receptor.variable()));
+    }
+}
+
+#[test]
+fn every_key_of_the_summary_is_documented() {
+    let folder = folder();
+    let output = assert_cmd::cargo::cargo_bin_cmd!("picoamp")
+        .args(["run", "scenes/ff_mismatch.ron", "--quiet", "--json"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let text = read("docs/results.md");
+    let mut keys: Vec<&String> = summary.as_object().unwrap().keys().collect();
+    keys.extend(summary["wall_s"].as_object().unwrap().keys());
+    keys.extend(summary["mismatch"]["dpi"]["soma.Itau"].as_object().unwrap().keys());
+    assert!(keys.len() > 20);
+    for key in keys {
+        assert!(text.contains(&format!("`{key}`")), "docs/results.md does not explain `{key}`");
+    }
+}
+
+/// Each scene opens with its question, how to run it and what to expect.
+#[test]
+fn every_scene_opens_with_its_question() {
+    let mut scenes = 0;
+    for entry in fs::read_dir(file("scenes")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with("// Question: "), "{name}");
+        assert!(text.contains(&format!("cargo run --release -- run scenes/{name}")), "{name}");
+        assert!(text.contains("xpect "), "{name}");
+        Scene::load(&path, &[]).unwrap();
+        scenes += 1;
+    }
+    assert!(scenes >= 2);
+}
