@@ -2,7 +2,7 @@
 //!
 //! A quantity is read by moving the prefix into the decimal exponent *before* the text becomes a
 //! floating-point number, so `"4 pA"` is exactly the double nearest to 4·10⁻¹² (and not 4 times a
-//! rounded 10⁻¹²), and what [`format`] writes [`parse`] reads back bit for bit.
+//! rounded 10⁻¹²), and what [`format()`] writes [`parse`] reads back bit for bit.
 
 use std::fmt;
 

@@ -604,7 +604,7 @@ fn line_ends_and_byte_order_marks_change_nothing() {
     let with_bom = |text: &str| {
         if text.starts_with('(') { text.to_string() } else { format!("\u{feff}{text}") }
     };
-    type Change = dyn Fn(&str) -> Vec<u8>;
+    type Change<'a> = dyn Fn(&str) -> Vec<u8> + 'a;
     let changes: [(&str, &Change); 4] = [
         ("CRLF", &|text| crlf(text).into()),
         ("a byte order mark", &|text| with_bom(text).into()),

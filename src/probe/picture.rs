@@ -2,7 +2,7 @@
 //! against the output rate of every neuron.
 //!
 //! `kuva` lays out the axes, the labels and the legend. The marks themselves are written here
-//! ([`compact`]): one path for all dots instead of one element a dot, so that 20 000 spikes take
+//! (`compact`): one path for all dots instead of one element a dot, so that 20 000 spikes take
 //! some 200 kB and not 2 MB, and nothing in the text depends on how many pictures the process drew
 //! before. Text is set in whatever sans-serif font the viewer has; drawing needs no font.
 

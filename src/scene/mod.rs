@@ -11,7 +11,7 @@
 //! | `decode` | typed values out of the tree, every mistake reported |
 //! | `resolve` | all defaults, names and checks: the [`Scene`] |
 //! | [`files`] | input files: trains and measured biases |
-//! | [`write`] | a [`Scene`] as RON again |
+//! | [`mod@write`] | a [`Scene`] as RON again |
 //! | [`estimate`] | what a scene will cost, before anything is allocated |
 //! | [`spawn`] | a [`Scene`] as entities |
 
