@@ -279,7 +279,7 @@ fn misspelt_names() {
     a receptor of the model
       bad.ron:12:17 «amap: (Itau: "2 pA", Iga»
         populations.dpi.model.amap: there is no field `amap` here
-        help: did you mean `ampa`? known here are I0, UT, kappa, soma, ampa, gabab
+        help: did you mean `ampa`? known here are I0, UT, kappa, feedback, refractory, pulse, soma, ampa, gabab
     a field of a connection
       bad.ron:18:68 «wieght: 2, delay: "1 ms"»
         connections.0.wieght: there is no field `wieght` here
@@ -341,7 +341,7 @@ fn misspelt_names() {
     a model
       bad.ron:10:20 «arcane(»
         populations.dpi.model: `arcane` is not a model
-        help: did you mean `arcana`? known here are arcana, Named
+        help: did you mean `arcana`? known here are arcana, dynapse1, Named
     a model by name
       bad.ron:10:36 «"fast"), x: arcana(»
         populations.dpi.model: there is no model `fast` in `models`
@@ -408,7 +408,7 @@ fn missing_parts() {
         help: for example receptor: ampa
     Ipfb_norm
       bad.ron:11:23 «(Itau: "4 pA", Igain: "8»
-        populations.dpi.model.soma: `Ipfb_norm` is missing: the slope of the positive feedback's gate
+        populations.dpi.model.soma: `Ipfb_norm` is missing: slope of the positive feedback's gate (power law)
         help: it has no default, because the released code's 1e-12 is a unit slip (it multiplies a current): write for example Ipfb_norm: "1.4e9 /A"
     the cv
       bad.ron:14:38 «Gaussian() },»
@@ -983,14 +983,14 @@ fn wrong_forms() {
         help: write it like ( key: value, … )
       bad.ron:11:31 «x: (Itau: "4 pA", Igain:»
         populations.dpi.model.x: there is no field `x` here
-        help: known here are I0, UT, kappa, soma, ampa, gabab
+        help: known here are I0, UT, kappa, feedback, refractory, pulse, soma, ampa, gabab
     items for fields
       bad.ron:11:23 «(1, 2), x: (Itau: "4 pA"»
         populations.dpi.model.soma: expected named fields
         help: write them like ( key: value, … )
       bad.ron:11:31 «x: (Itau: "4 pA", Igain:»
         populations.dpi.model.x: there is no field `x` here
-        help: known here are I0, UT, kappa, soma, ampa, gabab
+        help: known here are I0, UT, kappa, feedback, refractory, pulse, soma, ampa, gabab
     parentheses behind a unit
       bad.ron:18:58 «OneToOne(1), weight: 2, »
         connections.0.rule: `OneToOne` takes nothing in parentheses

@@ -7,7 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use common::file;
-use picoamp::circuit::{Block, Receptor, Soma, Synapse};
+use picoamp::circuit::forms::{FeedbackForm, RefractoryForm};
+use picoamp::circuit::{Block, Preset, Receptor, Soma, Synapse};
 use picoamp::prelude::*;
 
 fn read(path: &str) -> String {
@@ -120,7 +121,14 @@ fn every_bias_is_in_the_scene_reference() {
         assert!(text.contains(&format!("| `soma` | `{}` |", bias.name)), "{}", bias.name);
     }
     for bias in Synapse::BIASES {
-        assert!(text.contains(&format!("| `ampa`, `gabab` | `{}` |", bias.name)), "{}", bias.name);
+        assert!(text.contains(&format!("| circuits | `{}` |", bias.name)), "{}", bias.name);
+    }
+    for preset in Preset::ALL {
+        assert!(text.contains(&format!("| `{}` |", preset.name())));
+    }
+    let forms = FeedbackForm::NAMES.map(|(name, _)| name);
+    for name in forms.into_iter().chain(RefractoryForm::NAMES.map(|(name, _)| name)) {
+        assert!(text.contains(&format!("`{name}`")), "{name}");
     }
     for receptor in Receptor::ALL {
         assert!(text.contains(&format!("`{}`", receptor.name())));

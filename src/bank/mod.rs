@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use bevy_ecs::prelude::*;
 
-use crate::circuit::{Constants, Receptor};
+use crate::circuit::{Model, Receptor};
 use crate::scene::Variable;
 use crate::solver::kernel::Kernel;
 
@@ -108,7 +108,7 @@ pub struct Member {
     pub first: u32,
     /// Its neurons.
     pub len: u32,
-    /// For each receptor of the kernel: the power of two that one pulse has in the fixed-point sum.
+    /// For each circuit of the kernel: the power of two that one pulse has in the fixed-point sum.
     pub exponents: Vec<i32>,
 }
 
@@ -141,8 +141,9 @@ impl SampleRequest {
 pub struct Bank {
     /// The equations.
     pub kernel: Arc<dyn Kernel>,
-    /// Process constants of all its neurons.
-    pub constants: Constants,
+    /// What the models of its populations share: preset, forms, constants, and which circuits
+    /// exist. The biases in it are those of the first.
+    pub model: Model,
     /// The populations, in the order of their slots.
     pub members: Vec<Member>,
     /// Biases, as the kernel wants them.
@@ -157,11 +158,11 @@ pub struct Bank {
 impl Bank {
     /// A bank for the given members (with slots from 0 on, without gaps).
     #[must_use]
-    pub fn new(kernel: Arc<dyn Kernel>, constants: Constants, members: Vec<Member>) -> Bank {
+    pub fn new(kernel: Arc<dyn Kernel>, model: Model, members: Vec<Member>) -> Bank {
         let len = members.iter().map(|m| m.len).sum();
         let parameters = Columns::new(len as usize, &kernel.resting_parameters());
         let state = Columns::new(len as usize, &kernel.resting_state());
-        Bank { kernel, constants, members, parameters, state, samples: Vec::new(), len }
+        Bank { kernel, model, members, parameters, state, samples: Vec::new(), len }
     }
 
     /// Neurons.
@@ -187,20 +188,24 @@ impl Bank {
     #[must_use]
     pub fn variable(&self, state: &[f32], variable: Variable) -> f64 {
         let membrane = f64::from(state[self.kernel.membrane_column()]);
+        let model = &self.model;
         match variable {
             Variable::Imem => membrane,
-            Variable::Vmem => self.constants.voltage(membrane),
+            Variable::Vmem => model.constants.voltage(membrane),
+            Variable::Synapse(receptor) if model.synapse(receptor).is_none() => {
+                model.resting_current(receptor)
+            }
             Variable::Synapse(receptor) => self
-                .synapse_column(receptor)
-                .map_or(self.constants.i0, |column| f64::from(state[column])),
+                .current_column(receptor)
+                .map_or(model.constants.i0, |column| f64::from(state[column])),
         }
     }
 
-    /// The state column of a receptor; `None` where the bank has no such circuits (they rest at I0).
+    /// The state column of a circuit's current; `None` where the kernel has no such circuits.
     #[must_use]
-    pub fn synapse_column(&self, receptor: Receptor) -> Option<usize> {
-        let at = self.kernel.receptors().iter().position(|r| *r == receptor)?;
-        Some(self.kernel.synapse_column(at))
+    pub fn current_column(&self, receptor: Receptor) -> Option<usize> {
+        let at = self.kernel.circuits().iter().position(|r| *r == receptor)?;
+        Some(self.kernel.current_column(at))
     }
 }
 

@@ -107,18 +107,18 @@ pub fn gather_membranes(
     });
 }
 
-fn receptor_index(bank: &Bank, receptor: Receptor) -> Option<usize> {
-    bank.kernel.receptors().iter().position(|r| *r == receptor)
+fn circuit_index(bank: &Bank, receptor: Receptor) -> Option<usize> {
+    bank.kernel.circuits().iter().position(|r| *r == receptor)
 }
 
 /// Changed biases of synapse circuits → parameter columns.
 pub fn gather_synapses(mut banks: ResMut<Banks>, synapses: Query<(&Slot, &Circuit, Ref<Synapse>)>) {
     changed(&synapses, |slot, circuit, synapse| {
         let bank = &mut banks.0[slot.bank as usize];
-        let Some(receptor) = receptor_index(bank, circuit.receptor) else { return };
-        let exponent = bank.member(slot.index).exponents[receptor];
+        let Some(index) = circuit_index(bank, circuit.receptor) else { return };
+        let exponent = bank.member(slot.index).exponents[index];
         let parameters = &mut bank.parameters;
-        bank.kernel.synapse_columns(receptor, synapse, exponent, &mut |column, value| {
+        bank.kernel.synapse_columns(index, synapse, exponent, &mut |column, value| {
             parameters.set(slot.index as usize, column, value);
         });
     });
@@ -131,8 +131,8 @@ pub fn gather_currents(
 ) {
     changed(&currents, |slot, circuit, current| {
         let bank = &mut banks.0[slot.bank as usize];
-        let Some(receptor) = receptor_index(bank, circuit.receptor) else { return };
-        let column = bank.kernel.synapse_column(receptor);
+        let Some(index) = circuit_index(bank, circuit.receptor) else { return };
+        let column = bank.kernel.current_column(index);
         bank.state.set(slot.index as usize, column, current.0 as f32);
     });
 }
@@ -176,7 +176,7 @@ pub fn scatter_currents(
     }
     overwrite(&mut currents, |slot, circuit| {
         let bank = &banks.0[slot.bank as usize];
-        let column = bank.synapse_column(circuit.receptor)?;
+        let column = bank.current_column(circuit.receptor)?;
         Some(SynapticCurrent(f64::from(bank.state.get(slot.index as usize, column))))
     });
 }

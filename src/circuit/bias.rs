@@ -6,6 +6,7 @@
 
 use bevy_ecs::component::{Component, Mutable};
 
+use super::Forms;
 use crate::units::{self, Unit};
 
 /// One bias of a block of type `T`.
@@ -22,6 +23,8 @@ pub struct Bias<T> {
     pub get: fn(&T) -> f64,
     /// Writes it, in the SI unit.
     pub set: fn(&mut T, f64),
+    /// Whether a circuit of these forms has it.
+    pub applies: fn(&Forms) -> bool,
 }
 
 /// The values a bias may take. All must be finite and within single precision, in which the
@@ -64,24 +67,33 @@ impl Domain {
 /// A block of biases: a component with a table of its fields.
 ///
 /// ```
-/// use picoamp::circuit::{Block, Soma};
-/// let itau = Soma::bias("Itau").unwrap();
+/// use picoamp::circuit::{Block, Preset, Soma};
+/// let itau = Soma::bias("Itau", &Preset::Arcana.forms()).unwrap();
 /// assert_eq!(itau.unit, picoamp::units::Unit::Ampere);
 /// ```
 pub trait Block: Component<Mutability = Mutable> + Clone + Sized {
     /// The table, in the order in which files and documents show it.
     const BIASES: &'static [Bias<Self>];
 
-    /// The bias of that name.
+    /// The biases that a circuit of these forms has.
+    fn biases(forms: &Forms) -> impl Iterator<Item = &'static Bias<Self>> {
+        Self::BIASES.iter().filter(|bias| (bias.applies)(forms))
+    }
+
+    /// The bias of that name that a circuit of these forms has.
     #[must_use]
-    fn bias(name: &str) -> Option<&'static Bias<Self>> {
-        Self::BIASES.iter().find(|bias| bias.name == name)
+    fn bias(name: &str, forms: &Forms) -> Option<&'static Bias<Self>> {
+        Self::biases(forms).find(|bias| bias.name == name)
     }
 }
 
-/// A row of a bias table: `bias!(Soma, i_tau, "Itau", Ampere, Positive, "what it is")`.
+/// A row of a bias table: `bias!(Soma, i_tau, "Itau", Ampere, Positive, "what it is")`, and at the
+/// end, for a bias that not every circuit has, a function that says which.
 macro_rules! bias {
     ($block:ty, $field:ident, $name:literal, $unit:ident, $domain:ident, $doc:literal) => {
+        bias!($block, $field, $name, $unit, $domain, $doc, |_| true)
+    };
+    ($block:ty, $field:ident, $name:literal, $unit:ident, $domain:ident, $doc:literal, $applies:expr) => {
         $crate::circuit::Bias::<$block> {
             name: $name,
             unit: $crate::units::Unit::$unit,
@@ -89,6 +101,7 @@ macro_rules! bias {
             doc: $doc,
             get: |block| block.$field,
             set: |block, value| block.$field = value,
+            applies: $applies,
         }
     };
 }

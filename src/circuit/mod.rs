@@ -11,12 +11,14 @@
 //! | [`synapse`] | the DPI synapse: one integrator per neuron and receptor |
 //! | [`soma`] | the DPI neuron: membrane, threshold, refractory period |
 //! | [`feedback`] | positive feedback: the upstroke of the spike |
+//! | [`forms`] | the published variants of feedback, refractory period and pulse |
 //! | [`preset`] | published models: constants, receptors, defaults |
 //! | [`mismatch`] | how instances differ from their nominal biases |
 //! | [`math`] | exp and log with the same bits everywhere |
 
 pub mod bias;
 pub mod feedback;
+pub mod forms;
 pub mod math;
 pub mod mismatch;
 pub mod preset;
@@ -24,6 +26,7 @@ pub mod soma;
 pub mod synapse;
 
 pub use bias::{Bias, Block, Domain};
+pub use forms::Forms;
 pub use mismatch::MismatchLaw;
 pub use preset::{Model, Preset};
 pub use soma::{Membrane, Soma};

@@ -7,6 +7,7 @@ use bevy_ecs::component::Component;
 
 use super::Constants;
 use super::bias::{Bias, Block, bias};
+use super::forms::FeedbackForm;
 
 /// The biases of one soma.
 #[derive(Component, Debug, Clone, PartialEq)]
@@ -28,8 +29,14 @@ pub struct Soma {
     pub ref_p: f64,
     /// Midpoint of the feedback's gate Ipfb_th, A.
     pub ipfb_th: f64,
-    /// Slope of the feedback's gate Ipfb_norm, 1/A.
+    /// Ipfb_norm of the power law: slope of the feedback's gate, 1/A.
+    pub ipfb_slope: f64,
+    /// Ipfb_norm of the logistic: width of the feedback's gate, A.
     pub ipfb_norm: f64,
+    /// Ipfb_gain of the logistic: the feedback far above its midpoint, A.
+    pub ipfb_gain: f64,
+    /// Inmda_th: the membrane current at which the NMDA gate is half open, A.
+    pub inmda_th: f64,
 }
 
 impl Block for Soma {
@@ -41,8 +48,45 @@ impl Block for Soma {
         bias!(Soma, i_reset, "Ireset", Ampere, Positive, "Imem after a spike"),
         bias!(Soma, i_dc, "Idc", Ampere, NonNegative, "constant input current"),
         bias!(Soma, ref_p, "refP", Second, NonNegative, "refractory period"),
-        bias!(Soma, ipfb_th, "Ipfb_th", Ampere, NonNegative, "midpoint of the feedback's gate"),
-        bias!(Soma, ipfb_norm, "Ipfb_norm", PerAmpere, Positive, "slope of the feedback's gate"),
+        bias!(
+            Soma,
+            ipfb_th,
+            "Ipfb_th",
+            Ampere,
+            NonNegative,
+            "midpoint of the feedback's gate",
+            |f| { f.feedback != FeedbackForm::Off }
+        ),
+        bias!(
+            Soma,
+            ipfb_slope,
+            "Ipfb_norm",
+            PerAmpere,
+            Positive,
+            "slope of the positive feedback's gate (power law)",
+            |f| { f.feedback == FeedbackForm::PowerLaw }
+        ),
+        bias!(
+            Soma,
+            ipfb_norm,
+            "Ipfb_norm",
+            Ampere,
+            Positive,
+            "width of the positive feedback's gate (logistic)",
+            |f| { f.feedback == FeedbackForm::Logistic }
+        ),
+        bias!(
+            Soma,
+            ipfb_gain,
+            "Ipfb_gain",
+            Ampere,
+            NonNegative,
+            "the positive feedback far above its gate (logistic)",
+            |f| { f.feedback == FeedbackForm::Logistic }
+        ),
+        bias!(Soma, inmda_th, "Inmda_th", Ampere, Positive, "midpoint of the NMDA gate", |f| {
+            f.nmda_gate
+        }),
     ];
 }
 

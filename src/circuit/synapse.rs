@@ -7,28 +7,40 @@
 
 use bevy_ecs::component::Component;
 
-use super::Constants;
 use super::bias::{Bias, Block, bias};
+use super::forms::PulseForm;
+use super::{Constants, math};
 
-/// Where on a neuron a synapse acts.
+/// Where on a neuron a DPI circuit acts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Receptor {
     /// Excitatory: adds to the soma's input.
     Ampa,
+    /// Excitatory, gated by the membrane where the preset says so.
+    Nmda,
+    /// Inhibitory, shunting: adds to the leak.
+    Gabaa,
     /// Inhibitory, subtractive: takes from the soma's input.
     Gabab,
+    /// After-hyperpolarisation (spike-frequency adaptation): adds to the leak. Fed by the neuron's
+    /// own spikes; no connection reaches it.
+    Ahp,
 }
 
 impl Receptor {
-    /// All receptors, in the order of banks and files.
-    pub const ALL: [Receptor; 2] = [Receptor::Ampa, Receptor::Gabab];
+    /// All of them, in the order of banks and files.
+    pub const ALL: [Receptor; 5] =
+        [Receptor::Ampa, Receptor::Nmda, Receptor::Gabaa, Receptor::Gabab, Receptor::Ahp];
 
     /// Its name in scenes.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Receptor::Ampa => "ampa",
+            Receptor::Nmda => "nmda",
+            Receptor::Gabaa => "gabaa",
             Receptor::Gabab => "gabab",
+            Receptor::Ahp => "ahp",
         }
     }
 
@@ -37,7 +49,10 @@ impl Receptor {
     pub fn variable(self) -> &'static str {
         match self {
             Receptor::Ampa => "Iampa",
+            Receptor::Nmda => "Inmda",
+            Receptor::Gabaa => "Igabaa",
             Receptor::Gabab => "Igabab",
+            Receptor::Ahp => "Iahp",
         }
     }
 }
@@ -72,10 +87,16 @@ impl Synapse {
         constants.tau(self.c, self.i_tau)
     }
 
-    /// The jump of the current for one spike of weight 1, A: (Igain/Itau)·Iw (an ideal pulse).
+    /// The jump of the current for one spike of weight 1, A: (Igain/Itau)·Iw, for a pulse of a
+    /// width times 1 − exp(−t/τ).
     #[must_use]
-    pub fn jump(&self) -> f64 {
-        self.i_gain / self.i_tau * self.i_w
+    pub fn jump(&self, pulse: PulseForm, constants: &Constants) -> f64 {
+        let ideal = self.i_gain / self.i_tau * self.i_w;
+        match pulse {
+            PulseForm::Ideal => ideal,
+            // Negative: 1 − exp(−x) without cancellation for short pulses.
+            PulseForm::Width(t) => -ideal * math::exp_m1(-t.seconds() / self.tau(constants)),
+        }
     }
 }
 

@@ -382,8 +382,10 @@ impl Ports {
         let by_hand: f64 = manual.iter().map(|edge| edge.weight).sum();
         for bank in &mut world.resource_mut::<Banks>().0 {
             for member in &mut bank.members {
-                for (receptor, exponent) in member.exponents.iter_mut().enumerate() {
-                    let total = totals[member.population][receptor] + by_hand;
+                // Only receptors: no pulse reaches the circuits behind them.
+                let totals = &totals[member.population];
+                for (exponent, total) in member.exponents.iter_mut().zip(totals) {
+                    let total = total + by_hand;
                     // The smallest power of two that is not below the total.
                     let bits = (total.ceil() as u64).max(1).next_power_of_two().trailing_zeros();
                     *exponent = (SUM_BITS - bits as i32).clamp(0, MOST_FRACTION_BITS);
@@ -445,6 +447,10 @@ fn manual_edges(
             })?;
             let bank = &world.resource::<Banks>().0[slot.bank as usize];
             let receptor = bank.kernel.receptors().iter().position(|r| *r == circuit.receptor);
+            let Some(receptor) = receptor else {
+                let name = circuit.receptor.name();
+                return Err(Error::Connection(format!("no connection can end at {name}")));
+            };
             let population = world
                 .get::<Neuron>(circuit.neuron)
                 .and_then(|neuron| world.get::<Population>(neuron.population));
@@ -465,11 +471,7 @@ fn manual_edges(
             edges.push(ManualEdge {
                 delay: edge.delay,
                 emitter,
-                port: port(
-                    first_block[slot.bank as usize],
-                    slot.index,
-                    receptor.unwrap_or_default(),
-                ),
+                port: port(first_block[slot.bank as usize], slot.index, receptor),
                 weight,
             });
         }

@@ -19,7 +19,7 @@ use std::path::{Component, Path, PathBuf};
 
 use bevy_ecs::prelude::*;
 
-use crate::circuit::{Block, Soma, Synapse};
+use crate::circuit::{Block, Forms, Soma, Synapse};
 use crate::error::Error;
 use crate::network::Population;
 use crate::probe::{FfCurve, Probe, SpikeRecorder, TraceRecorder};
@@ -261,25 +261,31 @@ fn write_biases(world: &World, population: &Population, out: &mut dyn Write) -> 
     let names = |circuit: &str, names: Vec<&str>, out: &mut dyn Write| {
         names.iter().try_for_each(|name| write!(out, ",{circuit}.{name}"))
     };
-    names("soma", Soma::BIASES.iter().map(|b| b.name).collect(), out)?;
+    let forms = &population.model.forms;
+    names("soma", Soma::biases(forms).map(|b| b.name).collect(), out)?;
     for (receptor, _) in &population.circuits {
-        names(receptor.name(), Synapse::BIASES.iter().map(|b| b.name).collect(), out)?;
+        names(receptor.name(), Synapse::biases(forms).map(|b| b.name).collect(), out)?;
     }
     writeln!(out)?;
     for (neuron, entity) in population.neurons.iter().enumerate() {
         write!(out, "{neuron}")?;
-        block_values::<Soma>(world, *entity, out)?;
+        block_values::<Soma>(world, *entity, forms, out)?;
         for (_, circuits) in &population.circuits {
-            block_values::<Synapse>(world, circuits[neuron], out)?;
+            block_values::<Synapse>(world, circuits[neuron], forms, out)?;
         }
         writeln!(out)?;
     }
     Ok(())
 }
 
-fn block_values<B: Block>(world: &World, entity: Entity, out: &mut dyn Write) -> io::Result<()> {
+fn block_values<B: Block>(
+    world: &World,
+    entity: Entity,
+    forms: &Forms,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let Some(block) = world.get::<B>(entity) else { return Ok(()) };
-    B::BIASES.iter().try_for_each(|bias| write!(out, ",{:e}", (bias.get)(block)))
+    B::biases(forms).try_for_each(|bias| write!(out, ",{:e}", (bias.get)(block)))
 }
 
 fn write_edges(scene: &Scene, connection: &Connection, out: &mut dyn Write) -> io::Result<()> {

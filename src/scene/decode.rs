@@ -50,6 +50,16 @@ impl<'n> At<'n> {
         }
     }
 
+    /// Whether this is the bare name (or the string) `name`.
+    #[must_use]
+    pub fn is_name(&self, name: &str) -> bool {
+        match &self.node.value {
+            Value::Text(text) => text == name,
+            Value::Group { name: Some(key), body: Body::Empty } => key.text == name,
+            _ => false,
+        }
+    }
+
     /// The field `key` of a group, if it is there.
     #[must_use]
     pub fn find(&self, key: &str) -> Option<At<'n>> {

@@ -31,7 +31,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use crate::circuit::{Block, Domain, MismatchLaw, Model, Receptor, Soma, Synapse};
+use crate::circuit::{Block, Domain, Forms, MismatchLaw, Model, Receptor, Soma, Synapse};
 use crate::error::Error;
 use crate::time::Time;
 use crate::units::Unit;
@@ -162,12 +162,12 @@ impl std::fmt::Display for BiasPath {
 }
 
 impl BiasPath {
-    /// Unit and valid range of the bias.
+    /// Unit and valid range of the bias in a circuit of these forms.
     #[must_use]
-    pub fn unit_and_domain(&self) -> (Unit, Domain) {
+    pub fn unit_and_domain(&self, forms: &Forms) -> (Unit, Domain) {
         let found = match self.receptor {
-            Some(_) => Synapse::bias(self.bias).map(|b| (b.unit, b.domain)),
-            None => Soma::bias(self.bias).map(|b| (b.unit, b.domain)),
+            Some(_) => Synapse::bias(self.bias, forms).map(|b| (b.unit, b.domain)),
+            None => Soma::bias(self.bias, forms).map(|b| (b.unit, b.domain)),
         };
         found.unwrap_or((Unit::One, Domain::NonNegative))
     }
@@ -177,9 +177,10 @@ impl BiasPath {
     pub fn nominal(&self, model: &Model) -> Option<f64> {
         match self.receptor {
             Some(receptor) => {
-                Synapse::bias(self.bias).and_then(|b| Some((b.get)(model.synapse(receptor)?)))
+                let bias = Synapse::bias(self.bias, &model.forms)?;
+                Some((bias.get)(model.synapse(receptor)?))
             }
-            None => Soma::bias(self.bias).map(|b| (b.get)(&model.soma)),
+            None => Soma::bias(self.bias, &model.forms).map(|b| (b.get)(&model.soma)),
         }
     }
 

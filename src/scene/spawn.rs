@@ -8,7 +8,7 @@ use super::{BiasPath, Population as ScenePopulation, Scene, Solver, Train};
 use crate::bank::{Bank, Banks, Member, Slot};
 use crate::circuit::mismatch::stream_key;
 use crate::circuit::{
-    Block, Constants, Membrane, Preset, Receptor, Soma, Synapse, SynapticCurrent,
+    Block, Forms, Membrane, Model, Preset, Receptor, Soma, Synapse, SynapticCurrent,
 };
 use crate::error::Error;
 use crate::network::source::{PoissonTrain, RegularTrain, SpikeList};
@@ -65,34 +65,33 @@ pub fn spawn(scene: &Scene, world: &mut World) -> Result<(), Error> {
 /// the neurons of each population start.
 fn lay_out_banks(scene: &Scene, world: &mut World) -> Vec<Slot> {
     let Solver::Euler { dt } = scene.solver;
-    type Key = (Preset, [u64; 3], Vec<Receptor>);
+    // What the kernel is made for; populations that agree in it share a bank.
+    type Key = (Preset, Forms, [u64; 3], Vec<Receptor>, Vec<Receptor>);
     let mut keys: BTreeMap<Key, u32> = BTreeMap::new();
-    let mut banks: Vec<(Constants, Preset, Vec<Receptor>, Vec<Member>)> = Vec::new();
+    let mut banks: Vec<(&Model, Vec<Member>)> = Vec::new();
     let mut slots = Vec::new();
     for (index, population) in scene.populations.values().enumerate() {
         let model = &population.model;
         let c = &model.constants;
-        let receptors: Vec<Receptor> = model.synapses.iter().map(|(r, _)| *r).collect();
+        let circuits: Vec<Receptor> = model.synapses.iter().map(|(r, _)| *r).collect();
         let bits = [c.i0.to_bits(), c.ut.to_bits(), c.kappa.to_bits()];
-        let key = (model.preset, bits, receptors.clone());
+        let key = (model.preset, model.forms, bits, circuits, model.off.clone());
         let bank = *keys.entry(key).or_insert_with(|| {
-            banks.push((*c, model.preset, receptors, Vec::new()));
+            banks.push((model, Vec::new()));
             banks.len() as u32 - 1
         });
-        let members = &mut banks[bank as usize].3;
+        let members = &mut banks[bank as usize].1;
         let first = members.last().map_or(0, |m| m.first + m.len);
         let len = population.size as u32;
         members.push(Member { population: index, first, len, exponents: Vec::new() });
         slots.push(Slot { bank, index: first });
     }
-    let banks = banks.into_iter().map(|(constants, preset, receptors, mut members)| {
-        let kernel = match preset {
-            Preset::Arcana => euler::arcana(&constants, dt, &receptors),
-        };
+    let banks = banks.into_iter().map(|(model, mut members)| {
+        let kernel = euler::kernel(model, dt);
         for member in &mut members {
-            member.exponents = vec![0; kernel.receptors().len()];
+            member.exponents = vec![0; kernel.circuits().len()];
         }
-        Bank::new(kernel, constants, members)
+        Bank::new(kernel, model.clone(), members)
     });
     world.insert_resource(Banks(banks.collect()));
     slots
@@ -100,6 +99,7 @@ fn lay_out_banks(scene: &Scene, world: &mut World) -> Vec<Slot> {
 
 /// The instances of a population.
 struct Drawn {
+    forms: Forms,
     somas: Vec<Soma>,
     synapses: Vec<(Receptor, Vec<Synapse>)>,
     realised: Vec<Realised>,
@@ -109,11 +109,11 @@ impl Drawn {
     /// Calls `each` with a bias of every instance, in the order of neurons.
     fn set(&mut self, path: BiasPath, mut value: impl FnMut(usize) -> Option<f64>) {
         match path.receptor {
-            None => set_bias(&mut self.somas, path.bias, &mut value),
+            None => set_bias(&mut self.somas, path.bias, &self.forms, &mut value),
             Some(receptor) => {
                 let found = self.synapses.iter_mut().find(|(r, _)| *r == receptor);
                 if let Some((_, synapses)) = found {
-                    set_bias(synapses, path.bias, &mut value);
+                    set_bias(synapses, path.bias, &self.forms, &mut value);
                 }
             }
         }
@@ -121,17 +121,22 @@ impl Drawn {
 
     fn values(&self, path: BiasPath) -> Vec<f64> {
         match path.receptor {
-            None => bias_values(&self.somas, path.bias),
+            None => bias_values(&self.somas, path.bias, &self.forms),
             Some(receptor) => {
                 let found = self.synapses.iter().find(|(r, _)| *r == receptor);
-                found.map(|(_, s)| bias_values(s, path.bias)).unwrap_or_default()
+                found.map(|(_, s)| bias_values(s, path.bias, &self.forms)).unwrap_or_default()
             }
         }
     }
 }
 
-fn set_bias<B: Block>(blocks: &mut [B], name: &str, value: &mut dyn FnMut(usize) -> Option<f64>) {
-    let Some(bias) = B::bias(name) else { return };
+fn set_bias<B: Block>(
+    blocks: &mut [B],
+    name: &str,
+    forms: &Forms,
+    value: &mut dyn FnMut(usize) -> Option<f64>,
+) {
+    let Some(bias) = B::bias(name, forms) else { return };
     for (neuron, block) in blocks.iter_mut().enumerate() {
         if let Some(value) = value(neuron) {
             (bias.set)(block, value);
@@ -139,8 +144,8 @@ fn set_bias<B: Block>(blocks: &mut [B], name: &str, value: &mut dyn FnMut(usize)
     }
 }
 
-fn bias_values<B: Block>(blocks: &[B], name: &str) -> Vec<f64> {
-    B::bias(name).map(|bias| blocks.iter().map(bias.get).collect()).unwrap_or_default()
+fn bias_values<B: Block>(blocks: &[B], name: &str, forms: &Forms) -> Vec<f64> {
+    B::bias(name, forms).map(|bias| blocks.iter().map(bias.get).collect()).unwrap_or_default()
 }
 
 /// Nominal values, then mismatch, then measured values.
@@ -148,6 +153,7 @@ fn draw(seed: u64, name: &str, population: &ScenePopulation) -> Result<Drawn, Er
     let model = &population.model;
     let size = population.size as usize;
     let mut drawn = Drawn {
+        forms: model.forms,
         somas: vec![model.soma.clone(); size],
         synapses: model.synapses.iter().map(|(r, s)| (*r, vec![s.clone(); size])).collect(),
         realised: Vec::new(),
@@ -155,7 +161,7 @@ fn draw(seed: u64, name: &str, population: &ScenePopulation) -> Result<Drawn, Er
     let mut reported = Vec::new();
     for (path, law) in &population.mismatch {
         let nominal = path.nominal(model).unwrap_or_default();
-        let (unit, _) = path.unit_and_domain();
+        let (unit, _) = path.unit_and_domain(&model.forms);
         let key = stream_key(seed, name, path.circuit(), path.bias);
         let mut floored = 0;
         drawn.set(*path, |neuron| {
@@ -203,8 +209,13 @@ fn mean_and_cv(values: &[f64]) -> (f64, f64) {
 
 /// A draw can leave the valid range of a bias, or put the reset above the threshold.
 fn check_instances(name: &str, drawn: &Drawn) -> Result<(), Error> {
-    fn check<B: Block>(name: &str, circuit: &str, blocks: &[B]) -> Result<(), Error> {
-        for bias in B::BIASES {
+    fn check<B: Block>(
+        name: &str,
+        circuit: &str,
+        forms: &Forms,
+        blocks: &[B],
+    ) -> Result<(), Error> {
+        for bias in B::biases(forms) {
             for (neuron, block) in blocks.iter().enumerate() {
                 let value = (bias.get)(block);
                 bias.domain.check(value, bias.unit).map_err(|rule| Error::Instance {
@@ -216,9 +227,9 @@ fn check_instances(name: &str, drawn: &Drawn) -> Result<(), Error> {
         }
         Ok(())
     }
-    check(name, "soma", &drawn.somas)?;
+    check(name, "soma", &drawn.forms, &drawn.somas)?;
     for (receptor, synapses) in &drawn.synapses {
-        check(name, receptor.name(), synapses)?;
+        check(name, receptor.name(), &drawn.forms, synapses)?;
     }
     let stuck = drawn.somas.iter().position(|soma| soma.i_th <= soma.i_reset);
     stuck.map_or(Ok(()), |neuron| {
@@ -242,10 +253,13 @@ fn spawn_population(
     world: &mut World,
 ) {
     let model = &population.model;
-    let i0 = model.constants.i0;
     let initial = |receptor: Option<Receptor>| {
         let given = population.init.iter().find(|(r, _)| *r == receptor);
-        given.map_or(i0, |(_, value)| *value)
+        let default = || match receptor {
+            None => model.preset.initial_membrane(&model.constants),
+            Some(receptor) => model.resting_current(receptor),
+        };
+        given.map_or_else(default, |(_, value)| *value)
     };
     let slot = |k: usize| Slot { bank: first.bank, index: first.index + k as u32 };
     let entity = world.spawn_empty().id();

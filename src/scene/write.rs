@@ -7,7 +7,8 @@ use super::{
     Connection, GroupId, Population, Probe, ProbeKind, Rates, Rule, Scene, Selection, Solver,
     Source, Train,
 };
-use crate::circuit::{Block, Model};
+use crate::circuit::forms::{FeedbackForm, PulseForm, RefractoryForm};
+use crate::circuit::{Block, Forms, Model};
 use crate::time::Time;
 use crate::units::{self, Unit};
 
@@ -132,23 +133,39 @@ fn population(population: &Population, file_path: &dyn Fn(&InputFile) -> String)
 }
 
 fn model(model: &Model) -> String {
-    let constants = &model.constants;
+    let (constants, forms) = (&model.constants, &model.forms);
+    let feedback = name_of(&FeedbackForm::NAMES, forms.feedback);
+    let refractory = name_of(&RefractoryForm::NAMES, forms.refractory);
+    let pulse = match forms.pulse {
+        PulseForm::Ideal => "Ideal".to_string(),
+        PulseForm::Width(width) => format!("Width({})", time(width)),
+    };
     let mut parts = vec![
         format!("I0: {}", quantity(constants.i0, Unit::Ampere)),
         format!("UT: {}", quantity(constants.ut, Unit::Volt)),
         format!("kappa: {}", quantity(constants.kappa, Unit::One)),
-        format!("soma: {}", block(&model.soma)),
+        format!("feedback: {feedback}"),
+        format!("refractory: {refractory}"),
+        format!("pulse: {pulse}"),
+        format!("soma: {}", block(&model.soma, forms)),
     ];
     for (receptor, synapse) in &model.synapses {
-        parts.push(format!("{}: {}", receptor.name(), block(synapse)));
+        parts.push(format!("{}: {}", receptor.name(), block(synapse, forms)));
+    }
+    for receptor in &model.off {
+        parts.push(format!("{}: Off", receptor.name()));
     }
     let lines: Vec<String> = parts.iter().map(|p| format!("                {p},\n")).collect();
     format!("{}(\n{}            )", model.preset.name(), lines.concat())
 }
 
-fn block<B: Block>(block: &B) -> String {
-    let biases: Vec<String> = B::BIASES
-        .iter()
+/// The name of a form in a table of all of them.
+fn name_of<F: PartialEq>(names: &[(&'static str, F)], form: F) -> &'static str {
+    names.iter().find(|(_, known)| *known == form).map_or("", |(name, _)| name)
+}
+
+fn block<B: Block>(block: &B, forms: &Forms) -> String {
+    let biases: Vec<String> = B::biases(forms)
         .map(|bias| format!("{}: {}", bias.name, quantity((bias.get)(block), bias.unit)))
         .collect();
     format!("({})", biases.join(", "))

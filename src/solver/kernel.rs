@@ -26,10 +26,13 @@ pub struct Flag {
     pub fault: bool,
 }
 
-/// Equations that advance blocks, and how circuits become their columns.
-pub trait Kernel: Send + Sync {
-    /// The receptors whose circuits it integrates, in the order of its arrival rows.
+/// How the circuits of a model become the columns of its kernel.
+pub trait Columns: Send + Sync + 'static {
+    /// The receptors at which pulses arrive, in the order of its arrival rows.
     fn receptors(&self) -> &[Receptor];
+
+    /// All circuits that it integrates: the receptors, then those that no pulse reaches (AHP).
+    fn circuits(&self) -> &[Receptor];
 
     /// Parameters of a lane without a neuron: it never spikes.
     fn resting_parameters(&self) -> Vec<f32>;
@@ -40,22 +43,25 @@ pub trait Kernel: Send + Sync {
     /// State column of the membrane current.
     fn membrane_column(&self) -> usize;
 
-    /// State column of the `receptor`-th synaptic current.
-    fn synapse_column(&self, receptor: usize) -> usize;
+    /// State column of the current of the `circuit`-th circuit.
+    fn current_column(&self, circuit: usize) -> usize;
 
     /// The parameter columns that follow from a soma.
     fn soma_columns(&self, soma: &Soma, set: &mut dyn FnMut(usize, f32));
 
-    /// The parameter columns that follow from a circuit of the `receptor`-th receptor. A pulse of
-    /// weight 1 arrives as 2^`exponent`.
+    /// The parameter columns that follow from the `circuit`-th circuit. A pulse of weight 1 arrives
+    /// as 2^`exponent`.
     fn synapse_columns(
         &self,
-        receptor: usize,
+        circuit: usize,
         synapse: &Synapse,
         exponent: i32,
         set: &mut dyn FnMut(usize, f32),
     );
+}
 
+/// Equations that advance blocks.
+pub trait Kernel: Columns {
     /// Advances one block by one step per group of arrival rows (one row for each receptor), in
     /// vector code.
     fn advance(
@@ -77,17 +83,90 @@ pub trait Kernel: Send + Sync {
 }
 
 /// One Euler step of one neuron, with `P` parameters, `S` state variables and `R` receptors.
+/// [`Lanes`] makes a [`Kernel`] of it.
 ///
 /// The step must be branch-free (`if` only to choose between two values), use [`f32::mul_add`]
 /// wherever a product is added, and no function of the platform's libm; then every lane width and
 /// every platform gives the same bits.
-pub trait EulerModel<const P: usize, const S: usize, const R: usize>: Send + Sync {
+pub trait EulerModel<const P: usize, const S: usize, const R: usize>: Columns {
     /// Advances `state`. `arrivals` are the pulse sums of this step. The result is true for a
     /// spike, and also when the membrane current is not a number (which the state then shows).
     fn step(&self, parameters: [f32; P], state: &mut [f32; S], arrivals: [f32; R]) -> bool;
 
     /// State column of the membrane current, to tell a spike from a fault.
     const MEMBRANE: usize;
+}
+
+/// A model's step over the lanes of a block.
+pub struct Lanes<M, const P: usize, const S: usize, const R: usize>(pub M);
+
+impl<M: Columns, const P: usize, const S: usize, const R: usize> Columns for Lanes<M, P, S, R> {
+    fn receptors(&self) -> &[Receptor] {
+        self.0.receptors()
+    }
+
+    fn circuits(&self) -> &[Receptor] {
+        self.0.circuits()
+    }
+
+    fn resting_parameters(&self) -> Vec<f32> {
+        self.0.resting_parameters()
+    }
+
+    fn resting_state(&self) -> Vec<f32> {
+        self.0.resting_state()
+    }
+
+    fn membrane_column(&self) -> usize {
+        self.0.membrane_column()
+    }
+
+    fn current_column(&self, circuit: usize) -> usize {
+        self.0.current_column(circuit)
+    }
+
+    fn soma_columns(&self, soma: &Soma, set: &mut dyn FnMut(usize, f32)) {
+        self.0.soma_columns(soma, set);
+    }
+
+    fn synapse_columns(
+        &self,
+        circuit: usize,
+        synapse: &Synapse,
+        exponent: i32,
+        set: &mut dyn FnMut(usize, f32),
+    ) {
+        self.0.synapse_columns(circuit, synapse, exponent, set);
+    }
+}
+
+impl<M, const P: usize, const S: usize, const R: usize> Kernel for Lanes<M, P, S, R>
+where
+    M: EulerModel<P, S, R>,
+{
+    fn advance(
+        &self,
+        parameters: &[Row],
+        state: &mut [Row],
+        arrivals: &[Row<i32>],
+        flags: &mut Vec<Flag>,
+    ) {
+        as_model(parameters, state, arrivals, |parameters, state, arrivals| {
+            advance_block::<M, P, S, R>(&self.0, parameters, state, arrivals, flags);
+        });
+    }
+
+    fn advance_reference(
+        &self,
+        parameters: &[Row],
+        state: &mut [Row],
+        arrivals: &[Row<i32>],
+        flags: &mut Vec<Flag>,
+    ) {
+        as_model(parameters, state, arrivals, |parameters, state, arrivals| {
+            advance_scalar::<M, P, S, R>(&self.0, parameters, state, arrivals, flags);
+        });
+    }
 }
 
 /// One step of lanes `lanes` of a block; the result says whether any lane was flagged.
@@ -140,7 +219,7 @@ fn collect<const S: usize>(
     "x86_64+avx2+fma",
     "aarch64+neon"
 ))]
-pub fn advance_block<M, const P: usize, const S: usize, const R: usize>(
+fn advance_block<M, const P: usize, const S: usize, const R: usize>(
     model: &M,
     parameters: &[Row; P],
     state: &mut [Row; S],
@@ -158,7 +237,7 @@ pub fn advance_block<M, const P: usize, const S: usize, const R: usize>(
 }
 
 /// Advances a block one lane after the other, compiled for the baseline instruction set.
-pub fn advance_scalar<M, const P: usize, const S: usize, const R: usize>(
+fn advance_scalar<M, const P: usize, const S: usize, const R: usize>(
     model: &M,
     parameters: &[Row; P],
     state: &mut [Row; S],
@@ -186,7 +265,7 @@ pub fn advance_scalar<M, const P: usize, const S: usize, const R: usize>(
 
 /// Views the slices of [`Kernel::advance`] as the arrays of a model. The widths are the model's own
 /// and a bank is made with them, so a mismatch is a bug of the program.
-pub(crate) fn as_model<const P: usize, const S: usize, const R: usize, Out>(
+fn as_model<const P: usize, const S: usize, const R: usize, Out>(
     parameters: &[Row],
     state: &mut [Row],
     arrivals: &[Row<i32>],

@@ -62,8 +62,13 @@ fn connection(
     let (from_neurons, to_neurons) = (cut(from_cut, from_size), cut(to_cut, to_size));
 
     let model = to.and_then(|to| names.populations[to].as_ref()).map(|p| &p.model);
-    let known: Vec<Receptor> =
-        model.map_or(Receptor::ALL.to_vec(), |m| m.preset.receptors().to_vec());
+    let known: Vec<Receptor> = model.map_or_else(
+        || Receptor::ALL.to_vec(),
+        |m| {
+            let all = m.preset.receptors().iter();
+            all.copied().filter(|r| !m.off.contains(r)).collect()
+        },
+    );
     let known_names: Vec<&str> = known.iter().map(|r| r.name()).collect();
     let what = model.map_or("a receptor".to_string(), |m| {
         format!("a receptor of the model {}", m.preset.name())

@@ -2,7 +2,8 @@
 
 use super::super::decode::{At, Fields};
 use super::super::diagnostics::Diagnostics;
-use crate::circuit::{Block, Constants, Domain, Model, Preset, Soma, Synapse};
+use crate::circuit::forms::{FeedbackForm, PulseForm, RefractoryForm};
+use crate::circuit::{Block, Constants, Domain, Forms, Model, Preset, Receptor, Soma, Synapse};
 use crate::units::Unit;
 
 /// Reads a model that is written out. `others` are the further forms that the caller takes, for
@@ -13,7 +14,6 @@ pub fn model(at: &At, others: &[&str], dx: &mut Diagnostics) -> Option<Model> {
     let variant = at.variant(dx, "a model", &names)?;
     let preset = *Preset::ALL.iter().find(|p| p.name() == variant.name)?;
     let mut fields = variant.fields(dx)?;
-    let errors = dx.errors();
 
     let defaults = preset.constants();
     let mut constant = |fields: &mut Fields, key, unit, default| match fields.get(key) {
@@ -26,30 +26,49 @@ pub fn model(at: &At, others: &[&str], dx: &mut Diagnostics) -> Option<Model> {
         kappa: constant(&mut fields, "kappa", Unit::One, defaults.kappa).unwrap_or(defaults.kappa),
     };
 
+    let forms = forms(&mut fields, preset, dx);
     let mut soma = preset.soma(&constants);
     let soma_at = fields.get("soma");
-    if let Some(block) = soma_at.as_ref().and_then(|at| at.fields(dx)) {
-        biases::<Soma>(&mut soma, block, dx);
+    let mut readable = true;
+    if let Some(at) = &soma_at {
+        match at.fields(dx) {
+            Some(block) => biases::<Soma>(&mut soma, &forms, block, dx),
+            None => readable = false,
+        }
     }
-    let mut synapses = Vec::new();
-    for &receptor in preset.receptors() {
-        if let Some(at) = fields.get(receptor.name()) {
-            let mut synapse = preset.synapse(receptor);
-            if let Some(block) = at.fields(dx) {
-                biases::<Synapse>(&mut synapse, block, dx);
+    let (mut synapses, mut off) = (Vec::new(), Vec::new());
+    for &receptor in preset.circuits() {
+        let mut synapse = preset.synapse(receptor);
+        match fields.get(receptor.name()) {
+            Some(at) if at.is_name("Off") => off.push(receptor),
+            Some(at) => {
+                if let Some(block) = at.fields(dx) {
+                    biases::<Synapse>(&mut synapse, &forms, block, dx);
+                }
+                synapses.push((receptor, synapse));
             }
-            synapses.push((receptor, synapse));
+            None if receptor == Receptor::Ahp => synapses.push((receptor, synapse)),
+            None => {}
         }
     }
     fields.close(dx);
 
     let soma_at = soma_at.unwrap_or_else(|| at.clone());
-    if soma.ipfb_norm.is_nan() && dx.errors() == errors {
-        let message = "`Ipfb_norm` is missing: the slope of the positive feedback's gate";
-        dx.error(&soma_at.path, soma_at.head(), message).help(
+    for bias in Soma::biases(&forms).filter(|bias| (bias.get)(&soma).is_nan()) {
+        // Given, but with a mistake that has been reported.
+        if !readable || soma_at.find(bias.name).is_some() {
+            continue;
+        }
+        let message = format!("`{}` is missing: {}", bias.name, bias.doc);
+        let example = bias.unit.example();
+        let why = if bias.unit == Unit::PerAmpere {
             "it has no default, because the released code's 1e-12 is a unit slip (it multiplies a \
-             current): write for example Ipfb_norm: \"1.4e9 /A\"",
-        );
+             current)"
+        } else {
+            "it has no default in this preset"
+        };
+        dx.error(&soma_at.path, soma_at.head(), message)
+            .help(format!("{why}: write for example {}: {example}", bias.name));
     }
     let shown = |current| crate::units::format(current, Unit::Ampere);
     let (i0, reset, th) = (constants.i0, soma.i_reset, soma.i_th);
@@ -65,12 +84,53 @@ pub fn model(at: &At, others: &[&str], dx: &mut Diagnostics) -> Option<Model> {
         dx.error(&at.path, at.head(), message).help(format!("choose more than {}", shown(reset)));
     }
     // With mistakes in it, too: what refers to this model is still checked against it.
-    Some(Model { preset, constants, soma, synapses })
+    Some(Model { preset, forms, constants, soma, synapses, off })
+}
+
+/// Reads `feedback`, `refractory` and `pulse` over the preset's forms.
+fn forms(fields: &mut Fields, preset: Preset, dx: &mut Diagnostics) -> Forms {
+    let mut forms = preset.forms();
+    if let Some(at) = fields.get("feedback")
+        && let Some(form) = form(&at, "a feedback", &FeedbackForm::NAMES, dx)
+    {
+        forms.feedback = form;
+    }
+    if let Some(at) = fields.get("refractory")
+        && let Some(form) = form(&at, "a refractory form", &RefractoryForm::NAMES, dx)
+    {
+        forms.refractory = form;
+    }
+    if let Some(at) = fields.get("pulse")
+        && let Some(variant) = at.variant(dx, "a pulse", &["Ideal", "Width"])
+    {
+        if variant.name == "Ideal" {
+            variant.unit(dx);
+            forms.pulse = PulseForm::Ideal;
+        } else if let Some(width) = variant.single(dx, "\"10 us\"")
+            && let Some(width) = width.time(dx, Domain::Positive)
+        {
+            forms.pulse = PulseForm::Width(width);
+        }
+    }
+    forms
+}
+
+/// One of the forms of a table.
+fn form<F: Copy>(
+    at: &At,
+    what: &str,
+    forms: &[(&'static str, F)],
+    dx: &mut Diagnostics,
+) -> Option<F> {
+    let names: Vec<&str> = forms.iter().map(|(name, _)| *name).collect();
+    let variant = at.variant(dx, what, &names)?;
+    variant.unit(dx);
+    forms.iter().find(|(name, _)| *name == variant.name).map(|(_, form)| *form)
 }
 
 /// Reads the biases of a block over its defaults.
-fn biases<B: Block>(block: &mut B, mut fields: Fields, dx: &mut Diagnostics) {
-    for bias in B::BIASES {
+fn biases<B: Block>(block: &mut B, forms: &Forms, mut fields: Fields, dx: &mut Diagnostics) {
+    for bias in B::biases(forms) {
         if let Some(at) = fields.get(bias.name)
             && let Some(value) = at.quantity(dx, bias.unit, bias.domain)
         {

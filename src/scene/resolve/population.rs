@@ -124,9 +124,9 @@ fn initial_values(model: &Model) -> Vec<(&'static str, Option<Receptor>)> {
 
 /// All bias names of a model: `soma.Itau`, `ampa.Iw`, …
 fn bias_names(model: &Model) -> Vec<String> {
-    let soma = Soma::BIASES.iter().map(|b| format!("soma.{}", b.name));
+    let soma = Soma::biases(&model.forms).map(|b| format!("soma.{}", b.name));
     let synapses = model.synapses.iter().flat_map(|(receptor, _)| {
-        Synapse::BIASES.iter().map(move |b| format!("{}.{}", receptor.name(), b.name))
+        Synapse::biases(&model.forms).map(move |b| format!("{}.{}", receptor.name(), b.name))
     });
     soma.chain(synapses).collect()
 }
@@ -134,8 +134,14 @@ fn bias_names(model: &Model) -> Vec<String> {
 /// Reads `soma.Itau`; the error is a message and its remedy.
 fn bias_path(name: &str, model: &Model) -> Result<BiasPath, (String, String)> {
     let (circuit, bias) = name.split_once('.').unwrap_or(("", name));
-    let receptor = model.preset.receptors().iter().copied().find(|r| r.name() == circuit);
+    let receptor = model.preset.circuits().iter().copied().find(|r| r.name() == circuit);
     let found = match receptor {
+        Some(receptor) if model.off.contains(&receptor) => {
+            return Err((
+                format!("this population has no {circuit} circuit: the model says {circuit}: Off"),
+                format!("leave {circuit}: Off out of the model"),
+            ));
+        }
         Some(receptor) if model.synapse(receptor).is_none() => {
             return Err((
                 format!("this population has no {circuit} circuit: nothing connects to it"),
@@ -144,11 +150,10 @@ fn bias_path(name: &str, model: &Model) -> Result<BiasPath, (String, String)> {
                 ),
             ));
         }
-        Some(receptor) => {
-            Synapse::bias(bias).map(|b| BiasPath { receptor: Some(receptor), bias: b.name })
-        }
+        Some(receptor) => Synapse::bias(bias, &model.forms)
+            .map(|b| BiasPath { receptor: Some(receptor), bias: b.name }),
         None if circuit == "soma" => {
-            Soma::bias(bias).map(|b| BiasPath { receptor: None, bias: b.name })
+            Soma::bias(bias, &model.forms).map(|b| BiasPath { receptor: None, bias: b.name })
         }
         None => None,
     };
@@ -210,7 +215,7 @@ fn bias_file(
     let column = |name: &str| bias_path(name, model).map(|_| ());
     let check = |name: &str, value: f64| {
         let path = bias_path(name, model).map_err(|(message, _)| message)?;
-        let (unit, domain) = path.unit_and_domain();
+        let (unit, domain) = path.unit_and_domain(&model.forms);
         domain.check(value, unit)
     };
     let table = files::neuron_table(&file, size, column, check, &path, dx)?;

@@ -92,7 +92,7 @@ fn variables(at: &At, model: Option<&Model>, dx: &mut Diagnostics) -> Option<Vec
             complete = false;
             continue;
         };
-        let receptor = model.preset.receptors().iter().find(|r| r.variable() == name);
+        let receptor = model.preset.circuits().iter().find(|r| r.variable() == name);
         let variable = match (name, receptor) {
             ("Vmem", _) => Variable::Vmem,
             ("Imem", _) => Variable::Imem,

@@ -1,0 +1,229 @@
+//! The step of the `arcana` preset (released code of Quintana et al. 2024).
+
+use std::sync::Arc;
+
+use super::at_least;
+use crate::circuit::feedback::Feedback;
+use crate::circuit::{Model, Receptor, Soma, Synapse};
+use crate::solver::kernel::{Columns, EulerModel, Kernel, Lanes};
+use crate::time::Time;
+
+/// State columns: membrane current, refractory steps that are left, synaptic currents.
+const MEMBRANE: usize = 0;
+const REFRACTORY: usize = 1;
+const SYNAPSES: usize = 2;
+/// Parameter columns: those of the soma, then two for each receptor.
+const SOMA: usize = 13;
+
+/// The `arcana` preset with `R` receptors, feedback `F`, and the membrane held while refractory or
+/// its input cut.
+///
+/// One step of dt, with the old Imem and synaptic currents on the right:
+/// 1. pulses are added: I += n·(Igain/Itau)·Iw; the decay of the step is that of the *old* current;
+/// 2. Iin = max(Idc + Iampa + I0 − Igabab, I0) with the jumped, undecayed currents; I0 while
+///    refractory;
+/// 3. dImem = [α(Iin − Itau − I0) − Imem − (I0/Itau)·Imem + (Ifb/Itau)(Imem + Igain)] /
+///    [τ(1 + Igain/Imem)], α = Igain/Itau (the two I0 are Iahp, and the one in Iin is Inmda);
+/// 4. Imem = max(Imem + dt·dImem, I0), I = max(I − dt·I_old/τ, I0);
+/// 5. Imem ≥ Ith: a spike, Imem = Ireset, and the soma is refractory in the R steps that follow.
+pub struct ArcanaEuler<F, const HOLD: bool, const R: usize> {
+    model: Model,
+    dt: f64,
+    receptors: [Receptor; R],
+    i0: f32,
+    feedback: F,
+}
+
+/// The kernel for a model.
+pub(super) fn kernel<F: Feedback, const HOLD: bool>(model: &Model, dt: Time) -> Arc<dyn Kernel> {
+    let with_gabab = model.synapse(Receptor::Gabab).is_some();
+    let i0 = model.constants.i0 as f32;
+    let (model, dt, feedback) = (model.clone(), dt.seconds(), F::new(&model.constants));
+    if with_gabab {
+        let receptors = [Receptor::Ampa, Receptor::Gabab];
+        let euler = ArcanaEuler::<F, HOLD, 2> { model, dt, receptors, i0, feedback };
+        Arc::new(Lanes::<_, 17, 4, 2>(euler))
+    } else {
+        let receptors = [Receptor::Ampa];
+        let euler = ArcanaEuler::<F, HOLD, 1> { model, dt, receptors, i0, feedback };
+        Arc::new(Lanes::<_, 15, 3, 1>(euler))
+    }
+}
+
+impl<F: Feedback, const HOLD: bool, const R: usize> ArcanaEuler<F, HOLD, R> {
+    /// One step; see [`ArcanaEuler`]. `synapses` holds dt/τ and the jump of each receptor.
+    #[inline(always)]
+    fn advance(
+        &self,
+        soma: [f32; SOMA],
+        synapses: [(f32, f32); R],
+        (i_mem, refractory): (&mut f32, &mut f32),
+        currents: &mut [f32; R],
+        arrivals: [f32; R],
+    ) -> bool {
+        let [
+            alpha,
+            alpha_leak,
+            one_plus_beta,
+            inverse_i_tau,
+            i_gain,
+            dt_over_tau,
+            i_dc,
+            i_th,
+            i_reset,
+            feedback_0,
+            feedback_1,
+            feedback_2,
+            refractory_steps,
+        ] = soma;
+        let mut jumped = *currents;
+        for r in 0..R {
+            let (_, jump) = synapses[r];
+            jumped[r] = arrivals[r].mul_add(jump, currents[r]);
+        }
+        let excitation = i_dc + jumped[0];
+        // Without a GABA_B circuit its current rests at I0 and the difference is 0.
+        let i_in = if R > 1 { excitation - (jumped[R - 1] - self.i0) } else { excitation };
+        let is_refractory = *refractory > 0.0;
+        let i_in = if !HOLD && is_refractory { 0.0 } else { i_in };
+        let i_in = at_least(i_in, self.i0);
+
+        let i = *i_mem;
+        let columns = [feedback_0, feedback_1, feedback_2];
+        let feedback = self.feedback.current(i, columns) * inverse_i_tau;
+        let sum = i + i_gain;
+        let drive = alpha.mul_add(i_in, -alpha_leak);
+        let drive = (-i).mul_add(one_plus_beta, drive);
+        let drive = feedback.mul_add(sum, drive);
+        // 1/(1 + Igain/Imem) = Imem/(Imem + Igain)
+        let slope = drive * i / sum;
+        let next = at_least(slope.mul_add(dt_over_tau, i), self.i0);
+        let next = if HOLD && is_refractory { i_reset } else { next };
+
+        for r in 0..R {
+            let (dt_over_tau, _) = synapses[r];
+            currents[r] = at_least((-dt_over_tau).mul_add(currents[r], jumped[r]), self.i0);
+        }
+        // A held membrane is at Ireset, below the threshold.
+        let spike = next >= i_th;
+        *i_mem = if spike { i_reset } else { next };
+        let left = if is_refractory { *refractory - 1.0 } else { 0.0 };
+        *refractory = if spike { refractory_steps } else { left };
+        // A NaN is flagged, too; it shows in Imem.
+        spike | next.is_nan()
+    }
+
+    /// The parameter columns of a soma, computed in double precision.
+    fn soma(&self, soma: &Soma) -> [f64; SOMA] {
+        let constants = &self.model.constants;
+        let i0 = constants.i0;
+        let alpha = soma.i_gain / soma.i_tau;
+        let feedback = F::columns(soma);
+        // The current of a circuit that was taken out is 0, while its state column rests at I0.
+        let is_off = |receptor| if self.model.off.contains(&receptor) { i0 } else { 0.0 };
+        let i_dc = soma.i_dc + is_off(Receptor::Gabab) - is_off(Receptor::Ampa);
+        [
+            alpha,
+            alpha * (soma.i_tau + i0),
+            1.0 + i0 / soma.i_tau,
+            1.0 / soma.i_tau,
+            soma.i_gain,
+            self.dt / soma.tau(constants),
+            i_dc,
+            soma.i_th,
+            soma.i_reset.max(i0),
+            feedback[0],
+            feedback[1],
+            feedback[2],
+            (soma.ref_p / self.dt).round(),
+        ]
+    }
+}
+
+/// The trait for each number of receptors; constant expressions of `R` are not stable Rust yet.
+macro_rules! euler_model {
+    ($r:literal, $parameters:literal, $states:literal) => {
+        impl<F: Feedback, const HOLD: bool> EulerModel<$parameters, $states, $r>
+            for ArcanaEuler<F, HOLD, $r>
+        {
+            const MEMBRANE: usize = MEMBRANE;
+
+            #[inline(always)]
+            fn step(
+                &self,
+                parameters: [f32; $parameters],
+                state: &mut [f32; $states],
+                arrivals: [f32; $r],
+            ) -> bool {
+                let soma = std::array::from_fn(|k| parameters[k]);
+                let synapses = std::array::from_fn(|r| {
+                    (parameters[SOMA + 2 * r], parameters[SOMA + 2 * r + 1])
+                });
+                let (mut i_mem, mut refractory) = (state[MEMBRANE], state[REFRACTORY]);
+                let mut currents = std::array::from_fn(|r| state[SYNAPSES + r]);
+                let membrane = (&mut i_mem, &mut refractory);
+                let flag = self.advance(soma, synapses, membrane, &mut currents, arrivals);
+                state[MEMBRANE] = i_mem;
+                state[REFRACTORY] = refractory;
+                for r in 0..$r {
+                    state[SYNAPSES + r] = currents[r];
+                }
+                flag
+            }
+        }
+    };
+}
+euler_model!(1, 15, 3);
+euler_model!(2, 17, 4);
+
+impl<F: Feedback, const HOLD: bool, const R: usize> Columns for ArcanaEuler<F, HOLD, R> {
+    fn receptors(&self) -> &[Receptor] {
+        &self.receptors
+    }
+
+    fn circuits(&self) -> &[Receptor] {
+        &self.receptors
+    }
+
+    fn resting_parameters(&self) -> Vec<f32> {
+        let mut row = vec![0.0; SOMA + 2 * R];
+        // No input, no feedback, no leak; and a threshold that is never reached.
+        row[4] = 1.0;
+        row[7] = f32::INFINITY;
+        row
+    }
+
+    fn resting_state(&self) -> Vec<f32> {
+        let mut row = vec![self.i0; SYNAPSES + R];
+        row[REFRACTORY] = 0.0;
+        row
+    }
+
+    fn membrane_column(&self) -> usize {
+        MEMBRANE
+    }
+
+    fn current_column(&self, circuit: usize) -> usize {
+        SYNAPSES + circuit
+    }
+
+    fn soma_columns(&self, soma: &Soma, set: &mut dyn FnMut(usize, f32)) {
+        for (column, value) in self.soma(soma).into_iter().enumerate() {
+            set(column, value as f32);
+        }
+    }
+
+    fn synapse_columns(
+        &self,
+        circuit: usize,
+        synapse: &Synapse,
+        exponent: i32,
+        set: &mut dyn FnMut(usize, f32),
+    ) {
+        let (constants, pulse) = (&self.model.constants, self.model.forms.pulse);
+        let at = SOMA + 2 * circuit;
+        set(at, (self.dt / synapse.tau(constants)) as f32);
+        // Scaling by a power of two is exact.
+        set(at + 1, (synapse.jump(pulse, constants) * 2.0_f64.powi(-exponent)) as f32);
+    }
+}

@@ -1,0 +1,219 @@
+//! The step of the `dynapse1` preset (the dynapse-simulator, Brian2).
+
+use std::sync::Arc;
+
+use super::at_least;
+use crate::circuit::feedback::Feedback;
+use crate::circuit::{Model, Receptor, Soma, Synapse};
+use crate::solver::kernel::{Columns, EulerModel, Kernel, Lanes};
+use crate::time::Time;
+
+/// State columns: membrane current, refractory steps that are left, currents of AMPA, NMDA, GABA_A,
+/// GABA_B and AHP.
+const MEMBRANE: usize = 0;
+const REFRACTORY: usize = 1;
+const CURRENTS: usize = 2;
+/// Parameter columns: those of the soma, three for each receptor, four of AHP.
+const SOMA: usize = 14;
+const SYNAPSE: usize = 3;
+const RECEPTORS: usize = 4;
+const AHP: usize = SOMA + SYNAPSE * RECEPTORS;
+const PARAMETERS: usize = AHP + 4;
+const STATES: usize = CURRENTS + RECEPTORS + 1;
+
+/// The `dynapse1` preset with feedback `F`, and the membrane held while refractory or its input
+/// cut.
+///
+/// One step of dt, every derivative taken from the old state, τ0 = C·UT/(κ·I0) of each circuit:
+/// 1. soma above I0: dImem = [α(Iin − Itau − L) − Imem(1 + L/Itau) + (Ifb/Itau)(Imem + Igain)] /
+///    [τ(1 + Igain/Imem)], L = Iahp + Igabaa, Iin = max(Idc + Iampa + gate·Inmda − Igabab, I0),
+///    gate = 1/(1 + Inmda_th/Imem); at or below I0: dImem = α(Iin − I0)/(2τ0) with gate ½;
+/// 2. synapses: dI = −I/τ above I0, I(I0 − I)/(τ0(I + I0)) at or below;
+/// 3. AHP: dIahp = (−g − Iahp + 2·I0·\[Iahp ≤ I0\])/(τ(1 + g/X)); g, τ are Igain, τ above I0 and
+///    I0, τ0 at or below; X = Iahp if Imem > I0, else I0; 0 where X = 0;
+/// 4. all advance, but the soma not while fewer than R steps have passed since its spike;
+/// 5. Imem > Ith and not refractory: a spike;
+/// 6. *then* pulses are added (the soma sees them one step later), *then* the reset: Iahp += jump,
+///    Imem = Ireset.
+pub struct Dynapse1Euler<F, const HOLD: bool> {
+    model: Model,
+    dt: f64,
+    i0: f32,
+    feedback: F,
+}
+
+/// The kernel for a model.
+pub(super) fn kernel<F: Feedback, const HOLD: bool>(model: &Model, dt: Time) -> Arc<dyn Kernel> {
+    let euler = Dynapse1Euler::<F, HOLD> {
+        dt: dt.seconds(),
+        i0: model.constants.i0 as f32,
+        feedback: F::new(&model.constants),
+        model: model.clone(),
+    };
+    Arc::new(Lanes::<_, PARAMETERS, STATES, RECEPTORS>(euler))
+}
+
+impl<F: Feedback, const HOLD: bool> EulerModel<PARAMETERS, STATES, RECEPTORS>
+    for Dynapse1Euler<F, HOLD>
+{
+    const MEMBRANE: usize = MEMBRANE;
+
+    #[inline(always)]
+    fn step(
+        &self,
+        parameters: [f32; PARAMETERS],
+        state: &mut [f32; STATES],
+        arrivals: [f32; RECEPTORS],
+    ) -> bool {
+        let soma: [f32; SOMA] = std::array::from_fn(|k| parameters[k]);
+        let [
+            alpha,
+            i_tau,
+            inverse_i_tau,
+            i_gain,
+            dt_over_tau,
+            rest_slope,
+            i_dc,
+            i_th,
+            i_reset,
+            feedback_0,
+            feedback_1,
+            feedback_2,
+            refractory_steps,
+            inmda_th,
+        ] = soma;
+        let i0 = self.i0;
+        let i = state[MEMBRANE];
+        let [ampa, nmda, gabaa, gabab, ahp]: [f32; RECEPTORS + 1] =
+            std::array::from_fn(|k| state[CURRENTS + k]);
+        let is_refractory = state[REFRACTORY] > 0.0;
+        let rests = i <= i0;
+
+        let gate = if rests { 0.5 } else { i / (i + inmda_th) };
+        let i_in = gate.mul_add(nmda, i_dc + ampa) - gabab;
+        let i_in = if !HOLD && is_refractory { 0.0 } else { i_in };
+        let i_in = at_least(i_in, i0);
+        let leak = ahp + gabaa;
+        let columns = [feedback_0, feedback_1, feedback_2];
+        let feedback = self.feedback.current(i, columns) * inverse_i_tau;
+        let sum = i + i_gain;
+        let drive = alpha * (i_in - i_tau - leak);
+        let drive = (-i).mul_add(leak.mul_add(inverse_i_tau, 1.0), drive);
+        let drive = feedback.mul_add(sum, drive);
+        let change = drive * i / sum * dt_over_tau;
+        let change = if rests { (i_in - i0) * rest_slope } else { change };
+        let next = if HOLD && is_refractory { i } else { i + change };
+
+        for r in 0..RECEPTORS {
+            let at = SOMA + SYNAPSE * r;
+            let (dt_over_tau, dt_over_tau0, jump) =
+                (parameters[at], parameters[at + 1], parameters[at + 2]);
+            let current = state[CURRENTS + r];
+            let below = current * (i0 - current) / (current + i0) * dt_over_tau0;
+            let change = if current <= i0 { below } else { -current * dt_over_tau };
+            state[CURRENTS + r] = arrivals[r].mul_add(jump, current + change);
+        }
+        let (dt_over_tau, dt_over_tau0) = (parameters[AHP], parameters[AHP + 1]);
+        let (gain, jump) = (parameters[AHP + 2], parameters[AHP + 3]);
+        let is_low = ahp <= i0;
+        let gain = if is_low { i0 } else { gain };
+        let rate = if is_low { dt_over_tau0 } else { dt_over_tau };
+        let lift = if is_low { 2.0 * i0 } else { 0.0 };
+        let x = if rests { i0 } else { ahp };
+        let advanced = (lift - gain - ahp).mul_add(x / (x + gain) * rate, ahp);
+
+        let spike = (next > i_th) & !is_refractory;
+        state[CURRENTS + RECEPTORS] = if spike { advanced + jump } else { advanced };
+        state[MEMBRANE] = if spike { i_reset } else { next };
+        let left = if is_refractory { state[REFRACTORY] - 1.0 } else { 0.0 };
+        state[REFRACTORY] = if spike { refractory_steps } else { left };
+        // A NaN is flagged, too; it shows in Imem.
+        spike | next.is_nan()
+    }
+}
+
+impl<F: Feedback, const HOLD: bool> Columns for Dynapse1Euler<F, HOLD> {
+    fn receptors(&self) -> &[Receptor] {
+        &Receptor::ALL[..RECEPTORS]
+    }
+
+    fn circuits(&self) -> &[Receptor] {
+        &Receptor::ALL
+    }
+
+    fn resting_parameters(&self) -> Vec<f32> {
+        let mut row = vec![0.0; PARAMETERS];
+        // No input, no feedback, no leak; and a threshold that is never reached.
+        row[3] = 1.0;
+        row[7] = f32::INFINITY;
+        // AHP divides by its gain.
+        row[AHP + 2] = 1.0;
+        row
+    }
+
+    fn resting_state(&self) -> Vec<f32> {
+        let mut row = vec![0.0; STATES];
+        row[MEMBRANE] = self.i0;
+        for (circuit, receptor) in self.circuits().iter().enumerate() {
+            row[CURRENTS + circuit] = self.model.resting_current(*receptor) as f32;
+        }
+        row
+    }
+
+    fn membrane_column(&self) -> usize {
+        MEMBRANE
+    }
+
+    fn current_column(&self, circuit: usize) -> usize {
+        CURRENTS + circuit
+    }
+
+    fn soma_columns(&self, soma: &Soma, set: &mut dyn FnMut(usize, f32)) {
+        let constants = &self.model.constants;
+        let alpha = soma.i_gain / soma.i_tau;
+        let tau0 = constants.tau(soma.c, constants.i0);
+        let feedback = F::columns(soma);
+        let columns: [f64; SOMA] = [
+            alpha,
+            soma.i_tau,
+            1.0 / soma.i_tau,
+            soma.i_gain,
+            self.dt / soma.tau(constants),
+            alpha * self.dt / (2.0 * tau0),
+            soma.i_dc,
+            soma.i_th,
+            soma.i_reset.max(constants.i0),
+            feedback[0],
+            feedback[1],
+            feedback[2],
+            // The step of the spike counts.
+            ((soma.ref_p / self.dt).round() - 1.0).max(0.0),
+            // Without a gate NMDA is fully open.
+            if self.model.forms.nmda_gate { soma.inmda_th } else { 0.0 },
+        ];
+        for (column, value) in columns.into_iter().enumerate() {
+            set(column, value as f32);
+        }
+    }
+
+    fn synapse_columns(
+        &self,
+        circuit: usize,
+        synapse: &Synapse,
+        exponent: i32,
+        set: &mut dyn FnMut(usize, f32),
+    ) {
+        let (constants, pulse) = (&self.model.constants, self.model.forms.pulse);
+        let at = SOMA + SYNAPSE * circuit;
+        set(at, (self.dt / synapse.tau(constants)) as f32);
+        set(at + 1, (self.dt / constants.tau(synapse.c, constants.i0)) as f32);
+        // Scaling by a power of two is exact.
+        let jump = (synapse.jump(pulse, constants) * 2.0_f64.powi(-exponent)) as f32;
+        if circuit < RECEPTORS {
+            set(at + 2, jump);
+        } else {
+            set(at + 2, synapse.i_gain as f32);
+            set(at + 3, jump);
+        }
+    }
+}
