@@ -60,6 +60,45 @@ fn network(seed: u64) -> Scene {
     parse(&text, std::path::Path::new("."))
 }
 
+/// Every preset with every feedback and refractory form, driven at all its receptors, in one scene.
+fn every_form() -> Scene {
+    let (mut populations, mut connections) = (String::new(), String::new());
+    for (preset, receptors) in
+        [("arcana", &["ampa", "gabab"][..]), ("dynapse1", &["ampa", "nmda", "gabaa", "gabab"])]
+    {
+        for feedback in ["Off", "PowerLaw", "Logistic"] {
+            for refractory in ["GateInput", "HoldMembrane"] {
+                let gate = match feedback {
+                    "PowerLaw" => "Ipfb_norm: \"1.4e9 /A\", Ipfb_th: \"0 A\",",
+                    "Logistic" => "Ipfb_norm: \"20 pA\", Ipfb_th: \"1 nA\", Ipfb_gain: \"100 pA\",",
+                    _ => "",
+                };
+                let name = format!("{preset} {feedback} {refractory}");
+                populations += &format!(
+                    r#""{name}": (size: 70,
+                        model: {preset}(feedback: {feedback}, refractory: {refractory},
+                            pulse: Width("10 us"),
+                            soma: (Itau: "5 pA", Igain: "20 pA", Ith: "2 nA", Idc: "700 pA",
+                                   refP: "2 ms", {gate})),
+                        mismatch: {{ "soma.Itau": LogNormal(cv: 0.2), "ampa.Iw": LogNormal(cv: 0.2) }}),"#
+                );
+                for receptor in receptors {
+                    connections += &format!(
+                        "(from: \"noise\", to: \"{name}\", receptor: {receptor}, \
+                         rule: OneToOne, weight: 2.4),"
+                    );
+                }
+            }
+        }
+    }
+    let text = format!(
+        r#"(seed: 4, duration: "100 ms", solver: Euler(dt: "50 us"),
+            sources: {{ "noise": (size: 70, train: Poisson(rates: "300 Hz")) }},
+            populations: {{ {populations} }}, connections: [ {connections} ])"#
+    );
+    parse(&text, std::path::Path::new("."))
+}
+
 macro_rules! conformance {
     ($name:ident, $backend:expr) => {
         mod $name {
@@ -80,6 +119,11 @@ macro_rules! conformance {
             fn seed_experiment_at_a_fine_step() {
                 let sets = ["solver=Euler(dt: \"20 us\")", "duration=200 ms"];
                 equals_the_reference(scene("scenes/ff_mismatch.ron", &sets));
+            }
+
+            #[test]
+            fn every_preset_and_form() {
+                equals_the_reference(every_form());
             }
 
             #[test]
@@ -123,6 +167,16 @@ fn the_network_is_alive() {
     assert!(digests.iter().all(|digest| digest.count > 1000), "{digests:?}");
     let window = simulation.world().resource::<picoamp::network::Router>().window_steps();
     assert_eq!(window, 8, "the shortest delay between populations is 7 steps");
+}
+
+/// Every preset and form fires, or the comparison would show little.
+#[test]
+fn every_form_is_alive() {
+    let simulation = run_on(every_form(), Cpu::new(Some(1)));
+    let digests = &simulation.world().resource::<picoamp::probe::digest::SpikeDigests>().0;
+    let names = simulation.scene().populations.keys();
+    let silent: Vec<_> = names.zip(digests).filter(|(_, d)| d.count < 70).collect();
+    assert!(silent.is_empty(), "{silent:?}");
 }
 
 /// Pieces of any length, whole windows or not, give the run in one go.
