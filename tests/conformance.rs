@@ -92,7 +92,7 @@ fn every_form() -> Scene {
         }
     }
     let text = format!(
-        r#"(seed: 4, duration: "100 ms", solver: Euler(dt: "50 us"),
+        r#"(seed: 4, duration: "200 ms", solver: Euler(dt: "100 us"),
             sources: {{ "noise": (size: 70, train: Poisson(rates: "300 Hz")) }},
             populations: {{ {populations} }}, connections: [ {connections} ])"#
     );
