@@ -325,7 +325,7 @@ fn misspelt_names() {
     a connection rule
       bad.ron:18:58 «OneToone, weight: 2, del»
         connections.0.rule: `OneToone` is not a connection rule
-        help: did you mean `OneToOne`? known here are OneToOne, AllToAll
+        help: did you mean `OneToOne`? known here are OneToOne, AllToAll, FixedProbability, FixedInDegree, FixedOutDegree, FixedTotal
     a receptor
       bad.ron:18:46 «nmda, rule: OneToOne, we»
         connections.0.receptor: `nmda` is not a receptor of the model arcana
@@ -1002,7 +1002,7 @@ fn wrong_forms() {
     a number for a rule
       bad.ron:18:58 «1, weight: 2, delay: "1 »
         connections.0.rule: expected a connection rule, found the number 1
-        help: one of OneToOne, AllToAll
+        help: one of OneToOne, AllToAll, FixedProbability, FixedInDegree, FixedOutDegree, FixedTotal
     no file name
       bad.ron:5:35 «File()),»
         sources.input.train: `File` takes one value
@@ -1510,7 +1510,7 @@ fn all_mistakes_at_once() {
       help: did you mean `noise`? known here are dpi, input, noise
     bad.ron:21:58 «OneToMany),»
       connections.1.rule: `OneToMany` is not a connection rule
-      help: did you mean `OneToOne`? known here are OneToOne, AllToAll
+      help: did you mean `OneToOne`? known here are OneToOne, AllToAll, FixedProbability, FixedInDegree, FixedOutDegree, FixedTotal
     bad.ron:24:47 «Ixyz], neurons: [9], eve»
       probes.vmem.vars.1: the model arcana has no state variable `Ixyz`
       help: known here are Vmem, Imem, Iampa, Igabab

@@ -126,6 +126,9 @@ fn every_bias_is_in_the_scene_reference() {
     for preset in Preset::ALL {
         assert!(text.contains(&format!("| `{}` |", preset.name())));
     }
+    for rule in ["OneToOne", "AllToAll", "FixedProbability", "FixedInDegree", "FixedOutDegree"] {
+        assert!(text.contains(&format!("| `{rule}")), "{rule}");
+    }
     let forms = FeedbackForm::NAMES.map(|(name, _)| name);
     for name in forms.into_iter().chain(RefractoryForm::NAMES.map(|(name, _)| name)) {
         assert!(text.contains(&format!("`{name}`")), "{name}");

@@ -52,8 +52,7 @@ fn scene(delays: [u64; 5]) -> Scene {
 fn expected(scene: &Scene, spikes: &[(GroupId, u32, u64)]) -> Arrivals {
     let mut arrivals = Arrivals::new();
     for connection in &scene.connections {
-        let (from_size, to_size) = scene.sizes(connection);
-        connection.for_each_edge(from_size, to_size, |from, to| {
+        scene.for_each_edge(connection, |from, to| {
             for (_, _, step) in spikes.iter().filter(|s| s.0 == connection.from && s.1 == from) {
                 let step = step + connection.delay.picoseconds() / (DT_US * 1_000_000);
                 let key = (connection.to, to, connection.receptor.name(), step);

@@ -7,11 +7,13 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`source`] | spike trains, and the systems that emit them |
-//! | [`projection`] | edges made by rules and by hand |
+//! | [`rule`] | who is connected to whom |
+//! | [`projection`] | projections, and edges made by hand |
 //! | [`router`] | the table of edges, delays, and the inboxes of banks |
 
 pub mod projection;
 pub mod router;
+pub mod rule;
 pub mod source;
 
 use bevy_ecs::prelude::*;
@@ -22,6 +24,7 @@ use crate::time::Time;
 
 pub use projection::{FanOut, HandMadeEdge, Projection};
 pub use router::Router;
+pub use rule::{Pairs, Rule};
 
 /// The largest weight of an edge: pulses per spike.
 pub const MAX_WEIGHT: f64 = 65_536.0;

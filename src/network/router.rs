@@ -157,9 +157,8 @@ impl Router {
         let each_edge = |delay: u32, edge: &mut dyn FnMut(u32, u32, f64)| {
             for connection in scene.connections.iter().filter(|c| steps(c.delay) == delay) {
                 let first = first_emitter(connection.from);
-                let (from_size, to_size) = scene.sizes(connection);
                 let port_of = ports.of(connection);
-                connection.for_each_edge(from_size, to_size, |from, to| {
+                scene.for_each_edge(connection, |from, to| {
                     edge(first + from, port_of(to), connection.weight);
                 });
             }

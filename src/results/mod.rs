@@ -290,9 +290,8 @@ fn block_values<B: Block>(
 
 fn write_edges(scene: &Scene, connection: &Connection, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "source,target,weight,delay_s")?;
-    let (from_size, to_size) = scene.sizes(connection);
     let mut result = Ok(());
-    connection.for_each_edge(from_size, to_size, |source, target| {
+    scene.for_each_edge(connection, |source, target| {
         if result.is_ok() {
             let (weight, delay) = (connection.weight, connection.delay);
             result = writeln!(out, "{source},{target},{weight},{delay}");

@@ -33,6 +33,7 @@ use indexmap::IndexMap;
 
 use crate::circuit::{Block, Domain, Forms, MismatchLaw, Model, Receptor, Soma, Synapse};
 use crate::error::Error;
+use crate::network::Rule;
 use crate::time::Time;
 use crate::units::Unit;
 use diagnostics::{Diagnostics, SceneReport, Texts};
@@ -272,18 +273,6 @@ pub struct Connection {
     pub delay: Time,
 }
 
-/// Who is connected to whom.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rule {
-    /// The k-th to the k-th.
-    OneToOne,
-    /// Everyone to everyone.
-    AllToAll {
-        /// Whether a neuron also connects to itself.
-        self_connections: bool,
-    },
-}
-
 /// What is recorded.
 #[derive(Debug, Clone)]
 pub struct Probe {
@@ -375,6 +364,13 @@ impl Scene {
             GroupId::Source(k) => self.sources[k].size,
             GroupId::Population(k) => self.populations[k].size,
         }
+    }
+
+    /// Calls `edge` with the indices of both ends of every edge of a projection, always in the same
+    /// order.
+    pub fn for_each_edge(&self, connection: &Connection, edge: impl FnMut(u32, u32)) {
+        let (from_size, to_size) = self.sizes(connection);
+        connection.for_each_edge(self.seed, from_size, to_size, edge);
     }
 
     /// The sizes of both ends of a projection.

@@ -4,11 +4,12 @@ use std::fmt::Write as _;
 
 use super::files::InputFile;
 use super::{
-    Connection, GroupId, Population, Probe, ProbeKind, Rates, Rule, Scene, Selection, Solver,
-    Source, Train,
+    Connection, GroupId, Population, Probe, ProbeKind, Rates, Scene, Selection, Solver, Source,
+    Train,
 };
 use crate::circuit::forms::{FeedbackForm, PulseForm, RefractoryForm};
 use crate::circuit::{Block, Forms, Model};
+use crate::network::{Pairs, Rule};
 use crate::time::Time;
 use crate::units::{self, Unit};
 
@@ -187,11 +188,22 @@ fn selection(selection: &Selection) -> String {
 }
 
 fn connection(scene: &Scene, c: &Connection) -> String {
+    let pairs = |pairs: Pairs| {
+        let Pairs { self_connections, multiple_edges } = pairs;
+        format!("self_connections: {self_connections}, multiple_edges: {multiple_edges}")
+    };
     let rule = match c.rule {
         Rule::OneToOne => "OneToOne".to_string(),
         Rule::AllToAll { self_connections } => {
             format!("AllToAll(self_connections: {self_connections})")
         }
+        Rule::FixedProbability { p, self_connections } => {
+            let p = units::format(p, Unit::One);
+            format!("FixedProbability(p: {p}, self_connections: {self_connections})")
+        }
+        Rule::FixedInDegree { k, pairs: p } => format!("FixedInDegree(k: {k}, {})", pairs(p)),
+        Rule::FixedOutDegree { k, pairs: p } => format!("FixedOutDegree(k: {k}, {})", pairs(p)),
+        Rule::FixedTotal { n, pairs: p } => format!("FixedTotal(n: {n}, {})", pairs(p)),
     };
     format!(
         "(name: {}, from: {}, neurons: {}, to: {}, to_neurons: {}, receptor: {}, rule: {rule}, \

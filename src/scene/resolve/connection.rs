@@ -1,10 +1,11 @@
 //! `(from: "input", to: "dpi", receptor: ampa, rule: OneToOne, weight: 0.7)`.
 
-use super::super::decode::At;
+use super::super::decode::{At, Fields};
 use super::super::diagnostics::Diagnostics;
-use super::super::{Connection, GroupId, Rule, Selection};
+use super::super::{Connection, GroupId, Selection};
 use super::Names;
 use crate::circuit::{Domain, Receptor};
+use crate::network::{Pairs, Rule};
 use crate::time::Time;
 
 /// Reads the list of projections and adds the circuits that they need.
@@ -124,22 +125,99 @@ fn connection(
         weight: weight?,
         delay: delay?,
     };
+    if let (Some(at), Some(from_size), Some(to_size)) = (&rule_at, from_size, to_size) {
+        check_draws(at, &connection, from_size, to_size, dx);
+    }
     Some((connection, named))
 }
 
+const RULES: [&str; 6] =
+    ["OneToOne", "AllToAll", "FixedProbability", "FixedInDegree", "FixedOutDegree", "FixedTotal"];
+
 fn rule(at: &At, dx: &mut Diagnostics) -> Option<Rule> {
-    let variant = at.variant(dx, "a connection rule", &["OneToOne", "AllToAll"])?;
+    let variant = at.variant(dx, "a connection rule", &RULES)?;
     if variant.name == "OneToOne" {
         variant.unit(dx);
         return Some(Rule::OneToOne);
     }
     let mut fields = variant.fields(dx)?;
-    let self_connections = match fields.get("self_connections") {
+    let mut flag = |key, dx: &mut Diagnostics| match fields.get(key) {
         Some(at) => at.boolean(dx),
         None => Some(true),
     };
+    let self_connections = flag("self_connections", dx);
+    let draws_neurons = variant.name.starts_with("Fixed") && variant.name != "FixedProbability";
+    let multiple_edges = if draws_neurons { flag("multiple_edges", dx) } else { Some(true) };
+    let count = |fields: &mut Fields, key, dx: &mut Diagnostics| {
+        let at = fields.need(dx, key, &format!("for example {}({key}: 64)", variant.name))?;
+        let count = at.count(dx)?;
+        u32::try_from(count)
+            .map_err(|_| at.error(dx, format!("{count} is too large")).help("at most 2^32 − 1"))
+            .ok()
+    };
+    let pairs = self_connections
+        .zip(multiple_edges)
+        .map(|(self_connections, multiple_edges)| Pairs { self_connections, multiple_edges });
+    let rule = match variant.name {
+        "AllToAll" => self_connections.map(|self_connections| Rule::AllToAll { self_connections }),
+        "FixedProbability" => {
+            let p = probability(&mut fields, dx);
+            p.zip(self_connections)
+                .map(|(p, self_connections)| Rule::FixedProbability { p, self_connections })
+        }
+        "FixedInDegree" => {
+            let k = count(&mut fields, "k", dx);
+            k.zip(pairs).map(|(k, pairs)| Rule::FixedInDegree { k, pairs })
+        }
+        "FixedOutDegree" => {
+            let k = count(&mut fields, "k", dx);
+            k.zip(pairs).map(|(k, pairs)| Rule::FixedOutDegree { k, pairs })
+        }
+        _ => {
+            let n = count(&mut fields, "n", dx);
+            n.zip(pairs).map(|(n, pairs)| Rule::FixedTotal { n, pairs })
+        }
+    };
     fields.close(dx);
-    Some(Rule::AllToAll { self_connections: self_connections? })
+    rule
+}
+
+fn probability(fields: &mut Fields, dx: &mut Diagnostics) -> Option<f64> {
+    let at = fields.need(dx, "p", "for example FixedProbability(p: 0.1)")?;
+    let p = at.number(dx)?;
+    if !(0.0..=1.0).contains(&p) {
+        at.error(dx, format!("a probability is between 0 and 1, not {p}"))
+            .help("for example FixedProbability(p: 0.1)");
+        return None;
+    }
+    Some(p)
+}
+
+/// A rule cannot draw more different edges than there are.
+fn check_draws(at: &At, connection: &Connection, from: u64, to: u64, dx: &mut Diagnostics) {
+    let (from_len, to_len) = (connection.from_neurons.len(from), connection.to_neurons.len(to));
+    let own = |pairs: Pairs, len: u64| {
+        let leaves_out =
+            !pairs.self_connections && connection.from == GroupId::Population(connection.to);
+        len - u64::from(leaves_out)
+    };
+    let (wanted, possible, pairs, what) = match connection.rule {
+        Rule::FixedInDegree { k, pairs } => {
+            (u128::from(k), u128::from(own(pairs, from_len)), pairs, "sources of a target")
+        }
+        Rule::FixedOutDegree { k, pairs } => {
+            (u128::from(k), u128::from(own(pairs, to_len)), pairs, "targets of a source")
+        }
+        Rule::FixedTotal { n, pairs } => {
+            let possible = connection.possible_edges(from, to, pairs.self_connections);
+            (u128::from(n), possible, pairs, "pairs")
+        }
+        _ => return,
+    };
+    if possible == 0 && wanted > 0 || (wanted > possible && !pairs.multiple_edges) {
+        at.error(dx, format!("{wanted} different edges wanted, but there are {possible} {what}"))
+            .help(format!("use at most {possible}, or allow multiple_edges: true"));
+    }
 }
 
 /// A weight: pulses per spike. The `arcana` code rounds it, halves to even.

@@ -264,8 +264,15 @@ fn selection(at: &At, size: Option<u64>, dx: &mut Diagnostics) -> Option<Selecti
             at.error(dx, "the list of neurons is empty").help("name at least one neuron");
             return None;
         }
-        let list: Option<Vec<u32>> = items.iter().map(|at| neuron(at, size, dx)).collect();
-        Selection::List(list?)
+        let list: Vec<Option<u32>> = items.iter().map(|at| neuron(at, size, dx)).collect();
+        let mut seen = BTreeSet::new();
+        for (at, index) in items.iter().zip(list.iter().flatten()) {
+            if !seen.insert(index) {
+                at.error(dx, format!("neuron {index} stands in this list twice"))
+                    .help("name each neuron once");
+            }
+        }
+        Selection::List(list.into_iter().collect::<Option<_>>()?)
     } else {
         let variant = at.variant(
             dx,
