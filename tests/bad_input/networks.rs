@@ -1,0 +1,179 @@
+//! Rules, forms and circuits of other presets.
+
+use super::*;
+
+#[test]
+fn rules() {
+    let rule = |rule: &str| format!("connections.0.rule={rule}");
+    let cases = [
+        ("a probability above 1", rule("FixedProbability(p: 1.5)")),
+        ("a negative probability", rule("FixedProbability(p: -0.1)")),
+        ("no probability", rule("FixedProbability()")),
+        ("more sources than there are", rule("FixedInDegree(k: 5, multiple_edges: false)")),
+        ("more targets than there are", rule("FixedOutDegree(k: 5, multiple_edges: false)")),
+        ("more edges than there are", rule("FixedTotal(n: 17, multiple_edges: false)")),
+        ("a negative degree", rule("FixedInDegree(k: -1)")),
+        ("a misspelt flag", rule("FixedInDegree(k: 1, multiple_edge: false)")),
+        ("a flag that the rule has not", rule("FixedProbability(p: 1, multiple_edges: true)")),
+        ("no whole number", rule("FixedTotal(n: 1e99)")),
+    ];
+    let cases: Vec<(&str, Vec<&str>)> =
+        cases.iter().map(|(what, set)| (*what, vec![set.as_str()])).collect();
+    let cases: Vec<(&str, &[&str])> = cases.iter().map(|(w, s)| (*w, s.as_slice())).collect();
+    insta::assert_snapshot!(table_of_sets(&cases), @"
+    a probability above 1
+      --set #1:1:40 «1.5)»
+        connections.0.rule.p: a probability is between 0 and 1, not 1.5
+        help: for example FixedProbability(p: 0.1)
+    a negative probability
+      --set #1:1:40 «-0.1)»
+        connections.0.rule.p: a probability is between 0 and 1, not -0.1
+        help: for example FixedProbability(p: 0.1)
+    no probability
+      --set #1:1:20 «FixedProbability()»
+        connections.0.rule: `p` is missing
+        help: for example FixedProbability(p: 0.1)
+    more sources than there are
+      --set #1:1:20 «FixedInDegree(k: 5, mult»
+        connections.0.rule: 5 different edges wanted, but there are 4 sources of a target
+        help: use at most 4, or allow multiple_edges: true
+    more targets than there are
+      --set #1:1:20 «FixedOutDegree(k: 5, mul»
+        connections.0.rule: 5 different edges wanted, but there are 4 targets of a source
+        help: use at most 4, or allow multiple_edges: true
+    more edges than there are
+      --set #1:1:20 «FixedTotal(n: 17, multip»
+        connections.0.rule: 17 different edges wanted, but there are 16 pairs
+        help: use at most 16, or allow multiple_edges: true
+    a negative degree
+      --set #1:1:37 «-1)»
+        connections.0.rule.k: expected a whole number, 0 or greater, found -1
+        help: write it like 200
+    a misspelt flag
+      --set #1:1:40 «multiple_edge: false)»
+        connections.0.rule.multiple_edge: there is no field `multiple_edge` here
+        help: did you mean `multiple_edges`? known here are self_connections, multiple_edges, k
+    a flag that the rule has not
+      --set #1:1:43 «multiple_edges: true)»
+        connections.0.rule.multiple_edges: there is no field `multiple_edges` here
+        help: known here are self_connections, p
+    no whole number
+      --set #1:1:34 «1e99)»
+        connections.0.rule.n: 1e99 is too large
+        help: write it like 200
+    ");
+}
+
+/// The last candidate is the neuron itself.
+#[test]
+fn nobody_to_connect_to() {
+    let cases: [(&str, &[&str]); 1] = [(
+        "only oneself",
+        &[
+            "connections.0.from=dpi",
+            "connections.0.neurons=[2]",
+            "connections.0.rule=FixedOutDegree(k: 4, self_connections: false, multiple_edges: false)",
+            "probes={}",
+        ],
+    )];
+    insta::assert_snapshot!(table_of_sets(&cases), @"
+    only oneself
+      --set #3:1:20 «FixedOutDegree(k: 4, sel»
+        connections.0.rule: 4 different edges wanted, but there are 3 targets of a source
+        help: use at most 3, or allow multiple_edges: true
+    ");
+}
+
+#[test]
+fn forms_and_circuits() {
+    let cases: [(&str, &[&str]); 9] = [
+        ("no such form", &["populations.dpi.model.feedback=Powerlaw"]),
+        ("no such refractory form", &["populations.dpi.model.refractory=Hold"]),
+        ("a pulse without its width", &["populations.dpi.model.pulse=Width"]),
+        ("a pulse of no width", &["populations.dpi.model.pulse=Width(\"0 s\")"]),
+        ("a logistic without its biases", &["populations.dpi.model.feedback=Logistic"]),
+        ("a bias of another form", &["populations.dpi.model.feedback=Off"]),
+        ("a circuit that the preset has not", &["populations.dpi.model.gabaa=Off"]),
+        ("a connection to what was taken out", &["populations.dpi.model.ampa=Off"]),
+        (
+            "mismatch of what was taken out",
+            &[
+                "populations.dpi.model.gabab=Off",
+                "populations.dpi.mismatch={ \"gabab.Iw\": LogNormal(cv: 0.1) }",
+            ],
+        ),
+    ];
+    insta::assert_snapshot!(table_of_sets(&cases), @r#"
+    no such form
+      --set #1:1:32 «Powerlaw»
+        populations.dpi.model.feedback: `Powerlaw` is not a feedback
+        help: did you mean `PowerLaw`? known here are Off, PowerLaw, Logistic
+    no such refractory form
+      --set #1:1:34 «Hold»
+        populations.dpi.model.refractory: `Hold` is not a refractory form
+        help: known here are GateInput, HoldMembrane
+    a pulse without its width
+      --set #1:1:29 «Width»
+        populations.dpi.model.pulse: `Width` takes one value
+        help: write it like Width("10 us")
+    a pulse of no width
+      --set #1:1:35 «"0 s")»
+        populations.dpi.model.pulse: must be greater than 0, but is 0 s
+        help: a typical value is "1 ms"
+    a logistic without its biases
+      bad.ron:11:23 «(Itau: "4 pA", Igain: "8»
+        populations.dpi.model.soma: `Ipfb_gain` is missing: the positive feedback far above its gate (logistic)
+        help: it has no default in this preset: write for example Ipfb_gain: "4 pA"
+      bad.ron:11:79 «"1.4e9 /A"),»
+        populations.dpi.model.soma.Ipfb_norm: `/A` is not a unit of a current
+        help: write a current in A, with a prefix if you like (a f p n u m k M G), for example "4 pA"
+    a bias of another form
+      bad.ron:11:68 «Ipfb_norm: "1.4e9 /A"),»
+        populations.dpi.model.soma.Ipfb_norm: there is no field `Ipfb_norm` here
+        help: known here are C, Itau, Igain, Ith, Ireset, Idc, refP
+    a circuit that the preset has not
+      --set #1:1:23 «gabaa=Off»
+        populations.dpi.model.gabaa: there is no field `gabaa` here
+        help: did you mean `gabab`? known here are I0, UT, kappa, feedback, refractory, pulse, soma, ampa, gabab
+    a connection to what was taken out
+      bad.ron:18:46 «ampa, rule: OneToOne, we»
+        connections.0.receptor: `ampa` is not a receptor of the model arcana
+        help: only `gabab` is known here
+    mismatch of what was taken out
+      --set #2:1:28 «"gabab.Iw": LogNormal(cv»
+        populations.dpi.mismatch."gabab.Iw": this population has no gabab circuit: the model says gabab: Off
+        help: leave gabab: Off out of the model
+    "#);
+}
+
+#[test]
+fn circuits_of_dynapse1() {
+    let model = "populations.dpi.model=dynapse1()";
+    let cases: [(&str, &[&str]); 4] = [
+        ("a connection to AHP", &[model, "connections.0.receptor=ahp"]),
+        (
+            "a circuit that nothing connects to",
+            &[model, "populations.dpi.mismatch={ \"nmda.Iw\": LogNormal(cv: 0.1) }"],
+        ),
+        ("an unknown state variable", &[model, "probes.vmem.vars=[Igaba]"]),
+        ("an unknown receptor", &[model, "connections.0.receptor=gaba"]),
+    ];
+    insta::assert_snapshot!(table_of_sets(&cases), @r#"
+    a connection to AHP
+      --set #2:1:24 «ahp»
+        connections.0.receptor: `ahp` is not a receptor of the model dynapse1
+        help: did you mean `ampa`? known here are ampa, nmda, gabaa, gabab
+    a circuit that nothing connects to
+      --set #2:1:28 «"nmda.Iw": LogNormal(cv:»
+        populations.dpi.mismatch."nmda.Iw": this population has no nmda circuit: nothing connects to it
+        help: connect something to nmda, or mention it in the model: nmda: ()
+    an unknown state variable
+      --set #2:1:19 «Igaba]»
+        probes.vmem.vars.0: the model dynapse1 has no state variable `Igaba`
+        help: did you mean `Igabaa`? known here are Vmem, Imem, Iampa, Inmda, Igabaa, Igabab, Iahp
+    an unknown receptor
+      --set #2:1:24 «gaba»
+        connections.0.receptor: `gaba` is not a receptor of the model dynapse1
+        help: did you mean `gabaa`? known here are ampa, nmda, gabaa, gabab
+    "#);
+}
