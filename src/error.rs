@@ -88,13 +88,13 @@ pub enum Error {
         time: Time,
     },
     /// There is no probe of that name and kind.
-    #[error("there is no {kind} probe `{name}`; known are {known}")]
+    #[error("there is no {kind} probe `{name}`; the scene has {known}")]
     NoProbe {
         /// The name that was asked for.
         name: String,
         /// The kind that was asked for.
         kind: &'static str,
-        /// The names of the probes of that kind.
+        /// The names of all probes with their kinds.
         known: String,
     },
     /// A connection made by hand has an impossible weight, delay or end.

@@ -358,7 +358,9 @@ impl Simulation {
     pub fn probe<P: Probe>(&self, name: &str) -> Result<&P, Error> {
         let found = self.probes::<P>().find(|(known, _)| *known == name);
         found.map(|(_, probe)| probe).ok_or_else(|| {
-            let known: Vec<&str> = self.probes::<P>().map(|(known, _)| known).collect();
+            let probes = self.scene.probes.iter();
+            let known: Vec<String> =
+                probes.map(|(name, probe)| format!("{name} ({})", probe.kind.name())).collect();
             let known = if known.is_empty() { "none".into() } else { known.join(", ") };
             Error::NoProbe { name: name.to_string(), kind: P::KIND, known }
         })

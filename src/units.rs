@@ -138,7 +138,11 @@ impl QuantityError {
                 let has_exponent = number.contains(['e', 'E']);
                 let prefix = if has_exponent { "" } else { expected.usual_prefix() };
                 let symbol = expected.symbol();
-                format!("write it with its unit, for example \"{number} {prefix}{symbol}\"")
+                let or = match expected {
+                    Unit::Second if !has_exponent => format!(" or \"{number} s\""),
+                    _ => String::new(),
+                };
+                format!("write it with its unit, for example \"{number} {prefix}{symbol}\"{or}")
             }
             Self::WrongUnit { expected, .. } => format!(
                 "write {} in {}, with a prefix if you like (a f p n u m k M G), for example {}",

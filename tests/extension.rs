@@ -245,7 +245,11 @@ fn a_probe_is_found_by_name_and_kind() {
     let simulation = run(scene(NOMINAL, &["duration=10 ms"]));
     assert!(simulation.probe::<FfCurve>("ff").is_ok());
     let error = simulation.probe::<SpikeRecorder>("ff").unwrap_err();
-    assert_eq!(error.to_string(), "there is no Spikes probe `ff`; known are raster");
+    assert_eq!(
+        error.to_string(),
+        "there is no Spikes probe `ff`; the scene has raster (Spikes: SpikeRecorder), \
+         vmem (Trace: TraceRecorder), ff (Ff: FfCurve)"
+    );
 }
 
 /// A drive that is stopped after each window and an observer that stops the run.

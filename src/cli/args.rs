@@ -43,8 +43,9 @@ pub struct SceneArgs {
 
     /// Replace a part of the scene, for example 'populations.dpi.model.soma.Itau=5 pA'
     ///
-    /// PATH has dots between keys and quotes around a key that holds a dot; names of enums are
-    /// skipped; entries of a list are counted from 0 (connections.0.weight). A missing key is
+    /// PATH has dots between keys and quotes around a key that holds a dot
+    /// ('populations.dpi.mismatch."soma.Itau".cv=0.2', in single quotes for the shell); names of
+    /// enums are skipped; entries of a list are counted from 0 (connections.0.weight). A missing key is
     /// added. VALUE is RON; a bare word or quantity is a string.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub sets: Vec<String>,

@@ -86,8 +86,8 @@ pub struct SpikeSource {
     pub index: u32,
 }
 
-/// The spikes of the window at hand, group by group, sorted by time and neuron once they are
-/// measured.
+/// A resource: the spikes of the window at hand, group by group. Complete and sorted by time and
+/// neuron for systems in [`WindowSet::Last`](crate::schedule::WindowSet::Last).
 #[derive(Resource, Debug, Default)]
 pub struct WindowSpikes {
     /// Spikes of each group of sources: time and index.

@@ -63,16 +63,17 @@ pub struct Pairs {
 
 impl Connection {
     /// The number of edges from `from_size` to `to_size` neurons: exact for rules that fix it, the
-    /// mean for [`Rule::FixedProbability`], an upper bound by the number of neurons where
-    /// self-connections are left out.
+    /// mean for [`Rule::FixedProbability`].
     #[must_use]
     pub fn edges(&self, from_size: u64, to_size: u64) -> u128 {
         let (from, to) = (self.from_neurons.len(from_size), self.to_neurons.len(to_size));
-        let pairs = u128::from(from) * u128::from(to);
+        let pairs = |own: bool| self.possible_edges(from_size, to_size, own);
         match self.rule {
             Rule::OneToOne => u128::from(from),
-            Rule::AllToAll { .. } => pairs,
-            Rule::FixedProbability { p, .. } => (pairs as f64 * p).ceil() as u128,
+            Rule::AllToAll { self_connections } => pairs(self_connections),
+            Rule::FixedProbability { p, self_connections } => {
+                (pairs(self_connections) as f64 * p).ceil() as u128
+            }
             Rule::FixedInDegree { k, .. } => u128::from(to) * u128::from(k),
             Rule::FixedOutDegree { k, .. } => u128::from(from) * u128::from(k),
             Rule::FixedTotal { n, .. } => u128::from(n),
@@ -171,7 +172,7 @@ impl Connection {
         if self_connections || self.from != GroupId::Population(self.to) {
             return all;
         }
-        all - to.iter().filter(|target| from.position(*target).is_some()).count() as u128
+        all - u128::from(from.overlap(&to))
     }
 }
 
@@ -188,6 +189,25 @@ impl Side<'_> {
 
     fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         (0..self.len).map(|k| self.get(k))
+    }
+
+    /// How many neurons both sides select. Ranges are compared by their ends: sizes are not bounded
+    /// yet when a scene is estimated.
+    fn overlap(&self, other: &Side) -> u64 {
+        match (self.ends(), other.ends()) {
+            (Some(a), Some(b)) => a.1.min(b.1).saturating_sub(a.0.max(b.0)),
+            (None, _) => self.iter().filter(|n| other.position(*n).is_some()).count() as u64,
+            (_, None) => other.iter().filter(|n| self.position(*n).is_some()).count() as u64,
+        }
+    }
+
+    /// First neuron, and one past the last, of a range.
+    fn ends(&self) -> Option<(u64, u64)> {
+        match self.selection {
+            Selection::All => Some((0, self.len)),
+            Selection::Range { from, to } => Some((u64::from(*from), u64::from(*to) + 1)),
+            Selection::List(_) => None,
+        }
     }
 
     /// The place of a neuron among the selected ones.

@@ -49,6 +49,8 @@ pub struct Raster<'a> {
     pub y_range: (f64, f64),
     /// Note under the title, e.g. "showing 20 000 of 1.2 million spikes".
     pub note: Option<String>,
+    /// Whether rows are counted, so that a tick between two of them means nothing.
+    pub whole_rows: bool,
 }
 
 /// A named curve of [`Traces`].
@@ -100,7 +102,8 @@ pub fn raster(r: &Raster) -> String {
     let shown: Vec<_> = r.points.iter().copied().filter(|&p| inside(p, x, y)).collect();
     // smaller the closer they lie, so that a dense raster does not turn into a black square
     let size = (150.0 / (shown.len().max(1) as f64).sqrt()).clamp(0.8, 1.8);
-    let mut layout = layout(r.title, "time (s)", r.y_label, x, y);
+    let mut layout =
+        layout(r.title, "time (s)", r.y_label, x, y, if r.whole_rows { 1.0 } else { 0.0 });
     if let Some(note) = &r.note {
         layout = layout.with_subtitle(clean(note, 100));
     }
@@ -126,7 +129,7 @@ pub fn traces(t: &Traces) -> String {
     let room = 0.04 * (y.1 - y.0);
     let y = span((y.0 - room, y.1 + room));
 
-    let mut layout = layout(t.title, "time (s)", t.y_label, x, y);
+    let mut layout = layout(t.title, "time (s)", t.y_label, x, y, 0.0);
     let mut names = Vec::new();
     // a curve with nothing to draw keeps kuva drawing the axes where there is no other
     let mut plots: Vec<Plot> = vec![ScatterPlot::new().into()];
@@ -168,7 +171,7 @@ pub fn ff(f: &FfDots) -> String {
     let (right, top) = corners.fold((0.0, 0.0), |(x, y): (f64, f64), p| (x.max(p.0), y.max(p.1)));
     // both axes end on a labelled tick, the upper one not right at rates that have saturated there
     let (x, y) = (whole_ticks(right, X_TICKS), whole_ticks(1.01 * top, Y_TICKS));
-    let mut layout = layout(f.title, "input rate (Hz)", "output rate (Hz)", x, y);
+    let mut layout = layout(f.title, "input rate (Hz)", "output rate (Hz)", x, y, 0.0);
     if points.is_empty() && band.is_empty() {
         layout = say(layout, "no neurons", x, y);
     }
@@ -198,7 +201,14 @@ const X_TICKS: usize = 8;
 const Y_TICKS: usize = 6;
 
 /// The layout all pictures share; the axes span exactly `x` and `y`.
-fn layout(title: &str, x_label: &str, y_label: &str, x: (f64, f64), y: (f64, f64)) -> Layout {
+fn layout(
+    title: &str,
+    x_label: &str,
+    y_label: &str,
+    x: (f64, f64),
+    y: (f64, f64),
+    least_y_step: f64,
+) -> Layout {
     let theme = Theme { grid_color: "#e4e4e4".into(), ..Theme::light() };
     // fewer ticks on x the longer their labels, so that these do not touch; some 8 pixels a letter
     let fits = |step: &f64| {
@@ -210,7 +220,7 @@ fn layout(title: &str, x_label: &str, y_label: &str, x: (f64, f64), y: (f64, f64
         .map(|ticks| compute_tick_step(x.0, x.1, ticks))
         .find(fits)
         .unwrap_or(0.5 * (x.1 - x.0));
-    let y_step = compute_tick_step(y.0, y.1, Y_TICKS);
+    let y_step = compute_tick_step(y.0, y.1, Y_TICKS).max(least_y_step);
     Layout::new(x, y)
         .with_width(WIDTH)
         .with_height(HEIGHT)
@@ -432,7 +442,15 @@ mod tests {
 
     fn plain<'a>(points: &'a [(f64, f64)]) -> Raster<'a> {
         let (time_s, y_range) = ((0.0, 1.0), (0.0, 10.0));
-        Raster { title: "t", y_label: "row", points, time_s, y_range, note: None }
+        Raster {
+            title: "t",
+            y_label: "row",
+            points,
+            time_s,
+            y_range,
+            note: None,
+            whole_rows: false,
+        }
     }
 
     fn curve(label: &str, points: &[(f64, f64)]) -> Curve {

@@ -96,7 +96,13 @@ impl Probe for SpikeRecorder {
                 let top = rates.iter().copied().fold(0.0, f64::max);
                 ("input frequency (Hz)", 0.0, top)
             }
-            None => ("neuron", 0.0, self.size as f64 - 1.0),
+            // Only as far as neurons are recorded.
+            None => {
+                let is_shown = |k: &usize| self.selected.as_ref().is_none_or(|s| s[*k]);
+                let mut shown = (0..self.size as usize).filter(is_shown);
+                let first = shown.next().unwrap_or(0);
+                ("neuron", first as f64, shown.next_back().unwrap_or(first) as f64)
+            }
         };
         let margin = 0.005 * (highest - lowest) + 0.5;
         picture::raster(&Raster {
@@ -106,6 +112,7 @@ impl Probe for SpikeRecorder {
             time_s: shown_span(self.span, self.end),
             y_range: (lowest - margin, highest + margin),
             note,
+            whole_rows: self.rates.is_none(),
         })
     }
 }

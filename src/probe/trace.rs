@@ -24,8 +24,10 @@ pub struct TraceRecorder {
     span: Span,
     end: Time,
     dt: Time,
-    /// Time, position among `neurons`, and values in the order of `vars`.
-    rows: Vec<(Time, u32, Vec<f64>)>,
+    /// Time and position among `neurons` of each row, in that order.
+    rows: Vec<(Time, u32)>,
+    /// The values of all rows, in the order of `vars`.
+    values: Vec<f64>,
 }
 
 impl TraceRecorder {
@@ -33,6 +35,12 @@ impl TraceRecorder {
     #[must_use]
     pub fn variables(&self) -> &[Variable] {
         &self.vars
+    }
+
+    /// Time, position among the neurons, and values of each row.
+    fn rows(&self) -> impl Iterator<Item = (Time, u32, &[f64])> {
+        let values = self.values.chunks_exact(self.vars.len());
+        self.rows.iter().zip(values).map(|((time, position), values)| (*time, *position, values))
     }
 
     /// The samples of one variable of one neuron: time and value (A or V), in order of time.
@@ -43,8 +51,8 @@ impl TraceRecorder {
     ) -> impl Iterator<Item = (Time, f64)> + '_ {
         let position = self.neurons.iter().position(|n| *n == neuron);
         let column = self.vars.iter().position(|v| *v == variable);
-        self.rows.iter().filter_map(move |(time, at, values)| {
-            (position == Some(*at as usize)).then_some((*time, values[column?]))
+        self.rows().filter_map(move |(time, at, values)| {
+            (position == Some(at as usize)).then_some((time, values[column?]))
         })
     }
 }
@@ -82,7 +90,7 @@ pub(super) fn spawn(
         });
     }
     for bank in &mut world.resource_mut::<Banks>().0 {
-        bank.samples.sort_by_key(|request| request.slot);
+        bank.samples.sort_by_key(|request| (request.slot, request.position));
     }
     world.entity_mut(entity).insert(TraceRecorder {
         vars: vars.clone(),
@@ -92,7 +100,14 @@ pub(super) fn spawn(
         end: scene.duration,
         dt,
         rows: Vec::new(),
+        values: Vec::new(),
     });
+}
+
+/// The unit in which a current has one to three digits before the point, and units per ampere.
+fn current_unit(current: f64) -> (&'static str, f64) {
+    let units = [("A", 1.0), ("mA", 1e3), ("\u{b5}A", 1e6), ("nA", 1e9), ("pA", 1e12)];
+    units.into_iter().find(|(_, scale)| current * scale >= 1.0).unwrap_or(("fA", 1e15))
 }
 
 impl Probe for TraceRecorder {
@@ -102,33 +117,29 @@ impl Probe for TraceRecorder {
         write!(out, "time_s,neuron")?;
         self.vars.iter().try_for_each(|var| write!(out, ",{}", var.name()))?;
         writeln!(out)?;
-        for (time, position, values) in &self.rows {
-            write!(out, "{time},{}", self.neurons[*position as usize])?;
+        for (time, position, values) in self.rows() {
+            write!(out, "{time},{}", self.neurons[position as usize])?;
             values.iter().try_for_each(|value| write!(out, ",{value:e}"))?;
             writeln!(out)?;
         }
         Ok(())
     }
 
-    /// The first variable of all neurons.
+    /// The first variable, of all neurons.
     fn picture(&self, title: &str) -> String {
         let variable = self.vars[0];
-        // Voltages in V, currents in nA.
+        // Voltages in V, currents in the unit that suits the largest.
+        let first = self.values.iter().step_by(self.vars.len());
+        let largest = first.fold(0.0, |most, value| value.abs().max(most));
         let (unit, scale) = match variable {
             Variable::Vmem => ("V", 1.0),
-            Variable::Imem | Variable::Synapse(_) => ("nA", 1e9),
+            Variable::Imem | Variable::Synapse(_) => current_unit(largest),
         };
-        let curves: Vec<Curve> = self
-            .neurons
-            .iter()
-            .map(|neuron| Curve {
-                label: format!("neuron {neuron}"),
-                points: self
-                    .samples(*neuron, variable)
-                    .map(|(time, value)| (time.seconds(), value * scale))
-                    .collect(),
-            })
-            .collect();
+        let label = |neuron: &u32| Curve { label: format!("neuron {neuron}"), points: Vec::new() };
+        let mut curves: Vec<Curve> = self.neurons.iter().map(label).collect();
+        for (time, position, values) in self.rows() {
+            curves[position as usize].points.push((time.seconds(), values[0] * scale));
+        }
         let same = self.thresholds.iter().all(|th| *th == self.thresholds[0]);
         let threshold = (variable == Variable::Vmem && same)
             .then(|| (self.thresholds[0], "threshold".to_string()));
@@ -144,22 +155,19 @@ impl Probe for TraceRecorder {
 
 /// Feeds the recorders.
 pub(super) fn record(
-    samples: Res<WindowSamples>,
+    mut samples: ResMut<WindowSamples>,
     banks: Res<Banks>,
     mut recorders: Query<&mut TraceRecorder>,
 ) {
+    // Blocks deliver their samples one after the other; rows are in order of time. A window's
+    // samples are all later than those of the windows before.
+    samples.0.sort_unstable_by_key(|sample| (sample.step, sample.bank, sample.request));
     for sample in &samples.0 {
         let bank = &banks.0[sample.bank as usize];
         let request = &bank.samples[sample.request as usize];
         let Ok(mut recorder) = recorders.get_mut(request.probe) else { continue };
-        let values = recorder.vars.iter().map(|v| bank.variable(&sample.state, *v)).collect();
-        let time = Time::from_steps(sample.step, recorder.dt);
-        recorder.rows.push((time, request.position, values));
-    }
-    // Blocks deliver their samples one after the other; rows are in order of time.
-    if !samples.0.is_empty() {
-        for mut recorder in &mut recorders {
-            recorder.rows.sort_by_key(|(time, position, _)| (*time, *position));
-        }
+        let TraceRecorder { vars, rows, values, dt, .. } = &mut *recorder;
+        rows.push((Time::from_steps(sample.step, *dt), request.position));
+        values.extend(vars.iter().map(|v| bank.variable(&sample.state, *v)));
     }
 }

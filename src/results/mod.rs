@@ -8,7 +8,8 @@
 //! | `<population>.biases.csv` | on request: the biases of every instance, as `biases: File` reads them |
 //! | `<projection>.edges.csv` | on request: source, target, weight and delay of every edge |
 //!
-//! `summary.json` is written last and lists the other files: a folder with it is complete.
+//! `summary.json` lists the other files. It is written first, with the status `unfinished`, and once
+//! more when everything else is there.
 
 pub mod summary;
 
@@ -108,6 +109,17 @@ impl ResultsFolder {
     pub fn write(&self, simulation: &Simulation, report: &RunReport) -> Result<Summary, Error> {
         let began = std::time::Instant::now();
         self.remove_earlier_run()?;
+        // First of all the list of what will be written: should this be cut short, a later run
+        // still knows which files are not the user's.
+        let written: Vec<&str> = self.plan.files().filter(|name| *name != SUMMARY).collect();
+        self.file(SUMMARY, |out| {
+            let status = "unfinished";
+            serde_json::to_writer_pretty(
+                out,
+                &serde_json::json!({ "schema_version": 1, "status": status, "files": written }),
+            )
+            .map_err(io::Error::from)
+        })?;
         let scene = simulation.scene();
         let text = write::to_ron(scene, InputFile::copy_path);
         self.file(SCENE, |out| out.write_all(text.as_bytes()))?;
@@ -124,8 +136,7 @@ impl ResultsFolder {
         for (connection, name) in scene.connections.iter().zip(&self.plan.edges) {
             self.file(name, |out| write_edges(scene, connection, out))?;
         }
-        let written = self.plan.files().filter(|name| *name != SUMMARY);
-        let written = written.map(str::to_string).collect();
+        let written = written.into_iter().map(str::to_string).collect();
         let summary = Summary::new(simulation, report, written, began.elapsed());
         self.file(SUMMARY, |out| {
             serde_json::to_writer_pretty(&mut *out, &summary)?;

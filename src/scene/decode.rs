@@ -355,7 +355,12 @@ impl<'n> Fields<'n> {
                 }
             }
             Body::Items(_) => {
-                at.error(dx, "expected named fields").help("write them like ( key: value, … )");
+                let name = match &at.node.value {
+                    Value::Group { name: Some(name), .. } => name.text.as_str(),
+                    _ => "",
+                };
+                at.error(dx, "expected named fields")
+                    .help(format!("write {name}(key: value, …); docs/scene.md has the keys"));
                 return None;
             }
         }

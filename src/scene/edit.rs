@@ -144,12 +144,12 @@ fn replace<'k>(
     let known: Vec<&str> = entries.iter().map(|(k, _)| k.text.as_str()).collect();
     if !rest.is_empty() {
         if ["mismatch", "init"].contains(&own_key) {
-            let full: Vec<&str> = path.iter().map(|k| k.text.as_str()).collect();
-            return Err((
-                key,
-                format!("there is no `{}` here", key.text),
-                format!("quote a key that holds a dot: \"{}\"", full.join(".")),
-            ));
+            let full = format!("\"{}.{}\"", key.text, rest[0].text);
+            let help = format!(
+                "quote a key that holds a dot, and the whole argument for the shell: \
+                 --set '….{own_key}.{full}=…'"
+            );
+            return Err((key, format!("there is no `{}` here", key.text), help));
         }
         // Probably a slip, and adding it would only lead to errors that do not say so.
         if nearest(&key.text, known.iter().copied()).is_some() {

@@ -314,6 +314,18 @@ pub enum ProbeKind {
     },
 }
 
+impl ProbeKind {
+    /// Its name in scenes, and the type that records it in the library.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            ProbeKind::Spikes { .. } => "Spikes: SpikeRecorder",
+            ProbeKind::Trace { .. } => "Trace: TraceRecorder",
+            ProbeKind::Ff { .. } => "Ff: FfCurve",
+        }
+    }
+}
+
 /// A state variable of a neuron.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Variable {

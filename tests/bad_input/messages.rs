@@ -52,7 +52,7 @@ fn overrides() {
     an unquoted key with a dot
       --set #1:1:26 «soma.Itau=Gaussian(cv: 0»
         populations.dpi.mismatch.soma.Itau: there is no `soma` here
-        help: quote a key that holds a dot: "soma.Itau"
+        help: quote a key that holds a dot, and the whole argument for the shell: --set '….mismatch."soma.Itau"=…'
     a value that is not RON
       --set #1:1:20 «ms)»
         this is not valid RON: Expected comma

@@ -357,7 +357,7 @@ fn neurons() {
     ]), @r#"
     OneToOne of different sizes
       bad.ron:18:58 «OneToOne, weight: 2, del»
-        connections.0.rule: OneToOne of 5 to 4 neurons
+        connections.0.rule: OneToOne of 5 (`input`) to 4 neurons (`dpi`)
         help: use equal sizes, cut one side with `neurons` or `to_neurons`, or AllToAll
     an FF curve of different sizes
       bad.ron:23:42 «"dpi"),»

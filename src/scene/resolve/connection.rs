@@ -86,7 +86,11 @@ fn connection(
     {
         let (a, b) = (a.len(from_size), b.len(to_size));
         if a != b {
-            at.error(dx, format!("OneToOne of {a} to {b} neurons"))
+            let mut typed = |at: &Option<At>| {
+                at.as_ref().and_then(|at| at.text(dx)).unwrap_or_default().to_string()
+            };
+            let (from, to) = (typed(&from_at), typed(&to_at));
+            at.error(dx, format!("OneToOne of {a} (`{from}`) to {b} neurons (`{to}`)"))
                 .help("use equal sizes, cut one side with `neurons` or `to_neurons`, or AllToAll");
         }
     }

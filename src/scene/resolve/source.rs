@@ -67,6 +67,11 @@ fn rates(fields: &mut Fields, size: u64, dx: &mut Diagnostics) -> Option<Rates> 
     if matches!(at.node.value, Value::Text(_) | Value::Number(_)) {
         return Some(Rates::One(at.quantity(dx, Unit::Hertz, Domain::NonNegative)?));
     }
+    if matches!(at.node.value, Value::List(_)) {
+        at.error(dx, "a list of rates has a name")
+            .help("write it like List([\"50 Hz\", \"20 Hz\"])");
+        return None;
+    }
     let variant = at.variant(dx, "a list of rates", &["Linear", "List"])?;
     if variant.name == "Linear" {
         let mut fields = variant.fields(dx)?;
