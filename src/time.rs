@@ -50,7 +50,13 @@ impl Time {
     /// `self` in whole steps, rounded to the nearest (halves up).
     #[must_use]
     pub fn steps(self, dt: Time) -> u64 {
-        (self.0 + dt.0 / 2) / dt.0
+        self.0 / dt.0 + u64::from(self.0 % dt.0 >= dt.0.div_ceil(2))
+    }
+
+    /// `self` in whole steps, rounded up.
+    #[must_use]
+    pub fn steps_up(self, dt: Time) -> u64 {
+        self.0.div_ceil(dt.0)
     }
 
     /// The time of so many steps.

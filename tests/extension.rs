@@ -219,9 +219,9 @@ fn a_nan_stops_the_run_and_keeps_the_record() {
 /// Pulses beyond the fixed-point sum stop the run by name instead of wrapping around.
 #[test]
 fn an_overflowing_sum_stops_the_run() {
-    // One edge of weight 65 536: 2¹⁰ such pulses in one step are too many for 31 bits, though the
-    // exponent leaves room for 32.
-    let times = vec!["\"5 ms\""; 40].join(", ");
+    // 2¹⁵ pulses of weight 2¹⁶ in one step are one too many for 31 bits; the time is that of the
+    // first step in which it happens.
+    let times = [vec!["\"5 ms\""; 1 << 15], vec!["\"9 ms\""; 1 << 15]].concat().join(", ");
     let text = format!(
         r#"(
             duration: "20 ms", solver: Euler(dt: "1 ms"),
@@ -270,4 +270,19 @@ fn an_observer_can_stop_the_run() {
     // And it can go on afterwards.
     simulation.run().unwrap();
     assert_eq!(ff_counts(&simulation), ff_counts(&run(scene(NOMINAL, &[]))));
+}
+
+/// A window that ends off the sampling grid: from ≤ t < to.
+#[test]
+fn a_trace_keeps_to_its_window() {
+    let sets = [
+        "probes.vmem.every=2 ms",
+        "probes.vmem.window=(from: \"10.4 ms\", to: \"16.4 ms\")",
+        "duration=30 ms",
+    ];
+    let simulation = run(scene(NOMINAL, &sets));
+    let trace = simulation.probe::<TraceRecorder>("vmem").unwrap();
+    let times: Vec<String> =
+        trace.samples(20, Variable::Vmem).map(|(time, _)| time.to_string()).collect();
+    assert_eq!(times, ["0.012", "0.014", "0.016"]);
 }

@@ -155,3 +155,39 @@ fn edges_are_counted() {
     assert_eq!(router.edge_count(), 70 + 3 * 70 + 3 * 70 + 3 * 90 + 2 + 3 * 90 + 90 * 89);
     assert_eq!(router.window_steps(), 3, "the shortest delay between populations is 2 steps");
 }
+
+/// A delay beyond the end arrives never, however long it is.
+#[test]
+fn a_long_delay_does_not_wrap_around() {
+    for delay in ["\"4294.967296 s\"", "\"4295 s\"", "\"2000 s\""] {
+        let text = format!(
+            r#"(duration: "20 ms", solver: Euler(dt: "1 us"),
+                sources: {{ "s": (size: 1, train: Regular(rates: "1 kHz")) }},
+                populations: {{ "p": (size: 1, model: dynapse1()) }},
+                connections: [
+                    (from: "s", to: "p", receptor: ampa, rule: OneToOne, delay: {delay}),
+                    (from: "p", to: "p", receptor: ampa, rule: OneToOne),
+                ],
+                probes: {{ "i": Trace(of: "p", vars: [Iampa], neurons: [0], every: "1 ms") }})"#
+        );
+        let simulation = common::run(parse(&text, std::path::Path::new(".")));
+        let trace = simulation.probe::<TraceRecorder>("i").unwrap();
+        let variable = Variable::Synapse(Receptor::Ampa);
+        assert!(trace.samples(0, variable).all(|(_, i)| i < 1.001e-12), "{delay}");
+    }
+}
+
+/// Whole weights have the whole range of the sum: a thousand spikes of one source in one step.
+#[test]
+fn many_spikes_of_one_source_in_one_step() {
+    let text = r#"(duration: "4 ms", solver: Euler(dt: "2 ms"),
+        sources: { "s": (size: 1, train: Regular(rates: "500 kHz")) },
+        populations: { "p": (size: 1, model: dynapse1(ampa: (Iw: "1 pA"))) },
+        connections: [(from: "s", to: "p", receptor: ampa, rule: OneToOne)],
+        probes: { "i": Trace(of: "p", vars: [Iampa], neurons: [0], every: "2 ms") })"#;
+    let simulation = common::run(parse(text, std::path::Path::new(".")));
+    let trace = simulation.probe::<TraceRecorder>("i").unwrap();
+    let first = trace.samples(0, Variable::Synapse(Receptor::Ampa)).nth(1).unwrap().1;
+    // Step 0 gets the spikes of the first half step: 500 of 4 pA each, on top of I0.
+    assert!((first / (1e-12 + 500.0 * 4e-12) - 1.0).abs() < 1e-6, "{first:e}");
+}

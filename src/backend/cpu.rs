@@ -1,5 +1,7 @@
 //! The CPU back end: blocks of neurons, each run through the whole window in cache.
 
+use std::sync::OnceLock;
+
 use rayon::prelude::*;
 
 use super::{Advanced, Backend, Fault, FaultKind, Sample};
@@ -14,36 +16,43 @@ const NEURON_STEPS_OF_A_JOIN: u64 = 50_000;
 
 /// Runs kernels on the threads of this machine.
 pub struct Cpu {
-    /// `None`: one thread.
-    pool: Option<rayon::ThreadPool>,
+    threads: usize,
+    /// Started when a window is worth it; `None`: it could not be.
+    pool: OnceLock<Option<rayon::ThreadPool>>,
     reference: bool,
 }
 
 impl Cpu {
-    /// With so many threads; `None`: as many as there are cores. A pool that cannot be started
-    /// leaves the work to one thread.
+    /// With so many threads; `None`: as many as there are cores. They are started when a window is
+    /// large enough to be worth them; a pool that cannot be started leaves the work to one thread.
     #[must_use]
     pub fn new(threads: Option<usize>) -> Cpu {
         let threads = threads.unwrap_or_else(|| {
             std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
         });
-        let pool = (threads > 1)
-            .then(|| rayon::ThreadPoolBuilder::new().num_threads(threads).build().ok())
-            .flatten();
-        Cpu { pool, reference: false }
+        Cpu { threads, pool: OnceLock::new(), reference: false }
     }
 
     /// The scalar reference: one thread, one lane after the other. Slow, and what all others must
     /// equal bit for bit.
     #[must_use]
     pub fn reference() -> Cpu {
-        Cpu { pool: None, reference: true }
+        Cpu { threads: 1, pool: OnceLock::new(), reference: true }
     }
 
     /// Threads that it may use.
     #[must_use]
     pub fn threads(&self) -> usize {
-        self.pool.as_ref().map_or(1, rayon::ThreadPool::current_num_threads)
+        self.threads
+    }
+
+    /// The threads, if there are several and `neuron_steps` are worth waking them.
+    fn pool(&self, neuron_steps: u64) -> Option<&rayon::ThreadPool> {
+        if self.threads < 2 || neuron_steps < 4 * NEURON_STEPS_OF_A_JOIN {
+            return None;
+        }
+        let start = || rayon::ThreadPoolBuilder::new().num_threads(self.threads).build().ok();
+        self.pool.get_or_init(start).as_ref()
     }
 }
 
@@ -57,7 +66,7 @@ impl Backend for Cpu {
         for (index, bank) in banks.iter_mut().enumerate() {
             let blocks = bank.state.blocks().len();
             let work = u64::from(bank.len()) * window.steps;
-            let pool = self.pool.as_ref().filter(|_| work >= 4 * NEURON_STEPS_OF_A_JOIN);
+            let pool = self.pool(work);
             // Several pieces for each thread even out their load.
             let pieces = pool.map_or(1, |pool| 4 * pool.current_num_threads());
             let piece = blocks.div_ceil(pieces).max(1);
@@ -242,16 +251,19 @@ impl Task<'_> {
     }
 }
 
-/// Sums the arrivals of a tile; the result is an arrival that overflowed its sum.
+/// Sums the arrivals of a tile; the result is the earliest arrival that overflowed its sum.
 fn lay_out(arrivals: &[Arrival], tile: &mut [Row<i32>], receptors: usize) -> Option<Arrival> {
     tile.fill(Row([0; LANES]));
-    let mut overflow = None;
+    let mut overflow: Option<Arrival> = None;
     for arrival in arrivals {
         let row = usize::from(arrival.step) * receptors + usize::from(arrival.receptor);
         let sum = &mut tile[row].0[usize::from(arrival.lane)];
         match sum.checked_add(arrival.weight) {
             Some(total) => *sum = total,
-            None => overflow = Some(*arrival),
+            None => {
+                let when = |a: &Arrival| (a.step, a.lane, a.receptor);
+                overflow = overflow.into_iter().chain([*arrival]).min_by_key(when);
+            }
         }
     }
     overflow

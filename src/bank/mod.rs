@@ -191,7 +191,11 @@ impl Bank {
         let model = &self.model;
         match variable {
             Variable::Imem => membrane,
-            Variable::Vmem => model.constants.voltage(membrane),
+            // The kernel's dark current is the nearest single: at rest the voltage is 0 exactly.
+            Variable::Vmem => {
+                let i0 = f64::from(model.constants.i0 as f32);
+                crate::circuit::Constants { i0, ..model.constants }.voltage(membrane)
+            }
             Variable::Synapse(receptor) if model.synapse(receptor).is_none() => {
                 model.resting_current(receptor)
             }

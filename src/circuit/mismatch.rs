@@ -81,14 +81,13 @@ impl MismatchLaw {
 
     /// The bias of instance `neuron`.
     ///
-    /// A Gaussian draw can fall to zero or below: a current is floored at the dark current `i0`
-    /// (or at its nominal value, where that is smaller), anything else at a hundredth of its
-    /// nominal value.
+    /// A Gaussian draw can fall to zero or below: a current is floored at the dark current `i0`,
+    /// anything else at a hundredth of its nominal value.
     #[must_use]
     pub fn draw(&self, nominal: f64, unit: Unit, i0: f64, key: &StreamKey, neuron: u64) -> Draw {
         let value = nominal * self.multiplier(&mut key.stream(neuron));
         let floor = match self {
-            Self::Gaussian { .. } if unit == Unit::Ampere => nominal.min(i0),
+            Self::Gaussian { .. } if unit == Unit::Ampere => i0,
             Self::Gaussian { .. } => 0.01 * nominal,
             Self::LogNormal { .. } | Self::TruncatedGaussian { .. } => 0.0,
         };

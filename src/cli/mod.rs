@@ -74,6 +74,7 @@ fn run(args: &RunArgs) -> Result<(), Error> {
     };
     let folder = ResultsFolder::claim(folder, args.force, &scene, dump)?;
     let mut simulation = Simulation::new(scene)?;
+    folder.create()?;
     let backend = Cpu::new(args.threads.map(usize::from));
     let threads = backend.threads();
     simulation.set_backend(backend);
@@ -91,10 +92,12 @@ fn run(args: &RunArgs) -> Result<(), Error> {
     progress.finish();
     let report =
         RunReport { outcome: outcome.as_ref().copied(), warnings: &warnings, threads, load };
-    // A run that failed keeps what it recorded; if that cannot be written either, the first error
-    // is the one to know.
+    // A run that failed keeps what it recorded. If that cannot be written either, both are told.
     let summary = match (folder.write(&simulation, &report), &outcome) {
-        (Err(_), Err(_)) => return outcome,
+        (Err(not_written), Err(_)) => {
+            messages::show_error(&not_written);
+            return outcome;
+        }
         (summary, _) => summary?,
     };
     if !args.quiet {

@@ -5,9 +5,9 @@
 //! the group's edges arrive; the fan-out happens when that window is delivered.
 //!
 //! Pulses are summed as integers, so a sum does not depend on the order of its parts, and with it
-//! no result on threads or back ends. One pulse of weight 1 is 2^e, with e chosen for each receptor
-//! of a population such that 32 times all its edges at once stay within 31 bits; whole weights are
-//! exact for any e, others to 2^−(e+1).
+//! no result on threads or back ends. Whole weights are summed as they are. Where a receptor of a
+//! population has other weights, one pulse of weight 1 is 2^e, with e chosen such that 32 times all
+//! its edges at once stay within 31 bits; such a weight is exact to 2^−(e+1).
 
 use std::collections::VecDeque;
 
@@ -21,6 +21,15 @@ use crate::scene::{Connection, GroupId, Scene};
 use crate::schedule::Window;
 use crate::solver::kernel::TILE_STEPS;
 use crate::time::Time;
+
+/// The inbox of a window has room for each tile of its steps; a longer window would gain nothing.
+const MOST_WINDOW_STEPS: u64 = 1 << 14;
+
+/// Steps of the longest window that a scene allows, whatever its delays.
+#[must_use]
+pub fn longest_window(scene: &Scene, dt: Time) -> u64 {
+    scene.window.steps(dt).clamp(1, MOST_WINDOW_STEPS)
+}
 
 /// A port is where an edge ends: `(block, lane, receptor)` in one number, blocks counted over all
 /// banks.
@@ -47,7 +56,7 @@ struct Edge {
 #[derive(Debug, Clone, Copy)]
 struct Group {
     first_edge: u32,
-    delay_steps: u32,
+    delay_steps: u64,
 }
 
 /// A group of edges whose spike arrives at a step.
@@ -97,6 +106,7 @@ impl Inbox {
 pub struct Router {
     dt: Time,
     window_steps: u64,
+    total_steps: u64,
     /// Emitter number of the first neuron of each group.
     first_source: Vec<u32>,
     first_neuron: Vec<u32>,
@@ -148,13 +158,13 @@ impl Router {
         ports.set_exponents(scene, &manual, world);
 
         // Everything in order of delay, so that an emitter's groups come out in that order.
-        let steps = |delay: Time| delay.steps(dt) as u32;
-        let mut delays: Vec<u32> = scene.connections.iter().map(|c| steps(c.delay)).collect();
+        let steps = |delay: Time| delay.steps(dt);
+        let mut delays: Vec<u64> = scene.connections.iter().map(|c| steps(c.delay)).collect();
         delays.extend(manual.iter().map(|e| steps(e.delay)));
         delays.sort_unstable();
         delays.dedup();
         let exponents = ports.exponents(world);
-        let each_edge = |delay: u32, edge: &mut dyn FnMut(u32, u32, f64)| {
+        let each_edge = |delay: u64, edge: &mut dyn FnMut(u32, u32, f64)| {
             for connection in scene.connections.iter().filter(|c| steps(c.delay) == delay) {
                 let first = first_emitter(connection.from);
                 let port_of = ports.of(connection);
@@ -219,11 +229,12 @@ impl Router {
             .map(|c| c.delay)
             .chain(manual.iter().filter(|e| e.emitter >= neurons_from).map(|e| e.delay))
             .min();
-        let longest = scene.window.steps(dt).max(1);
+        let longest = longest_window(scene, dt);
         let window_steps = shortest.map_or(longest, |d| longest.min(d.steps(dt) + 1));
         Ok(Router {
             dt,
             window_steps,
+            total_steps: scene.duration.steps(dt),
             first_source,
             first_neuron,
             first_group: group_count,
@@ -257,7 +268,11 @@ impl Router {
             let emitter = (first + index) as usize;
             let step = time.steps(self.dt);
             for group in self.first_group[emitter]..self.first_group[emitter + 1] {
-                let step = step + u64::from(self.groups[group as usize].delay_steps);
+                let step = step.saturating_add(self.groups[group as usize].delay_steps);
+                // After the end nothing acts.
+                if step >= self.total_steps {
+                    continue;
+                }
                 let page = (step / self.window_steps).saturating_sub(self.calendar_start) as usize;
                 if self.calendar.len() <= page {
                     self.calendar.resize_with(page + 1, Vec::new);
@@ -379,11 +394,25 @@ impl Ports {
             totals[connection.to][receptor] += fan_in * connection.weight;
         }
         let by_hand: f64 = manual.iter().map(|edge| edge.weight).sum();
+        let is_whole = |weight: f64| weight.fract() == 0.0;
+        let whole_by_hand = manual.iter().all(|edge| is_whole(edge.weight));
+        // Whole weights are exact as they are and leave the whole range to their sum.
+        let has_fractions = |population: usize, receptor: Receptor| {
+            let own = scene.connections.iter();
+            let mut own = own.filter(|c| c.to == population && c.receptor == receptor);
+            !whole_by_hand || own.any(|c| !is_whole(c.weight))
+        };
         for bank in &mut world.resource_mut::<Banks>().0 {
             for member in &mut bank.members {
                 // Only receptors: no pulse reaches the circuits behind them.
                 let totals = &totals[member.population];
-                for (exponent, total) in member.exponents.iter_mut().zip(totals) {
+                let receptors = bank.kernel.receptors();
+                let exponents = member.exponents.iter_mut().zip(totals).zip(receptors);
+                for ((exponent, total), receptor) in exponents {
+                    if !has_fractions(member.population, *receptor) {
+                        *exponent = 0;
+                        continue;
+                    }
                     let total = total + by_hand;
                     // The smallest power of two that is not below the total.
                     let bits = (total.ceil() as u64).max(1).next_power_of_two().trailing_zeros();

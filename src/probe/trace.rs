@@ -74,17 +74,18 @@ pub(super) fn spawn(
     let constants = population.model.constants;
     let entities: Vec<Entity> = neurons.iter().map(|n| population.neurons[*n as usize]).collect();
     let mut thresholds = Vec::new();
+    let mut somas = world.query::<(&Slot, &Soma)>();
     for (position, neuron) in entities.into_iter().enumerate() {
-        let Ok((slot, soma)) = world.query::<(&Slot, &Soma)>().get(world, neuron) else { continue };
+        let Ok((slot, soma)) = somas.get(world, neuron) else { continue };
         let (slot, threshold) = (*slot, constants.voltage(soma.i_th));
         thresholds.push(threshold);
-        let last = if span.to == Time::MAX { u64::MAX } else { span.to.steps(dt) };
+        let last = if span.to == Time::MAX { u64::MAX } else { span.to.steps_up(dt) };
         let samples = &mut world.resource_mut::<Banks>().0[slot.bank as usize].samples;
         samples.push(SampleRequest {
             slot: slot.index,
             probe: entity,
             position: position as u32,
-            from: span.from.steps(dt),
+            from: span.from.steps_up(dt),
             to: last,
             every: every.steps(dt).max(1),
         });

@@ -95,6 +95,14 @@ impl ResultsFolder {
         Ok(ResultsFolder { path, plan, earlier })
     }
 
+    /// Creates the folder, so that one that cannot be had is known before a run and not after it.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn create(&self) -> Result<(), Error> {
+        fs::create_dir_all(&self.path).map_err(|e| Error::io("create the folder", &self.path, e))
+    }
+
     /// Its path.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -214,7 +222,9 @@ impl Plan {
         // Safe for any file system, and different also where upper and lower case are one.
         let mut name = |wanted: &str, extension: &str| {
             let is_safe = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-            let safe: String = wanted.chars().map(|c| if is_safe(c) { c } else { '_' }).collect();
+            let safe = wanted.chars().map(|c| if is_safe(c) { c } else { '_' });
+            // File systems allow 255 bytes.
+            let safe: String = safe.take(200).collect();
             let mut candidate = format!("{safe}.{extension}");
             let mut number = 2;
             while !taken.insert(candidate.to_ascii_lowercase()) {

@@ -1,7 +1,11 @@
 //! What a scene will cost: memory and work, before anything is allocated.
 
-use super::{GroupId, ProbeKind, Scene, Solver, Train};
+use super::{GroupId, ProbeKind, Rates, Scene, Solver, Source, Train};
+use crate::bank::LANES;
 use crate::error::Error;
+use crate::network::router::longest_window;
+use crate::solver::kernel::TILE_STEPS;
+use crate::time::Time;
 
 /// Bytes of a neuron: entity record, components, bank columns.
 const NEURON_BYTES: u128 = 320;
@@ -15,10 +19,16 @@ const EDGE_BYTES: u128 = 8;
 const EMITTER_BYTES: u128 = 16;
 /// Bytes of a recorded spike.
 const SPIKE_BYTES: u128 = 16;
-/// Bytes of a recorded value of a trace.
-const VALUE_BYTES: u128 = 8;
-/// The most entities of one kind: indices have 32 bits, ports 29.
-const MOST_NEURONS: u128 = 1 << 29;
+/// Bytes of a spike of a source on its way: in the window, in the calendar, in an inbox.
+const PENDING_SPIKE_BYTES: u128 = 40;
+/// Bytes of a list of arrivals: one for each block and tile of a window.
+const INBOX_BYTES: u128 = 24;
+/// Bytes of a recorded value of a trace, and of time and neuron of a row; twice, for growing and
+/// for the picture.
+const VALUE_BYTES: u128 = 16;
+const ROW_BYTES: u128 = 32;
+/// The most entities of one kind: a port has 29 bits for neurons, and banks are padded to blocks.
+const MOST_NEURONS: u128 = 1 << 28;
 
 /// Size and cost of a scene.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +52,9 @@ impl Estimate {
     #[must_use]
     pub fn of(scene: &Scene) -> Estimate {
         let mut memory: Vec<(String, u128)> = Vec::new();
+        let Solver::Euler { dt } = scene.solver;
+        let window_steps = longest_window(scene, dt);
+        let window_s = Time::from_steps(window_steps, dt).seconds();
         let (mut neurons, mut circuits, mut sources, mut edges) = (0, 0, 0, 0);
         for (name, population) in &scene.populations {
             let n = u128::from(population.size);
@@ -58,7 +71,10 @@ impl Estimate {
                 Train::Spikes(spikes) | Train::File(_, spikes) => spikes.len() as u128,
                 Train::Regular { .. } | Train::Poisson { .. } => 0,
             };
-            let bytes = n * (SOURCE_BYTES + EMITTER_BYTES) + listed * 2 * SPIKE_BYTES;
+            let pending = n as f64 * mean_rate(source) * window_s;
+            let bytes = n * (SOURCE_BYTES + EMITTER_BYTES)
+                + listed * 2 * SPIKE_BYTES
+                + pending as u128 * PENDING_SPIKE_BYTES;
             memory.push((format!("source `{name}`"), bytes));
         }
         for connection in &scene.connections {
@@ -68,32 +84,29 @@ impl Estimate {
             let bytes = n.saturating_mul(EDGE_BYTES);
             memory.push((format!("projection `{}`", connection.name), bytes));
         }
-        let Solver::Euler { dt } = scene.solver;
         for (name, probe) in &scene.probes {
             let span = probe.to.min(scene.duration) - probe.from;
             let bytes = match &probe.kind {
                 ProbeKind::Trace { vars, neurons, every, of } => {
                     let rows = u128::from(span.picoseconds() / every.picoseconds() + 1);
                     let n = neurons.len(scene.populations[*of].size);
-                    rows.saturating_mul(u128::from(n) * (vars.len() as u128 + 1) * VALUE_BYTES)
+                    rows.saturating_mul(
+                        u128::from(n) * (vars.len() as u128 * VALUE_BYTES + ROW_BYTES),
+                    )
                 }
                 ProbeKind::Spikes { of: GroupId::Source(k), neurons } => {
                     let source = &scene.sources[*k];
-                    let rate = match &source.train {
-                        Train::Regular { rates, .. } | Train::Poisson { rates } => {
-                            (rates.of(0, source.size) + rates.of(source.size - 1, source.size))
-                                / 2.0
-                        }
-                        Train::Spikes(_) | Train::File(..) => 0.0,
-                    };
                     let n = neurons.len(source.size) as f64;
-                    (n * rate * span.seconds()) as u128 * SPIKE_BYTES
+                    (n * mean_rate(source) * span.seconds()) as u128 * SPIKE_BYTES
                 }
                 // The output rate is the answer, not known before.
                 ProbeKind::Spikes { .. } | ProbeKind::Ff { .. } => 0,
             };
             memory.push((format!("probe `{name}`"), bytes));
         }
+        let lists =
+            neurons.div_ceil(LANES as u128) * u128::from(window_steps).div_ceil(TILE_STEPS as u128);
+        memory.push(("the inbox of a window".to_string(), lists * INBOX_BYTES));
         memory.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
         let steps = u128::from(scene.duration.steps(dt));
         Estimate { neurons, circuits, sources, edges, steps, memory }
@@ -130,6 +143,12 @@ impl Estimate {
                 });
             }
         }
+        if self.edges > u128::from(u32::MAX) {
+            return Err(Error::Limit {
+                message: format!("the scene has {} edges, more than 2^32{largest}", self.edges),
+                help: "reduce the sizes or the degrees".into(),
+            });
+        }
         if self.total_bytes() > u128::from(available) {
             return Err(Error::Limit {
                 message: format!(
@@ -141,6 +160,18 @@ impl Estimate {
             });
         }
         Ok(())
+    }
+}
+
+/// The mean rate of a group of sources, Hz; 0 where the spikes are given.
+fn mean_rate(source: &Source) -> f64 {
+    let size = source.size;
+    match &source.train {
+        Train::Regular { rates, .. } | Train::Poisson { rates } => match rates {
+            Rates::List(list) => list.iter().sum::<f64>() / size as f64,
+            rates => (rates.of(0, size) + rates.of(size - 1, size)) / 2.0,
+        },
+        Train::Spikes(_) | Train::File(..) => 0.0,
     }
 }
 

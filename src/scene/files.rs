@@ -284,7 +284,8 @@ pub fn neuron_table(
             }
         };
         if let Some(first) = seen.insert(neuron, start) {
-            let first = mistakes.line(first);
+            // A file of nothing but duplicates is not searched for lines that are never shown.
+            let first = if mistakes.count < SHOWN { mistakes.line(first) } else { 0 };
             let message = format!("neuron {neuron} stands in line {first} already");
             mistakes.add(dx, start, &message, "give each neuron one line");
             continue;

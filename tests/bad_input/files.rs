@@ -199,17 +199,15 @@ fn bias_files() {
     "#);
 }
 
-/// A measured threshold below the reset passes each check of its own and fails with the instance.
+/// A measured threshold below the reset passes each check of its own; together they cannot work.
 #[test]
 fn a_measured_instance_that_cannot_work() {
     let scene = edited(&[("mismatch: {", "biases: File(\"chip.csv\"), mismatch: {")]);
     let folder = folder(&scene, &[("chip.csv", b"neuron,soma.Ith\n2,1e-14\n")]);
-    let (stderr, error) = refused_run(folder.path(), &[], 1);
-    assert_eq!(
-        error["message"],
-        "neuron 2 of `dpi`: its Ith = 10 fA is not above its Ireset = 50 fA"
-    );
-    assert!(stderr.contains("neuron 2 of `dpi`"), "{stderr}");
+    let (stderr, error) = refused_run(folder.path(), &[], 3);
+    let expected = "neuron 2 has Ith = 10 fA, not above its Ireset = 50 fA";
+    assert_eq!(error["findings"][0]["message"], expected);
+    assert!(stderr.contains(expected), "{stderr}");
 }
 
 /// A scene reads files of its own folder only, so that sharing one shares no other file.

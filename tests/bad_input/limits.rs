@@ -11,12 +11,12 @@ fn scenes_that_are_too_large() {
         (
             "a population of 10^12",
             &["connections=[]", "probes={}", "populations.dpi.size=1000000000000"],
-            "the scene has 1000000000000 neurons, more than 536870912",
+            "the scene has 1000000000000 neurons, more than 268435456",
         ),
         (
             "a source of 10^12",
             &["connections=[]", "probes={}", "sources.input.size=1e12"],
-            "the scene has 1000000000000 spike sources, more than 536870912",
+            "the scene has 1000000000000 spike sources, more than 268435456",
         ),
         (
             "10^12 edges",
@@ -26,7 +26,7 @@ fn scenes_that_are_too_large() {
                 "connections.0.rule=AllToAll",
                 "probes={}",
             ],
-            "the scene needs about 8.0 TB of memory",
+            "the scene has 1000000000000 edges, more than 2^32",
         ),
         (
             "a trace of 213 days of a million neurons",

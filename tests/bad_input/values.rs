@@ -17,6 +17,7 @@ fn quantities() {
         ("NaN with a unit", &[(ITAU, "Itau: \"NaN pA\"")]),
         ("NaN", &[(ITAU, "Itau: NaN")]),
         ("an infinite time", &[("\"1 s\"", "\"inf s\"")]),
+        ("a rate that no source has", &[("\"50 Hz\"", "\"1.5 MHz\"")]),
         ("minus infinity", &[(ITAU, "Itau: -inf")]),
         ("1e999 with a unit", &[(ITAU, "Itau: \"1e999 A\"")]),
         ("a bare 1e999", &[(ITAU, "Itau: 1e999")]),
@@ -75,6 +76,10 @@ fn quantities() {
       bad.ron:2:15 «"inf s",»
         duration: `inf s` is not a finite number
         help: write a finite number
+    a rate that no source has
+      bad.ron:5:50 «"1.5 MHz")),»
+        sources.input.train.rates: 1500000 Hz is above 1 MHz
+        help: the highest rate of a source is 1 MHz; use several sources
     minus infinity
       bad.ron:11:30 «-inf, Igain: "80 pA", It»
         populations.dpi.model.soma.Itau: `-inf` is not a finite number

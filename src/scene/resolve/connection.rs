@@ -1,5 +1,7 @@
 //! `(from: "input", to: "dpi", receptor: ampa, rule: OneToOne, weight: 0.7)`.
 
+use std::collections::BTreeSet;
+
 use super::super::decode::{At, Fields};
 use super::super::diagnostics::Diagnostics;
 use super::super::{Connection, GroupId, Selection};
@@ -16,9 +18,10 @@ pub fn connections(
     dx: &mut Diagnostics,
 ) -> Vec<Connection> {
     let mut connections: Vec<Connection> = Vec::new();
+    let mut taken = BTreeSet::new();
     for at in list {
         let Some((connection, named)) = connection(at, names, dt, dx) else { continue };
-        if connections.iter().any(|c| c.name == connection.name) {
+        if !taken.insert(connection.name.clone()) {
             let message = format!("there is another projection `{}`", connection.name);
             at.error(dx, message).help(if named {
                 "give one of them another name"

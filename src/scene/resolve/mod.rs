@@ -197,6 +197,13 @@ pub fn resolve(
         for (key, at) in entries {
             check_name(key, &at.path, dx);
             if let Some(probe) = probe::probe(&at, &names, dt, dx) {
+                if duration.is_some_and(|end| probe.from >= end) {
+                    at.warning(
+                        dx,
+                        format!("its window starts at or after the end, {} s", probe.from),
+                    )
+                    .help("it records nothing; start the window earlier");
+                }
                 probes.insert(key.text.clone(), probe);
             }
         }

@@ -219,17 +219,49 @@ fn bias_file(
         domain.check(value, unit)
     };
     let table = files::neuron_table(&file, size, column, check, &path, dx)?;
+    check_thresholds(&table, model, &path, dx);
     let columns: Result<Vec<BiasPath>, _> =
         table.columns.iter().map(|name| bias_path(name, model)).collect();
     Some(BiasFile { file, columns: columns.ok()?, rows: table.rows.into() })
 }
 
-/// A step longer than a time constant gives nonsense without any other sign of it.
+/// A measured threshold must be above the measured (or nominal) reset. (Where mismatch draws one of
+/// them, the drawn instance is checked when it is made.)
+fn check_thresholds(table: &files::NeuronTable, model: &Model, at: &At, dx: &mut Diagnostics) {
+    let column = |name: &str| table.columns.iter().position(|c| c == name);
+    let (th, reset) = (column("soma.Ith"), column("soma.Ireset"));
+    if th.is_none() && reset.is_none() {
+        return;
+    }
+    for (neuron, values) in &table.rows {
+        let th = th.map_or(model.soma.i_th, |column| values[column]);
+        let reset = reset.map_or(model.soma.i_reset, |column| values[column]);
+        if th <= reset {
+            let shown = |current| units::format(current, Unit::Ampere);
+            let (th, reset) = (shown(th), shown(reset));
+            at.error(dx, format!("neuron {neuron} has Ith = {th}, not above its Ireset = {reset}"))
+                .help("correct the row of this neuron; values are in SI units");
+            return;
+        }
+    }
+}
+
+/// A step longer than a time constant gives nonsense without any other sign of it, and so does one
+/// so short that single precision loses what it adds.
 fn warn_of_coarse_step(model: &Model, dt: Time, at: &At, dx: &mut Diagnostics) {
-    for (receptor, synapse) in &model.synapses {
-        let tau = synapse.tau(&model.constants);
+    let synapses = model.synapses.iter().map(|(r, s)| (r.name(), s.tau(&model.constants)));
+    let soma = ("soma", model.soma.tau(&model.constants));
+    for (name, tau) in synapses.clone().chain([soma]) {
+        if dt.seconds() < 1e-6 * tau {
+            let tau = units::format(tau, Unit::Second);
+            let message =
+                format!("the step dt = {dt} s is less than a millionth of τ of {name}, {tau}");
+            dx.warning(&at.path, at.head(), message)
+                .help("single precision loses what such a step adds; choose a longer one");
+        }
+    }
+    for (name, tau) in synapses {
         if dt.seconds() > tau {
-            let name = receptor.name();
             let tau = units::format(tau, Unit::Second);
             dx.warning(
                 &at.path,

@@ -65,7 +65,7 @@ fn rates(fields: &mut Fields, size: u64, dx: &mut Diagnostics) -> Option<Rates> 
     const HELP: &str = "for example rates: \"100 Hz\", Linear(from: \"0 Hz\", to: \"199 Hz\") or List([\"1 Hz\", …])";
     let at = fields.need(dx, "rates", HELP)?;
     if matches!(at.node.value, Value::Text(_) | Value::Number(_)) {
-        return Some(Rates::One(at.quantity(dx, Unit::Hertz, Domain::NonNegative)?));
+        return Some(Rates::One(rate(&at, dx)?));
     }
     if matches!(at.node.value, Value::List(_)) {
         at.error(dx, "a list of rates has a name")
@@ -77,7 +77,7 @@ fn rates(fields: &mut Fields, size: u64, dx: &mut Diagnostics) -> Option<Rates> 
         let mut fields = variant.fields(dx)?;
         let mut end = |key| {
             let at = fields.need(dx, key, HELP)?;
-            at.quantity(dx, Unit::Hertz, Domain::NonNegative)
+            rate(&at, dx)
         };
         let (from, to) = (end("from"), end("to"));
         fields.close(dx);
@@ -90,9 +90,21 @@ fn rates(fields: &mut Fields, size: u64, dx: &mut Diagnostics) -> Option<Rates> 
             .help("give one rate for each source");
         return None;
     }
-    let read: Vec<Option<f64>> =
-        items.iter().map(|at| at.quantity(dx, Unit::Hertz, Domain::NonNegative)).collect();
+    let read: Vec<Option<f64>> = items.iter().map(|at| rate(at, dx)).collect();
     Some(Rates::List(read.into_iter().collect::<Option<_>>()?))
+}
+
+/// One source: no address-event bus carries more than a million events a second of one address.
+const HIGHEST_RATE: f64 = 1e6;
+
+fn rate(at: &At, dx: &mut Diagnostics) -> Option<f64> {
+    let rate = at.quantity(dx, Unit::Hertz, Domain::NonNegative)?;
+    if rate > HIGHEST_RATE {
+        at.error(dx, format!("{} is above 1 MHz", crate::units::format(rate, Unit::Hertz)))
+            .help("the highest rate of a source is 1 MHz; use several sources");
+        return None;
+    }
+    Some(rate)
 }
 
 /// `[(0, "1 ms"), (3, "2 ms")]`; for a single source also `["1 ms", "2 ms"]`.
