@@ -236,6 +236,12 @@ pub fn format(value: f64, unit: Unit) -> String {
     format!("{} {prefix}{symbol}", move_point(mantissa, exponent - power))
 }
 
+/// Writes a value with four digits, for messages.
+#[must_use]
+pub fn rounded(value: f64, unit: Unit) -> String {
+    format(format!("{value:.3e}").parse().unwrap_or(value), unit)
+}
+
 /// Moves the decimal point of `d.ddd` to the right.
 fn move_point(mantissa: &str, places: i32) -> String {
     let (sign, mantissa) = match mantissa.strip_prefix('-') {

@@ -173,11 +173,11 @@ fn warnings_do_not_stop_a_run() {
     assert_eq!(summary["ignored_input_spikes"], serde_json::json!({ "input": 2 }));
     let warnings: Vec<&str> =
         summary["warnings"].as_array().unwrap().iter().map(|w| w.as_str().unwrap()).collect();
-    insta::assert_snapshot!(warnings.join("\n"), @r#"
+    insta::assert_snapshot!(warnings.join("\n"), @"
     sources.input: 2 of 3 spikes come at or after the end, 1 s
-    populations.dpi: the step dt = 0.001 s is longer than τ of ampa, 70.92198581560284 us
+    populations.dpi: the step dt = 0.001 s is longer than τ of ampa, 70.92 us
     connections.0.weight: the weight 0.4 becomes 0: the projection has no effect
-    "#);
+    ");
     for place in ["[bad.ron:5:", "[bad.ron:8:", "[bad.ron:18:"] {
         assert!(stderr.contains(place), "{place} is missing in\n{stderr}");
     }

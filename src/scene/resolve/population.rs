@@ -253,7 +253,7 @@ fn warn_of_coarse_step(model: &Model, dt: Time, at: &At, dx: &mut Diagnostics) {
     let soma = ("soma", model.soma.tau(&model.constants));
     for (name, tau) in synapses.clone().chain([soma]) {
         if dt.seconds() < 1e-6 * tau {
-            let tau = units::format(tau, Unit::Second);
+            let tau = units::rounded(tau, Unit::Second);
             let message =
                 format!("the step dt = {dt} s is less than a millionth of τ of {name}, {tau}");
             dx.warning(&at.path, at.head(), message)
@@ -262,7 +262,7 @@ fn warn_of_coarse_step(model: &Model, dt: Time, at: &At, dx: &mut Diagnostics) {
     }
     for (name, tau) in synapses {
         if dt.seconds() > tau {
-            let tau = units::format(tau, Unit::Second);
+            let tau = units::rounded(tau, Unit::Second);
             dx.warning(
                 &at.path,
                 at.head(),
