@@ -101,7 +101,7 @@ fn run(args: &RunArgs) -> Result<(), Error> {
         (summary, _) => summary?,
     };
     if !args.quiet {
-        show_summary(&summary, &folder);
+        show_summary(&summary, &folder, simulation.scene());
     }
     outcome?;
     if args.json {
@@ -124,7 +124,7 @@ fn stop_on_signals() -> Arc<AtomicBool> {
     stop
 }
 
-fn show_summary(summary: &Summary, folder: &ResultsFolder) {
+fn show_summary(summary: &Summary, folder: &ResultsFolder, scene: &Scene) {
     let spikes: u64 = summary.spikes.values().sum();
     eprintln!(
         "{}: {} neurons, {} circuits, {} edges; {} s in {:.3} s ({} spikes)",
@@ -137,7 +137,15 @@ fn show_summary(summary: &Summary, folder: &ResultsFolder) {
         spikes,
     );
     for (name, count) in &summary.spikes {
-        eprintln!("  {name}: {count} spikes, hash {}", summary.spike_hash[name]);
+        let neuron_seconds = scene.populations[name].size as f64 * summary.simulated_s;
+        let rate = *count as f64 / neuron_seconds.max(f64::MIN_POSITIVE);
+        let hash = &summary.spike_hash[name];
+        eprintln!("  {name}: {count} spikes, {rate:.3} Hz a neuron, hash {hash}");
+        if *count == 0 {
+            eprintln!(
+                "    it is silent: is it connected, and its input strong enough to reach Ith?"
+            );
+        }
     }
     eprintln!("results: {}", folder.path().display());
     let pictures = summary.files.iter().filter(|name| name.ends_with(".svg"));
