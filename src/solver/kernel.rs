@@ -1,8 +1,8 @@
 //! Kernels: equations that run over blocks of neurons.
 //!
 //! A clock-driven model is written once, as the step of *one* neuron in scalar code
-//! ([`EulerModel::step`]), without branches. [`advance_block`] calls it in a loop over the lanes of
-//! a block, and the compiler vectorises that loop for each instruction set; [`advance_scalar`] runs
+//! ([`EulerModel::step`]), without branches. `advance_block` calls it in a loop over the lanes of
+//! a block, and the compiler vectorises that loop for each instruction set; `advance_scalar` runs
 //! it as it stands. All give the same bits, because the step is made of IEEE operations and
 //! explicit fused multiply-adds only.
 
