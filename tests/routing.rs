@@ -95,7 +95,7 @@ fn delivered(scene: &Scene, spikes: &[(GroupId, u32, u64)], windows: &[u64]) -> 
                         let receptor = usize::from(arrival.receptor);
                         let step =
                             first_step + (tile * TILE_STEPS) as u64 + u64::from(arrival.step);
-                        let name = bank.kernel.receptors()[receptor].name();
+                        let name = bank.kernel.columns().receptors()[receptor].name();
                         let pulses =
                             f64::from(arrival.weight) / 2.0_f64.powi(member.exponents[receptor]);
                         let key = (member.population, slot - member.first, name, step);

@@ -147,7 +147,7 @@ impl Task<'_> {
         state_width: usize,
     ) -> Output {
         let mut out = Output::default();
-        let receptors = self.kernel.receptors().len();
+        let receptors = self.kernel.columns().receptors().len();
         let mut tile = vec![Row([0_i32; LANES]); TILE_STEPS * receptors];
         let blocks = parameters.chunks_exact(parameter_width);
         for (k, (parameters, state)) in blocks.zip(state.chunks_exact_mut(state_width)).enumerate()
@@ -166,7 +166,7 @@ impl Task<'_> {
         tile: &mut [Row<i32>],
         out: &mut Output,
     ) {
-        let receptors = self.kernel.receptors().len();
+        let receptors = self.kernel.columns().receptors().len();
         let first_slot = (block * LANES) as u32;
         let requests = self.requests(first_slot);
         let mut flags = Vec::new();

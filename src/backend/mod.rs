@@ -137,7 +137,7 @@ fn describe(
         FaultKind::InputOverflow(receptor) => Error::InputOverflow {
             population,
             neuron,
-            receptor: bank.kernel.receptors()[usize::from(receptor)].name(),
+            receptor: bank.kernel.columns().receptors()[usize::from(receptor)].name(),
             time: Time::from_steps(step, window.dt),
         },
     }

@@ -160,8 +160,8 @@ impl Bank {
     #[must_use]
     pub fn new(kernel: Arc<dyn Kernel>, model: Model, members: Vec<Member>) -> Bank {
         let len = members.iter().map(|m| m.len).sum();
-        let parameters = Columns::new(len as usize, &kernel.resting_parameters());
-        let state = Columns::new(len as usize, &kernel.resting_state());
+        let parameters = Columns::new(len as usize, &kernel.columns().resting_parameters());
+        let state = Columns::new(len as usize, &kernel.columns().resting_state());
         Bank { kernel, model, members, parameters, state, samples: Vec::new(), len }
     }
 
@@ -187,7 +187,7 @@ impl Bank {
     /// A state variable of a neuron, given the neuron's state columns, in A or V.
     #[must_use]
     pub fn variable(&self, state: &[f32], variable: Variable) -> f64 {
-        let membrane = f64::from(state[self.kernel.membrane_column()]);
+        let membrane = f64::from(state[self.kernel.columns().membrane_column()]);
         let model = &self.model;
         match variable {
             Variable::Imem => membrane,
@@ -208,8 +208,8 @@ impl Bank {
     /// The state column of a circuit's current; `None` where the kernel has no such circuits.
     #[must_use]
     pub fn current_column(&self, receptor: Receptor) -> Option<usize> {
-        let at = self.kernel.circuits().iter().position(|r| *r == receptor)?;
-        Some(self.kernel.current_column(at))
+        let at = self.kernel.columns().circuits().iter().position(|r| *r == receptor)?;
+        Some(self.kernel.columns().current_column(at))
     }
 }
 

@@ -89,7 +89,7 @@ pub fn gather_somas(
     changed(&somas, |slot, _, soma| {
         let bank = &mut banks.0[slot.bank as usize];
         let parameters = &mut bank.parameters;
-        bank.kernel.soma_columns(soma, &mut |column, value| {
+        bank.kernel.columns().soma_columns(soma, &mut |column, value| {
             parameters.set(slot.index as usize, column, value);
         });
     });
@@ -102,13 +102,13 @@ pub fn gather_membranes(
 ) {
     changed(&membranes, |slot, _, membrane| {
         let bank = &mut banks.0[slot.bank as usize];
-        let column = bank.kernel.membrane_column();
+        let column = bank.kernel.columns().membrane_column();
         bank.state.set(slot.index as usize, column, membrane.0 as f32);
     });
 }
 
 fn circuit_index(bank: &Bank, receptor: Receptor) -> Option<usize> {
-    bank.kernel.circuits().iter().position(|r| *r == receptor)
+    bank.kernel.columns().circuits().iter().position(|r| *r == receptor)
 }
 
 /// Changed biases of synapse circuits → parameter columns.
@@ -118,7 +118,7 @@ pub fn gather_synapses(mut banks: ResMut<Banks>, synapses: Query<(&Slot, &Circui
         let Some(index) = circuit_index(bank, circuit.receptor) else { return };
         let exponent = bank.member(slot.index).exponents[index];
         let parameters = &mut bank.parameters;
-        bank.kernel.synapse_columns(index, synapse, exponent, &mut |column, value| {
+        bank.kernel.columns().synapse_columns(index, synapse, exponent, &mut |column, value| {
             parameters.set(slot.index as usize, column, value);
         });
     });
@@ -132,7 +132,7 @@ pub fn gather_currents(
     changed(&currents, |slot, circuit, current| {
         let bank = &mut banks.0[slot.bank as usize];
         let Some(index) = circuit_index(bank, circuit.receptor) else { return };
-        let column = bank.kernel.current_column(index);
+        let column = bank.kernel.columns().current_column(index);
         bank.state.set(slot.index as usize, column, current.0 as f32);
     });
 }
@@ -160,7 +160,7 @@ pub fn scatter_membranes(
     }
     overwrite(&mut membranes, |slot, _| {
         let bank = &banks.0[slot.bank as usize];
-        let value = bank.state.get(slot.index as usize, bank.kernel.membrane_column());
+        let value = bank.state.get(slot.index as usize, bank.kernel.columns().membrane_column());
         Some(Membrane(f64::from(value)))
     });
 }

@@ -360,7 +360,7 @@ impl Ports {
             first_block.push(blocks as u32);
             blocks += bank.state.blocks().len();
             for member in &bank.members {
-                let receptors = bank.kernel.receptors().to_vec();
+                let receptors = bank.kernel.columns().receptors().to_vec();
                 populations[member.population] = (index as u32, member.first, receptors);
             }
         }
@@ -406,7 +406,7 @@ impl Ports {
             for member in &mut bank.members {
                 // Only receptors: no pulse reaches the circuits behind them.
                 let totals = &totals[member.population];
-                let receptors = bank.kernel.receptors();
+                let receptors = bank.kernel.columns().receptors();
                 let exponents = member.exponents.iter_mut().zip(totals).zip(receptors);
                 for ((exponent, total), receptor) in exponents {
                     if !has_fractions(member.population, *receptor) {
@@ -474,7 +474,8 @@ fn manual_edges(
                 Error::Connection(format!("the edge ends at {}, no synapse circuit", edge.circuit))
             })?;
             let bank = &world.resource::<Banks>().0[slot.bank as usize];
-            let receptor = bank.kernel.receptors().iter().position(|r| *r == circuit.receptor);
+            let receptor =
+                bank.kernel.columns().receptors().iter().position(|r| *r == circuit.receptor);
             let Some(receptor) = receptor else {
                 let name = circuit.receptor.name();
                 return Err(Error::Connection(format!("no connection can end at {name}")));

@@ -89,7 +89,7 @@ fn lay_out_banks(scene: &Scene, world: &mut World) -> Vec<Slot> {
     let banks = banks.into_iter().map(|(model, mut members)| {
         let kernel = euler::kernel(model, dt);
         for member in &mut members {
-            member.exponents = vec![0; kernel.circuits().len()];
+            member.exponents = vec![0; kernel.columns().circuits().len()];
         }
         Bank::new(kernel, model.clone(), members)
     });

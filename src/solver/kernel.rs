@@ -27,7 +27,7 @@ pub struct Flag {
 }
 
 /// How the circuits of a model become the columns of its kernel.
-pub trait Columns: Send + Sync + 'static {
+pub trait CircuitColumns: Send + Sync + 'static {
     /// The receptors at which pulses arrive, in the order of its arrival rows.
     fn receptors(&self) -> &[Receptor];
 
@@ -61,7 +61,10 @@ pub trait Columns: Send + Sync + 'static {
 }
 
 /// Equations that advance blocks.
-pub trait Kernel: Columns {
+pub trait Kernel: Send + Sync {
+    /// How circuits become its columns.
+    fn columns(&self) -> &dyn CircuitColumns;
+
     /// Advances one block by one step per group of arrival rows (one row for each receptor), in
     /// vector code.
     fn advance(
@@ -88,7 +91,7 @@ pub trait Kernel: Columns {
 /// The step must be branch-free (`if` only to choose between two values), use [`f32::mul_add`]
 /// wherever a product is added, and no function of the platform's libm; then every lane width and
 /// every platform gives the same bits.
-pub trait EulerModel<const P: usize, const S: usize, const R: usize>: Columns {
+pub trait EulerModel<const P: usize, const S: usize, const R: usize>: CircuitColumns {
     /// Advances `state`. `arrivals` are the pulse sums of this step. The result is true for a
     /// spike, and also when the membrane current is not a number (which the state then shows).
     fn step(&self, parameters: [f32; P], state: &mut [f32; S], arrivals: [f32; R]) -> bool;
@@ -100,50 +103,14 @@ pub trait EulerModel<const P: usize, const S: usize, const R: usize>: Columns {
 /// A model's step over the lanes of a block.
 pub struct Lanes<M, const P: usize, const S: usize, const R: usize>(pub M);
 
-impl<M: Columns, const P: usize, const S: usize, const R: usize> Columns for Lanes<M, P, S, R> {
-    fn receptors(&self) -> &[Receptor] {
-        self.0.receptors()
-    }
-
-    fn circuits(&self) -> &[Receptor] {
-        self.0.circuits()
-    }
-
-    fn resting_parameters(&self) -> Vec<f32> {
-        self.0.resting_parameters()
-    }
-
-    fn resting_state(&self) -> Vec<f32> {
-        self.0.resting_state()
-    }
-
-    fn membrane_column(&self) -> usize {
-        self.0.membrane_column()
-    }
-
-    fn current_column(&self, circuit: usize) -> usize {
-        self.0.current_column(circuit)
-    }
-
-    fn soma_columns(&self, soma: &Soma, set: &mut dyn FnMut(usize, f32)) {
-        self.0.soma_columns(soma, set);
-    }
-
-    fn synapse_columns(
-        &self,
-        circuit: usize,
-        synapse: &Synapse,
-        exponent: i32,
-        set: &mut dyn FnMut(usize, f32),
-    ) {
-        self.0.synapse_columns(circuit, synapse, exponent, set);
-    }
-}
-
 impl<M, const P: usize, const S: usize, const R: usize> Kernel for Lanes<M, P, S, R>
 where
     M: EulerModel<P, S, R>,
 {
+    fn columns(&self) -> &dyn CircuitColumns {
+        &self.0
+    }
+
     fn advance(
         &self,
         parameters: &[Row],

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::at_least;
 use crate::circuit::feedback::Feedback;
 use crate::circuit::{Model, Receptor, Soma, Synapse};
-use crate::solver::kernel::{Columns, EulerModel, Kernel, Lanes};
+use crate::solver::kernel::{CircuitColumns, EulerModel, Kernel, Lanes};
 use crate::time::Time;
 
 /// State columns: membrane current, refractory steps that are left, synaptic currents.
@@ -176,7 +176,7 @@ macro_rules! euler_model {
 euler_model!(1, 15, 3);
 euler_model!(2, 17, 4);
 
-impl<F: Feedback, const HOLD: bool, const R: usize> Columns for ArcanaEuler<F, HOLD, R> {
+impl<F: Feedback, const HOLD: bool, const R: usize> CircuitColumns for ArcanaEuler<F, HOLD, R> {
     fn receptors(&self) -> &[Receptor] {
         &self.receptors
     }

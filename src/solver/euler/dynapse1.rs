@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::at_least;
 use crate::circuit::feedback::Feedback;
 use crate::circuit::{Model, Receptor, Soma, Synapse};
-use crate::solver::kernel::{Columns, EulerModel, Kernel, Lanes};
+use crate::solver::kernel::{CircuitColumns, EulerModel, Kernel, Lanes};
 use crate::time::Time;
 
 /// State columns: membrane current, refractory steps that are left, currents of AMPA, NMDA, GABA_A,
@@ -132,7 +132,7 @@ impl<F: Feedback, const HOLD: bool> EulerModel<PARAMETERS, STATES, RECEPTORS>
     }
 }
 
-impl<F: Feedback, const HOLD: bool> Columns for Dynapse1Euler<F, HOLD> {
+impl<F: Feedback, const HOLD: bool> CircuitColumns for Dynapse1Euler<F, HOLD> {
     fn receptors(&self) -> &[Receptor] {
         &Receptor::ALL[..RECEPTORS]
     }
