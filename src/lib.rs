@@ -48,6 +48,7 @@ pub mod bank;
 pub mod circuit;
 pub mod error;
 pub mod network;
+pub mod plugins;
 pub mod probe;
 pub mod results;
 pub mod rng;
@@ -59,6 +60,7 @@ pub mod time;
 pub mod units;
 
 pub use error::Error;
+pub use plugins::Plugins;
 pub use scene::Scene;
 pub use simulation::{Plugin, Simulation};
 
@@ -67,6 +69,7 @@ pub mod prelude {
     pub use crate::circuit::{Membrane, Receptor, Soma, Synapse, SynapticCurrent};
     pub use crate::error::Error;
     pub use crate::network::{Circuit, Neuron, Population, SpikeSource, WindowSpikes};
+    pub use crate::plugins::Plugins;
     pub use crate::probe::{FfCurve, Probe, SpikeRecorder, TraceRecorder};
     pub use crate::scene::{Scene, Variable};
     pub use crate::schedule::{Window, WindowSet};

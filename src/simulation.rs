@@ -1,5 +1,7 @@
 //! A simulation: a scene as a world, a schedule that advances it, and plugins that extend both.
 
+use std::any::TypeId;
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -13,6 +15,7 @@ use crate::bank::transfer::{self, Readback};
 use crate::error::Error;
 use crate::network::router::{self, Inbox, Router};
 use crate::network::{FanOut, HandMadeEdge, Population, SourceGroup, WindowSpikes, source};
+use crate::plugins::Plugins;
 use crate::probe::{self, Probe, ProbeName, ProbePlugin};
 use crate::scene::{Scene, Solver, spawn};
 use crate::schedule::{BuiltIn, Window, WindowSet, window_schedule};
@@ -44,9 +47,16 @@ use crate::time::Time;
 /// # Ok(())
 /// # }
 /// ```
-pub trait Plugin {
-    /// Adds the extension.
-    fn build(&self, simulation: &mut Simulation);
+pub trait Plugin: Send + Sync + 'static {
+    /// Adds what scenes can name then: models, trains, probes.
+    fn register(&self, plugins: &mut Plugins) {
+        let _ = plugins;
+    }
+
+    /// Adds systems and resources to a simulation.
+    fn build(&self, simulation: &mut Simulation) {
+        let _ = simulation;
+    }
 }
 
 /// Wall time of the stages of a run.
@@ -84,6 +94,8 @@ pub struct Simulation {
     started: bool,
     /// Whether a fault ended the run: it cannot go on.
     failed: bool,
+    /// What [`Simulation::first_time`] was asked about.
+    installed: BTreeSet<TypeId>,
 }
 
 impl Simulation {
@@ -117,8 +129,16 @@ impl Simulation {
         let spawn = began.elapsed();
         world.insert_resource(StageTimes { spawn, ..StageTimes::default() });
         let schedule = window_schedule();
-        let mut simulation =
-            Simulation { scene, world, schedule, dt, step: 0, started: false, failed: false };
+        let mut simulation = Simulation {
+            scene,
+            world,
+            schedule,
+            dt,
+            step: 0,
+            started: false,
+            failed: false,
+            installed: BTreeSet::new(),
+        };
         simulation.add_plugin(StimulusPlugin);
         simulation.add_plugin(TransferPlugin);
         simulation.add_plugin(RouterPlugin);
@@ -142,6 +162,12 @@ impl Simulation {
     ) -> &mut Simulation {
         self.schedule.add_systems(systems.in_set(set));
         self
+    }
+
+    /// Whether this is the first call for a type: what several parts of a scene need (the systems
+    /// of a kind of source) is added by the first.
+    pub fn first_time<T: 'static>(&mut self) -> bool {
+        self.installed.insert(TypeId::of::<T>())
     }
 
     /// Replaces the back end.

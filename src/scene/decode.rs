@@ -14,7 +14,8 @@ use crate::units::{self, Unit};
 /// A node and its path in the scene.
 #[derive(Debug, Clone)]
 pub struct At<'n> {
-    pub node: &'n Node,
+    pub(super) node: &'n Node,
+    /// Its path, `populations.dpi.size`.
     pub path: String,
 }
 
@@ -295,7 +296,9 @@ impl<'n> At<'n> {
 
 /// A chosen form and what stands in its parentheses.
 pub struct Variant<'n> {
+    /// Its name.
     pub name: &'n str,
+    /// Where it stands.
     pub at: At<'n>,
     body: &'n Body,
 }

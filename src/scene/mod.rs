@@ -8,14 +8,14 @@
 //! |---|---|
 //! | `tree` | RON with the place of every part |
 //! | `edit` | `--set PATH=VALUE` |
-//! | `decode` | typed values out of the tree, every mistake reported |
+//! | [`decode`] | typed values out of the tree, every mistake reported |
 //! | `resolve` | all defaults, names and checks: the [`Scene`] |
 //! | [`files`] | input files: trains and measured biases |
 //! | [`mod@write`] | a [`Scene`] as RON again |
 //! | [`estimate`] | what a scene will cost, before anything is allocated |
 //! | [`spawn`] | a [`Scene`] as entities |
 
-mod decode;
+pub mod decode;
 pub mod diagnostics;
 mod edit;
 pub mod estimate;
@@ -24,6 +24,8 @@ mod resolve;
 pub mod spawn;
 mod tree;
 pub mod write;
+
+pub use resolve::Names;
 
 use std::fs;
 use std::path::Path;
@@ -34,6 +36,7 @@ use indexmap::IndexMap;
 use crate::circuit::{Block, Domain, Forms, MismatchLaw, Model, Receptor, Soma, Synapse};
 use crate::error::Error;
 use crate::network::Rule;
+use crate::plugins::Plugins;
 use crate::time::Time;
 use crate::units::Unit;
 use diagnostics::{Diagnostics, SceneReport, Texts};
@@ -391,22 +394,13 @@ impl Scene {
         (self.group_size(connection.from), self.populations[connection.to].size)
     }
 
-    /// Reads a scene file and applies `PATH=VALUE` overrides.
+    /// Reads a scene file and applies `PATH=VALUE` overrides. Scenes that name what a plugin brings
+    /// are read by [`Plugins::load`].
     ///
     /// # Errors
     /// [`Error::Io`] when the file cannot be read, [`Error::Scene`] with every mistake in it.
     pub fn load(path: impl AsRef<Path>, overrides: &[String]) -> Result<Loaded, Error> {
-        let path = path.as_ref();
-        let bytes = fs::read(path).map_err(|e| Error::io("read the scene", path, e))?;
-        let text = String::from_utf8(bytes).map_err(|e| {
-            let e = std::io::Error::new(std::io::ErrorKind::InvalidData, e.utf8_error());
-            Error::io("read the scene as UTF-8 text", path, e)
-        })?;
-        // Editors of some systems put a byte order mark in front.
-        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let stem = path.file_stem().map_or("scene".into(), |s| s.to_string_lossy().into_owned());
-        Scene::parse(text, &path.to_string_lossy(), &stem, folder, overrides)
+        Plugins::default().load(path, overrides)
     }
 
     /// Reads a scene from a text. `origin` is the name that messages show, `default_name` the
@@ -421,21 +415,46 @@ impl Scene {
         folder: &Path,
         overrides: &[String],
     ) -> Result<Loaded, Error> {
-        let mut texts = Texts::default();
-        let mut dx = Diagnostics::default();
-        let text: Arc<str> = text.into();
-        let main = texts.add(origin, text.clone());
-        let scene = tree::parse(&text, main, &mut dx).and_then(|mut root| {
-            for (k, assignment) in overrides.iter().enumerate() {
-                edit::set(&mut root, assignment, k + 1, &mut texts, &mut dx);
-            }
-            resolve::resolve(&root, default_name, folder, &mut dx)
-        });
-        let failed = dx.errors() > 0;
-        let report = dx.into_report(&texts);
-        match scene {
-            Some(scene) if !failed => Ok(Loaded { scene, warnings: report.warnings() }),
-            _ => Err(Error::Scene(report)),
+        parse(&Plugins::default(), text, (origin, default_name), folder, overrides)
+    }
+}
+
+/// Reads a scene file.
+pub(crate) fn load(plugins: &Plugins, path: &Path, overrides: &[String]) -> Result<Loaded, Error> {
+    let bytes = fs::read(path).map_err(|e| Error::io("read the scene", path, e))?;
+    let text = String::from_utf8(bytes).map_err(|e| {
+        let e = std::io::Error::new(std::io::ErrorKind::InvalidData, e.utf8_error());
+        Error::io("read the scene as UTF-8 text", path, e)
+    })?;
+    // Editors of some systems put a byte order mark in front.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let stem = path.file_stem().map_or("scene".into(), |s| s.to_string_lossy().into_owned());
+    parse(plugins, text, (&path.to_string_lossy(), &stem), folder, overrides)
+}
+
+/// Reads a scene from a text, with its origin and default name.
+fn parse(
+    plugins: &Plugins,
+    text: &str,
+    (origin, default_name): (&str, &str),
+    folder: &Path,
+    overrides: &[String],
+) -> Result<Loaded, Error> {
+    let mut texts = Texts::default();
+    let mut dx = Diagnostics::default();
+    let text: Arc<str> = text.into();
+    let main = texts.add(origin, text.clone());
+    let scene = tree::parse(&text, main, &mut dx).and_then(|mut root| {
+        for (k, assignment) in overrides.iter().enumerate() {
+            edit::set(&mut root, assignment, k + 1, &mut texts, &mut dx);
         }
+        resolve::resolve(&root, plugins, default_name, folder, &mut dx)
+    });
+    let failed = dx.errors() > 0;
+    let report = dx.into_report(&texts);
+    match scene {
+        Some(scene) if !failed => Ok(Loaded { scene, warnings: report.warnings() }),
+        _ => Err(Error::Scene(report)),
     }
 }

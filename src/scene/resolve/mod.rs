@@ -20,6 +20,7 @@ use super::files::Folder;
 use super::tree::{Key, Node};
 use super::{GroupId, Population, Scene, Selection, Solver, Source};
 use crate::circuit::{Domain, Model};
+use crate::plugins::Plugins;
 use crate::time::Time;
 
 /// The longest window unless the scene says otherwise: as many whole steps as fit into 100 ms, at
@@ -30,7 +31,9 @@ fn default_window(dt: Time) -> Time {
 }
 
 /// Names of the scene while it is being resolved. `None`: declared, but with mistakes.
-struct Names {
+pub struct Names<'p> {
+    /// What scenes can name.
+    plugins: &'p Plugins,
     sources: IndexMap<String, Option<Source>>,
     populations: IndexMap<String, Option<Population>>,
     models: IndexMap<String, Option<Model>>,
@@ -38,7 +41,7 @@ struct Names {
     complete: bool,
 }
 
-impl Names {
+impl Names<'_> {
     /// Looks up a source or population by name; an unknown one is reported.
     fn group(&self, at: &At, dx: &mut Diagnostics) -> Option<GroupId> {
         let name = at.text(dx)?;
@@ -91,6 +94,7 @@ impl Names {
 /// Decides everything. Mistakes go to `dx`; a scene with mistakes may come back as `None`.
 pub fn resolve(
     root: &Node,
+    plugins: &Plugins,
     default_name: &str,
     folder: &Path,
     dx: &mut Diagnostics,
@@ -140,6 +144,7 @@ pub fn resolve(
     fields.close(dx);
 
     let mut names = Names {
+        plugins,
         sources: IndexMap::new(),
         populations: IndexMap::new(),
         models: IndexMap::new(),
