@@ -346,7 +346,10 @@ impl Simulation {
     /// Builds what has to wait until plugins and hand-made edges are there.
     fn start(&mut self) -> Result<(), Error> {
         let began = Instant::now();
-        let router = Router::build(&self.scene, self.dt, &mut self.world)?;
+        let (scene, dt) = (&self.scene, self.dt);
+        let router = self.world.resource_scope(|world, backend: Mut<CurrentBackend>| {
+            Router::build(scene, dt, world, &*backend.0)
+        })?;
         self.world.insert_resource(router);
         self.world.resource_mut::<StageTimes>().connect += began.elapsed();
         self.started = true;

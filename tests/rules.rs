@@ -24,7 +24,7 @@ fn recurrent(rule: &str) -> Vec<(u32, u32)> {
 fn edges_of(rule: &str, from: &str, more: &str) -> Vec<(u32, u32)> {
     let scene = scene(rule, from, more, 1);
     let mut edges = Vec::new();
-    scene.for_each_edge(&scene.connections[0], |source, target| edges.push((source, target)));
+    scene.edges(&scene.connections[0]).for_each(|edge| edges.push((edge.source, edge.target)));
     edges
 }
 
@@ -139,7 +139,7 @@ fn edges_follow_from_seed_and_name() {
     let of_seed = |seed| {
         let scene = scene(rule, "from: \"in\"", "", seed);
         let mut edges = Vec::new();
-        scene.for_each_edge(&scene.connections[0], |a, b| edges.push((a, b)));
+        scene.edges(&scene.connections[0]).for_each(|e| edges.push((e.source, e.target)));
         edges
     };
     assert_eq!(of_seed(1), edges(rule));

@@ -10,9 +10,10 @@ use crate::network::router::{Arrival, Inbox};
 use crate::schedule::Window;
 use crate::solver::kernel::{Flag, TILE_STEPS};
 
-/// Waking the threads and joining them costs as much as this many neuron-steps on one thread; with
-/// fewer than four times that in a window, threads do not pay.
-const NEURON_STEPS_OF_A_JOIN: u64 = 50_000;
+/// Waking the threads and joining them; for work of less than four times that, threads do not pay.
+const NANOSECONDS_OF_A_JOIN: u64 = 100_000;
+/// A neuron-step on one thread.
+const NANOSECONDS_OF_A_STEP: u64 = 2;
 
 /// Runs kernels on the threads of this machine.
 pub struct Cpu {
@@ -45,15 +46,6 @@ impl Cpu {
     pub fn threads(&self) -> usize {
         self.threads
     }
-
-    /// The threads, if there are several and `neuron_steps` are worth waking them.
-    fn pool(&self, neuron_steps: u64) -> Option<&rayon::ThreadPool> {
-        if self.threads < 2 || neuron_steps < 4 * NEURON_STEPS_OF_A_JOIN {
-            return None;
-        }
-        let start = || rayon::ThreadPoolBuilder::new().num_threads(self.threads).build().ok();
-        self.pool.get_or_init(start).as_ref()
-    }
 }
 
 impl Backend for Cpu {
@@ -61,11 +53,19 @@ impl Backend for Cpu {
         "cpu"
     }
 
+    fn pool(&self, nanoseconds: u64) -> Option<&rayon::ThreadPool> {
+        if self.threads < 2 || nanoseconds < 4 * NANOSECONDS_OF_A_JOIN {
+            return None;
+        }
+        let start = || rayon::ThreadPoolBuilder::new().num_threads(self.threads).build().ok();
+        self.pool.get_or_init(start).as_ref()
+    }
+
     fn advance(&self, banks: &mut [Bank], inbox: &Inbox, window: &Window, out: &mut Advanced) {
         let mut first_block = 0;
         for (index, bank) in banks.iter_mut().enumerate() {
             let blocks = bank.state.blocks().len();
-            let work = u64::from(bank.len()) * window.steps;
+            let work = NANOSECONDS_OF_A_STEP * u64::from(bank.len()) * window.steps;
             let pool = self.pool(work);
             // Several pieces for each thread even out their load.
             let pieces = pool.map_or(1, |pool| 4 * pool.current_num_threads());

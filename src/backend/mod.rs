@@ -18,6 +18,13 @@ pub trait Backend: Send + Sync + 'static {
     /// Its name: `cpu`.
     fn name(&self) -> &'static str;
 
+    /// The threads of this machine that it may use, if work of so many nanoseconds is worth waking
+    /// them.
+    fn pool(&self, nanoseconds: u64) -> Option<&rayon::ThreadPool> {
+        let _ = nanoseconds;
+        None
+    }
+
     /// Advances every neuron through a window.
     fn advance(&self, banks: &mut [Bank], inbox: &Inbox, window: &Window, out: &mut Advanced);
 }

@@ -8,13 +8,17 @@
 //! |---|---|
 //! | [`source`] | spike trains, and the systems that emit them |
 //! | [`rule`] | who is connected to whom |
+//! | [`law`] | weights and delays, given or drawn |
 //! | [`projection`] | projections, and edges made by hand |
-//! | [`router`] | the table of edges, delays, and the inboxes of banks |
+//! | [`table`] | the table of edges |
+//! | [`router`] | the calendar of arrivals and the inboxes of banks |
 
+pub mod law;
 pub mod projection;
 pub mod router;
 pub mod rule;
 pub mod source;
+pub mod table;
 
 use bevy_ecs::prelude::*;
 
@@ -24,10 +28,18 @@ use crate::time::Time;
 
 pub use projection::{FanOut, HandMadeEdge, Projection};
 pub use router::Router;
-pub use rule::{Pairs, Rule};
+pub use rule::{Edge, Edges, ListedEdge, Pairs, Rule};
 
 /// The largest weight of an edge: pulses per spike.
 pub const MAX_WEIGHT: f64 = 65_536.0;
+
+/// The longest delay of an edge at a step of `dt`: 10 s (the calendar of arrivals has a page for
+/// each window until then), and 2³² − 1 steps.
+#[must_use]
+pub fn longest_delay(dt: Time) -> Time {
+    const LONGEST: Time = Time::from_picoseconds(10_000_000_000_000);
+    LONGEST.min(Time::from_steps(u64::from(u32::MAX), dt))
+}
 
 /// A population.
 #[derive(Component, Debug, Clone)]

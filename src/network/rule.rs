@@ -1,19 +1,24 @@
-//! Connection rules: who is connected to whom.
+//! Connection rules: who is connected to whom, how strongly, and with which delay.
 //!
-//! Edges are drawn from streams keyed by the seed and the projection's name, one stream for each
-//! source, target or whole projection: the same for any thread count, and whatever other projections
+//! The edges of a projection come in *rows* (all edges of a source, of a target, or a block of a
+//! list), and each row draws from its own streams, keyed by the seed and the projection's name: rows
+//! can be drawn in parallel and in any order, and a draw does not depend on which other projections
 //! there are.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use rand_philox::Philox;
 
+use super::law::{Delays, Weights};
 use crate::circuit::math;
 use crate::rng::{StreamKey, open_unit};
+use crate::scene::files::InputFile;
 use crate::scene::{Connection, GroupId, Selection};
+use crate::time::Time;
 
 /// Who is connected to whom.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone)]
 pub enum Rule {
     /// The k-th to the k-th.
     OneToOne,
@@ -50,6 +55,22 @@ pub enum Rule {
         /// Which edges may be drawn.
         pairs: Pairs,
     },
+    /// These edges.
+    List(Arc<[ListedEdge]>),
+    /// The edges of a CSV file with the header `source,target`, `source,target,weight` or
+    /// `source,target,weight,delay_s`.
+    File(InputFile, Arc<[ListedEdge]>),
+}
+
+impl Rule {
+    /// The edges of a list or file.
+    #[must_use]
+    pub fn listed(&self) -> Option<&Arc<[ListedEdge]>> {
+        match self {
+            Rule::List(edges) | Rule::File(_, edges) => Some(edges),
+            _ => None,
+        }
+    }
 }
 
 /// Which edges a rule may draw.
@@ -61,6 +82,35 @@ pub struct Pairs {
     pub multiple_edges: bool,
 }
 
+/// An edge that a scene or a file names.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ListedEdge {
+    /// Index in the spiking group.
+    pub source: u32,
+    /// Index in the receiving population.
+    pub target: u32,
+    /// Pulses per spike; `None`: as the projection says.
+    pub weight: Option<f64>,
+    /// From a spike to its arrival; `None`: as the projection says.
+    pub delay: Option<Time>,
+}
+
+/// One edge of a projection.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Edge {
+    /// Index in the spiking group.
+    pub source: u32,
+    /// Index in the receiving population.
+    pub target: u32,
+    /// Pulses per spike.
+    pub weight: f64,
+    /// From a spike to its arrival.
+    pub delay: Time,
+}
+
+/// Edges in a row of a rule that has neither a source nor a target of its own for each row.
+const ROW: u64 = 1024;
+
 impl Connection {
     /// The number of edges from `from_size` to `to_size` neurons: exact for rules that fix it, the
     /// mean for [`Rule::FixedProbability`].
@@ -68,98 +118,16 @@ impl Connection {
     pub fn edges(&self, from_size: u64, to_size: u64) -> u128 {
         let (from, to) = (self.from_neurons.len(from_size), self.to_neurons.len(to_size));
         let pairs = |own: bool| self.possible_edges(from_size, to_size, own);
-        match self.rule {
+        match &self.rule {
             Rule::OneToOne => u128::from(from),
-            Rule::AllToAll { self_connections } => pairs(self_connections),
+            Rule::AllToAll { self_connections } => pairs(*self_connections),
             Rule::FixedProbability { p, self_connections } => {
-                (pairs(self_connections) as f64 * p).ceil() as u128
+                (pairs(*self_connections) as f64 * p).ceil() as u128
             }
-            Rule::FixedInDegree { k, .. } => u128::from(to) * u128::from(k),
-            Rule::FixedOutDegree { k, .. } => u128::from(from) * u128::from(k),
-            Rule::FixedTotal { n, .. } => u128::from(n),
-        }
-    }
-
-    /// Calls `edge` with the indices of both ends of every edge, always in the same order.
-    pub fn for_each_edge(
-        &self,
-        seed: u64,
-        from_size: u64,
-        to_size: u64,
-        mut edge: impl FnMut(u32, u32),
-    ) {
-        let from = Side { selection: &self.from_neurons, len: self.from_neurons.len(from_size) };
-        let to = Side { selection: &self.to_neurons, len: self.to_neurons.len(to_size) };
-        let is_recurrent = self.from == GroupId::Population(self.to);
-        let key = StreamKey::new(seed, &["edges", &self.name]);
-        match self.rule {
-            Rule::OneToOne => {
-                (0..from.len).for_each(|k| edge(from.get(k), to.get(k)));
-            }
-            Rule::AllToAll { self_connections } => {
-                let skip_self = is_recurrent && !self_connections;
-                for source in from.iter() {
-                    for target in to.iter().filter(|target| !(skip_self && *target == source)) {
-                        edge(source, target);
-                    }
-                }
-            }
-            Rule::FixedProbability { p, self_connections } => {
-                let skip_self = is_recurrent && !self_connections;
-                for k in 0..from.len {
-                    let source = from.get(k);
-                    each_success(&mut key.stream(k), p, to.len, |at| {
-                        let target = to.get(at);
-                        if !(skip_self && target == source) {
-                            edge(source, target);
-                        }
-                    });
-                }
-            }
-            Rule::FixedInDegree { k, pairs } => {
-                for j in 0..to.len {
-                    let target = to.get(j);
-                    let out = (is_recurrent && !pairs.self_connections)
-                        .then(|| from.position(target))
-                        .flatten();
-                    let stream = &mut key.stream(j);
-                    draw(stream, k, from.len, out, pairs.multiple_edges, |at| {
-                        edge(from.get(at), target);
-                    });
-                }
-            }
-            Rule::FixedOutDegree { k, pairs } => {
-                for i in 0..from.len {
-                    let source = from.get(i);
-                    let out = (is_recurrent && !pairs.self_connections)
-                        .then(|| to.position(source))
-                        .flatten();
-                    let stream = &mut key.stream(i);
-                    draw(stream, k, to.len, out, pairs.multiple_edges, |at| {
-                        edge(source, to.get(at));
-                    });
-                }
-            }
-            Rule::FixedTotal { n, pairs } => {
-                let skip_self = is_recurrent && !pairs.self_connections;
-                let stream = &mut key.stream(0);
-                // Only asked whether it holds a pair: its own order plays no part.
-                let mut drawn = HashSet::new();
-                let mut left = n;
-                while left > 0 {
-                    let (source, target) = (
-                        from.get(u64::from(stream.bounded(from.len as u32))),
-                        to.get(u64::from(stream.bounded(to.len as u32))),
-                    );
-                    if (skip_self && source == target)
-                        || (!pairs.multiple_edges && !drawn.insert((source, target)))
-                    {
-                        continue;
-                    }
-                    edge(source, target);
-                    left -= 1;
-                }
-            }
+            Rule::FixedInDegree { k, .. } => u128::from(to) * u128::from(*k),
+            Rule::FixedOutDegree { k, .. } => u128::from(from) * u128::from(*k),
+            Rule::FixedTotal { n, .. } => u128::from(*n),
+            Rule::List(edges) | Rule::File(_, edges) => edges.len() as u128,
         }
     }
 
@@ -169,10 +137,185 @@ impl Connection {
         let from = Side { selection: &self.from_neurons, len: self.from_neurons.len(from_size) };
         let to = Side { selection: &self.to_neurons, len: self.to_neurons.len(to_size) };
         let all = u128::from(from.len) * u128::from(to.len);
-        if self_connections || self.from != GroupId::Population(self.to) {
+        if self_connections || !self.is_recurrent() {
             return all;
         }
         all - u128::from(from.overlap(&to))
+    }
+
+    /// Whether a population is connected to itself.
+    #[must_use]
+    pub fn is_recurrent(&self) -> bool {
+        self.from == GroupId::Population(self.to)
+    }
+
+    /// The shortest delay that an edge of this projection can have.
+    #[must_use]
+    pub fn shortest_delay(&self) -> Time {
+        let listed = self.rule.listed().map(|edges| edges.iter().map(|e| e.delay));
+        let own = self.delay.shortest();
+        match listed {
+            Some(delays) => delays.map(|d| d.unwrap_or(own)).min().unwrap_or(own),
+            None => own,
+        }
+    }
+
+    /// The largest weight that an edge of this projection can have.
+    #[must_use]
+    pub fn largest_weight(&self) -> f64 {
+        let own = self.weight.largest();
+        let listed = self.rule.listed().map(|edges| edges.iter().map(|e| e.weight));
+        listed.map_or(own, |weights| weights.map(|w| w.unwrap_or(own)).fold(0.0, f64::max))
+    }
+
+    /// Whether every edge has a whole number of pulses.
+    #[must_use]
+    pub fn has_whole_weights(&self) -> bool {
+        let own = self.weight.is_whole();
+        match self.rule.listed() {
+            Some(edges) => edges.iter().all(|e| e.weight.map_or(own, |w| w.fract() == 0.0)),
+            None => own,
+        }
+    }
+}
+
+/// The edges of a projection, row by row.
+pub struct Edges<'a> {
+    rule: &'a Rule,
+    weight: &'a Weights,
+    delay: &'a Delays,
+    from: Side<'a>,
+    to: Side<'a>,
+    is_recurrent: bool,
+    pair_key: StreamKey,
+    weight_key: StreamKey,
+    delay_key: StreamKey,
+    dt: Time,
+}
+
+impl<'a> Edges<'a> {
+    /// Of a projection from `from_size` to `to_size` neurons; drawn delays are rounded to whole
+    /// steps of `dt`.
+    #[must_use]
+    pub fn new(
+        connection: &'a Connection,
+        seed: u64,
+        dt: Time,
+        from_size: u64,
+        to_size: u64,
+    ) -> Edges<'a> {
+        let side = |selection: &'a Selection, size| Side { selection, len: selection.len(size) };
+        let key = |purpose| StreamKey::new(seed, &[purpose, &connection.name]);
+        Edges {
+            rule: &connection.rule,
+            weight: &connection.weight,
+            delay: &connection.delay,
+            from: side(&connection.from_neurons, from_size),
+            to: side(&connection.to_neurons, to_size),
+            is_recurrent: connection.is_recurrent(),
+            pair_key: key("edges"),
+            weight_key: key("weights"),
+            delay_key: key("delays"),
+            dt,
+        }
+    }
+
+    /// The number of rows.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        match self.rule {
+            Rule::OneToOne => self.from.len.div_ceil(ROW),
+            Rule::AllToAll { .. } | Rule::FixedProbability { .. } | Rule::FixedOutDegree { .. } => {
+                self.from.len
+            }
+            Rule::FixedInDegree { .. } => self.to.len,
+            // Without repetition each draw depends on those before.
+            Rule::FixedTotal { n, pairs } if pairs.multiple_edges => u64::from(*n).div_ceil(ROW),
+            Rule::FixedTotal { .. } => 1,
+            Rule::List(edges) | Rule::File(_, edges) => (edges.len() as u64).div_ceil(ROW),
+        }
+    }
+
+    /// Calls `each` with the edges of a row, always in the same order.
+    pub fn of_row(&self, row: u64, mut each: impl FnMut(Edge)) {
+        let mut weights = self.weight.stream(&self.weight_key, row);
+        let mut delays = self.delay.stream(&self.delay_key, row, self.dt);
+        if let Some(edges) = self.rule.listed() {
+            let block = edges.iter().skip((row * ROW) as usize).take(ROW as usize);
+            for &ListedEdge { source, target, weight, delay } in block {
+                let (weight, delay) =
+                    (weight.unwrap_or_else(&mut weights), delay.unwrap_or_else(&mut delays));
+                each(Edge { source, target, weight, delay });
+            }
+            return;
+        }
+        self.pairs_of_row(row, |source, target| {
+            each(Edge { source, target, weight: weights(), delay: delays() });
+        });
+    }
+
+    /// Calls `each` with all edges, row after row.
+    pub fn for_each(&self, mut each: impl FnMut(Edge)) {
+        (0..self.rows()).for_each(|row| self.of_row(row, &mut each));
+    }
+
+    /// Calls `each` with source and target of the edges of a row.
+    fn pairs_of_row(&self, row: u64, mut each: impl FnMut(u32, u32)) {
+        let (from, to) = (&self.from, &self.to);
+        let skips_self = |self_connections: bool| self.is_recurrent && !self_connections;
+        let block = |len: u64| row * ROW..((row + 1) * ROW).min(len);
+        let stream = &mut self.pair_key.stream(row);
+        match *self.rule {
+            Rule::OneToOne => block(from.len).for_each(|k| each(from.get(k), to.get(k))),
+            Rule::AllToAll { self_connections } => {
+                let source = from.get(row);
+                let targets = to.iter().filter(|t| !(skips_self(self_connections) && *t == source));
+                targets.for_each(|target| each(source, target));
+            }
+            Rule::FixedProbability { p, self_connections } => {
+                let source = from.get(row);
+                each_success(stream, p, to.len, |at| {
+                    let target = to.get(at);
+                    if !(skips_self(self_connections) && target == source) {
+                        each(source, target);
+                    }
+                });
+            }
+            Rule::FixedInDegree { k, pairs } => {
+                let target = to.get(row);
+                let own = skips_self(pairs.self_connections).then(|| from.position(target));
+                draw(stream, k, from.len, own.flatten(), pairs.multiple_edges, |at| {
+                    each(from.get(at), target);
+                });
+            }
+            Rule::FixedOutDegree { k, pairs } => {
+                let source = from.get(row);
+                let own = skips_self(pairs.self_connections).then(|| to.position(source));
+                draw(stream, k, to.len, own.flatten(), pairs.multiple_edges, |at| {
+                    each(source, to.get(at));
+                });
+            }
+            Rule::FixedTotal { n, pairs } => {
+                // Only asked whether it holds a pair: its own order plays no part.
+                let mut drawn = HashSet::new();
+                let n = u64::from(n);
+                let mut left = if pairs.multiple_edges { block(n).count() as u64 } else { n };
+                while left > 0 {
+                    let (source, target) = (
+                        from.get(u64::from(stream.bounded(from.len as u32))),
+                        to.get(u64::from(stream.bounded(to.len as u32))),
+                    );
+                    if (skips_self(pairs.self_connections) && source == target)
+                        || (!pairs.multiple_edges && !drawn.insert((source, target)))
+                    {
+                        continue;
+                    }
+                    each(source, target);
+                    left -= 1;
+                }
+            }
+            Rule::List(_) | Rule::File(..) => {}
+        }
     }
 }
 

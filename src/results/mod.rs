@@ -22,7 +22,7 @@ use bevy_ecs::prelude::*;
 
 use crate::circuit::{Block, Forms, Soma, Synapse};
 use crate::error::Error;
-use crate::network::Population;
+use crate::network::{Edge, Population, Rule};
 use crate::probe::{FfCurve, Probe, SpikeRecorder, TraceRecorder};
 use crate::scene::diagnostics::SceneReport;
 use crate::scene::files::InputFile;
@@ -271,7 +271,11 @@ fn input_files(scene: &Scene) -> Vec<&InputFile> {
         _ => None,
     });
     let biases = scene.populations.values().filter_map(|p| p.biases.as_ref().map(|b| &b.file));
-    let mut files: Vec<_> = trains.chain(biases).collect();
+    let edges = scene.connections.iter().filter_map(|c| match &c.rule {
+        Rule::File(file, _) => Some(file),
+        _ => None,
+    });
+    let mut files: Vec<_> = trains.chain(biases).chain(edges).collect();
     files.sort_by_key(|file| &file.digest);
     files.dedup_by_key(|file| &file.digest);
     files
@@ -312,9 +316,8 @@ fn block_values<B: Block>(
 fn write_edges(scene: &Scene, connection: &Connection, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "source,target,weight,delay_s")?;
     let mut result = Ok(());
-    scene.for_each_edge(connection, |source, target| {
+    scene.edges(connection).for_each(|Edge { source, target, weight, delay }| {
         if result.is_ok() {
-            let (weight, delay) = (connection.weight, connection.delay);
             result = writeln!(out, "{source},{target},{weight},{delay}");
         }
     });

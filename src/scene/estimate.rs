@@ -3,6 +3,7 @@
 use super::{GroupId, ProbeKind, Rates, Scene, Solver, Source, Train};
 use crate::bank::LANES;
 use crate::error::Error;
+use crate::network::law::Law;
 use crate::network::router::longest_window;
 use crate::solver::kernel::TILE_STEPS;
 use crate::time::Time;
@@ -13,8 +14,10 @@ const NEURON_BYTES: u128 = 320;
 const CIRCUIT_BYTES: u128 = 160;
 /// Bytes of a spike source.
 const SOURCE_BYTES: u128 = 200;
-/// Bytes of an edge in the router's table.
-const EDGE_BYTES: u128 = 8;
+/// Bytes of an edge in the router's table, and while that is being built.
+const EDGE_BYTES: u128 = 8 + 16;
+/// Bytes of a group of edges with the same delay.
+const GROUP_BYTES: u128 = 8;
 /// Bytes of an emitter's row and of its delay group.
 const EMITTER_BYTES: u128 = 16;
 /// Bytes of a recorded spike.
@@ -81,7 +84,10 @@ impl Estimate {
             let (from, to) = scene.sizes(connection);
             let n = connection.edges(from, to);
             edges = u128::saturating_add(edges, n);
-            let bytes = n.saturating_mul(EDGE_BYTES);
+            // Where delays are drawn, nearly every edge may be a group of its own.
+            let is_drawn = !matches!(connection.delay.0, Law::One(_));
+            let groups = if is_drawn { GROUP_BYTES } else { 0 };
+            let bytes = n.saturating_mul(EDGE_BYTES + groups);
             memory.push((format!("projection `{}`", connection.name), bytes));
         }
         for (name, probe) in &scene.probes {

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::decode::At;
 use super::diagnostics::Diagnostics;
+use crate::network::ListedEdge;
 use crate::time::Time;
 
 /// So many mistakes of one file are shown; the rest is counted.
@@ -322,4 +323,83 @@ pub fn neuron_table(
     }
     table.rows.sort_by_key(|(neuron, _)| *neuron);
     mistakes.finish(dx, table)
+}
+
+/// A weight and a delay that were checked, or what is wrong with them and the remedy.
+type CheckedEdge = Result<(Option<f64>, Option<Time>), (String, String)>;
+
+/// The edges of a file with the header `source,target`, `source,target,weight` or
+/// `source,target,weight,delay_s`.
+pub fn edges(
+    file: &InputFile,
+    from_size: u64,
+    to_size: u64,
+    check: impl Fn(Option<f64>, Option<Time>) -> CheckedEdge,
+    at: &At,
+    dx: &mut Diagnostics,
+) -> Option<Arc<[ListedEdge]>> {
+    const COLUMNS: [&str; 4] = ["source", "target", "weight", "delay_s"];
+    const HEADER: &str = "the first line is the header source,target,weight,delay_s; weight and \
+                          delay_s may be left out";
+    let mut mistakes = Mistakes { at, file, count: 0 };
+    let mut edges: Vec<ListedEdge> = Vec::new();
+    let mut columns = 0;
+    for record in records(file) {
+        let (start, record) = match record {
+            Ok(record) => record,
+            Err((start, message)) => {
+                mistakes.add(dx, start, &message, ENCODING);
+                continue;
+            }
+        };
+        if columns == 0 {
+            columns = record.len();
+            if columns < 2 || !record.iter().eq(COLUMNS.into_iter().take(columns)) {
+                let found = record.iter().collect::<Vec<_>>().join(",");
+                mistakes.add(dx, start, &format!("the header is `{found}`"), HEADER);
+                break;
+            }
+            continue;
+        }
+        if record.len() != columns {
+            let message = format!("expected {columns} values, found {}", record.len());
+            mistakes.add(dx, start, &message, "each line has one value for each column");
+            continue;
+        }
+        match edge(&record, from_size, to_size, &check) {
+            Ok(edge) => edges.push(edge),
+            Err((message, help)) => mistakes.add(dx, start, &message, &help),
+        }
+    }
+    if columns == 0 {
+        mistakes.add(dx, 0, "the file is empty", HEADER);
+    }
+    mistakes.finish(dx, edges.into())
+}
+
+/// An edge of a file; the error is a message and its remedy.
+fn edge(
+    record: &csv::StringRecord,
+    from_size: u64,
+    to_size: u64,
+    check: impl Fn(Option<f64>, Option<Time>) -> CheckedEdge,
+) -> Result<ListedEdge, (String, String)> {
+    let end = |column: usize, name: &str, size: u64| {
+        neuron_index(&record[column], size).map_err(|message| {
+            (format!("{name}: {message}"), format!("indices go from 0 to {}", size - 1))
+        })
+    };
+    let (source, target) = (end(0, "source", from_size)?, end(1, "target", to_size)?);
+    let number = |text: &str| text.parse::<f64>().ok().filter(|value| value.is_finite());
+    let weight = record.get(2).map(|text| {
+        let help = "write it like 1.5".to_string();
+        number(text).ok_or_else(|| (format!("the weight `{text}` is not a finite number"), help))
+    });
+    let delay = record.get(3).map(|text| {
+        let help = "write it like 0.0025".to_string();
+        let time = number(text).and_then(Time::from_seconds);
+        time.ok_or_else(|| (format!("the delay `{text}` is not a time in seconds"), help))
+    });
+    let (weight, delay) = check(weight.transpose()?, delay.transpose()?)?;
+    Ok(ListedEdge { source, target, weight, delay })
 }

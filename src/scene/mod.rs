@@ -35,7 +35,8 @@ use indexmap::IndexMap;
 
 use crate::circuit::{Block, Domain, Forms, MismatchLaw, Model, Receptor, Soma, Synapse};
 use crate::error::Error;
-use crate::network::Rule;
+use crate::network::law::{Delays, Weights};
+use crate::network::{Edges, Rule};
 use crate::plugins::Plugins;
 use crate::time::Time;
 use crate::units::Unit;
@@ -270,10 +271,10 @@ pub struct Connection {
     pub receptor: Receptor,
     /// Who is connected to whom.
     pub rule: Rule,
-    /// Pulses per spike; rounded already, where the model counts pulses.
-    pub weight: f64,
+    /// Pulses per spike.
+    pub weight: Weights,
     /// From a spike to its arrival.
-    pub delay: Time,
+    pub delay: Delays,
 }
 
 /// What is recorded.
@@ -381,11 +382,12 @@ impl Scene {
         }
     }
 
-    /// Calls `edge` with the indices of both ends of every edge of a projection, always in the same
-    /// order.
-    pub fn for_each_edge(&self, connection: &Connection, edge: impl FnMut(u32, u32)) {
+    /// The edges of a projection.
+    #[must_use]
+    pub fn edges<'a>(&self, connection: &'a Connection) -> Edges<'a> {
         let (from_size, to_size) = self.sizes(connection);
-        connection.for_each_edge(self.seed, from_size, to_size, edge);
+        let Solver::Euler { dt } = self.solver;
+        Edges::new(connection, self.seed, dt, from_size, to_size)
     }
 
     /// The sizes of both ends of a projection.

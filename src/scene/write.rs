@@ -9,7 +9,8 @@ use super::{
 };
 use crate::circuit::forms::{FeedbackForm, PulseForm, RefractoryForm};
 use crate::circuit::{Block, Forms, Model};
-use crate::network::{Pairs, Rule};
+use crate::network::law::Law;
+use crate::network::{ListedEdge, Pairs, Rule};
 use crate::time::Time;
 use crate::units::{self, Unit};
 
@@ -32,8 +33,9 @@ pub fn to_ron(scene: &Scene, file_path: impl Fn(&InputFile) -> String) -> String
     line(format!("sources: {}", map(sources)));
     let populations = scene.populations.iter().map(|(name, p)| (name, population(p, &file_path)));
     line(format!("populations: {}", map(populations)));
+    let connections = scene.connections.iter();
     let connections: Vec<String> =
-        scene.connections.iter().map(|c| format!("        {},\n", connection(scene, c))).collect();
+        connections.map(|c| format!("        {},\n", connection(scene, c, &file_path))).collect();
     line(if connections.is_empty() {
         "connections: []".to_string()
     } else {
@@ -187,36 +189,66 @@ fn selection(selection: &Selection) -> String {
     }
 }
 
-fn connection(scene: &Scene, c: &Connection) -> String {
+fn connection(scene: &Scene, c: &Connection, file_path: &dyn Fn(&InputFile) -> String) -> String {
     let pairs = |pairs: Pairs| {
         let Pairs { self_connections, multiple_edges } = pairs;
         format!("self_connections: {self_connections}, multiple_edges: {multiple_edges}")
     };
-    let rule = match c.rule {
+    let rule = match &c.rule {
         Rule::OneToOne => "OneToOne".to_string(),
         Rule::AllToAll { self_connections } => {
             format!("AllToAll(self_connections: {self_connections})")
         }
         Rule::FixedProbability { p, self_connections } => {
-            let p = units::format(p, Unit::One);
+            let p = units::format(*p, Unit::One);
             format!("FixedProbability(p: {p}, self_connections: {self_connections})")
         }
-        Rule::FixedInDegree { k, pairs: p } => format!("FixedInDegree(k: {k}, {})", pairs(p)),
-        Rule::FixedOutDegree { k, pairs: p } => format!("FixedOutDegree(k: {k}, {})", pairs(p)),
-        Rule::FixedTotal { n, pairs: p } => format!("FixedTotal(n: {n}, {})", pairs(p)),
+        Rule::FixedInDegree { k, pairs: p } => format!("FixedInDegree(k: {k}, {})", pairs(*p)),
+        Rule::FixedOutDegree { k, pairs: p } => format!("FixedOutDegree(k: {k}, {})", pairs(*p)),
+        Rule::FixedTotal { n, pairs: p } => format!("FixedTotal(n: {n}, {})", pairs(*p)),
+        Rule::List(edges) => {
+            let edges: Vec<String> = edges.iter().map(listed_edge).collect();
+            format!("List([{}])", edges.join(", "))
+        }
+        Rule::File(file, _) => format!("File({})", file_path(file)),
     };
+    // What each edge of a list says for itself is not said for all of them.
+    let listed = c.rule.listed().map_or(&[][..], |edges| edges);
+    let mut more = String::new();
+    if listed.iter().all(|edge| edge.weight.is_none()) {
+        more += &format!(", weight: {}", law(&c.weight.law, |w| units::format(w, Unit::One)));
+    }
+    if listed.iter().all(|edge| edge.delay.is_none()) {
+        more += &format!(", delay: {}", law(&c.delay.0, time));
+    }
     format!(
-        "(name: {}, from: {}, neurons: {}, to: {}, to_neurons: {}, receptor: {}, rule: {rule}, \
-         weight: {}, delay: {})",
+        "(name: {}, from: {}, neurons: {}, to: {}, to_neurons: {}, receptor: {}, \
+         rule: {rule}{more})",
         quoted(&c.name),
         group(scene, c.from),
         selection(&c.from_neurons),
         group(scene, GroupId::Population(c.to)),
         selection(&c.to_neurons),
         c.receptor.name(),
-        units::format(c.weight, Unit::One),
-        time(c.delay),
     )
+}
+
+fn listed_edge(edge: &ListedEdge) -> String {
+    let ListedEdge { source, target, weight, delay } = edge;
+    let weight = weight.map_or(String::new(), |w| format!(", {}", units::format(w, Unit::One)));
+    let delay = delay.map_or(String::new(), |d| format!(", {}", time(d)));
+    format!("({source}, {target}{weight}{delay})")
+}
+
+fn law<T: Copy>(law: &Law<T>, value: impl Fn(T) -> String) -> String {
+    match *law {
+        Law::One(one) => value(one),
+        Law::Uniform { from, to } => format!("Uniform(from: {}, to: {})", value(from), value(to)),
+        Law::Normal { mean, sd, min, max } => {
+            let [mean, sd, min, max] = [mean, sd, min, max].map(value);
+            format!("Normal(mean: {mean}, sd: {sd}, min: {min}, max: {max})")
+        }
+    }
 }
 
 fn probe(scene: &Scene, probe: &Probe) -> String {

@@ -7,6 +7,7 @@ mod connection;
 mod model;
 mod population;
 mod probe;
+mod rule;
 mod source;
 
 use std::collections::BTreeSet;
@@ -190,7 +191,7 @@ pub fn resolve(
     let dt = solver.map(|Solver::Euler { dt }| dt);
     let connections = connections_at
         .and_then(|at| at.list(dx))
-        .map(|list| connection::connections(&list, &mut names, dt, dx))
+        .map(|list| connection::connections(&list, &mut names, &mut folder, dt, dx))
         .unwrap_or_default();
     for (name, rest) in later {
         if let Some(population) = names.populations.get_mut(&name) {

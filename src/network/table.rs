@@ -1,0 +1,476 @@
+//! The table of edges.
+//!
+//! Compressed rows: one row per emitter (spike sources first, then neurons), within it one *group*
+//! per delay, and eight bytes per edge.
+//!
+//! Pulses are summed as integers, so a sum does not depend on the order of its parts, and with it
+//! no result on threads or back ends. Whole weights are summed as they are. Where a receptor of a
+//! population has other weights, one pulse of weight 1 is 2^e, with e chosen such that 32 times all
+//! its edges at once stay within 31 bits; such a weight is exact to 2^−(e+1).
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bevy_ecs::prelude::*;
+use rayon::prelude::*;
+
+use super::rule::{Edges, ListedEdge};
+use super::{Circuit, FanOut, Neuron, Population, SpikeSource};
+use crate::backend::Backend;
+use crate::bank::{Banks, LANES, Slot};
+use crate::circuit::Receptor;
+use crate::error::Error;
+use crate::scene::{Connection, GroupId, Scene};
+use crate::time::Time;
+
+/// Where an edge ends: `(block, lane, receptor)` in one number, blocks counted over all banks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Port(u32);
+
+const RECEPTOR_BITS: u32 = 3;
+const LANE_BITS: u32 = LANES.trailing_zeros();
+/// The sum of 32 times all edges of a circuit stays below 2³¹.
+const SUM_BITS: i32 = 26;
+/// Finer than single precision needs.
+const MOST_FRACTION_BITS: i32 = 24;
+/// Edges that are drawn at a time, so that no list of all edges exists besides the table.
+const BATCH: u128 = 1 << 20;
+/// Drawing or sorting one.
+const NANOSECONDS_OF_AN_EDGE: u64 = 20;
+
+impl Port {
+    /// The port of a circuit; `first_block` is the first block of its bank.
+    fn new(first_block: u32, slot: u32, receptor: usize) -> Port {
+        Port(
+            (first_block << (LANE_BITS + RECEPTOR_BITS))
+                + (slot << RECEPTOR_BITS)
+                + receptor as u32,
+        )
+    }
+
+    /// Block, lane and receptor.
+    pub(super) fn parts(self) -> (usize, u8, u8) {
+        let lane = (self.0 >> RECEPTOR_BITS) as u8 & (LANES as u8 - 1);
+        let receptor = self.0 as u8 & ((1 << RECEPTOR_BITS) - 1);
+        ((self.0 >> (LANE_BITS + RECEPTOR_BITS)) as usize, lane, receptor)
+    }
+}
+
+/// An edge as spikes use it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TableEdge {
+    pub(super) port: Port,
+    /// Pulses in fixed point.
+    pub(super) weight: i32,
+}
+
+/// An edge while the table is being built; the order of the fields is that of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Draft {
+    delay_steps: u32,
+    projection: u32,
+    port: Port,
+    weight: i32,
+}
+
+/// Edges of one emitter with one delay.
+#[derive(Debug, Clone, Copy)]
+struct Group {
+    first_edge: u32,
+    delay_steps: u32,
+}
+
+/// Numbers for everything that spikes: sources, then neurons.
+#[derive(Debug)]
+pub(super) struct Numbering {
+    sources: Vec<u32>,
+    neurons: Vec<u32>,
+    emitters: usize,
+}
+
+impl Numbering {
+    pub(super) fn new(scene: &Scene) -> Numbering {
+        let mut emitters = 0_u64;
+        let mut number = |size: u64| {
+            let first = emitters as u32;
+            emitters += size;
+            first
+        };
+        let sources = scene.sources.values().map(|s| number(s.size)).collect();
+        let neurons = scene.populations.values().map(|p| number(p.size)).collect();
+        Numbering { sources, neurons, emitters: emitters as usize }
+    }
+
+    /// The number of the first of a group.
+    pub(super) fn first(&self, group: GroupId) -> u32 {
+        match group {
+            GroupId::Source(k) => self.sources[k],
+            GroupId::Population(k) => self.neurons[k],
+        }
+    }
+}
+
+/// The table of edges.
+#[derive(Debug)]
+pub struct Table {
+    /// Groups of emitter e: `first_group[e]..first_group[e + 1]`.
+    first_group: Vec<u32>,
+    /// One more than there are groups: the last one closes the edges of its predecessor.
+    groups: Vec<Group>,
+    pub(super) edges: Vec<TableEdge>,
+    /// Blocks of all banks.
+    pub(super) blocks: usize,
+}
+
+/// An edge made by hand, resolved.
+struct ManualEdge {
+    delay: Time,
+    emitter: u32,
+    port: Port,
+    weight: f64,
+}
+
+impl Table {
+    /// The table, and the shortest delay of an edge between neurons.
+    pub(super) fn build(
+        scene: &Scene,
+        dt: Time,
+        numbering: &Numbering,
+        world: &mut World,
+        backend: &dyn Backend,
+    ) -> Result<(Table, Option<Time>), Error> {
+        let manual = manual_edges(world, dt, numbering)?;
+        let ports = Ports::new(scene, world);
+        ports.set_exponents(scene, &manual, world);
+        let exponents = ports.exponents(world);
+        let fixed_point = |port: Port, weight: f64| {
+            let exponent = exponents[port.parts().0].of(port);
+            (weight * 2.0_f64.powi(exponent)).round_ties_even() as i32
+        };
+        let drafts = |each: &mut dyn FnMut(u32, Draft)| {
+            for (index, connection) in scene.connections.iter().enumerate() {
+                let first = numbering.first(connection.from);
+                let port_of = ports.of(connection);
+                let draft = |edge: super::Edge| {
+                    let port = port_of(edge.target);
+                    let weight = fixed_point(port, edge.weight);
+                    let (projection, delay_steps) = (index as u32, edge.delay.steps(dt) as u32);
+                    (first + edge.source, Draft { delay_steps, projection, port, weight })
+                };
+                in_batches(scene, connection, backend, draft, each);
+            }
+            for edge in &manual {
+                let weight = fixed_point(edge.port, edge.weight);
+                let delay_steps = edge.delay.steps(dt) as u32;
+                let projection = u32::MAX;
+                each(edge.emitter, Draft { delay_steps, projection, port: edge.port, weight });
+            }
+        };
+
+        // Two passes: count, then fill.
+        let mut first_edge = vec![0_u64; numbering.emitters + 1];
+        drafts(&mut |emitter, _| first_edge[emitter as usize + 1] += 1);
+        for e in 0..numbering.emitters {
+            first_edge[e + 1] += first_edge[e];
+        }
+        let total = first_edge[numbering.emitters];
+        if u32::try_from(total).is_err() {
+            return Err(Error::Limit {
+                message: format!("the scene has {total} edges, more than 2^32"),
+                help: "reduce the connection probability or the sizes".into(),
+            });
+        }
+        let none = Draft { delay_steps: 0, projection: 0, port: Port(0), weight: 0 };
+        let mut filled = vec![none; total as usize];
+        let mut next = first_edge.clone();
+        drafts(&mut |emitter, draft| {
+            let at = &mut next[emitter as usize];
+            filled[*at as usize] = draft;
+            *at += 1;
+        });
+        // The row of each emitter in the order of the table: by delay first.
+        let mut rows: Vec<&mut [Draft]> = Vec::with_capacity(numbering.emitters);
+        let mut rest = &mut filled[..];
+        for e in 0..numbering.emitters {
+            let (row, after) = rest.split_at_mut((first_edge[e + 1] - first_edge[e]) as usize);
+            rows.push(row);
+            rest = after;
+        }
+        match backend.pool(NANOSECONDS_OF_AN_EDGE * total) {
+            Some(pool) => pool.install(|| rows.par_iter_mut().for_each(|row| row.sort_unstable())),
+            None => rows.iter_mut().for_each(|row| row.sort_unstable()),
+        }
+
+        let mut first_group = Vec::with_capacity(numbering.emitters + 1);
+        let mut groups = Vec::new();
+        for e in 0..numbering.emitters {
+            first_group.push(groups.len() as u32);
+            let mut last = None;
+            for at in first_edge[e]..first_edge[e + 1] {
+                let delay_steps = filled[at as usize].delay_steps;
+                if last != Some(delay_steps) {
+                    groups.push(Group { first_edge: at as u32, delay_steps });
+                    last = Some(delay_steps);
+                }
+            }
+        }
+        first_group.push(groups.len() as u32);
+        groups.push(Group { first_edge: total as u32, delay_steps: 0 });
+        let edge = |draft: Draft| TableEdge { port: draft.port, weight: draft.weight };
+        let edges = filled.iter().map(|draft| edge(*draft)).collect();
+
+        let between = scene.connections.iter().filter(|c| matches!(c.from, GroupId::Population(_)));
+        let first_neuron = numbering.neurons.first().copied().unwrap_or(u32::MAX);
+        let by_hand = manual.iter().filter(|e| e.emitter >= first_neuron).map(|e| e.delay);
+        let shortest = between.map(Connection::shortest_delay).chain(by_hand).min();
+        Ok((Table { first_group, groups, edges, blocks: ports.blocks }, shortest))
+    }
+
+    /// The groups of an emitter.
+    pub(super) fn groups_of(&self, emitter: usize) -> Range<u32> {
+        self.first_group[emitter]..self.first_group[emitter + 1]
+    }
+
+    /// The delay of a group.
+    pub(super) fn delay_steps(&self, group: u32) -> u64 {
+        u64::from(self.groups[group as usize].delay_steps)
+    }
+
+    /// The edges of a group.
+    pub(super) fn edges_of(&self, group: u32) -> &[TableEdge] {
+        let [from, to] = [group, group + 1].map(|g| self.groups[g as usize].first_edge as usize);
+        &self.edges[from..to]
+    }
+}
+
+/// Draws the edges of a projection, many rows at a time in parallel, and hands them over in order.
+fn in_batches(
+    scene: &Scene,
+    connection: &Connection,
+    backend: &dyn Backend,
+    draft: impl Fn(super::Edge) -> (u32, Draft) + Sync,
+    each: &mut dyn FnMut(u32, Draft),
+) {
+    let edges: Edges = scene.edges(connection);
+    let (from_size, to_size) = scene.sizes(connection);
+    let total = connection.edges(from_size, to_size);
+    let work = total.saturating_mul(u128::from(NANOSECONDS_OF_AN_EDGE));
+    let Some(pool) = backend.pool(u64::try_from(work).unwrap_or(u64::MAX)) else {
+        return edges.for_each(|edge| {
+            let (emitter, draft) = draft(edge);
+            each(emitter, draft);
+        });
+    };
+    let rows = edges.rows();
+    let per_batch = (u128::from(rows) * BATCH / total).clamp(1, u128::from(rows)) as u64;
+    let row = |row: u64| {
+        let mut drafts = Vec::new();
+        edges.of_row(row, |edge| drafts.push(draft(edge)));
+        drafts
+    };
+    for first in (0..rows).step_by(per_batch as usize) {
+        let batch = first..(first + per_batch).min(rows);
+        let drawn: Vec<Vec<(u32, Draft)>> =
+            pool.install(|| batch.into_par_iter().map(row).collect());
+        drawn.into_iter().flatten().for_each(|(emitter, draft)| each(emitter, draft));
+    }
+}
+
+/// The most edges of a list that end at one neuron.
+fn largest_fan_in(edges: &[ListedEdge], to_size: u64) -> u32 {
+    let mut counts = vec![0_u32; to_size as usize];
+    edges.iter().for_each(|edge| counts[edge.target as usize] += 1);
+    counts.into_iter().max().unwrap_or(0)
+}
+
+/// Where the circuits of each population are.
+struct Ports {
+    blocks: usize,
+    /// First block of each bank.
+    first_block: Vec<u32>,
+    /// Bank, first slot and receptors of each population.
+    populations: Vec<(u32, u32, Vec<Receptor>)>,
+}
+
+/// The exponents of the members of one bank, for the blocks of that bank.
+struct BlockExponents {
+    first_lane: u32,
+    /// First slot of a member and its exponents, sorted.
+    members: Arc<[(u32, Vec<i32>)]>,
+}
+
+impl BlockExponents {
+    /// The exponent of a port in one of these blocks.
+    fn of(&self, port: Port) -> i32 {
+        let (block, lane, receptor) = port.parts();
+        let slot = (block * LANES) as u32 + u32::from(lane) - self.first_lane;
+        let at = self.members.partition_point(|(first, _)| *first <= slot);
+        self.members[at - 1].1[usize::from(receptor)]
+    }
+}
+
+impl Ports {
+    fn new(scene: &Scene, world: &World) -> Ports {
+        let banks = world.resource::<Banks>();
+        let mut first_block = Vec::new();
+        let mut blocks = 0;
+        let mut populations = vec![(0, 0, Vec::new()); scene.populations.len()];
+        for (index, bank) in banks.0.iter().enumerate() {
+            first_block.push(blocks as u32);
+            blocks += bank.state.blocks().len();
+            for member in &bank.members {
+                let receptors = bank.kernel.columns().receptors().to_vec();
+                populations[member.population] = (index as u32, member.first, receptors);
+            }
+        }
+        Ports { blocks, first_block, populations }
+    }
+
+    fn receptor(&self, population: usize, receptor: Receptor) -> usize {
+        let (_, _, receptors) = &self.populations[population];
+        // A kernel has the receptors of all its members, and a connection's target is one of them.
+        receptors.iter().position(|r| *r == receptor).unwrap_or_default()
+    }
+
+    /// From the index of a target neuron to its port.
+    fn of(&self, connection: &Connection) -> impl Fn(u32) -> Port + use<> {
+        let (bank, first_slot, _) = self.populations[connection.to];
+        let receptor = self.receptor(connection.to, connection.receptor);
+        let first_block = self.first_block[bank as usize];
+        move |index| Port::new(first_block, first_slot + index, receptor)
+    }
+
+    /// Chooses the largest exponents for which the sums are safe.
+    fn set_exponents(&self, scene: &Scene, manual: &[ManualEdge], world: &mut World) {
+        // The weights that can meet in one circuit, at most, by population and receptor.
+        let mut totals: Vec<Vec<f64>> =
+            self.populations.iter().map(|(_, _, receptors)| vec![0.0; receptors.len()]).collect();
+        for connection in &scene.connections {
+            let (from_size, to_size) = scene.sizes(connection);
+            let edges = connection.edges(from_size, to_size) as f64;
+            let receptor = self.receptor(connection.to, connection.receptor);
+            let fan_in = match connection.rule.listed() {
+                Some(edges) => largest_fan_in(edges, to_size) as f64,
+                None => edges / connection.to_neurons.len(to_size) as f64,
+            };
+            totals[connection.to][receptor] += fan_in * connection.largest_weight();
+        }
+        let by_hand: f64 = manual.iter().map(|edge| edge.weight).sum();
+        let whole_by_hand = manual.iter().all(|edge| edge.weight.fract() == 0.0);
+        // Whole weights are exact as they are and leave the whole range to their sum.
+        let has_fractions = |population: usize, receptor: Receptor| {
+            let own = scene.connections.iter();
+            let mut own = own.filter(|c| c.to == population && c.receptor == receptor);
+            !whole_by_hand || own.any(|c| !c.has_whole_weights())
+        };
+        for bank in &mut world.resource_mut::<Banks>().0 {
+            for member in &mut bank.members {
+                // Only receptors: no pulse reaches the circuits behind them.
+                let totals = &totals[member.population];
+                let receptors = bank.kernel.columns().receptors();
+                let exponents = member.exponents.iter_mut().zip(totals).zip(receptors);
+                for ((exponent, total), receptor) in exponents {
+                    if !has_fractions(member.population, *receptor) {
+                        *exponent = 0;
+                        continue;
+                    }
+                    let total = total + by_hand;
+                    // The smallest power of two that is not below the total.
+                    let bits = (total.ceil() as u64).max(1).next_power_of_two().trailing_zeros();
+                    *exponent = (SUM_BITS - bits as i32).clamp(0, MOST_FRACTION_BITS);
+                }
+            }
+        }
+    }
+
+    /// The exponents by block.
+    fn exponents(&self, world: &World) -> Vec<BlockExponents> {
+        let banks = world.resource::<Banks>();
+        let of_bank = |(bank, first): (&crate::bank::Bank, &u32)| {
+            let members: Arc<[_]> =
+                bank.members.iter().map(|m| (m.first, m.exponents.clone())).collect();
+            let first_lane = first << LANE_BITS;
+            (0..bank.state.blocks().len())
+                .map(move |_| BlockExponents { first_lane, members: members.clone() })
+                .collect::<Vec<_>>()
+        };
+        banks.0.iter().zip(&self.first_block).flat_map(of_bank).collect()
+    }
+}
+
+/// Collects the [`FanOut`]s of the world in an order that does not depend on it.
+fn manual_edges(
+    world: &mut World,
+    dt: Time,
+    numbering: &Numbering,
+) -> Result<Vec<ManualEdge>, Error> {
+    let mut fan_outs = world.query::<(&FanOut, Option<&Neuron>, Option<&SpikeSource>)>();
+    let mut circuits = world.query::<(&Circuit, &Slot)>();
+    let mut populations = world.query::<&Population>();
+    let mut first_block = Vec::new();
+    let mut blocks = 0;
+    for bank in &world.resource::<Banks>().0 {
+        first_block.push(blocks);
+        blocks += bank.state.blocks().len() as u32;
+    }
+    let mut edges = Vec::new();
+    for (fan_out, neuron, source) in fan_outs.iter(world) {
+        let emitter = match (neuron, source) {
+            (Some(neuron), _) => {
+                let population = populations.get(world, neuron.population);
+                let population = population.map_err(|e| Error::Connection(e.to_string()))?;
+                numbering.first(GroupId::Population(population.index)) + neuron.index
+            }
+            (None, Some(source)) => {
+                numbering.first(GroupId::Source(source.group_index)) + source.index
+            }
+            (None, None) => {
+                return Err(Error::Connection(
+                    "a FanOut belongs on a neuron or a spike source".into(),
+                ));
+            }
+        };
+        for edge in &fan_out.0 {
+            let (circuit, slot) = circuits.get(world, edge.circuit).map_err(|_| {
+                Error::Connection(format!("the edge ends at {}, no synapse circuit", edge.circuit))
+            })?;
+            let bank = &world.resource::<Banks>().0[slot.bank as usize];
+            let receptor =
+                bank.kernel.columns().receptors().iter().position(|r| *r == circuit.receptor);
+            let Some(receptor) = receptor else {
+                let name = circuit.receptor.name();
+                return Err(Error::Connection(format!("no connection can end at {name}")));
+            };
+            let population = world
+                .get::<Neuron>(circuit.neuron)
+                .and_then(|neuron| world.get::<Population>(neuron.population));
+            let rounds = population.is_some_and(|p| p.model.preset.rounds_weights());
+            let weight = if rounds { edge.weight.round_ties_even() } else { edge.weight };
+            if !(0.0..=super::MAX_WEIGHT).contains(&weight) {
+                let range = format!("0 to {}", super::MAX_WEIGHT);
+                return Err(Error::Connection(format!(
+                    "the weight {weight} is not within {range}"
+                )));
+            }
+            let delay = edge.delay;
+            let longest = super::longest_delay(dt);
+            if !delay.is_multiple_of(dt) || delay > longest {
+                return Err(Error::Connection(format!(
+                    "the delay {delay} s is no multiple of the step dt = {dt} s up to {longest} s"
+                )));
+            }
+            edges.push(ManualEdge {
+                delay: edge.delay,
+                emitter,
+                port: Port::new(first_block[slot.bank as usize], slot.index, receptor),
+                weight,
+            });
+        }
+    }
+    edges.sort_by(|a, b| {
+        (a.delay, a.emitter, a.port)
+            .cmp(&(b.delay, b.emitter, b.port))
+            .then(a.weight.total_cmp(&b.weight))
+    });
+    Ok(edges)
+}
