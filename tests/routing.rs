@@ -74,7 +74,7 @@ fn delivered(scene: &Scene, spikes: &[(GroupId, u32, u64)], windows: &[u64]) -> 
     let mut arrivals = Arrivals::new();
     let mut first_step = 0;
     for steps in windows.iter().cycle() {
-        if first_step > 700 {
+        if first_step > 1500 {
             break;
         }
         let window = Window { first_step, steps: *steps, dt };
@@ -146,6 +146,67 @@ fn the_comparison_sees_one_spike() {
     let spikes = [(GroupId::Source(0), 5, 10), (GroupId::Source(1), 0, 20)];
     assert_eq!(delivered(&scene, &spikes, &[3]), expected(&scene, &spikes));
     assert_ne!(delivered(&scene, &spikes[..1], &[3]), expected(&scene, &spikes));
+}
+
+/// Binary codes: source k sends the bits of k + 1, one bit per slot of 20 ms. What each neuron
+/// receives in the slots, added up with the bits' values for each delay, is the sum of the codes of
+/// its sources times their weights: through every rule and law of delays.
+#[test]
+fn codes_are_decoded_at_the_other_end() {
+    const BITS: u64 = 7;
+    const SLOT: u64 = 200;
+    let rules = [
+        "OneToOne",
+        "AllToAll(self_connections: false)",
+        "FixedProbability(p: 0.2)",
+        "FixedInDegree(k: 1)",
+        "FixedInDegree(k: 30, self_connections: false, multiple_edges: false)",
+        "FixedOutDegree(k: 20)",
+        "FixedTotal(n: 3000)",
+        "FixedTotal(n: 300, multiple_edges: false)",
+        "List([(0, 99), (17, 3, 5), (17, 3, 2), (99, 0)])",
+    ];
+    let delays = [
+        "\"0.1 ms\"",
+        "Uniform(from: \"0.1 ms\", to: \"12.3 ms\")",
+        "Normal(mean: \"5 ms\", sd: \"3 ms\", min: \"0.2 ms\", max: \"12 ms\")",
+    ];
+    for (rule, delay) in rules.iter().flat_map(|rule| delays.map(|delay| (rule, delay))) {
+        let weight = if rule.starts_with("List") { "" } else { "weight: Uniform(from: 1, to: 7)," };
+        let text = format!(
+            r#"(duration: "1 s", window: "10 ms", solver: Euler(dt: "{DT_US} us"), seed: 5,
+                sources: {{ "s": (size: 100, train: Spikes([])) }},
+                populations: {{ "p": (size: 100, model: arcana(soma: (Ipfb_norm: "1e9 /A"))) }},
+                connections: [
+                    (from: "s", to: "p", receptor: ampa, rule: {rule}, {weight} delay: {delay}),
+                    (from: "p", to: "p", receptor: ampa, rule: {rule}, {weight} delay: {delay}),
+                ])"#
+        );
+        let scene = parse(&text, std::path::Path::new("."));
+        for (group, connection) in
+            [GroupId::Source(0), GroupId::Population(0)].into_iter().zip(&scene.connections)
+        {
+            let mut spikes = Vec::new();
+            for (bit, k) in (0..BITS).flat_map(|bit| (0..100_u32).map(move |k| (bit, k))) {
+                if (k + 1) >> bit & 1 == 1 {
+                    spikes.push((group, k, bit * SLOT));
+                }
+            }
+            let mut decoded: BTreeMap<(u32, u64), f64> = BTreeMap::new();
+            for ((_, neuron, _, step), pulses) in delivered(&scene, &spikes, &[2, 1]) {
+                let (bit, delay) = (step / SLOT, step % SLOT);
+                *decoded.entry((neuron, delay)).or_default() += pulses * (1 << bit) as f64;
+            }
+            let mut sent: BTreeMap<(u32, u64), f64> = BTreeMap::new();
+            scene.edges(connection).for_each(|edge| {
+                let delay = edge.delay.picoseconds() / (DT_US * 1_000_000);
+                let code = f64::from(edge.source + 1);
+                *sent.entry((edge.target, delay)).or_default() += edge.weight * code;
+            });
+            assert_eq!(decoded, sent, "{rule}, {delay}, {group:?}");
+            assert!(!sent.is_empty());
+        }
+    }
 }
 
 #[test]

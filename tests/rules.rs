@@ -159,10 +159,11 @@ fn a_network_of_5000_neurons_is_reproducible() {
     let exc = format!("\"exc\": (size: 4000, model: {model}, mismatch: {mismatch}),");
     let inh = format!("\"inh\": (size: 1000, model: {model}, mismatch: {mismatch}),");
     let mut projections = Vec::new();
+    let drawn = "weight: Uniform(from: 0.5, to: 2.4), delay: Uniform(from: \"1 ms\", to: \"4 ms\")";
     for to in ["exc", "inh"] {
         projections.extend([
             format!("(from: \"noise {to}\", to: \"{to}\", receptor: ampa, rule: OneToOne),"),
-            format!("(from: \"exc\", to: \"{to}\", receptor: ampa, rule: FixedInDegree(k: 51), delay: \"1 ms\"),"),
+            format!("(from: \"exc\", to: \"{to}\", receptor: ampa, rule: FixedInDegree(k: 51), {drawn}),"),
             format!("(from: \"inh\", to: \"{to}\", receptor: gabab, rule: FixedInDegree(k: 13), delay: \"1.5 ms\"),"),
         ]);
     }
@@ -191,5 +192,130 @@ fn a_network_of_5000_neurons_is_reproducible() {
             pieces.run_for(std::time::Duration::from_millis(ms)).unwrap();
         }
         assert_eq!(hashes(&pieces), expected);
+    }
+}
+
+/// All edges of a projection with drawn weights and delays.
+fn drawn(model: &str, law: &str, folder: &std::path::Path) -> Vec<picoamp::network::Edge> {
+    let text = format!(
+        r#"(seed: 1, duration: "10 ms", solver: Euler(dt: "0.1 ms"),
+            sources: {{ "in": (size: 300, train: Spikes([])) }},
+            populations: {{ "n": (size: 200, model: {model}) }},
+            connections: [(name: "c", from: "in", to: "n", receptor: ampa, {law})])"#
+    );
+    let scene = parse(&text, folder);
+    let mut edges = Vec::new();
+    scene.edges(&scene.connections[0]).for_each(|edge| edges.push(edge));
+    edges
+}
+
+/// Mean and standard deviation.
+fn moments(values: &[f64]) -> (f64, f64) {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    (mean, (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n).sqrt())
+}
+
+/// Drawn weights and delays lie within their bounds, on the grid of the step, and have the moments
+/// of their law within five standard errors; weights and delays of an edge, and neighbours, are not
+/// correlated.
+#[test]
+#[allow(clippy::disallowed_methods)] // An expected value of its own.
+fn laws_of_weights_and_delays() {
+    let rule = "rule: FixedInDegree(k: 200)";
+    let here = std::path::Path::new(".");
+    let uniform = r#"weight: Uniform(from: 1, to: 3), delay: Uniform(from: "1 ms", to: "5 ms")"#;
+    let edges = drawn("dynapse1()", &format!("{rule}, {uniform}"), here);
+    let n = edges.len() as f64;
+    assert_eq!(n, 40_000.0);
+    let weights: Vec<f64> = edges.iter().map(|e| e.weight).collect();
+    let delays: Vec<f64> = edges.iter().map(|e| e.delay.seconds() * 1e3).collect();
+    let step = Time::from_seconds(1e-4).unwrap();
+    assert!(edges.iter().all(|e| e.delay.is_multiple_of(step)));
+    assert!(weights.iter().all(|w| (1.0..=3.0).contains(w)));
+    assert!(delays.iter().all(|d| (1.0..=5.0).contains(d)));
+    let close = |found: f64, law: f64, error: f64, what: &str| {
+        assert!((found - law).abs() < 5.0 * error, "{what}: {found}, not {law} ± {error}");
+    };
+    // Uniform of width h: sd h/√12; the sd of a sample of n has the error sd·√(1/(5n)). Rounding to
+    // 0.1 ms adds 0.01/12 ms² to the variance of the delays.
+    for (values, mean, sd, what) in [
+        (&weights, 2.0, 2.0 / 12_f64.sqrt(), "uniform weights"),
+        (&delays, 3.0, (16.0 / 12.0 + 0.01 / 12.0_f64).sqrt(), "uniform delays"),
+    ] {
+        let (m, s) = moments(values);
+        close(m, mean, sd / n.sqrt(), what);
+        close(s, sd, sd * (0.2 / n).sqrt(), what);
+    }
+    let correlation = |pairs: &[(f64, f64)]| {
+        let (a, b): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
+        let ((ma, sa), (mb, sb)) = (moments(&a), moments(&b));
+        pairs.iter().map(|(x, y)| (x - ma) * (y - mb)).sum::<f64>() / (n * sa * sb)
+    };
+    let same: Vec<_> = weights.iter().copied().zip(delays.iter().copied()).collect();
+    let next: Vec<_> = weights.iter().copied().zip(weights.iter().copied().skip(1)).collect();
+    let error = 1.0 / n.sqrt();
+    close(correlation(&same), 0.0, error, "weight and delay");
+    close(correlation(&next), 0.0, error, "neighbours");
+
+    // N(2, 1) cut at 0 and 3: with a = −2, b = 1 the mean is 2 + (φ(a) − φ(b))/Z, the variance
+    // 1 + (aφ(a) − bφ(b))/Z − ((φ(a) − φ(b))/Z)², Z = Φ(b) − Φ(a) = 0.818594614120364.
+    let normal = r#"weight: Normal(mean: 2, sd: 1, max: 3),
+        delay: Normal(mean: "2 ms", sd: "1 ms", min: "1.9 ms", max: "2.1 ms")"#;
+    let edges = drawn("dynapse1()", &format!("{rule}, {normal}"), here);
+    let weights: Vec<f64> = edges.iter().map(|e| e.weight).collect();
+    let density = |x: f64| (-0.5 * x * x).exp() / (2.0 * std::f64::consts::PI).sqrt();
+    let (a, b, z) = (-2.0, 1.0, 0.818_594_614_120_364);
+    let shift = (density(a) - density(b)) / z;
+    let variance = 1.0 + (a * density(a) - b * density(b)) / z - shift * shift;
+    let (m, s) = moments(&weights);
+    close(m, 2.0 + shift, (variance / n).sqrt(), "cut normal weights");
+    close(s, variance.sqrt(), variance.sqrt() / (2.0 * n).sqrt(), "cut normal weights");
+    assert!(weights.iter().all(|w| (0.0..=3.0).contains(w)));
+    // Bounds much narrower than the standard deviation: nearly uniform on three steps, ¼ ½ ¼.
+    let at = |ms: f64| {
+        let delay = Time::from_seconds(ms * 1e-3).unwrap();
+        edges.iter().filter(move |e| e.delay == delay)
+    };
+    for (ms, share) in [(1.9, 0.25), (2.0, 0.5), (2.1, 0.25)] {
+        let count = at(ms).count() as f64;
+        close(count, share * n, (n * share * (1.0 - share)).sqrt() + 0.0003 * n, "narrow delays");
+    }
+    // A model that counts pulses rounds what is drawn, halves to even.
+    let model = "arcana(soma: (Ipfb_norm: \"1e9 /A\"))";
+    let edges = drawn(model, &format!("{rule}, weight: Uniform(from: 0.6, to: 3.4)"), here);
+    let counts = count(edges.iter().map(|e| e.weight as u32));
+    assert_eq!(counts.keys().copied().collect::<Vec<_>>(), [1, 2, 3]);
+    assert!(edges.iter().all(|e| e.weight.fract() == 0.0));
+}
+
+/// A list gives the edges that it names; a file with the edges of another rule gives those.
+#[test]
+fn lists_and_files() {
+    let here = std::path::Path::new(".");
+    let list = r#"rule: List([(3, 1), (3, 1, 0.5), (299, 199, 2, "1.5 ms")])"#;
+    let edge = |source, target, weight, ms: f64| picoamp::network::Edge {
+        source,
+        target,
+        weight,
+        delay: Time::from_seconds(ms * 1e-3).unwrap(),
+    };
+    let edges = [edge(3, 1, 1.0, 0.0), edge(3, 1, 0.5, 0.0), edge(299, 199, 2.0, 1.5)];
+    assert_eq!(drawn("dynapse1()", list, here), edges);
+    let short = r#"rule: List([(3, 1), (4, 0)]), weight: 2.5, delay: "2 ms""#;
+    assert_eq!(drawn("dynapse1()", short, here), [edge(3, 1, 2.5, 2.0), edge(4, 0, 2.5, 2.0)]);
+
+    let laws = r#"rule: FixedTotal(n: 5000), weight: Uniform(from: 0, to: 9),
+        delay: Normal(mean: "3 ms", sd: "1 ms", min: "1 ms")"#;
+    let original = drawn("dynapse1()", laws, here);
+    let folder = tempfile::tempdir().unwrap();
+    for (end, name) in [("\n", "lf.csv"), ("\r\n", "crlf.csv")] {
+        let mut csv = format!("source,target,weight,delay_s{end}");
+        for e in &original {
+            csv += &format!("{},{},{},{}{end}", e.source, e.target, e.weight, e.delay);
+        }
+        std::fs::write(folder.path().join(name), csv).unwrap();
+        let rule = format!("rule: File(\"{name}\")");
+        assert_eq!(drawn("dynapse1()", &rule, folder.path()), original);
     }
 }

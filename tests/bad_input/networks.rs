@@ -177,3 +177,65 @@ fn circuits_of_dynapse1() {
         help: did you mean `gabaa`? known here are ampa, nmda, gabaa, gabab
     "#);
 }
+
+#[test]
+fn laws_of_weights_and_delays() {
+    let (weight, delay) = ("connections.0.weight=", "connections.0.delay=");
+    let cases = [
+        ("a delay below one step", delay, "0.4 ms"),
+        ("a delay beyond the limit", delay, "11 s"),
+        ("a bound beyond the limit", delay, "Uniform(from: \"1 ms\", to: \"11 s\")"),
+        ("a bound between steps", delay, "Uniform(from: \"1 ms\", to: \"2.5 ms\")"),
+        ("no lower bound", delay, "Normal(mean: \"3 ms\", sd: \"1 ms\")"),
+        ("bounds the wrong way round", delay, "Uniform(from: \"3 ms\", to: \"1 ms\")"),
+        ("a mean outside", delay, "Normal(mean: \"3 ms\", sd: \"1 ms\", min: \"4 ms\")"),
+        ("no such law", delay, "Gamma(shape: 2)"),
+        ("a bare number", delay, "Uniform(from: 1, to: 3)"),
+        ("weights above the range", weight, "Uniform(from: 0, to: 70000)"),
+        ("negative weights", weight, "Normal(mean: 1, sd: 1, min: -1)"),
+        ("a unit", weight, "\"1 pA\""),
+    ];
+    let cases: Vec<(&str, String)> =
+        cases.iter().map(|(what, key, value)| (*what, format!("{key}{value}"))).collect();
+    let cases: Vec<(&str, Vec<&str>)> =
+        cases.iter().map(|(what, set)| (*what, vec![set.as_str()])).collect();
+    let cases: Vec<(&str, &[&str])> = cases.iter().map(|(w, s)| (*w, s.as_slice())).collect();
+    insta::assert_snapshot!(table_of_sets(&cases), @"");
+}
+
+#[test]
+fn lists_of_edges() {
+    let rule = |rule| [("rule: OneToOne, weight: 2, delay: \"1 ms\"", rule)];
+    insta::assert_snapshot!(table(&[
+        ("a neuron out of range", &rule("rule: List([(0, 4), (4, 0)])")),
+        ("no edge", &rule("rule: List([3])")),
+        ("too long", &rule("rule: List([(0, 1, 2, \"1 ms\", 3)])")),
+        ("an impossible weight and delay", &rule("rule: List([(0, 1, -2, \"0.5 ms\")])")),
+        ("weights twice", &rule("rule: List([(0, 1, 2)]), weight: 3")),
+        ("a list and a cut", &rule("rule: List([(0, 1)]), neurons: [0]")),
+    ]), @"");
+}
+
+#[test]
+fn files_of_edges() {
+    let file = [("rule: OneToOne, weight: 2, delay: \"1 ms\"", "rule: File(\"e.csv\")")];
+    let cases: &[(&str, &[u8])] = &[
+        ("a source out of range", b"source,target\n0,1\n4,0\n"),
+        ("a target out of range", b"source,target,weight,delay_s\n0,1,1,0\n3,4,1,0\n"),
+        ("another header", b"from,to\n0,1\n"),
+        ("columns the wrong way round", b"source,target,delay_s,weight\n0,1,0,1\n"),
+        ("a missing value", b"source,target,weight\n0,1\n"),
+        ("a weight above the range", b"source,target,weight\n0,1,70000\n"),
+        ("a negative weight", b"source,target,weight\n0,1,-1\n"),
+        ("a weight that is no number", b"source,target,weight\n0,1,NaN\n"),
+        ("a delay between steps", b"source,target,weight,delay_s\n0,1,1,0.0015\n"),
+        ("a delay beyond the limit", b"source,target,weight,delay_s\n0,1,1,11\n"),
+        ("a negative delay", b"source,target,weight,delay_s\n0,1,1,-1\n"),
+        ("empty", b""),
+    ];
+    let mut text = String::new();
+    for (what, content) in cases {
+        text += &table_with_files(&[("e.csv", content)], &[(what, &file)]);
+    }
+    insta::assert_snapshot!(text, @"");
+}
