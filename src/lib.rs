@@ -41,12 +41,13 @@
 //! | [`BackendPlugin`](backend::BackendPlugin) | neurons are integrated | [`backend`], [`solver`] |
 //! | [`ProbePlugin`](probe::ProbePlugin) | probes record | [`mod@probe`] |
 //!
-//! The physics is in [`circuit`], and nowhere else.
+//! The physics is in [`circuit`] and [`model`], and nowhere else.
 
 pub mod backend;
 pub mod bank;
 pub mod circuit;
 pub mod error;
+pub mod model;
 pub mod network;
 pub mod plugins;
 pub mod probe;

@@ -6,14 +6,35 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use indexmap::IndexMap;
+
+use crate::circuit::Preset;
 use crate::error::Error;
+use crate::model::{Dpi, Lif, Model, NeuronModel};
+use crate::scene::decode::Variant;
+use crate::scene::diagnostics::Diagnostics;
 use crate::scene::{self, Loaded, Scene};
 use crate::simulation::{Plugin, Simulation};
 
 /// The plugins of a simulation, and the names that they bring. The default has the built-in ones.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Plugins {
     added: Vec<Arc<dyn Plugin>>,
+    models: IndexMap<&'static str, ReadModel>,
+}
+
+/// Reads what stands in the parentheses of a model.
+type ReadModel = Arc<dyn Fn(&Variant, &mut Diagnostics) -> Option<Model> + Send + Sync>;
+
+impl Default for Plugins {
+    fn default() -> Plugins {
+        let mut plugins = Plugins { added: Vec::new(), models: IndexMap::new() };
+        plugins
+            .add_model(Dpi::new(Preset::Arcana))
+            .add_model(Dpi::new(Preset::Dynapse1))
+            .add_model(Lif);
+        plugins
+    }
 }
 
 impl Plugins {
@@ -23,6 +44,26 @@ impl Plugins {
         plugin.register(&mut self);
         self.added.push(Arc::new(plugin));
         self
+    }
+
+    /// Adds a neuron model that scenes can name.
+    pub fn add_model<M: NeuronModel>(&mut self, model: M) -> &mut Plugins {
+        let name = model.name();
+        let read = move |variant: &Variant, dx: &mut Diagnostics| {
+            scene::read_model(model.clone(), variant, dx)
+        };
+        self.models.insert(name, Arc::new(read));
+        self
+    }
+
+    /// The names of all models.
+    #[must_use]
+    pub fn models(&self) -> Vec<&'static str> {
+        self.models.keys().copied().collect()
+    }
+
+    pub(crate) fn model(&self, name: &str) -> Option<&ReadModel> {
+        self.models.get(name)
     }
 
     /// Reads a scene file and applies `PATH=VALUE` overrides.

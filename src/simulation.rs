@@ -144,6 +144,10 @@ impl Simulation {
         simulation.add_plugin(RouterPlugin);
         simulation.add_plugin(BackendPlugin);
         simulation.add_plugin(ProbePlugin);
+        let models = simulation.scene.populations.values().map(|p| p.model.clone());
+        for model in models.collect::<Vec<_>>() {
+            model.0.install(&mut simulation);
+        }
         Ok(simulation)
     }
 
@@ -427,14 +431,7 @@ impl Plugin for TransferPlugin {
         simulation.world_mut().init_resource::<Readback>();
         simulation.add_systems(
             WindowSet::Gather,
-            (
-                transfer::gather_somas,
-                transfer::gather_membranes,
-                transfer::gather_synapses,
-                transfer::gather_currents,
-            )
-                .chain()
-                .in_set(BuiltIn),
+            (transfer::gather_membranes, transfer::gather_currents).chain().in_set(BuiltIn),
         );
         simulation.add_systems(
             WindowSet::Scatter,

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 
 use common::file;
 use picoamp::circuit::forms::{FeedbackForm, RefractoryForm};
-use picoamp::circuit::{Block, Preset, Receptor, Soma, Synapse};
+use picoamp::circuit::{Block, Preset, Soma, Synapse};
+use picoamp::model::lif::{LifSoma, LifSynapse};
+use picoamp::model::{Dpi, Lif, NeuronModel};
 use picoamp::prelude::*;
 
 fn read(path: &str) -> String {
@@ -117,23 +119,27 @@ fn the_scenes_in_the_documents_run() {
 #[test]
 fn every_bias_is_in_the_scene_reference() {
     let text = read("docs/scene.md");
-    for bias in Soma::BIASES {
-        assert!(text.contains(&format!("| `soma` | `{}` |", bias.name)), "{}", bias.name);
+    fn rows<B: Block>(text: &str, block: &str) {
+        for bias in B::BIASES {
+            assert!(text.contains(&format!("| {block} | `{}` |", bias.name)), "{}", bias.name);
+        }
     }
-    for bias in Synapse::BIASES {
-        assert!(text.contains(&format!("| circuits | `{}` |", bias.name)), "{}", bias.name);
+    rows::<Soma>(&text, "`soma`");
+    rows::<Synapse>(&text, "circuits");
+    rows::<LifSoma>(&text, "`soma`");
+    rows::<LifSynapse>(&text, "`exc`, `inh`");
+    for model in Plugins::default().models() {
+        assert!(text.contains(&format!("| `{model}` |")), "{model}");
     }
-    for preset in Preset::ALL {
-        assert!(text.contains(&format!("| `{}` |", preset.name())));
-    }
-    for rule in ["OneToOne", "AllToAll", "FixedProbability", "FixedInDegree", "FixedOutDegree"] {
+    let rules = ["OneToOne", "AllToAll", "FixedProbability", "FixedInDegree", "FixedOutDegree"];
+    for rule in rules.into_iter().chain(["FixedTotal", "List", "File"]) {
         assert!(text.contains(&format!("| `{rule}")), "{rule}");
     }
     let forms = FeedbackForm::NAMES.map(|(name, _)| name);
     for name in forms.into_iter().chain(RefractoryForm::NAMES.map(|(name, _)| name)) {
         assert!(text.contains(&format!("`{name}`")), "{name}");
     }
-    for receptor in Receptor::ALL {
+    for receptor in Dpi::new(Preset::Dynapse1).circuits().iter().chain(Lif.receptors()) {
         assert!(text.contains(&format!("`{}`", receptor.name())));
         assert!(text.contains(receptor.variable()));
     }

@@ -89,7 +89,7 @@ fn delivered(scene: &Scene, spikes: &[(GroupId, u32, u64)], windows: &[u64]) -> 
         let banks = simulation.world().resource::<Banks>();
         let mut block = 0;
         for bank in &banks.0 {
-            for own_block in 0..bank.state.blocks().len() {
+            for own_block in 0..bank.blocks() {
                 for (tile, list) in inbox.of_block(block).iter().enumerate() {
                     for arrival in list {
                         let slot = (own_block * LANES) as u32 + u32::from(arrival.lane);
@@ -97,7 +97,7 @@ fn delivered(scene: &Scene, spikes: &[(GroupId, u32, u64)], windows: &[u64]) -> 
                         let receptor = usize::from(arrival.receptor);
                         let step =
                             first_step + (tile * TILE_STEPS) as u64 + u64::from(arrival.step);
-                        let name = bank.kernel.columns().receptors()[receptor].name();
+                        let name = bank.layout.receptors[receptor].name();
                         let pulses =
                             f64::from(arrival.weight) / 2.0_f64.powi(member.exponents[receptor]);
                         let key = (member.population, slot - member.first, name, step);

@@ -1,14 +1,17 @@
 //! The CPU back end: blocks of neurons, each run through the whole window in cache.
 
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use rayon::prelude::*;
 
 use super::{Advanced, Backend, Fault, FaultKind, Sample};
-use crate::bank::{Bank, LANES, Row};
+use crate::bank::{Bank, Drive, LANES, Row, SampleRequest};
+use crate::circuit::Waveform;
 use crate::network::router::{Arrival, Inbox};
 use crate::schedule::Window;
-use crate::solver::kernel::{Flag, TILE_STEPS};
+use crate::solver::kernel::{Flag, Kernel, TILE_STEPS};
+use crate::time::Time;
 
 /// Waking the threads and joining them; for work of less than four times that, threads do not pay.
 const NANOSECONDS_OF_A_JOIN: u64 = 100_000;
@@ -64,7 +67,13 @@ impl Backend for Cpu {
     fn advance(&self, banks: &mut [Bank], inbox: &Inbox, window: &Window, out: &mut Advanced) {
         let mut first_block = 0;
         for (index, bank) in banks.iter_mut().enumerate() {
-            let blocks = bank.state.blocks().len();
+            let blocks = bank.blocks();
+            let Some(kernel) = &bank.kernel else {
+                // Advanced on the host.
+                out.spikes.push(Vec::new());
+                first_block += blocks;
+                continue;
+            };
             let work = NANOSECONDS_OF_A_STEP * u64::from(bank.len()) * window.steps;
             let pool = self.pool(work);
             // Several pieces for each thread even out their load.
@@ -72,8 +81,11 @@ impl Backend for Cpu {
             let piece = blocks.div_ceil(pieces).max(1);
 
             let task = Task {
-                kernel: &*bank.kernel,
+                kernel: &**kernel,
+                receptors: bank.layout.receptors.len(),
                 samples: &bank.samples,
+                drives: &bank.drives,
+                dc: bank.layout.dc,
                 inbox,
                 window,
                 bank: index as u32,
@@ -118,8 +130,12 @@ impl Backend for Cpu {
 
 /// What a piece of a bank is run with.
 struct Task<'a> {
-    kernel: &'a dyn crate::solver::kernel::Kernel,
-    samples: &'a [crate::bank::SampleRequest],
+    kernel: &'a dyn Kernel,
+    receptors: usize,
+    samples: &'a [SampleRequest],
+    drives: &'a [Drive],
+    /// Parameter column to which they are added.
+    dc: Option<usize>,
     inbox: &'a Inbox,
     window: &'a Window,
     bank: u32,
@@ -147,8 +163,7 @@ impl Task<'_> {
         state_width: usize,
     ) -> Output {
         let mut out = Output::default();
-        let receptors = self.kernel.columns().receptors().len();
-        let mut tile = vec![Row([0_i32; LANES]); TILE_STEPS * receptors];
+        let mut tile = vec![Row([0_i32; LANES]); TILE_STEPS * self.receptors];
         let blocks = parameters.chunks_exact(parameter_width);
         for (k, (parameters, state)) in blocks.zip(state.chunks_exact_mut(state_width)).enumerate()
         {
@@ -166,10 +181,11 @@ impl Task<'_> {
         tile: &mut [Row<i32>],
         out: &mut Output,
     ) {
-        let receptors = self.kernel.columns().receptors().len();
+        let receptors = self.receptors;
         let first_slot = (block * LANES) as u32;
         let requests = self.requests(first_slot);
         let mut flags = Vec::new();
+        let mut driven = Driven::new(self, first_slot, parameters);
         if self.window.first_step == 0 {
             self.sample(requests.clone(), 0, state, out);
         }
@@ -189,7 +205,15 @@ impl Task<'_> {
             let mut from = 0;
             while from < steps {
                 let start = self.window.first_step + (tile_start + from) as u64;
-                let most = (steps - from) as u64;
+                let mut most = (steps - from) as u64;
+                let parameters = match &mut driven {
+                    None => parameters,
+                    Some(driven) => {
+                        let (rows, change) = driven.at(start, self.window.dt);
+                        most = most.min(change - start);
+                        rows
+                    }
+                };
                 let run = self.next_sample(&requests, start).map_or(most, |s| most.min(s - start));
                 let to = from + run as usize;
                 flags.clear();
@@ -207,22 +231,21 @@ impl Task<'_> {
     }
 
     /// The requests for a block.
-    fn requests(&self, first_slot: u32) -> std::ops::Range<usize> {
-        let from = self.samples.partition_point(|r| r.slot < first_slot);
-        let to = self.samples.partition_point(|r| r.slot < first_slot + LANES as u32);
-        from..to
+    fn requests(&self, first_slot: u32) -> Range<usize> {
+        let at = |slot| self.samples.partition_point(|r| r.slot < slot);
+        at(first_slot)..at(first_slot + LANES as u32)
     }
 
     /// The first step after `start` whose state is wanted.
-    fn next_sample(&self, requests: &std::ops::Range<usize>, start: u64) -> Option<u64> {
-        let next = |r: &crate::bank::SampleRequest| (start / r.every + 1) * r.every;
+    fn next_sample(&self, requests: &Range<usize>, start: u64) -> Option<u64> {
+        let next = |r: &SampleRequest| (start / r.every + 1) * r.every;
         self.samples[requests.clone()]
             .iter()
             .map(|r| next(r).max(r.from.next_multiple_of(r.every)))
             .min()
     }
 
-    fn sample(&self, requests: std::ops::Range<usize>, step: u64, state: &[Row], out: &mut Output) {
+    fn sample(&self, requests: Range<usize>, step: u64, state: &[Row], out: &mut Output) {
         for request in requests {
             let wanted = &self.samples[request];
             if wanted.wants(step) {
@@ -231,7 +254,7 @@ impl Task<'_> {
                     bank: self.bank,
                     request: request as u32,
                     step,
-                    state: state.iter().map(|row| row.0[lane]).collect(),
+                    state: state.iter().map(|row| f64::from(row.0[lane])).collect(),
                 });
             }
         }
@@ -248,6 +271,53 @@ impl Task<'_> {
                 out.spikes.push((slot, step));
             }
         }
+    }
+}
+
+/// The parameters of a block with direct inputs that change in time.
+struct Driven<'a> {
+    /// Waveform and lanes of each input into the block.
+    drives: Vec<(&'a Waveform, Range<usize>)>,
+    column: usize,
+    /// The constant input of each lane.
+    constant: Row,
+    rows: Vec<Row>,
+    /// The first step with other values.
+    change: u64,
+}
+
+impl<'a> Driven<'a> {
+    /// `None` for a block without such an input.
+    fn new(task: &Task<'a>, first_slot: u32, parameters: &[Row]) -> Option<Driven<'a>> {
+        let column = task.dc?;
+        let end = first_slot + LANES as u32;
+        let own = task.drives.iter().filter(|d| d.slots.start < end && d.slots.end > first_slot);
+        let lane = |slot: u32| (slot.clamp(first_slot, end) - first_slot) as usize;
+        let drives: Vec<_> =
+            own.map(|d| (&d.waveform, lane(d.slots.start)..lane(d.slots.end))).collect();
+        let constant = parameters[column];
+        (!drives.is_empty()).then(|| Driven {
+            drives,
+            column,
+            constant,
+            rows: parameters.to_vec(),
+            change: 0,
+        })
+    }
+
+    /// The parameters in a step, and the first step with others.
+    fn at(&mut self, step: u64, dt: Time) -> (&[Row], u64) {
+        if step >= self.change {
+            self.change = u64::MAX;
+            for (waveform, lanes) in &self.drives {
+                let value = waveform.in_step(step, dt) as f32;
+                for lane in lanes.clone() {
+                    self.rows[self.column].0[lane] = self.constant.0[lane] + value;
+                }
+                self.change = self.change.min(waveform.next_change(step, dt));
+            }
+        }
+        (&self.rows, self.change)
     }
 }
 

@@ -53,8 +53,8 @@ pub struct Sample {
     pub request: u32,
     /// The state before this step.
     pub step: u64,
-    /// All state columns of the neuron.
-    pub state: SmallVec<[f32; 4]>,
+    /// All state columns of the neuron; of a host model, its variables.
+    pub state: SmallVec<[f64; 4]>,
 }
 
 /// Something that must stop the run. Ordered by when it happened.
@@ -89,7 +89,7 @@ pub struct Stop(pub Option<Error>);
 
 /// Advances all banks and sorts what comes out.
 #[allow(clippy::too_many_arguments)] // System parameters are the system's declaration.
-fn advance(
+pub(crate) fn advance(
     backend: Res<CurrentBackend>,
     mut window: ResMut<Window>,
     inbox: Res<Inbox>,
@@ -144,7 +144,7 @@ fn describe(
         FaultKind::InputOverflow(receptor) => Error::InputOverflow {
             population,
             neuron,
-            receptor: bank.kernel.columns().receptors()[usize::from(receptor)].name(),
+            receptor: bank.layout.receptors[usize::from(receptor)].name(),
             time: Time::from_steps(step, window.dt),
         },
     }

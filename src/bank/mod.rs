@@ -18,13 +18,15 @@
 
 pub mod transfer;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bevy_ecs::prelude::*;
 
-use crate::circuit::{Model, Receptor};
+use crate::circuit::{Waveform, math};
+use crate::model::{Circuits, Equations, Model, Read, StateVariable};
 use crate::scene::Variable;
-use crate::solver::kernel::Kernel;
+use crate::solver::kernel::{Kernel, Layout};
 
 /// Neurons in a block.
 pub const LANES: usize = 64;
@@ -137,19 +139,35 @@ impl SampleRequest {
     }
 }
 
-/// Neurons that share a kernel.
+/// A direct input that changes in time, into some neurons of a bank.
+#[derive(Debug, Clone)]
+pub struct Drive {
+    /// The neurons.
+    pub slots: Range<u32>,
+    /// What is added to their constant input.
+    pub waveform: Waveform,
+}
+
+/// Neurons that share a kernel, or a model on the host.
 pub struct Bank {
-    /// The equations.
-    pub kernel: Arc<dyn Kernel>,
-    /// What the models of its populations share: preset, forms, constants, and which circuits
+    /// The equations; `None`: the neurons are advanced on the host, and there are no columns.
+    pub kernel: Option<Arc<dyn Kernel>>,
+    /// What is in which column.
+    pub layout: Layout,
+    /// What the models of its populations share: the model with its settings, and which circuits
     /// exist. The biases in it are those of the first.
     pub model: Model,
+    /// Its state variables, and which circuits exist.
+    variables: Vec<StateVariable>,
+    circuits: Circuits,
     /// The populations, in the order of their slots.
     pub members: Vec<Member>,
     /// Biases, as the kernel wants them.
     pub parameters: Columns,
     /// State.
     pub state: Columns,
+    /// Direct inputs that change in time, sorted by slot.
+    pub drives: Vec<Drive>,
     /// What probes want, sorted by slot.
     pub samples: Vec<SampleRequest>,
     len: u32,
@@ -158,11 +176,53 @@ pub struct Bank {
 impl Bank {
     /// A bank for the given members (with slots from 0 on, without gaps).
     #[must_use]
-    pub fn new(kernel: Arc<dyn Kernel>, model: Model, members: Vec<Member>) -> Bank {
+    pub fn new(equations: Equations, model: Model, members: Vec<Member>) -> Bank {
         let len = members.iter().map(|m| m.len).sum();
-        let parameters = Columns::new(len as usize, &kernel.columns().resting_parameters());
-        let state = Columns::new(len as usize, &kernel.columns().resting_state());
-        Bank { kernel, model, members, parameters, state, samples: Vec::new(), len }
+        let (kernel, layout) = match equations {
+            Equations::Kernel(kernel) => {
+                let layout = kernel.layout().clone();
+                (Some(kernel), layout)
+            }
+            Equations::Host(_) => {
+                let receptors = model.0.receptors().to_vec();
+                let circuits = receptors.iter().map(|r| (*r, 0)).collect();
+                (None, Layout { receptors, circuits, ..Layout::default() })
+            }
+        };
+        let parameters = Columns::new(len as usize, &layout.resting_parameters);
+        let state = Columns::new(len as usize, &layout.resting_state);
+        Bank {
+            kernel,
+            layout,
+            variables: model.variables(),
+            circuits: model.circuits(),
+            model,
+            members,
+            parameters,
+            state,
+            drives: Vec::new(),
+            samples: Vec::new(),
+            len,
+        }
+    }
+
+    /// Itself, if a kernel advances it.
+    #[must_use]
+    pub fn with_columns(&self) -> Option<&Bank> {
+        self.kernel.is_some().then_some(self)
+    }
+
+    /// Blocks of [`LANES`] neurons.
+    #[must_use]
+    pub fn blocks(&self) -> usize {
+        (self.len as usize).div_ceil(LANES)
+    }
+
+    /// The requests for neurons `slots`, as a range of [`Bank::samples`].
+    #[must_use]
+    pub fn requests_of(&self, slots: Range<u32>) -> Range<usize> {
+        let at = |slot| self.samples.partition_point(|r| r.slot < slot);
+        at(slots.start)..at(slots.end)
     }
 
     /// Neurons.
@@ -184,32 +244,28 @@ impl Bank {
         &self.members[at - 1]
     }
 
-    /// A state variable of a neuron, given the neuron's state columns, in A or V.
+    /// A state variable of a neuron, given the neuron's state, in its unit.
     #[must_use]
-    pub fn variable(&self, state: &[f32], variable: Variable) -> f64 {
-        let membrane = f64::from(state[self.kernel.columns().membrane_column()]);
-        let model = &self.model;
-        match variable {
-            Variable::Imem => membrane,
-            // The kernel's dark current is the nearest single: at rest the voltage is 0 exactly.
-            Variable::Vmem => {
-                let i0 = f64::from(model.constants.i0 as f32);
-                crate::circuit::Constants { i0, ..model.constants }.voltage(membrane)
-            }
-            Variable::Synapse(receptor) if model.synapse(receptor).is_none() => {
-                model.resting_current(receptor)
-            }
-            Variable::Synapse(receptor) => self
-                .current_column(receptor)
-                .map_or(model.constants.i0, |column| f64::from(state[column])),
+    pub fn variable(&self, state: &[f64], variable: Variable) -> f64 {
+        let found = self.variables.iter().enumerate().find(|(_, v)| v.variable == variable);
+        let Some((at, found)) = found else { return f64::NAN };
+        if self.kernel.is_none() {
+            return state.get(at).copied().unwrap_or(f64::NAN);
         }
-    }
-
-    /// The state column of a circuit's current; `None` where the kernel has no such circuits.
-    #[must_use]
-    pub fn current_column(&self, receptor: Receptor) -> Option<usize> {
-        let at = self.kernel.columns().circuits().iter().position(|r| *r == receptor)?;
-        Some(self.kernel.columns().current_column(at))
+        match found.read {
+            Read::Membrane => state[self.layout.membrane],
+            Read::MembraneVoltage { scale, reference } => {
+                scale * math::ln(state[self.layout.membrane] / reference)
+            }
+            Read::Column(column) => state[column],
+            Read::Circuit(circuit) if !self.circuits.has(circuit) => {
+                self.model.0.resting_current(circuit)
+            }
+            Read::Circuit(circuit) => {
+                let resting = || self.model.0.resting_current(circuit);
+                self.layout.circuit(circuit).map_or_else(resting, |(_, column)| state[column])
+            }
+        }
     }
 }
 

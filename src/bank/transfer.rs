@@ -12,9 +12,9 @@ use bevy_ecs::query::ArchetypeFilter;
 use bevy_ecs::schedule::Schedule;
 use bevy_ecs::system::SystemAccess;
 
-use super::{Bank, Banks, Slot};
-use crate::circuit::{Membrane, Receptor, Soma, Synapse, SynapticCurrent};
-use crate::network::Circuit;
+use super::{Banks, Slot};
+use crate::circuit::{Membrane, SynapticCurrent};
+use crate::network::{Circuit, Neuron};
 use crate::schedule::BuiltIn;
 
 /// Which state columns somebody reads.
@@ -81,44 +81,44 @@ fn changed<C: Component, K: Component, F: ArchetypeFilter>(
     }
 }
 
-/// Changed biases of somas → parameter columns.
-pub fn gather_somas(
+/// Changed biases of somas of a type → parameter columns.
+pub fn gather_somas<S: Component>(
     mut banks: ResMut<Banks>,
-    somas: Query<(&Slot, &crate::network::Neuron, Ref<Soma>)>,
+    somas: Query<(&Slot, &Neuron, Ref<S>)>,
 ) {
     changed(&somas, |slot, _, soma| {
         let bank = &mut banks.0[slot.bank as usize];
-        let parameters = &mut bank.parameters;
-        bank.kernel.columns().soma_columns(soma, &mut |column, value| {
+        let (Some(kernel), parameters) = (&bank.kernel, &mut bank.parameters) else { return };
+        kernel.soma_columns(soma, &mut |column, value| {
             parameters.set(slot.index as usize, column, value);
         });
     });
 }
 
-/// Changed membrane currents → state.
+/// Changed membranes → state.
 pub fn gather_membranes(
     mut banks: ResMut<Banks>,
-    membranes: Query<(&Slot, &crate::network::Neuron, Ref<Membrane>)>,
+    membranes: Query<(&Slot, &Neuron, Ref<Membrane>)>,
 ) {
     changed(&membranes, |slot, _, membrane| {
         let bank = &mut banks.0[slot.bank as usize];
-        let column = bank.kernel.columns().membrane_column();
-        bank.state.set(slot.index as usize, column, membrane.0 as f32);
+        if bank.kernel.is_some() {
+            bank.state.set(slot.index as usize, bank.layout.membrane, membrane.0 as f32);
+        }
     });
 }
 
-fn circuit_index(bank: &Bank, receptor: Receptor) -> Option<usize> {
-    bank.kernel.columns().circuits().iter().position(|r| *r == receptor)
-}
-
-/// Changed biases of synapse circuits → parameter columns.
-pub fn gather_synapses(mut banks: ResMut<Banks>, synapses: Query<(&Slot, &Circuit, Ref<Synapse>)>) {
+/// Changed biases of synapse circuits of a type → parameter columns.
+pub fn gather_synapses<S: Component>(
+    mut banks: ResMut<Banks>,
+    synapses: Query<(&Slot, &Circuit, Ref<S>)>,
+) {
     changed(&synapses, |slot, circuit, synapse| {
         let bank = &mut banks.0[slot.bank as usize];
-        let Some(index) = circuit_index(bank, circuit.receptor) else { return };
+        let Some((index, _)) = bank.layout.circuit(circuit.receptor) else { return };
         let exponent = bank.member(slot.index).exponents[index];
-        let parameters = &mut bank.parameters;
-        bank.kernel.columns().synapse_columns(index, synapse, exponent, &mut |column, value| {
+        let (Some(kernel), parameters) = (&bank.kernel, &mut bank.parameters) else { return };
+        kernel.synapse_columns(index, synapse, exponent, &mut |column, value| {
             parameters.set(slot.index as usize, column, value);
         });
     });
@@ -131,9 +131,10 @@ pub fn gather_currents(
 ) {
     changed(&currents, |slot, circuit, current| {
         let bank = &mut banks.0[slot.bank as usize];
-        let Some(index) = circuit_index(bank, circuit.receptor) else { return };
-        let column = bank.kernel.columns().current_column(index);
-        bank.state.set(slot.index as usize, column, current.0 as f32);
+        if let (Some((_, column)), Some(_)) = (bank.layout.circuit(circuit.receptor), &bank.kernel)
+        {
+            bank.state.set(slot.index as usize, column, current.0 as f32);
+        }
     });
 }
 
@@ -149,18 +150,18 @@ fn overwrite<C: Component<Mutability = Mutable>, K: Component>(
     }
 }
 
-/// State → membrane currents, if somebody reads them.
+/// State → membranes, if somebody reads them.
 pub fn scatter_membranes(
     banks: Res<Banks>,
     readback: Res<Readback>,
-    mut membranes: Query<(&Slot, &crate::network::Neuron, &mut Membrane)>,
+    mut membranes: Query<(&Slot, &Neuron, &mut Membrane)>,
 ) {
     if !readback.membrane {
         return;
     }
     overwrite(&mut membranes, |slot, _| {
-        let bank = &banks.0[slot.bank as usize];
-        let value = bank.state.get(slot.index as usize, bank.kernel.columns().membrane_column());
+        let bank = banks.0[slot.bank as usize].with_columns()?;
+        let value = bank.state.get(slot.index as usize, bank.layout.membrane);
         Some(Membrane(f64::from(value)))
     });
 }
@@ -175,8 +176,8 @@ pub fn scatter_currents(
         return;
     }
     overwrite(&mut currents, |slot, circuit| {
-        let bank = &banks.0[slot.bank as usize];
-        let column = bank.current_column(circuit.receptor)?;
+        let bank = banks.0[slot.bank as usize].with_columns()?;
+        let (_, column) = bank.layout.circuit(circuit.receptor)?;
         Some(SynapticCurrent(f64::from(bank.state.get(slot.index as usize, column))))
     });
 }

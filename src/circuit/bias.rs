@@ -4,9 +4,10 @@
 //! scene, drawing mismatch, reading and dumping files of measured values, and writing the decided
 //! scene all walk that table, so a block of a plugin behaves like a built-in one.
 
+use std::fmt;
+
 use bevy_ecs::component::{Component, Mutable};
 
-use super::Forms;
 use crate::units::{self, Unit};
 
 /// One bias of a block of type `T`.
@@ -23,14 +24,14 @@ pub struct Bias<T> {
     pub get: fn(&T) -> f64,
     /// Writes it, in the SI unit.
     pub set: fn(&mut T, f64),
-    /// Whether a circuit of these forms has it.
-    pub applies: fn(&Forms) -> bool,
 }
 
 /// The values a bias may take. All must be finite and within single precision, in which the
 /// kernels compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Domain {
+    /// Any number.
+    Any,
     /// Greater than zero.
     Positive,
     /// Zero or greater.
@@ -45,6 +46,7 @@ impl Domain {
     pub fn check(self, value: f64, unit: Unit) -> Result<(), String> {
         let shown = || units::format(value, unit);
         let (holds, rule) = match self {
+            Domain::Any => (value.is_finite(), "a finite number"),
             Domain::Positive => (value > 0.0, "greater than 0"),
             Domain::NonNegative => (value >= 0.0, "0 or greater"),
         };
@@ -52,7 +54,7 @@ impl Domain {
             return Err(format!("must be {rule}, but is {}", shown()));
         }
         let (smallest, largest) = (f64::from(f32::MIN_POSITIVE), f64::from(f32::MAX));
-        if value != 0.0 && !(smallest..=largest).contains(&value) {
+        if value != 0.0 && !(smallest..=largest).contains(&value.abs()) {
             return Err(format!(
                 "must be between {} and {} (single precision), but is {}",
                 units::format(smallest, unit),
@@ -67,33 +69,32 @@ impl Domain {
 /// A block of biases: a component with a table of its fields.
 ///
 /// ```
-/// use picoamp::circuit::{Block, Preset, Soma};
-/// let itau = Soma::bias("Itau", &Preset::Arcana.forms()).unwrap();
-/// assert_eq!(itau.unit, picoamp::units::Unit::Ampere);
+/// use bevy_ecs::prelude::*;
+/// use picoamp::circuit::{Bias, Block, bias};
+///
+/// /// The biases of a model of one's own.
+/// #[derive(Component, Debug, Clone, PartialEq)]
+/// struct Integrator {
+///     tau: f64,
+/// }
+///
+/// impl Block for Integrator {
+///     const BIASES: &'static [Bias<Integrator>] =
+///         &[bias!(Integrator, tau, "tau", Second, Positive, "time constant")];
+/// }
+/// assert_eq!(Integrator::BIASES[0].unit, picoamp::units::Unit::Second);
 /// ```
-pub trait Block: Component<Mutability = Mutable> + Clone + Sized {
+pub trait Block: Component<Mutability = Mutable> + Clone + fmt::Debug + PartialEq {
     /// The table, in the order in which files and documents show it.
     const BIASES: &'static [Bias<Self>];
-
-    /// The biases that a circuit of these forms has.
-    fn biases(forms: &Forms) -> impl Iterator<Item = &'static Bias<Self>> {
-        Self::BIASES.iter().filter(|bias| (bias.applies)(forms))
-    }
-
-    /// The bias of that name that a circuit of these forms has.
-    #[must_use]
-    fn bias(name: &str, forms: &Forms) -> Option<&'static Bias<Self>> {
-        Self::biases(forms).find(|bias| bias.name == name)
-    }
 }
 
-/// A row of a bias table: `bias!(Soma, i_tau, "Itau", Ampere, Positive, "what it is")`, and at the
-/// end, for a bias that not every circuit has, a function that says which.
-macro_rules! bias {
+/// A row of a bias table: block, field (an `f64`), name in scenes, [`Unit`], [`Domain`], and what it
+/// is.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __bias {
     ($block:ty, $field:ident, $name:literal, $unit:ident, $domain:ident, $doc:literal) => {
-        bias!($block, $field, $name, $unit, $domain, $doc, |_| true)
-    };
-    ($block:ty, $field:ident, $name:literal, $unit:ident, $domain:ident, $doc:literal, $applies:expr) => {
         $crate::circuit::Bias::<$block> {
             name: $name,
             unit: $crate::units::Unit::$unit,
@@ -101,8 +102,8 @@ macro_rules! bias {
             doc: $doc,
             get: |block| block.$field,
             set: |block, value| block.$field = value,
-            applies: $applies,
         }
     };
 }
-pub(crate) use bias;
+#[doc(inline)]
+pub use crate::__bias as bias;

@@ -10,7 +10,6 @@ use rand_philox::Philox;
 
 use super::math;
 use crate::rng::StreamKey;
-use crate::units::Unit;
 
 /// The law of the multiplier `m`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -81,17 +80,19 @@ impl MismatchLaw {
 
     /// The bias of instance `neuron`.
     ///
-    /// A Gaussian draw can fall to zero or below: a current is floored at the dark current `i0`,
-    /// anything else at a hundredth of its nominal value.
+    /// A Gaussian draw can fall to zero or below: it is floored at `floor` (currents of a DPI neuron
+    /// at the dark current), or where there is none at a hundredth of the nominal value.
     #[must_use]
-    pub fn draw(&self, nominal: f64, unit: Unit, i0: f64, key: &StreamKey, neuron: u64) -> Draw {
+    pub fn draw(&self, nominal: f64, floor: Option<f64>, key: &StreamKey, neuron: u64) -> Draw {
         let value = nominal * self.multiplier(&mut key.stream(neuron));
-        let floor = match self {
-            Self::Gaussian { .. } if unit == Unit::Ampere => i0,
-            Self::Gaussian { .. } => 0.01 * nominal,
-            Self::LogNormal { .. } | Self::TruncatedGaussian { .. } => 0.0,
+        // Of a negative value (a reset below 0) the multiplier is floored.
+        let floor = floor.unwrap_or(0.01 * nominal);
+        let floored = match self {
+            Self::Gaussian { .. } if nominal < 0.0 => value > floor,
+            Self::Gaussian { .. } => value < floor,
+            Self::LogNormal { .. } | Self::TruncatedGaussian { .. } => false,
         };
-        Draw { value: value.max(floor), floored: value < floor }
+        Draw { value: if floored { floor } else { value }, floored }
     }
 }
 
@@ -109,7 +110,7 @@ mod tests {
 
     fn moments(law: MismatchLaw, bias: &str) -> (f64, f64) {
         let key = stream_key(1, "dpi", "soma", bias);
-        let draws = (0..N).map(|k| law.draw(1e-12, Unit::Ampere, 1e-15, &key, k).value / 1e-12);
+        let draws = (0..N).map(|k| law.draw(1e-12, Some(1e-15), &key, k).value / 1e-12);
         let (sum, squares) = draws.fold((0.0, 0.0), |(s, q), x| (s + x, q + x * x));
         let mean = sum / N as f64;
         (mean, (squares / N as f64 - mean * mean).sqrt() / mean)
@@ -142,7 +143,7 @@ mod tests {
         let law = MismatchLaw::Gaussian { cv: 0.1 };
         let z = |bias: &str, k: u64| {
             let key = stream_key(1, "dpi", "soma", bias);
-            (law.draw(1.0, Unit::One, 0.0, &key, k).value - 1.0) / 0.1
+            (law.draw(1.0, None, &key, k).value - 1.0) / 0.1
         };
         let n = 20_000;
         let correlate = |f: &dyn Fn(u64) -> f64| (0..n).map(f).sum::<f64>() / n as f64;
@@ -157,11 +158,10 @@ mod tests {
     fn the_floor_of_a_current_is_the_dark_current() {
         let law = MismatchLaw::Gaussian { cv: 1.0 };
         let key = stream_key(1, "dpi", "soma", "Itau");
-        let draws: Vec<Draw> =
-            (0..1000).map(|k| law.draw(1e-12, Unit::Ampere, 5e-14, &key, k)).collect();
+        let draws: Vec<Draw> = (0..1000).map(|k| law.draw(1e-12, Some(5e-14), &key, k)).collect();
         assert!(draws.iter().all(|d| d.value >= 5e-14));
         assert!(draws.iter().any(|d| d.floored && d.value == 5e-14));
-        let farads = law.draw(1e-12, Unit::Farad, 5e-14, &key, 0);
+        let farads = law.draw(1e-12, None, &key, 0);
         assert!(farads.value >= 1e-14);
     }
 }

@@ -12,6 +12,7 @@
 //! | [`soma`] | the DPI neuron: membrane, threshold, refractory period |
 //! | [`feedback`] | positive feedback: the upstroke of the spike |
 //! | [`forms`] | the published variants of feedback, refractory period and pulse |
+//! | [`waveform`] | a direct input that changes in time |
 //! | [`preset`] | published models: constants, receptors, defaults |
 //! | [`mismatch`] | how instances differ from their nominal biases |
 //! | [`math`] | exp and log with the same bits everywhere |
@@ -24,13 +25,15 @@ pub mod mismatch;
 pub mod preset;
 pub mod soma;
 pub mod synapse;
+pub mod waveform;
 
-pub use bias::{Bias, Block, Domain};
+pub use bias::{Bias, Block, Domain, bias};
 pub use forms::Forms;
 pub use mismatch::MismatchLaw;
-pub use preset::{Model, Preset};
+pub use preset::Preset;
 pub use soma::{Membrane, Soma};
 pub use synapse::{Receptor, Synapse, SynapticCurrent};
+pub use waveform::Waveform;
 
 /// The constants of the process, shared by all circuits of a population.
 #[derive(Debug, Clone, Copy, PartialEq)]

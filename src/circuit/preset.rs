@@ -42,7 +42,9 @@ impl Preset {
     pub fn circuits(self) -> &'static [Receptor] {
         match self {
             Preset::Arcana => self.receptors(),
-            Preset::Dynapse1 => &Receptor::ALL,
+            Preset::Dynapse1 => {
+                &[Receptor::Ampa, Receptor::Nmda, Receptor::Gabaa, Receptor::Gabab, Receptor::Ahp]
+            }
         }
     }
 
@@ -120,10 +122,9 @@ impl Preset {
             (Preset::Arcana, _) => synapse(2e-12, 1e-12, 1e-12, 1e-12),
             (Preset::Dynapse1, Receptor::Ampa) => synapse(2e-12, 20e-12, 80e-12, 100e-12),
             (Preset::Dynapse1, Receptor::Nmda) => synapse(2e-12, 2e-12, 8e-12, 100e-12),
-            (Preset::Dynapse1, Receptor::Gabaa | Receptor::Gabab) => {
-                synapse(2e-12, 5e-12, 20e-12, 100e-12)
-            }
             (Preset::Dynapse1, Receptor::Ahp) => synapse(4e-12, 2e-12, 8e-12, 1e-12),
+            // GABA_A and GABA_B.
+            (Preset::Dynapse1, _) => synapse(2e-12, 5e-12, 20e-12, 100e-12),
         }
     }
 
@@ -143,57 +144,5 @@ impl Preset {
             Preset::Arcana => true,
             Preset::Dynapse1 => false,
         }
-    }
-}
-
-/// The nominal circuit of a population: a preset with the scene's values.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Model {
-    /// The published model it starts from.
-    pub preset: Preset,
-    /// Its forms.
-    pub forms: Forms,
-    /// Process constants.
-    pub constants: Constants,
-    /// Nominal biases of the soma.
-    pub soma: Soma,
-    /// Nominal biases of the circuits that exist, ordered by receptor. A receptor that neither the
-    /// scene mentions nor a connection targets has no circuit and rests at I0; AHP exists wherever
-    /// the preset has it.
-    pub synapses: Vec<(Receptor, Synapse)>,
-    /// Circuits that the scene took out, ordered: their current is 0.
-    pub off: Vec<Receptor>,
-}
-
-impl Model {
-    /// The nominal synapse of a receptor, if there is such a circuit.
-    #[must_use]
-    pub fn synapse(&self, receptor: Receptor) -> Option<&Synapse> {
-        self.synapses.iter().find(|(r, _)| *r == receptor).map(|(_, synapse)| synapse)
-    }
-
-    /// Adds the preset's circuit for a receptor unless it is there already.
-    pub fn ensure_synapse(&mut self, receptor: Receptor) {
-        if let Err(at) = self.synapses.binary_search_by_key(&receptor, |(r, _)| *r) {
-            self.synapses.insert(at, (receptor, self.preset.synapse(receptor)));
-        }
-    }
-
-    /// The current of a circuit at the start, and of one that does not exist: I0, but 0 where it
-    /// was taken out and for AHP, which is 0 until the first spike.
-    #[must_use]
-    pub fn resting_current(&self, receptor: Receptor) -> f64 {
-        if receptor == Receptor::Ahp || self.off.contains(&receptor) {
-            0.0
-        } else {
-            self.constants.i0
-        }
-    }
-
-    /// The state variables that a trace can show.
-    #[must_use]
-    pub fn variables(&self) -> Vec<&'static str> {
-        let circuits = self.preset.circuits().iter().map(|r| r.variable());
-        ["Vmem", "Imem"].into_iter().chain(circuits).collect()
     }
 }

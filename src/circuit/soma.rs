@@ -5,9 +5,10 @@
 
 use bevy_ecs::component::Component;
 
-use super::Constants;
 use super::bias::{Bias, Block, bias};
 use super::forms::FeedbackForm;
+use super::{Constants, Forms};
+use crate::units::Unit;
 
 /// The biases of one soma.
 #[derive(Component, Debug, Clone, PartialEq)]
@@ -48,23 +49,14 @@ impl Block for Soma {
         bias!(Soma, i_reset, "Ireset", Ampere, Positive, "Imem after a spike"),
         bias!(Soma, i_dc, "Idc", Ampere, NonNegative, "constant input current"),
         bias!(Soma, ref_p, "refP", Second, NonNegative, "refractory period"),
-        bias!(
-            Soma,
-            ipfb_th,
-            "Ipfb_th",
-            Ampere,
-            NonNegative,
-            "midpoint of the feedback's gate",
-            |f| { f.feedback != FeedbackForm::Off }
-        ),
+        bias!(Soma, ipfb_th, "Ipfb_th", Ampere, NonNegative, "midpoint of the feedback's gate"),
         bias!(
             Soma,
             ipfb_slope,
             "Ipfb_norm",
             PerAmpere,
             Positive,
-            "slope of the positive feedback's gate (power law)",
-            |f| { f.feedback == FeedbackForm::PowerLaw }
+            "slope of the positive feedback's gate (power law)"
         ),
         bias!(
             Soma,
@@ -72,8 +64,7 @@ impl Block for Soma {
             "Ipfb_norm",
             Ampere,
             Positive,
-            "width of the positive feedback's gate (logistic)",
-            |f| { f.feedback == FeedbackForm::Logistic }
+            "width of the positive feedback's gate (logistic)"
         ),
         bias!(
             Soma,
@@ -81,16 +72,25 @@ impl Block for Soma {
             "Ipfb_gain",
             Ampere,
             NonNegative,
-            "the positive feedback far above its gate (logistic)",
-            |f| { f.feedback == FeedbackForm::Logistic }
+            "the positive feedback far above its gate (logistic)"
         ),
-        bias!(Soma, inmda_th, "Inmda_th", Ampere, Positive, "midpoint of the NMDA gate", |f| {
-            f.nmda_gate
-        }),
+        bias!(Soma, inmda_th, "Inmda_th", Ampere, Positive, "midpoint of the NMDA gate"),
     ];
 }
 
 impl Soma {
+    /// Whether a soma of these forms has a bias of the table.
+    #[must_use]
+    pub fn has(bias: &Bias<Soma>, forms: &Forms) -> bool {
+        match (bias.name, bias.unit) {
+            ("Ipfb_th", _) => forms.feedback != FeedbackForm::Off,
+            ("Ipfb_norm", Unit::PerAmpere) => forms.feedback == FeedbackForm::PowerLaw,
+            ("Ipfb_norm" | "Ipfb_gain", _) => forms.feedback == FeedbackForm::Logistic,
+            ("Inmda_th", _) => forms.nmda_gate,
+            _ => true,
+        }
+    }
+
     /// Time constant τmem = C·UT/(κ·Itau), s.
     #[must_use]
     pub fn tau(&self, constants: &Constants) -> f64 {
@@ -98,7 +98,7 @@ impl Soma {
     }
 }
 
-/// The state of a soma: the membrane current Imem, A.
+/// The state of a soma: the membrane current Imem of a DPI neuron, A; v of a LIF neuron.
 #[derive(Component, Debug, Clone, Copy, PartialEq)]
 #[component(summary_tick)]
 pub struct Membrane(pub f64);

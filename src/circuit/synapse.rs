@@ -11,7 +11,7 @@ use super::bias::{Bias, Block, bias};
 use super::forms::PulseForm;
 use super::{Constants, math};
 
-/// Where on a neuron a DPI circuit acts.
+/// Where on a neuron a synapse circuit acts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Receptor {
     /// Excitatory: adds to the soma's input.
@@ -25,13 +25,15 @@ pub enum Receptor {
     /// After-hyperpolarisation (spike-frequency adaptation): adds to the leak. Fed by the neuron's
     /// own spikes; no connection reaches it.
     Ahp,
+    /// Excitatory, of a LIF neuron.
+    Exc,
+    /// Inhibitory, of a LIF neuron.
+    Inh,
+    /// A receptor of a plugin's model: its name in scenes and that of its current in traces.
+    Other(&'static str, &'static str),
 }
 
 impl Receptor {
-    /// All of them, in the order of banks and files.
-    pub const ALL: [Receptor; 5] =
-        [Receptor::Ampa, Receptor::Nmda, Receptor::Gabaa, Receptor::Gabab, Receptor::Ahp];
-
     /// Its name in scenes.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -41,6 +43,9 @@ impl Receptor {
             Receptor::Gabaa => "gabaa",
             Receptor::Gabab => "gabab",
             Receptor::Ahp => "ahp",
+            Receptor::Exc => "exc",
+            Receptor::Inh => "inh",
+            Receptor::Other(name, _) => name,
         }
     }
 
@@ -53,6 +58,9 @@ impl Receptor {
             Receptor::Gabaa => "Igabaa",
             Receptor::Gabab => "Igabab",
             Receptor::Ahp => "Iahp",
+            Receptor::Exc => "i_exc",
+            Receptor::Inh => "i_inh",
+            Receptor::Other(_, variable) => variable,
         }
     }
 }
@@ -100,7 +108,7 @@ impl Synapse {
     }
 }
 
-/// The state of a synapse circuit: its output current, A.
+/// The state of a synapse circuit: its output current, A (dimensionless in a LIF neuron).
 #[derive(Component, Debug, Clone, Copy, PartialEq)]
 #[component(summary_tick)]
 pub struct SynapticCurrent(pub f64);

@@ -22,7 +22,8 @@ pub mod table;
 
 use bevy_ecs::prelude::*;
 
-use crate::circuit::{Model, Receptor};
+use crate::circuit::Receptor;
+use crate::model::Model;
 use crate::scene::GroupId;
 use crate::time::Time;
 
@@ -67,8 +68,8 @@ pub struct SourceGroup {
     pub sources: Vec<Entity>,
 }
 
-/// A neuron. Its biases are [`Soma`](crate::circuit::Soma), its state
-/// [`Membrane`](crate::circuit::Membrane).
+/// A neuron. Its biases are the component of its model ([`Soma`](crate::circuit::Soma) of a DPI
+/// neuron), its state [`Membrane`](crate::circuit::Membrane) or that of its host model.
 #[derive(Component, Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Neuron {
     /// The population's entity.
@@ -77,7 +78,8 @@ pub struct Neuron {
     pub index: u32,
 }
 
-/// A synapse circuit of a neuron. Its biases are [`Synapse`](crate::circuit::Synapse), its state
+/// A synapse circuit of a neuron. Its biases are the component of its model
+/// ([`Synapse`](crate::circuit::Synapse) of a DPI neuron), its state
 /// [`SynapticCurrent`](crate::circuit::SynapticCurrent).
 #[derive(Component, Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Circuit {

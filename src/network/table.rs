@@ -317,9 +317,9 @@ impl Ports {
         let mut populations = vec![(0, 0, Vec::new()); scene.populations.len()];
         for (index, bank) in banks.0.iter().enumerate() {
             first_block.push(blocks as u32);
-            blocks += bank.state.blocks().len();
+            blocks += bank.blocks();
             for member in &bank.members {
-                let receptors = bank.kernel.columns().receptors().to_vec();
+                let receptors = bank.layout.receptors.clone();
                 populations[member.population] = (index as u32, member.first, receptors);
             }
         }
@@ -367,7 +367,7 @@ impl Ports {
             for member in &mut bank.members {
                 // Only receptors: no pulse reaches the circuits behind them.
                 let totals = &totals[member.population];
-                let receptors = bank.kernel.columns().receptors();
+                let receptors = &bank.layout.receptors;
                 let exponents = member.exponents.iter_mut().zip(totals).zip(receptors);
                 for ((exponent, total), receptor) in exponents {
                     if !has_fractions(member.population, *receptor) {
@@ -390,7 +390,7 @@ impl Ports {
             let members: Arc<[_]> =
                 bank.members.iter().map(|m| (m.first, m.exponents.clone())).collect();
             let first_lane = first << LANE_BITS;
-            (0..bank.state.blocks().len())
+            (0..bank.blocks())
                 .map(move |_| BlockExponents { first_lane, members: members.clone() })
                 .collect::<Vec<_>>()
         };
@@ -411,7 +411,7 @@ fn manual_edges(
     let mut blocks = 0;
     for bank in &world.resource::<Banks>().0 {
         first_block.push(blocks);
-        blocks += bank.state.blocks().len() as u32;
+        blocks += bank.blocks() as u32;
     }
     let mut edges = Vec::new();
     for (fan_out, neuron, source) in fan_outs.iter(world) {
@@ -435,16 +435,14 @@ fn manual_edges(
                 Error::Connection(format!("the edge ends at {}, no synapse circuit", edge.circuit))
             })?;
             let bank = &world.resource::<Banks>().0[slot.bank as usize];
-            let receptor =
-                bank.kernel.columns().receptors().iter().position(|r| *r == circuit.receptor);
-            let Some(receptor) = receptor else {
+            let Some(receptor) = bank.layout.receptor(circuit.receptor) else {
                 let name = circuit.receptor.name();
                 return Err(Error::Connection(format!("no connection can end at {name}")));
             };
             let population = world
                 .get::<Neuron>(circuit.neuron)
                 .and_then(|neuron| world.get::<Population>(neuron.population));
-            let rounds = population.is_some_and(|p| p.model.preset.rounds_weights());
+            let rounds = population.is_some_and(|p| p.model.0.rounds_weights());
             let weight = if rounds { edge.weight.round_ties_even() } else { edge.weight };
             if !(0.0..=super::MAX_WEIGHT).contains(&weight) {
                 let range = format!("0 to {}", super::MAX_WEIGHT);

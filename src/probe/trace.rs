@@ -8,10 +8,10 @@ use super::picture::{self, Curve, Traces};
 use super::{Probe, Span, shown_span};
 use crate::backend::WindowSamples;
 use crate::bank::{Banks, SampleRequest, Slot};
-use crate::circuit::Soma;
 use crate::network::Population;
 use crate::scene::{Probe as SceneProbe, ProbeKind, Scene, Variable};
 use crate::time::Time;
+use crate::units::Unit;
 
 /// Records state variables of chosen neurons at a fixed interval. A sample at time t is the state
 /// at t before the inputs of t act.
@@ -19,8 +19,10 @@ use crate::time::Time;
 pub struct TraceRecorder {
     vars: Vec<Variable>,
     neurons: Vec<u32>,
-    /// Threshold of each neuron as a voltage, V.
-    thresholds: Vec<f64>,
+    /// Threshold of each neuron, as a value of a variable.
+    thresholds: Vec<(Variable, f64)>,
+    /// Unit of the first variable.
+    unit: Unit,
     span: Span,
     end: Time,
     dt: Time,
@@ -71,14 +73,12 @@ pub(super) fn spawn(
     let neurons: Vec<u32> = (0..selection.len(size)).map(|k| selection.get(k)).collect();
     let mut populations = world.query::<&Population>();
     let Some(population) = populations.iter(world).find(|p| p.index == *of) else { return };
-    let constants = population.model.constants;
+    let model = population.model.clone();
     let entities: Vec<Entity> = neurons.iter().map(|n| population.neurons[*n as usize]).collect();
     let mut thresholds = Vec::new();
-    let mut somas = world.query::<(&Slot, &Soma)>();
     for (position, neuron) in entities.into_iter().enumerate() {
-        let Ok((slot, soma)) = somas.get(world, neuron) else { continue };
-        let (slot, threshold) = (*slot, constants.voltage(soma.i_th));
-        thresholds.push(threshold);
+        let Some(slot) = world.get::<Slot>(neuron).copied() else { continue };
+        thresholds.extend(model.0.threshold(world, neuron));
         let last = if span.to == Time::MAX { u64::MAX } else { span.to.steps_up(dt) };
         let samples = &mut world.resource_mut::<Banks>().0[slot.bank as usize].samples;
         samples.push(SampleRequest {
@@ -94,6 +94,11 @@ pub(super) fn spawn(
         bank.samples.sort_by_key(|request| (request.slot, request.position));
     }
     world.entity_mut(entity).insert(TraceRecorder {
+        unit: model
+            .variables()
+            .iter()
+            .find(|v| v.variable == vars[0])
+            .map_or(Unit::One, |v| v.unit),
         vars: vars.clone(),
         neurons,
         thresholds,
@@ -129,24 +134,29 @@ impl Probe for TraceRecorder {
     /// The first variable, of all neurons.
     fn picture(&self, title: &str) -> String {
         let variable = self.vars[0];
-        // Voltages in V, currents in the unit that suits the largest.
+        // Currents in the unit that suits the largest.
         let first = self.values.iter().step_by(self.vars.len());
         let largest = first.fold(0.0, |most, value| value.abs().max(most));
-        let (unit, scale) = match variable {
-            Variable::Vmem => ("V", 1.0),
-            Variable::Imem | Variable::Synapse(_) => current_unit(largest),
+        let (unit, scale) = match self.unit {
+            Unit::Ampere => current_unit(largest),
+            unit => (unit.symbol(), 1.0),
         };
         let label = |neuron: &u32| Curve { label: format!("neuron {neuron}"), points: Vec::new() };
         let mut curves: Vec<Curve> = self.neurons.iter().map(label).collect();
         for (time, position, values) in self.rows() {
             curves[position as usize].points.push((time.seconds(), values[0] * scale));
         }
-        let same = self.thresholds.iter().all(|th| *th == self.thresholds[0]);
-        let threshold = (variable == Variable::Vmem && same)
-            .then(|| (self.thresholds[0], "threshold".to_string()));
+        let threshold = self.thresholds.first().filter(|(shown, level)| {
+            *shown == variable && self.thresholds.iter().all(|(_, other)| other == level)
+        });
+        let threshold = threshold.map(|(_, level)| (*level, "threshold".to_string()));
+        let y_label = match unit {
+            "" => variable.name().to_string(),
+            unit => format!("{} ({unit})", variable.name()),
+        };
         picture::traces(&Traces {
             title,
-            y_label: &format!("{} ({unit})", variable.name()),
+            y_label: &y_label,
             curves: &curves,
             time_s: shown_span(self.span, self.end),
             threshold,

@@ -20,7 +20,7 @@ use std::path::{Component, Path, PathBuf};
 
 use bevy_ecs::prelude::*;
 
-use crate::circuit::{Block, Forms, Soma, Synapse};
+use crate::circuit::Waveform;
 use crate::error::Error;
 use crate::network::{Edge, Population, Rule};
 use crate::probe::{FfCurve, Probe, SpikeRecorder, TraceRecorder};
@@ -271,46 +271,39 @@ fn input_files(scene: &Scene) -> Vec<&InputFile> {
         _ => None,
     });
     let biases = scene.populations.values().filter_map(|p| p.biases.as_ref().map(|b| &b.file));
+    let waveforms = scene.populations.values().filter_map(|p| match &p.dc {
+        Some(Waveform::File(file, _)) => Some(file),
+        _ => None,
+    });
     let edges = scene.connections.iter().filter_map(|c| match &c.rule {
         Rule::File(file, _) => Some(file),
         _ => None,
     });
-    let mut files: Vec<_> = trains.chain(biases).chain(edges).collect();
+    let mut files: Vec<_> = trains.chain(biases).chain(waveforms).chain(edges).collect();
     files.sort_by_key(|file| &file.digest);
     files.dedup_by_key(|file| &file.digest);
     files
 }
 
 fn write_biases(world: &World, population: &Population, out: &mut dyn Write) -> io::Result<()> {
+    let paths = population.model.bias_paths();
     write!(out, "neuron")?;
-    let names = |circuit: &str, names: Vec<&str>, out: &mut dyn Write| {
-        names.iter().try_for_each(|name| write!(out, ",{circuit}.{name}"))
-    };
-    let forms = &population.model.forms;
-    names("soma", Soma::biases(forms).map(|b| b.name).collect(), out)?;
-    for (receptor, _) in &population.circuits {
-        names(receptor.name(), Synapse::biases(forms).map(|b| b.name).collect(), out)?;
-    }
+    paths.iter().try_for_each(|path| write!(out, ",{path}"))?;
     writeln!(out)?;
-    for (neuron, entity) in population.neurons.iter().enumerate() {
+    for (neuron, soma) in population.neurons.iter().enumerate() {
         write!(out, "{neuron}")?;
-        block_values::<Soma>(world, *entity, forms, out)?;
-        for (_, circuits) in &population.circuits {
-            block_values::<Synapse>(world, circuits[neuron], forms, out)?;
+        for path in &paths {
+            let circuit = |r| population.circuits.iter().find(|(known, _)| *known == r);
+            let entity = match path.receptor {
+                None => Some(*soma),
+                Some(receptor) => circuit(receptor).map(|(_, circuits)| circuits[neuron]),
+            };
+            let value = entity.and_then(|e| population.model.0.instance(world, e, *path));
+            write!(out, ",{:e}", value.unwrap_or(f64::NAN))?;
         }
         writeln!(out)?;
     }
     Ok(())
-}
-
-fn block_values<B: Block>(
-    world: &World,
-    entity: Entity,
-    forms: &Forms,
-    out: &mut dyn Write,
-) -> io::Result<()> {
-    let Some(block) = world.get::<B>(entity) else { return Ok(()) };
-    B::biases(forms).try_for_each(|bias| write!(out, ",{:e}", (bias.get)(block)))
 }
 
 fn write_edges(scene: &Scene, connection: &Connection, out: &mut dyn Write) -> io::Result<()> {

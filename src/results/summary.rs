@@ -163,7 +163,7 @@ impl Summary {
             circuits: scene
                 .populations
                 .values()
-                .map(|p| p.size * p.model.synapses.len() as u64)
+                .map(|p| p.size * p.model.circuits().present.len() as u64)
                 .sum(),
             sources: scene.sources.values().map(|s| s.size).sum(),
             edges: world.get_resource::<Router>().map_or(0, |r| r.edge_count() as u64),

@@ -61,7 +61,7 @@ impl Estimate {
         let (mut neurons, mut circuits, mut sources, mut edges) = (0, 0, 0, 0);
         for (name, population) in &scene.populations {
             let n = u128::from(population.size);
-            let own_circuits = n * population.model.synapses.len() as u128;
+            let own_circuits = n * population.model.circuits().present.len() as u128;
             neurons += n;
             circuits += own_circuits;
             let bytes = n * (NEURON_BYTES + EMITTER_BYTES) + own_circuits * CIRCUIT_BYTES;

@@ -403,3 +403,64 @@ fn edge(
     let (weight, delay) = check(weight.transpose()?, delay.transpose()?)?;
     Ok(ListedEdge { source, target, weight, delay })
 }
+
+/// A waveform from a file with the header `time_s,value`, sorted by time; `check` says what is wrong
+/// with a value.
+pub fn waveform(
+    file: &InputFile,
+    check: impl Fn(f64) -> Result<(), String>,
+    at: &At,
+    dx: &mut Diagnostics,
+) -> Option<Arc<[(Time, f64)]>> {
+    const HEADER: &str = "the first line is the header time_s,value";
+    const HELP: &str = "each line is time_s,value in SI units, for example 0.1,2e-11";
+    let mut mistakes = Mistakes { at, file, count: 0 };
+    let mut steps: Vec<(Time, f64)> = Vec::new();
+    let mut has_header = false;
+    for record in records(file) {
+        let (start, record) = match record {
+            Ok(record) => record,
+            Err((start, message)) => {
+                mistakes.add(dx, start, &message, ENCODING);
+                continue;
+            }
+        };
+        if !has_header {
+            has_header = true;
+            if record != vec!["time_s", "value"] {
+                let found = record.iter().collect::<Vec<_>>().join(",");
+                mistakes.add(dx, start, &format!("the header is `{found}`"), HEADER);
+                break;
+            }
+            continue;
+        }
+        if record.len() != 2 {
+            let message = format!("expected 2 values, found {}", record.len());
+            mistakes.add(dx, start, &message, HELP);
+            continue;
+        }
+        let Some(time) = record[0].parse::<f64>().ok().and_then(Time::from_seconds) else {
+            let message = format!("`{}` is not a time in seconds, 0 or later", &record[0]);
+            mistakes.add(dx, start, &message, HELP);
+            continue;
+        };
+        let value = record[1].parse::<f64>().ok().filter(|value| value.is_finite());
+        let Some(value) = value else {
+            let message = format!("`{}` is not a finite number", &record[1]);
+            mistakes.add(dx, start, &message, HELP);
+            continue;
+        };
+        if let Err(rule) = check(value) {
+            mistakes.add(dx, start, &format!("the value {rule}"), HELP);
+        }
+        if steps.last().is_some_and(|(last, _)| time <= *last) {
+            let message = format!("{time} s does not come after the line before it");
+            mistakes.add(dx, start, &message, "sort the file by time, each time once");
+        }
+        steps.push((time, value));
+    }
+    if !has_header {
+        mistakes.add(dx, 0, "the file is empty", HEADER);
+    }
+    mistakes.finish(dx, steps.into())
+}

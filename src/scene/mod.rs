@@ -26,6 +26,7 @@ mod tree;
 pub mod write;
 
 pub use resolve::Names;
+pub(crate) use resolve::model::read as read_model;
 
 use std::fs;
 use std::path::Path;
@@ -33,13 +34,13 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use crate::circuit::{Block, Domain, Forms, MismatchLaw, Model, Receptor, Soma, Synapse};
+use crate::circuit::{MismatchLaw, Receptor, Waveform};
 use crate::error::Error;
+use crate::model::Model;
 use crate::network::law::{Delays, Weights};
 use crate::network::{Edges, Rule};
 use crate::plugins::Plugins;
 use crate::time::Time;
-use crate::units::Unit;
 use diagnostics::{Diagnostics, SceneReport, Texts};
 use files::InputFile;
 
@@ -147,8 +148,10 @@ pub struct Population {
     pub mismatch: Vec<(BiasPath, MismatchLaw)>,
     /// Measured values that replace drawn ones.
     pub biases: Option<BiasFile>,
-    /// Initial currents: Imem (`None`) or that of a receptor, A.
+    /// Initial values: of the membrane (`None`) or of the current of a receptor.
     pub init: Vec<(Option<Receptor>, f64)>,
+    /// A direct input that changes in time, added to that of each neuron.
+    pub dc: Option<Waveform>,
 }
 
 /// A bias by name: `soma.Itau`, `ampa.Iw`.
@@ -167,28 +170,6 @@ impl std::fmt::Display for BiasPath {
 }
 
 impl BiasPath {
-    /// Unit and valid range of the bias in a circuit of these forms.
-    #[must_use]
-    pub fn unit_and_domain(&self, forms: &Forms) -> (Unit, Domain) {
-        let found = match self.receptor {
-            Some(_) => Synapse::bias(self.bias, forms).map(|b| (b.unit, b.domain)),
-            None => Soma::bias(self.bias, forms).map(|b| (b.unit, b.domain)),
-        };
-        found.unwrap_or((Unit::One, Domain::NonNegative))
-    }
-
-    /// The nominal value in a model, SI unit; `None` when the model has no such circuit.
-    #[must_use]
-    pub fn nominal(&self, model: &Model) -> Option<f64> {
-        match self.receptor {
-            Some(receptor) => {
-                let bias = Synapse::bias(self.bias, &model.forms)?;
-                Some((bias.get)(model.synapse(receptor)?))
-            }
-            None => Soma::bias(self.bias, &model.forms).map(|b| (b.get)(&model.soma)),
-        }
-    }
-
     /// The name of the block: `soma` or the receptor.
     #[must_use]
     pub fn circuit(&self) -> &'static str {
@@ -339,6 +320,8 @@ pub enum Variable {
     Imem,
     /// Current of a synapse circuit, A.
     Synapse(Receptor),
+    /// Any other, by its name.
+    Named(&'static str),
 }
 
 impl Variable {
@@ -349,6 +332,7 @@ impl Variable {
             Variable::Vmem => "Vmem",
             Variable::Imem => "Imem",
             Variable::Synapse(receptor) => receptor.variable(),
+            Variable::Named(name) => name,
         }
     }
 }

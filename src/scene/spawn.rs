@@ -1,21 +1,21 @@
 //! A [`Scene`] as entities and banks.
 
-use std::collections::BTreeMap;
+use std::marker::PhantomData;
 
 use bevy_ecs::prelude::*;
+use bevy_ecs::schedule::IntoScheduleConfigs;
 
 use super::{BiasPath, Population as ScenePopulation, Scene, Solver, Train};
-use crate::bank::{Bank, Banks, Member, Slot};
+use crate::bank::{Bank, Banks, Drive, Member, Slot, transfer};
 use crate::circuit::mismatch::stream_key;
-use crate::circuit::{
-    Block, Forms, Membrane, Model, Preset, Receptor, Soma, Synapse, SynapticCurrent,
-};
+use crate::circuit::{Membrane, Receptor, SynapticCurrent};
 use crate::error::Error;
+use crate::model::{Conflict, Equations, Model, NeuronModel, Nominal};
 use crate::network::source::{PoissonTrain, RegularTrain, SpikeList};
 use crate::network::{Circuit, Neuron, Population, Projection, SourceGroup, SpikeSource};
-use crate::solver::euler;
+use crate::schedule::{BuiltIn, WindowSet};
+use crate::simulation::Simulation;
 use crate::time::Time;
-use crate::units;
 
 /// What mismatch came to, for one bias of a population.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,12 +44,21 @@ pub struct RealisedMismatch(pub Vec<Vec<Realised>>);
 /// # Errors
 /// [`Error::Instance`] when a drawn or measured instance cannot work.
 pub fn spawn(scene: &Scene, world: &mut World) -> Result<(), Error> {
-    let slots = lay_out_banks(scene, world);
+    let Solver::Euler { dt } = scene.solver;
+    let slots = lay_out_banks(scene, dt, world);
     let mut realised = Vec::new();
     for (index, (name, population)) in scene.populations.iter().enumerate() {
-        let drawn = draw(scene.seed, name, population)?;
-        spawn_population(name, index, population, &drawn, slots[index], world);
-        realised.push(drawn.realised);
+        let entity = world.spawn_empty().id();
+        let order = Order { seed: scene.seed, dt, name, population, entity, first: slots[index] };
+        let spawned = population.model.0.spawn(&order, world)?;
+        realised.push(spawned.realised);
+        world.entity_mut(entity).insert(Population {
+            name: name.clone(),
+            index,
+            model: population.model.clone(),
+            neurons: spawned.neurons,
+            circuits: spawned.circuits,
+        });
     }
     world.insert_resource(RealisedMismatch(realised));
     for index in 0..scene.sources.len() {
@@ -63,109 +72,149 @@ pub fn spawn(scene: &Scene, world: &mut World) -> Result<(), Error> {
 
 /// Populations with the same equations, receptors and constants share a bank; the result says where
 /// the neurons of each population start.
-fn lay_out_banks(scene: &Scene, world: &mut World) -> Vec<Slot> {
-    let Solver::Euler { dt } = scene.solver;
-    // What the kernel is made for; populations that agree in it share a bank.
-    type Key = (Preset, Forms, [u64; 3], Vec<Receptor>, Vec<Receptor>);
-    let mut keys: BTreeMap<Key, u32> = BTreeMap::new();
+fn lay_out_banks(scene: &Scene, dt: Time, world: &mut World) -> Vec<Slot> {
     let mut banks: Vec<(&Model, Vec<Member>)> = Vec::new();
     let mut slots = Vec::new();
     for (index, population) in scene.populations.values().enumerate() {
         let model = &population.model;
-        let c = &model.constants;
-        let circuits: Vec<Receptor> = model.synapses.iter().map(|(r, _)| *r).collect();
-        let bits = [c.i0.to_bits(), c.ut.to_bits(), c.kappa.to_bits()];
-        let key = (model.preset, model.forms, bits, circuits, model.off.clone());
-        let bank = *keys.entry(key).or_insert_with(|| {
+        let shared = banks.iter().position(|(other, _)| model.0.shares_kernel(&*other.0));
+        let bank = shared.unwrap_or_else(|| {
             banks.push((model, Vec::new()));
-            banks.len() as u32 - 1
+            banks.len() - 1
         });
-        let members = &mut banks[bank as usize].1;
+        let members = &mut banks[bank].1;
         let first = members.last().map_or(0, |m| m.first + m.len);
         let len = population.size as u32;
         members.push(Member { population: index, first, len, exponents: Vec::new() });
-        slots.push(Slot { bank, index: first });
+        slots.push(Slot { bank: bank as u32, index: first });
     }
-    let banks = banks.into_iter().map(|(model, mut members)| {
-        let kernel = euler::kernel(model, dt);
-        for member in &mut members {
-            member.exponents = vec![0; kernel.columns().circuits().len()];
+    let banks = banks.into_iter().map(|(model, members)| {
+        let mut bank = Bank::new(model.0.equations(dt), model.clone(), members);
+        for member in &mut bank.members {
+            member.exponents = vec![0; bank.layout.circuits.len()];
+            if let Some(waveform) = &scene.populations[member.population].dc {
+                let slots = member.first..member.first + member.len;
+                bank.drives.push(Drive { slots, waveform: waveform.clone() });
+            }
         }
-        Bank::new(kernel, model.clone(), members)
+        bank
     });
     world.insert_resource(Banks(banks.collect()));
     slots
 }
 
-/// The instances of a population.
-struct Drawn {
-    forms: Forms,
-    somas: Vec<Soma>,
-    synapses: Vec<(Receptor, Vec<Synapse>)>,
+/// What a model is asked to spawn.
+pub(crate) struct Order<'a> {
+    seed: u64,
+    dt: Time,
+    name: &'a str,
+    population: &'a ScenePopulation,
+    entity: Entity,
+    first: Slot,
+}
+
+/// The entities of a population.
+pub(crate) struct Spawned {
+    neurons: Vec<Entity>,
+    circuits: Vec<(Receptor, Vec<Entity>)>,
     realised: Vec<Realised>,
 }
 
-impl Drawn {
-    /// Calls `each` with a bias of every instance, in the order of neurons.
+/// The instances of a population.
+struct Drawn<'a, M: NeuronModel> {
+    nominal: &'a Nominal<M>,
+    somas: Vec<M::Soma>,
+    synapses: Vec<(Receptor, Vec<M::Synapse>)>,
+}
+
+impl<M: NeuronModel> Drawn<'_, M> {
+    /// Calls `value` for a bias of every instance, in the order of neurons.
     fn set(&mut self, path: BiasPath, mut value: impl FnMut(usize) -> Option<f64>) {
+        fn write<B>(
+            blocks: &mut [B],
+            set: fn(&mut B, f64),
+            value: &mut dyn FnMut(usize) -> Option<f64>,
+        ) {
+            for (neuron, block) in blocks.iter_mut().enumerate() {
+                if let Some(value) = value(neuron) {
+                    set(block, value);
+                }
+            }
+        }
         match path.receptor {
-            None => set_bias(&mut self.somas, path.bias, &self.forms, &mut value),
+            None => {
+                if let Some(bias) = self.nominal.soma_bias(path.bias) {
+                    write(&mut self.somas, bias.set, &mut value);
+                }
+            }
             Some(receptor) => {
-                let found = self.synapses.iter_mut().find(|(r, _)| *r == receptor);
-                if let Some((_, synapses)) = found {
-                    set_bias(synapses, path.bias, &self.forms, &mut value);
+                let synapses = self.synapses.iter_mut().find(|(r, _)| *r == receptor);
+                let bias = self.nominal.synapse_bias(path.bias);
+                if let (Some((_, synapses)), Some(bias)) = (synapses, bias) {
+                    write(synapses, bias.set, &mut value);
                 }
             }
         }
     }
 
     fn values(&self, path: BiasPath) -> Vec<f64> {
-        match path.receptor {
-            None => bias_values(&self.somas, path.bias, &self.forms),
+        let values = match path.receptor {
+            None => {
+                let bias = self.nominal.soma_bias(path.bias);
+                bias.map(|bias| self.somas.iter().map(bias.get).collect())
+            }
             Some(receptor) => {
-                let found = self.synapses.iter().find(|(r, _)| *r == receptor);
-                found.map(|(_, s)| bias_values(s, path.bias, &self.forms)).unwrap_or_default()
+                let synapses = self.synapses.iter().find(|(r, _)| *r == receptor);
+                let bias = self.nominal.synapse_bias(path.bias);
+                bias.zip(synapses).map(|(bias, (_, s))| s.iter().map(bias.get).collect())
+            }
+        };
+        values.unwrap_or_default()
+    }
+
+    /// A draw can leave the valid range of a bias, or give biases that do not go together.
+    fn check(&self, population: &str) -> Result<(), Error> {
+        let model = Model::new(self.nominal.clone());
+        let error = |neuron: usize, message: String| Error::Instance {
+            population: population.to_string(),
+            neuron: neuron as u32,
+            message,
+        };
+        for path in model.bias_paths() {
+            let Some(bias) = model.bias(path) else { continue };
+            for (neuron, value) in self.values(path).into_iter().enumerate() {
+                let checked = bias.domain.check(value, bias.unit);
+                checked.map_err(|rule| error(neuron, format!("{path} {rule}")))?;
             }
         }
-    }
-}
-
-fn set_bias<B: Block>(
-    blocks: &mut [B],
-    name: &str,
-    forms: &Forms,
-    value: &mut dyn FnMut(usize) -> Option<f64>,
-) {
-    let Some(bias) = B::bias(name, forms) else { return };
-    for (neuron, block) in blocks.iter_mut().enumerate() {
-        if let Some(value) = value(neuron) {
-            (bias.set)(block, value);
+        for (neuron, soma) in self.somas.iter().enumerate() {
+            if let Some(Conflict { message, .. }) = self.nominal.model.check(soma) {
+                return Err(error(neuron, message));
+            }
         }
+        Ok(())
     }
 }
 
-fn bias_values<B: Block>(blocks: &[B], name: &str, forms: &Forms) -> Vec<f64> {
-    B::bias(name, forms).map(|bias| blocks.iter().map(bias.get).collect()).unwrap_or_default()
-}
-
-/// Nominal values, then mismatch, then measured values.
-fn draw(seed: u64, name: &str, population: &ScenePopulation) -> Result<Drawn, Error> {
-    let model = &population.model;
+/// Nominal values, then mismatch, then measured values; and what mismatch came to.
+fn draw<'a, M: NeuronModel>(
+    nominal: &'a Nominal<M>,
+    order: &Order,
+) -> Result<(Drawn<'a, M>, Vec<Realised>), Error> {
+    let Order { seed, name, population, .. } = *order;
     let size = population.size as usize;
-    let mut drawn = Drawn {
-        forms: model.forms,
-        somas: vec![model.soma.clone(); size],
-        synapses: model.synapses.iter().map(|(r, s)| (*r, vec![s.clone(); size])).collect(),
-        realised: Vec::new(),
-    };
+    let synapses = nominal.synapses.iter().map(|(r, s)| (*r, vec![s.clone(); size])).collect();
+    let mut drawn = Drawn { nominal, somas: vec![nominal.soma.clone(); size], synapses };
+    let model = &population.model;
     let mut reported = Vec::new();
     for (path, law) in &population.mismatch {
-        let nominal = path.nominal(model).unwrap_or_default();
-        let (unit, _) = path.unit_and_domain(&model.forms);
+        let value = model.nominal(*path).unwrap_or_default();
+        let unit = model.bias(*path).map(|bias| bias.unit);
+        let floor = unit.and_then(|unit| nominal.model.mismatch_floor(unit));
         let key = stream_key(seed, name, path.circuit(), path.bias);
         let mut floored = 0;
         drawn.set(*path, |neuron| {
-            let draw = law.draw(nominal, unit, model.constants.i0, &key, neuron as u64);
+            let draw = law.draw(value, floor, &key, neuron as u64);
             floored += u64::from(draw.floored);
             Some(draw.value)
         });
@@ -184,16 +233,14 @@ fn draw(seed: u64, name: &str, population: &ScenePopulation) -> Result<Drawn, Er
             }
         }
     }
-    check_instances(name, &drawn)?;
-    drawn.realised = reported
-        .into_iter()
-        .map(|(bias, law, floored)| {
-            let nominal = bias.nominal(model).unwrap_or_default();
-            let (mean, cv) = mean_and_cv(&drawn.values(bias));
-            Realised { bias, law, nominal, mean, cv, floored }
-        })
-        .collect();
-    Ok(drawn)
+    drawn.check(name)?;
+    let realised = reported.into_iter().map(|(bias, law, floored)| {
+        let (mean, cv) = mean_and_cv(&drawn.values(bias));
+        let nominal = model.nominal(bias).unwrap_or_default();
+        Realised { bias, law, nominal, mean, cv, floored }
+    });
+    let realised = realised.collect();
+    Ok((drawn, realised))
 }
 
 /// Mean, and standard deviation (n − 1) over mean.
@@ -207,84 +254,72 @@ fn mean_and_cv(values: &[f64]) -> (f64, f64) {
     (mean, (squares / (n - 1.0)).sqrt() / mean)
 }
 
-/// A draw can leave the valid range of a bias, or put the reset above the threshold.
-fn check_instances(name: &str, drawn: &Drawn) -> Result<(), Error> {
-    fn check<B: Block>(
-        name: &str,
-        circuit: &str,
-        forms: &Forms,
-        blocks: &[B],
-    ) -> Result<(), Error> {
-        for bias in B::biases(forms) {
-            for (neuron, block) in blocks.iter().enumerate() {
-                let value = (bias.get)(block);
-                bias.domain.check(value, bias.unit).map_err(|rule| Error::Instance {
-                    population: name.to_string(),
-                    neuron: neuron as u32,
-                    message: format!("{circuit}.{} {rule}", bias.name),
-                })?;
-            }
-        }
-        Ok(())
-    }
-    check(name, "soma", &drawn.forms, &drawn.somas)?;
-    for (receptor, synapses) in &drawn.synapses {
-        check(name, receptor.name(), &drawn.forms, synapses)?;
-    }
-    let stuck = drawn.somas.iter().position(|soma| soma.i_th <= soma.i_reset);
-    stuck.map_or(Ok(()), |neuron| {
-        let soma = &drawn.somas[neuron];
-        let shown = |current| units::format(current, units::Unit::Ampere);
-        let (th, reset) = (shown(soma.i_th), shown(soma.i_reset));
-        Err(Error::Instance {
-            population: name.to_string(),
-            neuron: neuron as u32,
-            message: format!("its Ith = {th} is not above its Ireset = {reset}"),
-        })
-    })
-}
-
-fn spawn_population(
-    name: &str,
-    index: usize,
-    population: &ScenePopulation,
-    drawn: &Drawn,
-    first: Slot,
+/// Spawns the neurons and circuits of a population: what [`spawn`] asks of each model.
+pub(crate) fn spawn_neurons<M: NeuronModel>(
+    nominal: &Nominal<M>,
+    order: &Order,
     world: &mut World,
-) {
-    let model = &population.model;
-    let initial = |receptor: Option<Receptor>| {
-        let given = population.init.iter().find(|(r, _)| *r == receptor);
-        let default = || match receptor {
-            None => model.preset.initial_membrane(&model.constants),
-            Some(receptor) => model.resting_current(receptor),
-        };
-        given.map_or_else(default, |(_, value)| *value)
+) -> Result<Spawned, Error> {
+    let (drawn, realised) = draw(nominal, order)?;
+    let Order { population, entity, first, .. } = *order;
+    let initial = |circuit: Option<Receptor>| {
+        let given = population.init.iter().find(|(r, _)| *r == circuit);
+        given.map_or_else(|| nominal.model.initial(circuit), |(_, value)| *value)
     };
     let slot = |k: usize| Slot { bank: first.bank, index: first.index + k as u32 };
-    let entity = world.spawn_empty().id();
-    let membrane = Membrane(initial(None));
-    let neurons: Vec<Entity> = world
-        .spawn_batch(drawn.somas.clone().into_iter().enumerate().map(move |(k, soma)| {
-            (Neuron { population: entity, index: k as u32 }, soma, membrane, slot(k))
-        }))
-        .collect();
+    let host = match nominal.model.equations(&nominal.circuits(), order.dt) {
+        Equations::Kernel(_) => None,
+        Equations::Host(host) => Some(host),
+    };
+    let somas = drawn.somas.into_iter().enumerate();
+    let somas = somas.map(|(k, soma)| (neuron(entity, k), soma, slot(k)));
+    let neurons: Vec<Entity> = if let Some(host) = &host {
+        let neurons: Vec<Entity> = world.spawn_batch(somas.collect::<Vec<_>>()).collect();
+        (host.attach)(world, &*population.model.0, &neurons);
+        neurons
+    } else {
+        let membrane = Membrane(initial(None));
+        let somas = somas.map(|(neuron, soma, slot)| (neuron, soma, membrane, slot));
+        world.spawn_batch(somas.collect::<Vec<_>>()).collect()
+    };
     let mut circuits = Vec::new();
-    for (receptor, synapses) in &drawn.synapses {
-        let current = SynapticCurrent(initial(Some(*receptor)));
-        let batch: Vec<_> = synapses
-            .iter()
-            .enumerate()
-            .map(|(k, synapse)| {
-                let circuit = Circuit { neuron: neurons[k], receptor: *receptor };
-                (circuit, synapse.clone(), current, slot(k))
-            })
-            .collect();
-        circuits.push((*receptor, world.spawn_batch(batch).collect()));
+    for (receptor, synapses) in drawn.synapses {
+        let current = SynapticCurrent(initial(Some(receptor)));
+        let synapses = synapses.into_iter().enumerate();
+        let synapses = synapses
+            .map(|(k, synapse)| (Circuit { neuron: neurons[k], receptor }, synapse, slot(k)));
+        let entities = if host.is_some() {
+            world.spawn_batch(synapses.collect::<Vec<_>>()).collect()
+        } else {
+            let synapses =
+                synapses.map(|(circuit, synapse, slot)| (circuit, synapse, current, slot));
+            world.spawn_batch(synapses.collect::<Vec<_>>()).collect()
+        };
+        circuits.push((receptor, entities));
     }
-    let model = model.clone();
-    let population = Population { name: name.to_string(), index, model, neurons, circuits };
-    world.entity_mut(entity).insert(population);
+    Ok(Spawned { neurons, circuits, realised })
+}
+
+fn neuron(population: Entity, index: usize) -> Neuron {
+    Neuron { population, index: index as u32 }
+}
+
+/// Adds the systems that a model needs: what gathers its biases, or what advances it on the host.
+pub(crate) fn install<M: NeuronModel>(nominal: &Nominal<M>, simulation: &mut Simulation) {
+    struct Gather<B>(PhantomData<B>);
+    let Solver::Euler { dt } = simulation.scene().solver;
+    if let Equations::Host(host) = nominal.model.equations(&nominal.circuits(), dt) {
+        (host.install)(simulation);
+        return;
+    }
+    if simulation.first_time::<Gather<M::Soma>>() {
+        let system = transfer::gather_somas::<M::Soma>.in_set(BuiltIn);
+        simulation.add_systems(WindowSet::Gather, system);
+    }
+    if simulation.first_time::<Gather<M::Synapse>>() {
+        let system = transfer::gather_synapses::<M::Synapse>.in_set(BuiltIn);
+        simulation.add_systems(WindowSet::Gather, system);
+    }
 }
 
 fn spawn_sources(scene: &Scene, index: usize, world: &mut World) {

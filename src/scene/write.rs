@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 
 use super::files::InputFile;
 use super::{
-    Connection, GroupId, Population, Probe, ProbeKind, Rates, Scene, Selection, Solver, Source,
-    Train,
+    BiasPath, Connection, GroupId, Population, Probe, ProbeKind, Rates, Scene, Selection, Solver,
+    Source, Train,
 };
-use crate::circuit::forms::{FeedbackForm, PulseForm, RefractoryForm};
-use crate::circuit::{Block, Forms, Model};
+use crate::circuit::{Receptor, Waveform};
+use crate::model::{Model, Read};
 use crate::network::law::Law;
 use crate::network::{ListedEdge, Pairs, Rule};
 use crate::time::Time;
@@ -59,12 +59,13 @@ fn quoted(text: &str) -> String {
     ron::to_string(text).unwrap_or_else(|_| format!("{text:?}"))
 }
 
-fn quantity(value: f64, unit: Unit) -> String {
+/// A quantity with its unit, as a scene has it.
+pub(crate) fn quantity(value: f64, unit: Unit) -> String {
     if unit == Unit::One { units::format(value, unit) } else { quoted(&units::format(value, unit)) }
 }
 
-/// A time, exact to the picosecond.
-fn time(time: Time) -> String {
+/// A time, exact to the picosecond, as a scene has it.
+pub(crate) fn time(time: Time) -> String {
     let ps = time.picoseconds();
     let (divisor, unit) =
         [(1_000_000_000_000, "s"), (1_000_000_000, "ms"), (1_000_000, "us"), (1000, "ns")]
@@ -124,54 +125,54 @@ fn population(population: &Population, file_path: &dyn Fn(&InputFile) -> String)
         let entries: Vec<String> = population
             .init
             .iter()
-            .map(|(receptor, value)| {
-                let name = receptor.map_or("Imem", |r| r.variable());
-                format!("\"{name}\": {}", quantity(*value, Unit::Ampere))
+            .filter_map(|(receptor, value)| {
+                let read = receptor.map_or(Read::Membrane, Read::Circuit);
+                let variables = population.model.variables();
+                let found = variables.iter().find(|v| v.read == read)?;
+                Some(format!("\"{}\": {}", found.variable.name(), quantity(*value, found.unit)))
             })
             .collect();
         fields.push(format!("init: {{ {} }}", entries.join(", ")));
+    }
+    if let (Some(dc), Some(unit)) = (&population.dc, population.model.0.dc_unit()) {
+        fields.push(format!("dc: {}", waveform(dc, unit, file_path)));
     }
     let lines: Vec<String> = fields.iter().map(|f| format!("            {f},\n")).collect();
     format!("(\n{}        )", lines.concat())
 }
 
 fn model(model: &Model) -> String {
-    let (constants, forms) = (&model.constants, &model.forms);
-    let feedback = name_of(&FeedbackForm::NAMES, forms.feedback);
-    let refractory = name_of(&RefractoryForm::NAMES, forms.refractory);
-    let pulse = match forms.pulse {
-        PulseForm::Ideal => "Ideal".to_string(),
-        PulseForm::Width(width) => format!("Width({})", time(width)),
+    let block = |circuit: Option<Receptor>| {
+        let biases = model.biases(circuit).into_iter().map(|bias| {
+            let path = BiasPath { receptor: circuit, bias: bias.name };
+            let value = model.nominal(path).unwrap_or_default();
+            format!("{}: {}", bias.name, quantity(value, bias.unit))
+        });
+        format!("({})", biases.collect::<Vec<_>>().join(", "))
     };
-    let mut parts = vec![
-        format!("I0: {}", quantity(constants.i0, Unit::Ampere)),
-        format!("UT: {}", quantity(constants.ut, Unit::Volt)),
-        format!("kappa: {}", quantity(constants.kappa, Unit::One)),
-        format!("feedback: {feedback}"),
-        format!("refractory: {refractory}"),
-        format!("pulse: {pulse}"),
-        format!("soma: {}", block(&model.soma, forms)),
-    ];
-    for (receptor, synapse) in &model.synapses {
-        parts.push(format!("{}: {}", receptor.name(), block(synapse, forms)));
-    }
-    for receptor in &model.off {
-        parts.push(format!("{}: Off", receptor.name()));
-    }
+    let circuits = model.circuits();
+    let mut parts: Vec<String> =
+        model.0.settings().iter().map(|(key, value)| format!("{key}: {value}")).collect();
+    parts.push(format!("soma: {}", block(None)));
+    parts.extend(circuits.present.iter().map(|r| format!("{}: {}", r.name(), block(Some(*r)))));
+    parts.extend(circuits.off.iter().map(|r| format!("{}: Off", r.name())));
     let lines: Vec<String> = parts.iter().map(|p| format!("                {p},\n")).collect();
-    format!("{}(\n{}            )", model.preset.name(), lines.concat())
+    format!("{}(\n{}            )", model.name(), lines.concat())
 }
 
-/// The name of a form in a table of all of them.
-fn name_of<F: PartialEq>(names: &[(&'static str, F)], form: F) -> &'static str {
-    names.iter().find(|(_, known)| *known == form).map_or("", |(name, _)| name)
-}
-
-fn block<B: Block>(block: &B, forms: &Forms) -> String {
-    let biases: Vec<String> = B::biases(forms)
-        .map(|bias| format!("{}: {}", bias.name, quantity((bias.get)(block), bias.unit)))
-        .collect();
-    format!("({})", biases.join(", "))
+fn waveform(waveform: &Waveform, unit: Unit, file_path: &dyn Fn(&InputFile) -> String) -> String {
+    match waveform {
+        Waveform::Steps(steps) => {
+            let step =
+                |(t, value): &(Time, f64)| format!("({}, {})", time(*t), quantity(*value, unit));
+            format!("Steps([{}])", steps.iter().map(step).collect::<Vec<_>>().join(", "))
+        }
+        Waveform::Ramp { from, to, start, end } => {
+            let [from, to] = [from, to].map(|value| quantity(*value, unit));
+            format!("Ramp(from: {from}, to: {to}, start: {}, end: {})", time(*start), time(*end))
+        }
+        Waveform::File(file, _) => format!("File({})", file_path(file)),
+    }
 }
 
 fn group(scene: &Scene, group: GroupId) -> String {

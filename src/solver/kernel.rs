@@ -6,10 +6,12 @@
 //! it as it stands. All give the same bits, because the step is made of IEEE operations and
 //! explicit fused multiply-adds only.
 
+use std::any::Any;
+
 use multiversion::multiversion;
 
 use crate::bank::{LANES, Row};
-use crate::circuit::{Receptor, Soma, Synapse};
+use crate::circuit::{Block, Receptor};
 
 /// Steps for which arrivals are laid out at a time: a tile of 64 steps × 64 lanes is 16 KiB and
 /// stays in the first-level cache.
@@ -26,35 +28,58 @@ pub struct Flag {
     pub fault: bool,
 }
 
-/// How the circuits of a model become the columns of its kernel.
-pub trait CircuitColumns: Send + Sync + 'static {
-    /// The receptors at which pulses arrive, in the order of its arrival rows.
-    fn receptors(&self) -> &[Receptor];
-
-    /// All circuits that it integrates: the receptors, then those that no pulse reaches (AHP).
-    fn circuits(&self) -> &[Receptor];
-
+/// The columns of a kernel.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Layout {
+    /// The receptors at which pulses arrive, in the order of the arrival rows.
+    pub receptors: Vec<Receptor>,
+    /// All circuits that are integrated, with the state columns of their currents: the receptors,
+    /// then those that no pulse reaches (AHP).
+    pub circuits: Vec<(Receptor, usize)>,
+    /// State column of the membrane.
+    pub membrane: usize,
+    /// Parameter column to which a direct input that changes in time is added.
+    pub dc: Option<usize>,
     /// Parameters of a lane without a neuron: it never spikes.
-    fn resting_parameters(&self) -> Vec<f32>;
-
+    pub resting_parameters: Vec<f32>,
     /// State of a lane at rest.
-    fn resting_state(&self) -> Vec<f32>;
+    pub resting_state: Vec<f32>,
+}
 
-    /// State column of the membrane current.
-    fn membrane_column(&self) -> usize;
+impl Layout {
+    /// The place of a receptor among the arrival rows.
+    #[must_use]
+    pub fn receptor(&self, receptor: Receptor) -> Option<usize> {
+        self.receptors.iter().position(|r| *r == receptor)
+    }
 
-    /// State column of the current of the `circuit`-th circuit.
-    fn current_column(&self, circuit: usize) -> usize;
+    /// The place of a circuit, and the state column of its current.
+    #[must_use]
+    pub fn circuit(&self, circuit: Receptor) -> Option<(usize, usize)> {
+        let at = self.circuits.iter().position(|(r, _)| *r == circuit)?;
+        Some((at, self.circuits[at].1))
+    }
+}
+
+/// How the biases of a neuron become the columns of its kernel.
+pub trait CircuitColumns: Send + Sync + 'static {
+    /// The biases of the soma.
+    type Soma: Block;
+    /// The biases of a synapse circuit.
+    type Synapse: Block;
+
+    /// The columns.
+    fn layout(&self) -> Layout;
 
     /// The parameter columns that follow from a soma.
-    fn soma_columns(&self, soma: &Soma, set: &mut dyn FnMut(usize, f32));
+    fn soma_columns(&self, soma: &Self::Soma, set: &mut dyn FnMut(usize, f32));
 
     /// The parameter columns that follow from the `circuit`-th circuit. A pulse of weight 1 arrives
     /// as 2^`exponent`.
     fn synapse_columns(
         &self,
         circuit: usize,
-        synapse: &Synapse,
+        synapse: &Self::Synapse,
         exponent: i32,
         set: &mut dyn FnMut(usize, f32),
     );
@@ -62,8 +87,21 @@ pub trait CircuitColumns: Send + Sync + 'static {
 
 /// Equations that advance blocks.
 pub trait Kernel: Send + Sync {
-    /// How circuits become its columns.
-    fn columns(&self) -> &dyn CircuitColumns;
+    /// Its columns.
+    fn layout(&self) -> &Layout;
+
+    /// The parameter columns that follow from a soma, a component of the type that the model has.
+    fn soma_columns(&self, soma: &dyn Any, set: &mut dyn FnMut(usize, f32));
+
+    /// The parameter columns that follow from the `circuit`-th circuit, a component of the type that
+    /// the model has. A pulse of weight 1 arrives as 2^`exponent`.
+    fn synapse_columns(
+        &self,
+        circuit: usize,
+        synapse: &dyn Any,
+        exponent: i32,
+        set: &mut dyn FnMut(usize, f32),
+    );
 
     /// Advances one block by one step per group of arrival rows (one row for each receptor), in
     /// vector code.
@@ -90,25 +128,64 @@ pub trait Kernel: Send + Sync {
 ///
 /// The step must be branch-free (`if` only to choose between two values), use [`f32::mul_add`]
 /// wherever a product is added, and no function of the platform's libm; then every lane width and
-/// every platform gives the same bits.
+/// every platform gives the same bits. It should be `#[inline(always)]`, to become part of the
+/// vector loop.
 pub trait EulerModel<const P: usize, const S: usize, const R: usize>: CircuitColumns {
     /// Advances `state`. `arrivals` are the pulse sums of this step. The result is true for a
-    /// spike, and also when the membrane current is not a number (which the state then shows).
+    /// spike, and also when the membrane is not a number (which the state then shows).
     fn step(&self, parameters: [f32; P], state: &mut [f32; S], arrivals: [f32; R]) -> bool;
 
-    /// State column of the membrane current, to tell a spike from a fault.
+    /// State column of the membrane, to tell a spike from a fault.
     const MEMBRANE: usize;
 }
 
 /// A model's step over the lanes of a block.
-pub struct Lanes<M, const P: usize, const S: usize, const R: usize>(pub M);
+pub struct Lanes<M, const P: usize, const S: usize, const R: usize> {
+    model: M,
+    layout: Layout,
+}
+
+impl<M: EulerModel<P, S, R>, const P: usize, const S: usize, const R: usize> Lanes<M, P, S, R> {
+    /// The kernel of a model.
+    ///
+    /// # Panics
+    /// When the layout has other widths than the step: a mistake of the model's author.
+    #[must_use]
+    pub fn new(model: M) -> Lanes<M, P, S, R> {
+        let layout = model.layout();
+        assert_eq!(
+            (layout.resting_parameters.len(), layout.resting_state.len(), layout.receptors.len()),
+            (P, S, R),
+            "the columns of the layout are those of the step"
+        );
+        Lanes { model, layout }
+    }
+}
 
 impl<M, const P: usize, const S: usize, const R: usize> Kernel for Lanes<M, P, S, R>
 where
     M: EulerModel<P, S, R>,
 {
-    fn columns(&self) -> &dyn CircuitColumns {
-        &self.0
+    fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    fn soma_columns(&self, soma: &dyn Any, set: &mut dyn FnMut(usize, f32)) {
+        if let Some(soma) = soma.downcast_ref() {
+            self.model.soma_columns(soma, set);
+        }
+    }
+
+    fn synapse_columns(
+        &self,
+        circuit: usize,
+        synapse: &dyn Any,
+        exponent: i32,
+        set: &mut dyn FnMut(usize, f32),
+    ) {
+        if let Some(synapse) = synapse.downcast_ref() {
+            self.model.synapse_columns(circuit, synapse, exponent, set);
+        }
     }
 
     fn advance(
@@ -119,7 +196,7 @@ where
         flags: &mut Vec<Flag>,
     ) {
         as_model(parameters, state, arrivals, |parameters, state, arrivals| {
-            advance_block::<M, P, S, R>(&self.0, parameters, state, arrivals, flags);
+            advance_block::<M, P, S, R>(&self.model, parameters, state, arrivals, flags);
         });
     }
 
@@ -131,7 +208,7 @@ where
         flags: &mut Vec<Flag>,
     ) {
         as_model(parameters, state, arrivals, |parameters, state, arrivals| {
-            advance_scalar::<M, P, S, R>(&self.0, parameters, state, arrivals, flags);
+            advance_scalar::<M, P, S, R>(&self.model, parameters, state, arrivals, flags);
         });
     }
 }

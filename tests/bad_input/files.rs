@@ -205,7 +205,7 @@ fn a_measured_instance_that_cannot_work() {
     let scene = edited(&[("mismatch: {", "biases: File(\"chip.csv\"), mismatch: {")]);
     let folder = folder(&scene, &[("chip.csv", b"neuron,soma.Ith\n2,1e-14\n")]);
     let (stderr, error) = refused_run(folder.path(), &[], 3);
-    let expected = "neuron 2 has Ith = 10 fA, not above its Ireset = 50 fA";
+    let expected = "neuron 2: Ith = 10 fA is not above Ireset = 50 fA";
     assert_eq!(error["findings"][0]["message"], expected);
     assert!(stderr.contains(expected), "{stderr}");
 }

@@ -56,7 +56,7 @@ fn wrong_forms() {
     a number for a rule
       bad.ron:18:58 «1, weight: 2, delay: "1 »
         connections.0.rule: expected a connection rule, found the number 1
-        help: one of OneToOne, AllToAll, FixedProbability, FixedInDegree, FixedOutDegree, FixedTotal
+        help: one of OneToOne, AllToAll, FixedProbability, FixedInDegree, FixedOutDegree, FixedTotal, List, File
     no file name
       bad.ron:5:35 «File()),»
         sources.input.train: `File` takes one value

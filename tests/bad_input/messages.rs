@@ -167,7 +167,7 @@ fn all_mistakes_at_once() {
       help: did you mean `noise`? known here are dpi, input, noise
     bad.ron:21:58 «OneToMany),»
       connections.1.rule: `OneToMany` is not a connection rule
-      help: did you mean `OneToOne`? known here are OneToOne, AllToAll, FixedProbability, FixedInDegree, FixedOutDegree, FixedTotal
+      help: did you mean `OneToOne`? known here are OneToOne, AllToAll, FixedProbability, FixedInDegree, FixedOutDegree, FixedTotal, List, File
     bad.ron:24:47 «Ixyz], neurons: [9], eve»
       probes.vmem.vars.1: the model arcana has no state variable `Ixyz`
       help: known here are Vmem, Imem, Iampa, Igabab

@@ -60,7 +60,7 @@ fn misspelt_names() {
     a field of a population
       bad.ron:14:13 «missmatch: { "soma.Itau"»
         populations.dpi.missmatch: there is no field `missmatch` here
-        help: did you mean `mismatch`? known here are size, model, mismatch, biases, init
+        help: did you mean `mismatch`? known here are size, model, mismatch, biases, init, dc
     a bias of the soma
       bad.ron:11:24 «Itua: "4 pA", Igain: "80»
         populations.dpi.model.soma.Itua: there is no field `Itua` here
@@ -118,7 +118,7 @@ fn misspelt_names() {
     a connection rule
       bad.ron:18:58 «OneToone, weight: 2, del»
         connections.0.rule: `OneToone` is not a connection rule
-        help: did you mean `OneToOne`? known here are OneToOne, AllToAll, FixedProbability, FixedInDegree, FixedOutDegree, FixedTotal
+        help: did you mean `OneToOne`? known here are OneToOne, AllToAll, FixedProbability, FixedInDegree, FixedOutDegree, FixedTotal, List, File
     a receptor
       bad.ron:18:46 «nmda, rule: OneToOne, we»
         connections.0.receptor: `nmda` is not a receptor of the model arcana
@@ -134,21 +134,21 @@ fn misspelt_names() {
     a model
       bad.ron:10:20 «arcane(»
         populations.dpi.model: `arcane` is not a model
-        help: did you mean `arcana`? known here are arcana, dynapse1, Named
+        help: did you mean `arcana`? known here are arcana, dynapse1, lif, Named
     a model by name
       bad.ron:10:36 «"fast"), x: arcana(»
         populations.dpi.model: there is no model `fast` in `models`
         help: there are none
       bad.ron:10:45 «x: arcana(»
         populations.dpi.x: there is no field `x` here
-        help: known here are size, model, mismatch, biases, init
+        help: known here are size, model, mismatch, biases, init, dc
     a model by name, the nearest one
       bad.ron:11:26 «"fats"), x: arcana(»
         populations.dpi.model: there is no model `fats` in `models`
         help: did you mean `fast`? only `fast` is known here
       bad.ron:11:35 «x: arcana(»
         populations.dpi.x: there is no field `x` here
-        help: known here are size, model, mismatch, biases, init
+        help: known here are size, model, mismatch, biases, init, dc
     a state variable in init
       bad.ron:14:21 «"Imen": "1 pA" }, mismat»
         populations.dpi.init.Imen: there is no state variable `Imen`

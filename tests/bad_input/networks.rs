@@ -200,7 +200,59 @@ fn laws_of_weights_and_delays() {
     let cases: Vec<(&str, Vec<&str>)> =
         cases.iter().map(|(what, set)| (*what, vec![set.as_str()])).collect();
     let cases: Vec<(&str, &[&str])> = cases.iter().map(|(w, s)| (*w, s.as_slice())).collect();
-    insta::assert_snapshot!(table_of_sets(&cases), @"");
+    insta::assert_snapshot!(table_of_sets(&cases), @r#"
+    a delay below one step
+      --set #1:1:21 «0.4 ms»
+        connections.0.delay: the delay 0.0004 s is below one step dt = 0.001 s
+        help: choose a whole number of steps; "0 s" acts in the next step
+    a delay beyond the limit
+      --set #1:1:21 «11 s»
+        connections.0.delay: the delay 11 s is above the limit of 10 s
+        help: the longest delay is 10 s
+    a bound beyond the limit
+      --set #1:1:47 «"11 s")»
+        connections.0.delay.to: the delay 11 s is above the limit of 10 s
+        help: the longest delay is 10 s
+    a bound between steps
+      --set #1:1:47 «"2.5 ms")»
+        connections.0.delay.to: the delay 0.0025 s is no multiple of the step dt = 0.001 s
+        help: choose a whole number of steps; "0 s" acts in the next step
+    no lower bound
+      --set #1:1:21 «Normal(mean: "3 ms", sd:»
+        connections.0.delay: `min` is missing
+        help: a normal law has `mean`, `sd`, `min` and, if you like, `max`
+    bounds the wrong way round
+      --set #1:1:21 «Uniform(from: "3 ms", to»
+        connections.0.delay: the law ends at 0.001, before it starts at 0.003
+        help: give the smaller value first
+    a mean outside
+      --set #1:1:21 «Normal(mean: "3 ms", sd:»
+        connections.0.delay: the mean 0.003 is not between the bounds 0.004 and 0.007
+        help: choose bounds around the mean
+    no such law
+      --set #1:1:21 «Gamma(shape: 2)»
+        connections.0.delay: `Gamma` is not a law of delays
+        help: known here are Uniform, Normal
+    a bare number
+      --set #1:1:35 «1, to: 3)»
+        connections.0.delay.from: `1` has no unit, but a time is expected
+        help: write it with its unit, for example "1 ms" or "1 s"
+      --set #1:1:42 «3)»
+        connections.0.delay.to: `3` has no unit, but a time is expected
+        help: write it with its unit, for example "3 ms" or "3 s"
+    weights above the range
+      --set #1:1:43 «70000)»
+        connections.0.weight.to: the weight 70000 is above 65536
+        help: weights count pulses per spike; raise Iw instead
+    negative weights
+      --set #1:1:50 «-1)»
+        connections.0.weight.min: the weight -1 is negative
+        help: weights count pulses; to inhibit, connect to an inhibitory receptor (gabab)
+    a unit
+      --set #1:1:22 «"1 pA"»
+        connections.0.weight: expected a number, found the text "1 pA"
+        help: write it like 0.7
+    "#);
 }
 
 #[test]
@@ -213,7 +265,38 @@ fn lists_of_edges() {
         ("an impossible weight and delay", &rule("rule: List([(0, 1, -2, \"0.5 ms\")])")),
         ("weights twice", &rule("rule: List([(0, 1, 2)]), weight: 3")),
         ("a list and a cut", &rule("rule: List([(0, 1)]), neurons: [0]")),
-    ]), @"");
+    ]), @r#"
+    a neuron out of range
+      bad.ron:18:68 «4), (4, 0)])),»
+        connections.0.rule.0.1: neuron 4 does not exist, there are 4
+        help: indices go from 0 to 3
+      bad.ron:18:73 «4, 0)])),»
+        connections.0.rule.1.0: neuron 4 does not exist, there are 4
+        help: indices go from 0 to 3
+    no edge
+      bad.ron:18:64 «3])),»
+        connections.0.rule.0: expected an edge, found the number 3
+        help: write (source, target), (source, target, weight) or (source, target, weight, "delay"), for example (0, 3, 1.5, "2 ms")
+    too long
+      bad.ron:18:64 «(0, 1, 2, "1 ms", 3)])),»
+        connections.0.rule.0: expected an edge, found a group ( )
+        help: write (source, target), (source, target, weight) or (source, target, weight, "delay"), for example (0, 3, 1.5, "2 ms")
+    an impossible weight and delay
+      bad.ron:18:71 «-2, "0.5 ms")])),»
+        connections.0.rule.0.2: the weight -2 is negative
+        help: weights count pulses; to inhibit, connect to an inhibitory receptor (gabab)
+      bad.ron:18:75 «"0.5 ms")])),»
+        connections.0.rule.0.3: the delay 0.0005 s is below one step dt = 0.001 s
+        help: choose a whole number of steps; "0 s" acts in the next step
+    weights twice
+      bad.ron:18:85 «3),»
+        connections.0.weight: the list of edges gives each its weight
+        help: leave `weight` out, here or there
+    a list and a cut
+      bad.ron:18:58 «List([(0, 1)]), neurons:»
+        connections.0.rule: the list names the neurons, so neither side can be cut
+        help: leave `neurons` and `to_neurons` out
+    "#);
 }
 
 #[test]
@@ -237,5 +320,54 @@ fn files_of_edges() {
     for (what, content) in cases {
         text += &table_with_files(&[("e.csv", content)], &[(what, &file)]);
     }
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @r#"
+    a source out of range
+      bad.ron:18:63 «"e.csv")),»
+        connections.0.rule: e.csv, line 3: source: neuron 4 does not exist, there are 4
+        help: indices go from 0 to 3
+    a target out of range
+      bad.ron:18:63 «"e.csv")),»
+        connections.0.rule: e.csv, line 3: target: neuron 4 does not exist, there are 4
+        help: indices go from 0 to 3
+    another header
+      bad.ron:18:63 «"e.csv")),»
+        connections.0.rule: e.csv, line 1: the header is `from,to`
+        help: the first line is the header source,target,weight,delay_s; weight and delay_s may be left out
+    columns the wrong way round
+      bad.ron:18:63 «"e.csv")),»
+        connections.0.rule: e.csv, line 1: the header is `source,target,delay_s,weight`
+        help: the first line is the header source,target,weight,delay_s; weight and delay_s may be left out
+    a missing value
+      bad.ron:18:63 «"e.csv")),»
+        connections.0.rule: e.csv, line 2: expected 3 values, found 2
+        help: each line has one value for each column
+    a weight above the range
+      bad.ron:18:63 «"e.csv")),»
+        connections.0.rule: e.csv, line 2: the weight 70000 is above 65536
+        help: weights count pulses per spike; raise Iw instead
+    a negative weight
+      bad.ron:18:63 «"e.csv")),»
+        connections.0.rule: e.csv, line 2: the weight -1 is negative
+        help: weights count pulses; to inhibit, connect to an inhibitory receptor (gabab)
+    a weight that is no number
+      bad.ron:18:63 «"e.csv")),»
+        connections.0.rule: e.csv, line 2: the weight `NaN` is not a finite number
+        help: write it like 1.5
+    a delay between steps
+      bad.ron:18:63 «"e.csv")),»
+        connections.0.rule: e.csv, line 2: the delay 0.0015 s is no multiple of the step dt = 0.001 s
+        help: choose a whole number of steps; "0 s" acts in the next step
+    a delay beyond the limit
+      bad.ron:18:63 «"e.csv")),»
+        connections.0.rule: e.csv, line 2: the delay 11 s is above the limit of 10 s
+        help: the longest delay is 10 s
+    a negative delay
+      bad.ron:18:63 «"e.csv")),»
+        connections.0.rule: e.csv, line 2: the delay `-1` is not a time in seconds
+        help: write it like 0.0025
+    empty
+      bad.ron:18:63 «"e.csv")),»
+        connections.0.rule: e.csv, line 1: the file is empty
+        help: the first line is the header source,target,weight,delay_s; weight and delay_s may be left out
+    "#);
 }

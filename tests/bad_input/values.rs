@@ -146,8 +146,8 @@ fn quantities() {
         help: choose at least 50 fA
     an initial value below I0
       bad.ron:14:29 «"1 fA" }, mismatch: { "s»
-        populations.dpi.init.Imem: is below the dark current I0 = 50 fA
-        help: no current of a circuit is below I0
+        populations.dpi.init.Imem: 1 fA is below the least value 50 fA
+        help: choose at least 50 fA (no current of a circuit is below I0)
     "#);
 }
 
@@ -267,7 +267,7 @@ fn times() {
     a delay of half steps
       bad.ron:18:86 «"1.5 ms"),»
         connections.0.delay: the delay 0.0015 s is no multiple of the step dt = 0.001 s
-        help: choose a whole number of steps
+        help: choose a whole number of steps; "0 s" acts in the next step
     a trace at half steps
       bad.ron:22:72 «"1.5 ms"),»
         probes.vmem.every: the interval 0.0015 s is no multiple of the step dt = 0.001 s

@@ -8,6 +8,7 @@ use super::super::files::Folder;
 use super::super::{Connection, GroupId, Selection};
 use super::{Names, rule};
 use crate::circuit::Receptor;
+use crate::model::Model;
 use crate::network::Rule;
 use crate::network::law::{Delays, Law, Weights};
 use crate::time::Time;
@@ -33,7 +34,7 @@ pub fn connections(
             });
         }
         if let Some(population) = &mut names.populations[connection.to] {
-            population.model.ensure_synapse(connection.receptor);
+            population.model.0.ensure_circuit(connection.receptor);
         }
         connections.push(connection);
     }
@@ -70,24 +71,19 @@ fn connection(
     let (from_neurons, to_neurons) = (cut(from_cut, from_size), cut(to_cut, to_size));
 
     let model = to.and_then(|to| names.populations[to].as_ref()).map(|p| &p.model);
-    let known: Vec<Receptor> = model.map_or_else(
-        || Receptor::ALL.to_vec(),
-        |m| {
-            let all = m.preset.receptors().iter();
-            all.copied().filter(|r| !m.off.contains(r)).collect()
-        },
-    );
+    let circuits = model.map(Model::circuits).unwrap_or_default();
+    let known = model.map_or(&[][..], |m| m.0.receptors()).iter().copied();
+    let known: Vec<Receptor> = known.filter(|r| !circuits.is_off(*r)).collect();
     let known_names: Vec<&str> = known.iter().map(|r| r.name()).collect();
-    let what = model.map_or("a receptor".to_string(), |m| {
-        format!("a receptor of the model {}", m.preset.name())
-    });
     let receptor = receptor_at.and_then(|at| {
+        // Of a model with mistakes the receptors are not known.
+        let what = format!("a receptor of the model {}", model?.name());
         let variant = at.variant(dx, &what, &known_names)?;
         variant.unit(dx);
         known.iter().copied().find(|r| r.name() == variant.name)
     });
 
-    let rounds = model.is_some_and(|m| m.preset.rounds_weights());
+    let rounds = model.is_some_and(|m| m.0.rounds_weights());
     let ends = rule::Ends { from_size, to_size, rounds, dt };
     let rule = rule_at.as_ref().and_then(|at| rule::rule(at, &ends, folder, dx));
     if let (Some(Rule::OneToOne), Some(from_size), Some(to_size), Some(a), Some(b), Some(at)) =

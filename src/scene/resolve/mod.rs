@@ -4,7 +4,7 @@
 //! that failed is remembered as *declared*, so that references to it are not reported again.
 
 mod connection;
-mod model;
+pub(crate) mod model;
 mod population;
 mod probe;
 mod rule;
@@ -20,7 +20,8 @@ use super::diagnostics::{Diagnostics, suggest};
 use super::files::Folder;
 use super::tree::{Key, Node};
 use super::{GroupId, Population, Scene, Selection, Solver, Source};
-use crate::circuit::{Domain, Model};
+use crate::circuit::Domain;
+use crate::model::Model;
 use crate::plugins::Plugins;
 use crate::time::Time;
 
@@ -153,7 +154,7 @@ pub fn resolve(
     };
     if let Some(entries) = models_at.and_then(|at| at.map(dx)) {
         for (key, at) in entries {
-            let model = model::model(&at, &[], dx);
+            let model = model::model(&at, plugins, &[], dx);
             names.models.insert(key.text.clone(), model);
         }
     }

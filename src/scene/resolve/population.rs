@@ -5,7 +5,8 @@ use super::super::diagnostics::{Diagnostics, suggest};
 use super::super::files::{self, Folder};
 use super::super::{BiasFile, BiasPath, Population};
 use super::Names;
-use crate::circuit::{Block, Domain, MismatchLaw, Model, Receptor, Soma, Synapse};
+use crate::circuit::{Domain, MismatchLaw, Receptor, Waveform};
+use crate::model::{Conflict, Model, Read, StateVariable};
 use crate::time::Time;
 use crate::units::{self, Unit};
 
@@ -15,6 +16,7 @@ pub struct Rest<'n> {
     mismatch: Option<At<'n>>,
     biases: Option<At<'n>>,
     init: Option<At<'n>>,
+    dc: Option<At<'n>>,
 }
 
 /// Reads size and model.
@@ -31,6 +33,7 @@ pub fn population<'n>(
         mismatch: fields.get("mismatch"),
         biases: fields.get("biases"),
         init: fields.get("init"),
+        dc: fields.get("dc"),
     };
     fields.close(dx);
     let model = model_at.and_then(|at| named_or_written(&at, names, dx));
@@ -41,6 +44,7 @@ pub fn population<'n>(
         mismatch: Vec::new(),
         biases: None,
         init: Vec::new(),
+        dc: None,
     });
     (population, Some(rest))
 }
@@ -49,7 +53,7 @@ fn named_or_written(at: &At, names: &Names, dx: &mut Diagnostics) -> Option<Mode
     let named = matches!(&at.node.value,
         super::super::tree::Value::Group { name: Some(name), .. } if name.text == "Named");
     if !named {
-        return super::model::model(at, &["Named"], dx);
+        return super::model::model(at, names.plugins, &["Named"], dx);
     }
     let name_at = at.variant(dx, "a model", &["Named"])?.single(dx, "\"fast\"")?;
     let name = name_at.text(dx)?;
@@ -93,56 +97,58 @@ pub fn finish(
     }
     if let Some(entries) = rest.init.and_then(|at| at.map(dx)) {
         let valid = initial_values(model);
-        let names: Vec<&str> = valid.iter().map(|(name, _)| *name).collect();
-        let i0 = model.constants.i0;
+        let names: Vec<&str> = valid.iter().map(|(v, _)| v.variable.name()).collect();
         for (key, at) in entries {
-            let Some((_, receptor)) = valid.iter().find(|(name, _)| *name == key.text) else {
+            let known = valid.iter().find(|(v, _)| v.variable.name() == key.text);
+            let Some((StateVariable { unit, .. }, receptor)) = known else {
                 dx.error(&at.path, key.span, format!("there is no state variable `{}`", key.text))
                     .help(suggest(&key.text, &names));
                 continue;
             };
-            let Some(value) = at.quantity(dx, Unit::Ampere, Domain::Positive) else { continue };
-            if value < i0 {
-                let i0 = units::format(i0, Unit::Ampere);
-                at.error(dx, format!("is below the dark current I0 = {i0}"))
-                    .help("no current of a circuit is below I0");
+            let Some(value) = at.quantity(dx, *unit, Domain::Any) else { continue };
+            let least = model.0.least(*receptor);
+            if value < least {
+                let (value, least) = (units::format(value, *unit), units::format(least, *unit));
+                at.error(dx, format!("{value} is below the least value {least}"))
+                    .help(format!("choose at least {least} (no current of a circuit is below I0)"));
                 continue;
             }
             population.init.push((*receptor, value));
         }
+    }
+    if let Some(at) = rest.dc {
+        population.dc = waveform(&at, &population.model, folder, dx);
     }
     if let Some(dt) = dt {
         warn_of_coarse_step(&population.model, dt, &rest.at, dx);
     }
 }
 
-/// The state variables that can be given initial values: those of circuits that exist.
-fn initial_values(model: &Model) -> Vec<(&'static str, Option<Receptor>)> {
-    let synapses = model.synapses.iter().map(|(r, _)| (r.variable(), Some(*r)));
-    std::iter::once(("Imem", None)).chain(synapses).collect()
-}
-
-/// All bias names of a model: `soma.Itau`, `ampa.Iw`, …
-fn bias_names(model: &Model) -> Vec<String> {
-    let soma = Soma::biases(&model.forms).map(|b| format!("soma.{}", b.name));
-    let synapses = model.synapses.iter().flat_map(|(receptor, _)| {
-        Synapse::biases(&model.forms).map(move |b| format!("{}.{}", receptor.name(), b.name))
-    });
-    soma.chain(synapses).collect()
+/// The state variables that can be given initial values: the membrane and the currents of circuits
+/// that exist.
+fn initial_values(model: &Model) -> Vec<(StateVariable, Option<Receptor>)> {
+    let circuits = model.circuits();
+    let of = |v: StateVariable| match v.read {
+        Read::Membrane => Some((v, None)),
+        Read::Circuit(circuit) if circuits.has(circuit) => Some((v, Some(circuit))),
+        _ => None,
+    };
+    model.variables().into_iter().filter_map(of).collect()
 }
 
 /// Reads `soma.Itau`; the error is a message and its remedy.
 fn bias_path(name: &str, model: &Model) -> Result<BiasPath, (String, String)> {
     let (circuit, bias) = name.split_once('.').unwrap_or(("", name));
-    let receptor = model.preset.circuits().iter().copied().find(|r| r.name() == circuit);
-    let found = match receptor {
-        Some(receptor) if model.off.contains(&receptor) => {
+    let receptor = model.0.all_circuits().iter().copied().find(|r| r.name() == circuit);
+    let circuits = model.circuits();
+    match receptor {
+        Some(receptor) if circuits.is_off(receptor) => {
             return Err((
                 format!("this population has no {circuit} circuit: the model says {circuit}: Off"),
                 format!("leave {circuit}: Off out of the model"),
             ));
         }
-        Some(receptor) if model.synapse(receptor).is_none() => {
+        Some(receptor) if !circuits.has(receptor) => {
             return Err((
                 format!("this population has no {circuit} circuit: nothing connects to it"),
                 format!(
@@ -150,15 +156,12 @@ fn bias_path(name: &str, model: &Model) -> Result<BiasPath, (String, String)> {
                 ),
             ));
         }
-        Some(receptor) => Synapse::bias(bias, &model.forms)
-            .map(|b| BiasPath { receptor: Some(receptor), bias: b.name }),
-        None if circuit == "soma" => {
-            Soma::bias(bias, &model.forms).map(|b| BiasPath { receptor: None, bias: b.name })
-        }
-        None => None,
-    };
+        _ => {}
+    }
+    let paths = model.bias_paths();
+    let found = paths.iter().find(|path| path.circuit() == circuit && path.bias == bias).copied();
     found.ok_or_else(|| {
-        let names = bias_names(model);
+        let names: Vec<String> = paths.iter().map(ToString::to_string).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         // A bias without its circuit: every circuit that has one.
         let full: Vec<&str> = names
@@ -215,33 +218,88 @@ fn bias_file(
     let column = |name: &str| bias_path(name, model).map(|_| ());
     let check = |name: &str, value: f64| {
         let path = bias_path(name, model).map_err(|(message, _)| message)?;
-        let (unit, domain) = path.unit_and_domain(&model.forms);
-        domain.check(value, unit)
+        model.bias(path).map_or(Ok(()), |bias| bias.domain.check(value, bias.unit))
     };
     let table = files::neuron_table(&file, size, column, check, &path, dx)?;
-    check_thresholds(&table, model, &path, dx);
+    check_rows(&table, model, &path, dx);
     let columns: Result<Vec<BiasPath>, _> =
         table.columns.iter().map(|name| bias_path(name, model)).collect();
     Some(BiasFile { file, columns: columns.ok()?, rows: table.rows.into() })
 }
 
-/// A measured threshold must be above the measured (or nominal) reset. (Where mismatch draws one of
-/// them, the drawn instance is checked when it is made.)
-fn check_thresholds(table: &files::NeuronTable, model: &Model, at: &At, dx: &mut Diagnostics) {
-    let column = |name: &str| table.columns.iter().position(|c| c == name);
-    let (th, reset) = (column("soma.Ith"), column("soma.Ireset"));
-    if th.is_none() && reset.is_none() {
-        return;
-    }
+/// Measured biases must go together with each other and the nominal ones. (Where mismatch draws one
+/// of them, the drawn instance is checked when it is made.)
+fn check_rows(table: &files::NeuronTable, model: &Model, at: &At, dx: &mut Diagnostics) {
+    let of_soma = |name: &str| name.strip_prefix("soma.").map(str::to_string);
+    let columns: Vec<Option<String>> = table.columns.iter().map(|name| of_soma(name)).collect();
     for (neuron, values) in &table.rows {
-        let th = th.map_or(model.soma.i_th, |column| values[column]);
-        let reset = reset.map_or(model.soma.i_reset, |column| values[column]);
-        if th <= reset {
-            let shown = |current| units::format(current, Unit::Ampere);
-            let (th, reset) = (shown(th), shown(reset));
-            at.error(dx, format!("neuron {neuron} has Ith = {th}, not above its Ireset = {reset}"))
+        let soma = columns.iter().zip(values).filter_map(|(name, v)| Some((name.as_deref()?, *v)));
+        let soma: Vec<(&str, f64)> = soma.collect();
+        if let Some(Conflict { message, .. }) = model.0.check_with(&soma) {
+            at.error(dx, format!("neuron {neuron}: {message}"))
                 .help("correct the row of this neuron; values are in SI units");
             return;
+        }
+    }
+}
+
+/// `dc: Steps([("0.1 s", "20 pA"), …])`, `Ramp(from, to, start, end)` or `File("dc.csv")`.
+fn waveform(at: &At, model: &Model, folder: &mut Folder, dx: &mut Diagnostics) -> Option<Waveform> {
+    let Some(unit) = model.0.dc_unit() else {
+        at.error(dx, format!("the model {} has no direct input", model.name()))
+            .help("leave `dc` out");
+        return None;
+    };
+    // No current flows out of a DC input; what drives a LIF neuron is a number.
+    let domain = if unit == Unit::Ampere { Domain::NonNegative } else { Domain::Any };
+    let variant = at.variant(dx, "a waveform", &["Steps", "Ramp", "File"])?;
+    match variant.name {
+        "Steps" => {
+            let list = variant.single(dx, "[(\"0.1 s\", \"20 pA\"), (\"0.2 s\", \"0 A\")]")?;
+            let mut steps: Vec<(Time, f64)> = Vec::new();
+            let errors = dx.errors();
+            for item in list.list(dx)? {
+                let parts = item.tuple();
+                let Some([time, value]) = parts.as_deref() else {
+                    item.error(dx, format!("expected a step, found {}", item.node.noun()))
+                        .help("write (\"time\", \"value\"), for example (\"0.1 s\", \"20 pA\")");
+                    continue;
+                };
+                let value = value.quantity(dx, unit, domain);
+                let Some(start) = time.time(dx, Domain::NonNegative) else { continue };
+                if steps.last().is_some_and(|(last, _)| start <= *last) {
+                    time.error(dx, format!("{start} s does not come after the step before it"))
+                        .help("sort the steps by time, each time once");
+                }
+                steps.extend(value.map(|value| (start, value)));
+            }
+            (dx.errors() == errors).then(|| Waveform::Steps(steps.into()))
+        }
+        "Ramp" => {
+            const HELP: &str = "a ramp has `from`, `to`, `start` and `end`";
+            let mut fields = variant.fields(dx)?;
+            let ends = ["from", "to"]
+                .map(|key| fields.need(dx, key, HELP).and_then(|at| at.quantity(dx, unit, domain)));
+            let times = ["start", "end"].map(|key| {
+                fields.need(dx, key, HELP).and_then(|at| at.time(dx, Domain::NonNegative))
+            });
+            fields.close(dx);
+            let ([Some(from), Some(to)], [Some(start), Some(end)]) = (ends, times) else {
+                return None;
+            };
+            if start >= end {
+                at.error(dx, format!("the ramp ends at {end} s, before it starts at {start} s"))
+                    .help("choose an end after the start");
+                return None;
+            }
+            Some(Waveform::Ramp { from, to, start, end })
+        }
+        _ => {
+            let path = variant.single(dx, "\"dc.csv\"")?;
+            let file = folder.read(&path, dx)?;
+            let check = |value| domain.check(value, unit);
+            let steps = files::waveform(&file, check, &path, dx)?;
+            Some(Waveform::File(file, steps))
         }
     }
 }
@@ -249,9 +307,8 @@ fn check_thresholds(table: &files::NeuronTable, model: &Model, at: &At, dx: &mut
 /// A step longer than a time constant gives nonsense without any other sign of it, and so does one
 /// so short that single precision loses what it adds.
 fn warn_of_coarse_step(model: &Model, dt: Time, at: &At, dx: &mut Diagnostics) {
-    let synapses = model.synapses.iter().map(|(r, s)| (r.name(), s.tau(&model.constants)));
-    let soma = ("soma", model.soma.tau(&model.constants));
-    for (name, tau) in synapses.clone().chain([soma]) {
+    let taus = model.0.time_constants();
+    for &(name, tau) in &taus {
         if dt.seconds() < 1e-6 * tau {
             let tau = units::rounded(tau, Unit::Second);
             let message =
@@ -260,7 +317,7 @@ fn warn_of_coarse_step(model: &Model, dt: Time, at: &At, dx: &mut Diagnostics) {
                 .help("single precision loses what such a step adds; choose a longer one");
         }
     }
-    for (name, tau) in synapses {
+    for (name, tau) in taus.into_iter().filter(|(name, _)| *name != "soma") {
         if dt.seconds() > tau {
             let tau = units::rounded(tau, Unit::Second);
             dx.warning(

@@ -4,7 +4,8 @@ use super::super::decode::{At, Fields};
 use super::super::diagnostics::{Diagnostics, suggest};
 use super::super::{GroupId, Probe, ProbeKind, Selection, Variable};
 use super::Names;
-use crate::circuit::{Domain, Model};
+use crate::circuit::Domain;
+use crate::model::Model;
 use crate::time::Time;
 
 /// Reads a probe.
@@ -84,7 +85,8 @@ fn variables(at: &At, model: Option<&Model>, dx: &mut Diagnostics) -> Option<Vec
         return None;
     }
     let model = model?;
-    let valid = model.variables();
+    let valid: Vec<Variable> = model.variables().iter().map(|v| v.variable).collect();
+    let names: Vec<&str> = valid.iter().map(|v| v.name()).collect();
     let mut variables = Vec::new();
     let mut complete = true;
     for item in items {
@@ -92,18 +94,11 @@ fn variables(at: &At, model: Option<&Model>, dx: &mut Diagnostics) -> Option<Vec
             complete = false;
             continue;
         };
-        let receptor = model.preset.circuits().iter().find(|r| r.variable() == name);
-        let variable = match (name, receptor) {
-            ("Vmem", _) => Variable::Vmem,
-            ("Imem", _) => Variable::Imem,
-            (_, Some(receptor)) => Variable::Synapse(*receptor),
-            _ => {
-                let model = model.preset.name();
-                item.error(dx, format!("the model {model} has no state variable `{name}`"))
-                    .help(suggest(name, &valid));
-                complete = false;
-                continue;
-            }
+        let Some(variable) = valid.iter().copied().find(|v| v.name() == name) else {
+            item.error(dx, format!("the model {} has no state variable `{name}`", model.name()))
+                .help(suggest(name, &names));
+            complete = false;
+            continue;
         };
         if variables.contains(&variable) {
             item.error(dx, format!("`{name}` stands here twice")).help("remove one of the two");

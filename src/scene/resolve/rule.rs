@@ -170,10 +170,10 @@ pub fn check_draws(at: &At, connection: &Connection, from: u64, to: u64, dx: &mu
 /// Reads a law: one value, `Uniform(from, to)` or `Normal(mean, sd, min, max)`. `bound` reads a
 /// value that an edge may have, `moment` a mean or standard deviation; `default_min` is the least
 /// value of a normal law that gives none, `default_max` its largest, from its mean and standard
-/// deviation.
+/// deviation. Messages call the values `what` and put `unit` behind them.
 fn law<T: Copy + PartialOrd + std::fmt::Display>(
     at: &At,
-    what: &str,
+    (what, unit): (&str, &str),
     bound: impl Fn(&At, &mut Diagnostics) -> Option<T>,
     moment: impl Fn(&At, &mut Diagnostics) -> Option<T>,
     default_min: Option<T>,
@@ -214,15 +214,20 @@ fn law<T: Copy + PartialOrd + std::fmt::Display>(
         let (mean, sd, min) = (mean?, sd?, min?);
         let max = max.unwrap_or_else(|| Some(default_max(mean, sd)))?;
         if !(min..=max).contains(&mean) {
-            at.error(dx, format!("the mean {mean} is not between the bounds {min} and {max}"))
-                .help("choose bounds around the mean");
+            at.error(
+                dx,
+                format!(
+                    "the mean {mean}{unit} is not between the bounds {min}{unit} and {max}{unit}"
+                ),
+            )
+            .help("choose bounds around the mean");
             return None;
         }
         Law::Normal { mean, sd, min, max }
     };
     let (min, max) = law.bounds();
     if min > max {
-        at.error(dx, format!("the law ends at {max}, before it starts at {min}"))
+        at.error(dx, format!("the law ends at {max}{unit}, before it starts at {min}{unit}"))
             .help("give the smaller value first");
         return None;
     }
@@ -233,7 +238,7 @@ fn law<T: Copy + PartialOrd + std::fmt::Display>(
 pub fn weights(at: &At, rounds: bool, dx: &mut Diagnostics) -> Option<Weights> {
     let number = |at: &At, dx: &mut Diagnostics| weight(at, false, dx);
     let widest = |mean: f64, sd: f64| (mean + 4.0 * sd).min(MAX_WEIGHT);
-    let law = law(at, "weights", number, number, Some(0.0), widest, dx)?;
+    let law = law(at, ("weights", ""), number, number, Some(0.0), widest, dx)?;
     let weights = Weights { law, rounds };
     let (_, largest) = law.bounds();
     if largest > 0.0 && weights.largest() == 0.0 {
@@ -274,7 +279,7 @@ pub fn delays(at: &At, dt: Option<Time>, dx: &mut Diagnostics) -> Option<Delays>
         let max = mean + sd + sd + sd + sd;
         dt.map_or(max, |dt| Time::from_steps(max.steps_up(dt), dt).min(longest_delay(dt)))
     };
-    law(at, "delays", bound, moment, None, widest, dx).map(Delays)
+    law(at, ("delays", " s"), bound, moment, None, widest, dx).map(Delays)
 }
 
 fn delay(at: &At, dt: Option<Time>, dx: &mut Diagnostics) -> Option<Time> {

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::at_least;
 use crate::circuit::feedback::Feedback;
-use crate::circuit::{Model, Receptor, Soma, Synapse};
-use crate::solver::kernel::{CircuitColumns, EulerModel, Kernel, Lanes};
+use crate::circuit::{Receptor, Soma, Synapse};
+use crate::model::{Circuits, Dpi};
+use crate::solver::kernel::{CircuitColumns, EulerModel, Kernel, Lanes, Layout};
 use crate::time::Time;
 
 /// State columns: membrane current, refractory steps that are left, synaptic currents.
@@ -14,6 +15,8 @@ const REFRACTORY: usize = 1;
 const SYNAPSES: usize = 2;
 /// Parameter columns: those of the soma, then two for each receptor.
 const SOMA: usize = 13;
+/// The one of the constant input.
+const DC: usize = 6;
 
 /// The `arcana` preset with `R` receptors, feedback `F`, and the membrane held while refractory or
 /// its input cut.
@@ -27,26 +30,29 @@ const SOMA: usize = 13;
 /// 4. Imem = max(Imem + dt·dImem, I0), I = max(I − dt·I_old/τ, I0);
 /// 5. Imem ≥ Ith: a spike, Imem = Ireset, and the soma is refractory in the R steps that follow.
 pub struct ArcanaEuler<F, const HOLD: bool, const R: usize> {
-    model: Model,
+    dpi: Dpi,
+    circuits: Circuits,
     dt: f64,
-    receptors: [Receptor; R],
     i0: f32,
     feedback: F,
 }
 
 /// The kernel for a model.
-pub(super) fn kernel<F: Feedback, const HOLD: bool>(model: &Model, dt: Time) -> Arc<dyn Kernel> {
-    let with_gabab = model.synapse(Receptor::Gabab).is_some();
-    let i0 = model.constants.i0 as f32;
-    let (model, dt, feedback) = (model.clone(), dt.seconds(), F::new(&model.constants));
+pub(super) fn kernel<F: Feedback, const HOLD: bool>(
+    dpi: &Dpi,
+    circuits: &Circuits,
+    dt: Time,
+) -> Arc<dyn Kernel> {
+    let with_gabab = circuits.has(Receptor::Gabab);
+    let i0 = dpi.constants.i0 as f32;
+    let (dpi, circuits, dt, feedback) =
+        (*dpi, circuits.clone(), dt.seconds(), F::new(&dpi.constants));
     if with_gabab {
-        let receptors = [Receptor::Ampa, Receptor::Gabab];
-        let euler = ArcanaEuler::<F, HOLD, 2> { model, dt, receptors, i0, feedback };
-        Arc::new(Lanes::<_, 17, 4, 2>(euler))
+        let euler = ArcanaEuler::<F, HOLD, 2> { dpi, circuits, dt, i0, feedback };
+        Arc::new(Lanes::<_, 17, 4, 2>::new(euler))
     } else {
-        let receptors = [Receptor::Ampa];
-        let euler = ArcanaEuler::<F, HOLD, 1> { model, dt, receptors, i0, feedback };
-        Arc::new(Lanes::<_, 15, 3, 1>(euler))
+        let euler = ArcanaEuler::<F, HOLD, 1> { dpi, circuits, dt, i0, feedback };
+        Arc::new(Lanes::<_, 15, 3, 1>::new(euler))
     }
 }
 
@@ -115,12 +121,12 @@ impl<F: Feedback, const HOLD: bool, const R: usize> ArcanaEuler<F, HOLD, R> {
 
     /// The parameter columns of a soma, computed in double precision.
     fn soma(&self, soma: &Soma) -> [f64; SOMA] {
-        let constants = &self.model.constants;
+        let constants = &self.dpi.constants;
         let i0 = constants.i0;
         let alpha = soma.i_gain / soma.i_tau;
         let feedback = F::columns(soma);
         // The current of a circuit that was taken out is 0, while its state column rests at I0.
-        let is_off = |receptor| if self.model.off.contains(&receptor) { i0 } else { 0.0 };
+        let is_off = |receptor| if self.circuits.is_off(receptor) { i0 } else { 0.0 };
         let i_dc = soma.i_dc + is_off(Receptor::Gabab) - is_off(Receptor::Ampa);
         [
             alpha,
@@ -177,34 +183,27 @@ euler_model!(1, 15, 3);
 euler_model!(2, 17, 4);
 
 impl<F: Feedback, const HOLD: bool, const R: usize> CircuitColumns for ArcanaEuler<F, HOLD, R> {
-    fn receptors(&self) -> &[Receptor] {
-        &self.receptors
-    }
+    type Soma = Soma;
+    type Synapse = Synapse;
 
-    fn circuits(&self) -> &[Receptor] {
-        &self.receptors
-    }
-
-    fn resting_parameters(&self) -> Vec<f32> {
-        let mut row = vec![0.0; SOMA + 2 * R];
+    fn layout(&self) -> Layout {
+        let receptors = [Receptor::Ampa, Receptor::Gabab][..R].to_vec();
+        let columns = |(r, receptor): (usize, &Receptor)| (*receptor, SYNAPSES + r);
+        let circuits = receptors.iter().enumerate().map(columns).collect();
+        let mut resting_parameters = vec![0.0; SOMA + 2 * R];
         // No input, no feedback, no leak; and a threshold that is never reached.
-        row[4] = 1.0;
-        row[7] = f32::INFINITY;
-        row
-    }
-
-    fn resting_state(&self) -> Vec<f32> {
-        let mut row = vec![self.i0; SYNAPSES + R];
-        row[REFRACTORY] = 0.0;
-        row
-    }
-
-    fn membrane_column(&self) -> usize {
-        MEMBRANE
-    }
-
-    fn current_column(&self, circuit: usize) -> usize {
-        SYNAPSES + circuit
+        resting_parameters[4] = 1.0;
+        resting_parameters[7] = f32::INFINITY;
+        let mut resting_state = vec![self.i0; SYNAPSES + R];
+        resting_state[REFRACTORY] = 0.0;
+        Layout {
+            receptors,
+            circuits,
+            membrane: MEMBRANE,
+            dc: Some(DC),
+            resting_parameters,
+            resting_state,
+        }
     }
 
     fn soma_columns(&self, soma: &Soma, set: &mut dyn FnMut(usize, f32)) {
@@ -220,7 +219,7 @@ impl<F: Feedback, const HOLD: bool, const R: usize> CircuitColumns for ArcanaEul
         exponent: i32,
         set: &mut dyn FnMut(usize, f32),
     ) {
-        let (constants, pulse) = (&self.model.constants, self.model.forms.pulse);
+        let (constants, pulse) = (&self.dpi.constants, self.dpi.forms.pulse);
         let at = SOMA + 2 * circuit;
         set(at, (self.dt / synapse.tau(constants)) as f32);
         // Scaling by a power of two is exact.

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::at_least;
 use crate::circuit::feedback::Feedback;
-use crate::circuit::{Model, Receptor, Soma, Synapse};
-use crate::solver::kernel::{CircuitColumns, EulerModel, Kernel, Lanes};
+use crate::circuit::{Receptor, Soma, Synapse};
+use crate::model::{Circuits, Dpi, NeuronModel};
+use crate::solver::kernel::{CircuitColumns, EulerModel, Kernel, Lanes, Layout};
 use crate::time::Time;
 
 /// State columns: membrane current, refractory steps that are left, currents of AMPA, NMDA, GABA_A,
@@ -15,6 +16,8 @@ const REFRACTORY: usize = 1;
 const CURRENTS: usize = 2;
 /// Parameter columns: those of the soma, three for each receptor, four of AHP.
 const SOMA: usize = 14;
+/// The one of the constant input.
+const DC: usize = 6;
 const SYNAPSE: usize = 3;
 const RECEPTORS: usize = 4;
 const AHP: usize = SOMA + SYNAPSE * RECEPTORS;
@@ -36,21 +39,27 @@ const STATES: usize = CURRENTS + RECEPTORS + 1;
 /// 6. *then* pulses are added (the soma sees them one step later), *then* the reset: Iahp += jump,
 ///    Imem = Ireset.
 pub struct Dynapse1Euler<F, const HOLD: bool> {
-    model: Model,
+    dpi: Dpi,
+    circuits: Circuits,
     dt: f64,
     i0: f32,
     feedback: F,
 }
 
 /// The kernel for a model.
-pub(super) fn kernel<F: Feedback, const HOLD: bool>(model: &Model, dt: Time) -> Arc<dyn Kernel> {
+pub(super) fn kernel<F: Feedback, const HOLD: bool>(
+    dpi: &Dpi,
+    circuits: &Circuits,
+    dt: Time,
+) -> Arc<dyn Kernel> {
     let euler = Dynapse1Euler::<F, HOLD> {
+        dpi: *dpi,
+        circuits: circuits.clone(),
         dt: dt.seconds(),
-        i0: model.constants.i0 as f32,
-        feedback: F::new(&model.constants),
-        model: model.clone(),
+        i0: dpi.constants.i0 as f32,
+        feedback: F::new(&dpi.constants),
     };
-    Arc::new(Lanes::<_, PARAMETERS, STATES, RECEPTORS>(euler))
+    Arc::new(Lanes::<_, PARAMETERS, STATES, RECEPTORS>::new(euler))
 }
 
 impl<F: Feedback, const HOLD: bool> EulerModel<PARAMETERS, STATES, RECEPTORS>
@@ -133,43 +142,36 @@ impl<F: Feedback, const HOLD: bool> EulerModel<PARAMETERS, STATES, RECEPTORS>
 }
 
 impl<F: Feedback, const HOLD: bool> CircuitColumns for Dynapse1Euler<F, HOLD> {
-    fn receptors(&self) -> &[Receptor] {
-        &Receptor::ALL[..RECEPTORS]
-    }
+    type Soma = Soma;
+    type Synapse = Synapse;
 
-    fn circuits(&self) -> &[Receptor] {
-        &Receptor::ALL
-    }
-
-    fn resting_parameters(&self) -> Vec<f32> {
-        let mut row = vec![0.0; PARAMETERS];
+    fn layout(&self) -> Layout {
+        let all = self.dpi.circuits();
+        let columns = |(k, circuit): (usize, &Receptor)| (*circuit, CURRENTS + k);
+        let mut resting_parameters = vec![0.0; PARAMETERS];
         // No input, no feedback, no leak; and a threshold that is never reached.
-        row[3] = 1.0;
-        row[7] = f32::INFINITY;
+        resting_parameters[3] = 1.0;
+        resting_parameters[7] = f32::INFINITY;
         // AHP divides by its gain.
-        row[AHP + 2] = 1.0;
-        row
-    }
-
-    fn resting_state(&self) -> Vec<f32> {
-        let mut row = vec![0.0; STATES];
-        row[MEMBRANE] = self.i0;
-        for (circuit, receptor) in self.circuits().iter().enumerate() {
-            row[CURRENTS + circuit] = self.model.resting_current(*receptor) as f32;
+        resting_parameters[AHP + 2] = 1.0;
+        let mut resting_state = vec![0.0; STATES];
+        resting_state[MEMBRANE] = self.i0;
+        for (k, circuit) in all.iter().enumerate() {
+            let current = self.dpi.resting_current(*circuit, self.circuits.is_off(*circuit));
+            resting_state[CURRENTS + k] = current as f32;
         }
-        row
-    }
-
-    fn membrane_column(&self) -> usize {
-        MEMBRANE
-    }
-
-    fn current_column(&self, circuit: usize) -> usize {
-        CURRENTS + circuit
+        Layout {
+            receptors: self.dpi.receptors().to_vec(),
+            circuits: all.iter().enumerate().map(columns).collect(),
+            membrane: MEMBRANE,
+            dc: Some(DC),
+            resting_parameters,
+            resting_state,
+        }
     }
 
     fn soma_columns(&self, soma: &Soma, set: &mut dyn FnMut(usize, f32)) {
-        let constants = &self.model.constants;
+        let constants = &self.dpi.constants;
         let alpha = soma.i_gain / soma.i_tau;
         let tau0 = constants.tau(soma.c, constants.i0);
         let feedback = F::columns(soma);
@@ -189,7 +191,7 @@ impl<F: Feedback, const HOLD: bool> CircuitColumns for Dynapse1Euler<F, HOLD> {
             // The step of the spike counts.
             ((soma.ref_p / self.dt).round() - 1.0).max(0.0),
             // Without a gate NMDA is fully open.
-            if self.model.forms.nmda_gate { soma.inmda_th } else { 0.0 },
+            if self.dpi.forms.nmda_gate { soma.inmda_th } else { 0.0 },
         ];
         for (column, value) in columns.into_iter().enumerate() {
             set(column, value as f32);
@@ -203,7 +205,7 @@ impl<F: Feedback, const HOLD: bool> CircuitColumns for Dynapse1Euler<F, HOLD> {
         exponent: i32,
         set: &mut dyn FnMut(usize, f32),
     ) {
-        let (constants, pulse) = (&self.model.constants, self.model.forms.pulse);
+        let (constants, pulse) = (&self.dpi.constants, self.dpi.forms.pulse);
         let at = SOMA + SYNAPSE * circuit;
         set(at, (self.dt / synapse.tau(constants)) as f32);
         set(at + 1, (self.dt / constants.tau(synapse.c, constants.i0)) as f32);

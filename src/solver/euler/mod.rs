@@ -6,37 +6,39 @@
 //!
 //! The order of operations, ≥ or > at the threshold, rounding and clipping belong to the preset
 //! ([`arcana`], [`dynapse1`]); the forms of feedback and refractory period plug into it, as types
-//! and constants, so that a kernel has no branch for what its circuit has not.
+//! and constants, so that a kernel has no branch for what its circuit has not. [`lif`] is the plain
+//! LIF neuron, exact but for its inputs, which act at whole steps.
 
 pub mod arcana;
 pub mod dynapse1;
+pub mod lif;
 
 use std::sync::Arc;
 
 use super::kernel::Kernel;
-use crate::circuit::Model;
 use crate::circuit::Preset;
 use crate::circuit::feedback::{Feedback, Logistic, NoFeedback, PowerLaw};
 use crate::circuit::forms::{FeedbackForm, RefractoryForm};
+use crate::model::{Circuits, Dpi};
 use crate::time::Time;
 
-/// The kernel for neurons of a model.
+/// The kernel for DPI neurons.
 #[must_use]
-pub fn kernel(model: &Model, dt: Time) -> Arc<dyn Kernel> {
-    match model.forms.feedback {
-        FeedbackForm::Off => with_feedback::<NoFeedback>(model, dt),
-        FeedbackForm::PowerLaw => with_feedback::<PowerLaw>(model, dt),
-        FeedbackForm::Logistic => with_feedback::<Logistic>(model, dt),
+pub fn dpi_kernel(dpi: &Dpi, circuits: &Circuits, dt: Time) -> Arc<dyn Kernel> {
+    match dpi.forms.feedback {
+        FeedbackForm::Off => with_feedback::<NoFeedback>(dpi, circuits, dt),
+        FeedbackForm::PowerLaw => with_feedback::<PowerLaw>(dpi, circuits, dt),
+        FeedbackForm::Logistic => with_feedback::<Logistic>(dpi, circuits, dt),
     }
 }
 
-fn with_feedback<F: Feedback>(model: &Model, dt: Time) -> Arc<dyn Kernel> {
+fn with_feedback<F: Feedback>(dpi: &Dpi, circuits: &Circuits, dt: Time) -> Arc<dyn Kernel> {
     use RefractoryForm::{GateInput, HoldMembrane};
-    match (model.preset, model.forms.refractory) {
-        (Preset::Arcana, GateInput) => arcana::kernel::<F, false>(model, dt),
-        (Preset::Arcana, HoldMembrane) => arcana::kernel::<F, true>(model, dt),
-        (Preset::Dynapse1, GateInput) => dynapse1::kernel::<F, false>(model, dt),
-        (Preset::Dynapse1, HoldMembrane) => dynapse1::kernel::<F, true>(model, dt),
+    match (dpi.preset, dpi.forms.refractory) {
+        (Preset::Arcana, GateInput) => arcana::kernel::<F, false>(dpi, circuits, dt),
+        (Preset::Arcana, HoldMembrane) => arcana::kernel::<F, true>(dpi, circuits, dt),
+        (Preset::Dynapse1, GateInput) => dynapse1::kernel::<F, false>(dpi, circuits, dt),
+        (Preset::Dynapse1, HoldMembrane) => dynapse1::kernel::<F, true>(dpi, circuits, dt),
     }
 }
 

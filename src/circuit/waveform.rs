@@ -1,0 +1,73 @@
+//! A direct input that changes in time.
+
+use std::sync::Arc;
+
+use crate::scene::files::InputFile;
+use crate::time::Time;
+
+/// A current (of a LIF neuron: a number) against time, added to the constant input of every neuron
+/// of a population.
+#[derive(Debug, Clone)]
+pub enum Waveform {
+    /// Each value holds from its time on; 0 before the first. Sorted by time.
+    Steps(Arc<[(Time, f64)]>),
+    /// `from` until `start`, then evenly to `to` at `end`, which holds from then on.
+    Ramp {
+        /// First value.
+        from: f64,
+        /// Last value.
+        to: f64,
+        /// Where it starts to change.
+        start: Time,
+        /// Where it stops.
+        end: Time,
+    },
+    /// As [`Waveform::Steps`], from a CSV file with the header `time_s,value`, in SI units.
+    File(InputFile, Arc<[(Time, f64)]>),
+}
+
+impl Waveform {
+    /// Its value at a moment, in the SI unit.
+    #[must_use]
+    pub fn at(&self, time: Time) -> f64 {
+        match self {
+            Waveform::Steps(steps) | Waveform::File(_, steps) => {
+                let at = steps.partition_point(|(from, _)| *from <= time);
+                if at == 0 { 0.0 } else { steps[at - 1].1 }
+            }
+            Waveform::Ramp { from, start, .. } if time <= *start => *from,
+            Waveform::Ramp { to, end, .. } if time >= *end => *to,
+            Waveform::Ramp { from, to, start, end } => {
+                let done = (time - *start).seconds() / (*end - *start).seconds();
+                from + (to - from) * done
+            }
+        }
+    }
+
+    /// The first step after `step` that may have another value: a step of `dt` has the value of its
+    /// start, and a change between two steps acts from the nearest on.
+    #[must_use]
+    pub fn next_change(&self, step: u64, dt: Time) -> u64 {
+        match self {
+            Waveform::Steps(steps) | Waveform::File(_, steps) => {
+                let at = steps.partition_point(|(from, _)| from.steps(dt) <= step);
+                steps.get(at).map_or(u64::MAX, |(from, _)| from.steps(dt))
+            }
+            Waveform::Ramp { start, .. } if step < start.steps(dt) => start.steps(dt),
+            Waveform::Ramp { end, .. } if step >= end.steps_up(dt) => u64::MAX,
+            Waveform::Ramp { .. } => step + 1,
+        }
+    }
+
+    /// Its value in a step.
+    #[must_use]
+    pub fn in_step(&self, step: u64, dt: Time) -> f64 {
+        match self {
+            Waveform::Steps(steps) | Waveform::File(_, steps) => {
+                let at = steps.partition_point(|(from, _)| from.steps(dt) <= step);
+                if at == 0 { 0.0 } else { steps[at - 1].1 }
+            }
+            Waveform::Ramp { .. } => self.at(Time::from_steps(step, dt)),
+        }
+    }
+}

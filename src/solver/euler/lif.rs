@@ -1,0 +1,111 @@
+//! The step of the plain LIF neuron.
+
+use std::sync::Arc;
+
+use crate::circuit::{Receptor, math};
+use crate::model::lif::{LifSoma, LifSynapse};
+use crate::solver::kernel::{CircuitColumns, EulerModel, Kernel, Lanes, Layout};
+use crate::time::Time;
+
+/// State columns: v, refractory steps that are left, i_exc, i_inh.
+const MEMBRANE: usize = 0;
+const REFRACTORY: usize = 1;
+const CURRENTS: usize = 2;
+const STATES: usize = 4;
+/// Parameter columns: exp(−dt/tau_m) − 1, dc, threshold, reset, refractory steps; then
+/// exp(−dt/tau_s) − 1 and w of each receptor. (In single precision the exponential itself would
+/// lose a short step.)
+const DC: usize = 1;
+const SYNAPSES: usize = 5;
+const PARAMETERS: usize = 9;
+const RECEPTORS: [Receptor; 2] = [Receptor::Exc, Receptor::Inh];
+
+/// The plain LIF neuron. One step of dt:
+/// 1. pulses are added, and then i decays: i = (i + n·w)·exp(−dt/tau_s);
+/// 2. v goes to v∞ = i_exc − i_inh + dc by its exact step, v = v∞ + (v − v∞)·exp(−dt/tau_m); while
+///    refractory it is held at reset;
+/// 3. v ≥ threshold: a spike, v = reset, refractory in the R steps that follow.
+pub struct LifEuler {
+    dt: f64,
+}
+
+/// The kernel.
+pub(crate) fn kernel(dt: Time) -> Arc<dyn Kernel> {
+    Arc::new(Lanes::<_, PARAMETERS, STATES, 2>::new(LifEuler { dt: dt.seconds() }))
+}
+
+impl EulerModel<PARAMETERS, STATES, 2> for LifEuler {
+    const MEMBRANE: usize = MEMBRANE;
+
+    #[inline(always)]
+    fn step(
+        &self,
+        parameters: [f32; PARAMETERS],
+        state: &mut [f32; STATES],
+        arrivals: [f32; 2],
+    ) -> bool {
+        let [loss_m, dc, threshold, reset, refractory_steps, loss_exc, w_exc, loss_inh, w_inh] =
+            parameters;
+        let exc = arrivals[0].mul_add(w_exc, state[CURRENTS]);
+        let exc = exc.mul_add(loss_exc, exc);
+        let inh = arrivals[1].mul_add(w_inh, state[CURRENTS + 1]);
+        let inh = inh.mul_add(loss_inh, inh);
+        state[CURRENTS] = exc;
+        state[CURRENTS + 1] = inh;
+        let target = exc - inh + dc;
+        let v = (state[MEMBRANE] - target).mul_add(loss_m, state[MEMBRANE]);
+        let is_refractory = state[REFRACTORY] > 0.0;
+        let v = if is_refractory { reset } else { v };
+        // A held membrane is at its reset, below the threshold.
+        let spike = v >= threshold;
+        state[MEMBRANE] = if spike { reset } else { v };
+        let left = if is_refractory { state[REFRACTORY] - 1.0 } else { 0.0 };
+        state[REFRACTORY] = if spike { refractory_steps } else { left };
+        // A NaN is flagged, too; it shows in v.
+        spike | v.is_nan()
+    }
+}
+
+impl CircuitColumns for LifEuler {
+    type Soma = LifSoma;
+    type Synapse = LifSynapse;
+
+    fn layout(&self) -> Layout {
+        let mut resting_parameters = vec![0.0; PARAMETERS];
+        resting_parameters[2] = f32::INFINITY;
+        Layout {
+            receptors: RECEPTORS.to_vec(),
+            circuits: RECEPTORS.into_iter().zip(CURRENTS..).collect(),
+            membrane: MEMBRANE,
+            dc: Some(DC),
+            resting_parameters,
+            resting_state: vec![0.0; STATES],
+        }
+    }
+
+    fn soma_columns(&self, soma: &LifSoma, set: &mut dyn FnMut(usize, f32)) {
+        let columns = [
+            math::exp_m1(-self.dt / soma.tau_m),
+            soma.dc,
+            soma.threshold,
+            soma.reset,
+            (soma.ref_p / self.dt).round(),
+        ];
+        for (column, value) in columns.into_iter().enumerate() {
+            set(column, value as f32);
+        }
+    }
+
+    fn synapse_columns(
+        &self,
+        circuit: usize,
+        synapse: &LifSynapse,
+        exponent: i32,
+        set: &mut dyn FnMut(usize, f32),
+    ) {
+        let at = SYNAPSES + 2 * circuit;
+        set(at, math::exp_m1(-self.dt / synapse.tau_s) as f32);
+        // Scaling by a power of two is exact.
+        set(at + 1, (synapse.w * 2.0_f64.powi(-exponent)) as f32);
+    }
+}
