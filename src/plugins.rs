@@ -6,14 +6,26 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use indexmap::IndexMap;
+
 use crate::error::Error;
+use crate::network::source::{ReadTrain, StimulusPlugin};
 use crate::scene::{self, Loaded, Scene};
 use crate::simulation::{Plugin, Simulation};
 
 /// The plugins of a simulation, and the names that they bring. The default has the built-in ones.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Plugins {
     added: Vec<Arc<dyn Plugin>>,
+    trains: IndexMap<&'static str, ReadTrain>,
+}
+
+impl Default for Plugins {
+    fn default() -> Plugins {
+        let mut plugins = Plugins { added: Vec::new(), trains: IndexMap::new() };
+        StimulusPlugin.register(&mut plugins);
+        plugins
+    }
 }
 
 impl Plugins {
@@ -23,6 +35,21 @@ impl Plugins {
         plugin.register(&mut self);
         self.added.push(Arc::new(plugin));
         self
+    }
+
+    /// Registers a spike train: `read` reads what stands after `train:` under this name.
+    pub fn add_train(&mut self, name: &'static str, read: ReadTrain) {
+        self.trains.insert(name, read);
+    }
+
+    /// The names of all trains.
+    pub(crate) fn trains(&self) -> impl Iterator<Item = &'static str> {
+        self.trains.keys().copied()
+    }
+
+    /// The reader of a train.
+    pub(crate) fn train(&self, name: &str) -> Option<ReadTrain> {
+        self.trains.get(name).copied()
     }
 
     /// Reads a scene file and applies `PATH=VALUE` overrides.

@@ -251,7 +251,9 @@ fn overrides_reach_every_part() {
         (&["solver.dt=20 us"], "Euler(dt: \"20 us\")"),
         (&["solver=Euler(dt: \"20 us\")"], "Euler(dt: \"20 us\")"),
         (&["populations.dpi.model.soma.Itau=5 pA"], "soma: (C: \"3 pF\", Itau: \"5 pA\""),
-        (&["sources.input.train.rates=50 Hz"], "Regular(rates: \"50 Hz\", grid: \"1 ms\")"),
+        (&["sources.input.train.rates=50 Hz"], "Regular(rates: \"50 Hz\", grid: \"1 ms\", "),
+        (&["sources.input.train.phase=Random"], "phase: Random, jitter: \"0 s\")"),
+        (&["sources.input.train.jitter=1 ms"], "phase: \"0 s\", jitter: \"1 ms\")"),
         (&["sources.input.train.rates.to=50 Hz"], "Linear(from: \"0 Hz\", to: \"50 Hz\")"),
         // A key that holds a dot.
         (
@@ -414,7 +416,13 @@ const EVERY_FORM: &str = r#"
     sources: {
         "regular": (size: 3, train: Regular(rates: List(["10 Hz", "0 Hz", "33.3 Hz"]))),
         "ramp": (size: 3, train: Regular(rates: Linear(from: "1 Hz", to: "0.1 kHz"), grid: "0.5 ms")),
+        "loose": (size: 3, train: Regular(rates: "20 Hz", phase: "3.3 ms", jitter: "2.7 ms")),
+        "phased": (size: 3, train: Regular(rates: "20 Hz", phase: Random, grid: "0.1 ms")),
         "noise": (size: 30, train: Poisson(rates: "40 Hz")),
+        "waves": (size: 3, train: Poisson(rates: Steps([
+            ("0 s", "40 Hz"), ("0.1 s", Linear(from: "0 Hz", to: "33.3 Hz")),
+            ("0.2500000001 s", List(["1 Hz", "0 Hz", "100 Hz"])),
+        ]))),
         "list": (size: 2, train: Spikes([(0, "1 ms"), (1, "1.0000001 ms"), (0, "0.2 s")])),
         "one": (size: 1, train: Spikes(["1 ms", "2 ms"])),
     },
@@ -434,6 +442,9 @@ const EVERY_FORM: &str = r#"
     connections: [
         (from: "noise", to: "first", receptor: ampa, rule: OneToOne),
         (from: "regular", to: "first", receptor: ampa, rule: AllToAll, weight: 1.5, delay: "5 ms"),
+        (from: "loose", to: "first", receptor: gabab, rule: AllToAll),
+        (from: "phased", to: "first", receptor: ampa, rule: AllToAll),
+        (from: "waves", to: "first", receptor: ampa, rule: AllToAll),
         (from: "ramp", to: "second: \"b\"", receptor: ampa, rule: OneToOne, delay: "0.3 ms"),
         (name: "own", from: "list", neurons: [1, 0], to: "first", to_neurons: Range(from: 3, to: 4),
             receptor: ampa, rule: OneToOne, weight: 3),

@@ -6,7 +6,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`source`] | spike trains, and the systems that emit them |
+//! | [`source`] | spike trains: what scenes say, and when sources fire |
 //! | [`rule`] | who is connected to whom |
 //! | [`projection`] | projections, and edges made by hand |
 //! | [`router`] | the table of edges, delays, and the inboxes of banks |
@@ -75,7 +75,7 @@ pub struct Circuit {
     pub receptor: Receptor,
 }
 
-/// A spike source. When it fires says one of the components of [`source`].
+/// A spike source. When it fires says its [`SpikeTrain`](source::SpikeTrain).
 #[derive(Component, Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SpikeSource {
     /// The group's entity.

@@ -1,4 +1,4 @@
-//! Input files: spike trains and measured biases.
+//! Input files: spike trains, signals and measured biases.
 //!
 //! CSV as in RFC 4180, lines ending in LF or CRLF. A mistake is reported at the place in the scene
 //! that names the file, with the line in the file.
@@ -169,7 +169,7 @@ pub fn spikes(
     size: u64,
     at: &At,
     dx: &mut Diagnostics,
-) -> Option<Arc<[(u32, Time)]>> {
+) -> Option<Vec<(u32, Time)>> {
     const HEADER: &str = "the first line is the header neuron,time_s";
     let mut mistakes = Mistakes { at, file, count: 0 };
     let mut spikes: Vec<(u32, Time)> = Vec::new();
@@ -218,7 +218,7 @@ pub fn spikes(
     if !has_header {
         mistakes.add(dx, 0, "the file is empty", HEADER);
     }
-    mistakes.finish(dx, spikes.into())
+    mistakes.finish(dx, spikes)
 }
 
 /// A table of one number per neuron and column: columns by name, rows sorted by neuron.
@@ -321,5 +321,77 @@ pub fn neuron_table(
         mistakes.add(dx, 0, "the file is empty", HEADER);
     }
     table.rows.sort_by_key(|(neuron, _)| *neuron);
+    mistakes.finish(dx, table)
+}
+
+/// A table of values against time.
+pub struct TimeTable {
+    /// The names of the columns after `time_s`: at least one.
+    pub columns: Vec<String>,
+    /// Time and values: at least one row, strictly ascending in time.
+    pub rows: Vec<(Time, Vec<f64>)>,
+}
+
+/// Values against time: the header is `time_s` and at least one name; `check` says what is wrong
+/// with a value.
+pub fn time_table(
+    file: &InputFile,
+    check: impl Fn(f64) -> Result<(), String>,
+    at: &At,
+    dx: &mut Diagnostics,
+) -> Option<TimeTable> {
+    const HEADER: &str = "the first line is a header like time_s,signal";
+    let mut mistakes = Mistakes { at, file, count: 0 };
+    let mut table = TimeTable { columns: Vec::new(), rows: Vec::new() };
+    for record in records(file) {
+        let (start, record) = match record {
+            Ok(record) => record,
+            Err((start, message)) => {
+                mistakes.add(dx, start, &message, ENCODING);
+                continue;
+            }
+        };
+        if table.columns.is_empty() {
+            if record.get(0) != Some("time_s") || record.len() < 2 {
+                let found = record.iter().collect::<Vec<_>>().join(",");
+                mistakes.add(dx, start, &format!("the header is `{found}`"), HEADER);
+                return mistakes.finish(dx, table);
+            }
+            table.columns = record.iter().skip(1).map(str::to_string).collect();
+            continue;
+        }
+        if record.len() != table.columns.len() + 1 {
+            let message = format!("{} values instead of {}", record.len(), table.columns.len() + 1);
+            mistakes.add(dx, start, &message, "each line has one value for each column");
+            continue;
+        }
+        let time = record[0].parse::<f64>().ok().and_then(Time::from_seconds);
+        let Some(time) = time else {
+            let message = format!("`{}` is not a time in seconds, 0 or later", &record[0]);
+            mistakes.add(dx, start, &message, "write it like 0.0125");
+            continue;
+        };
+        if let Some((last, _)) = table.rows.last().filter(|(last, _)| time <= *last) {
+            let message = format!("{time} s does not come after {last} s");
+            mistakes.add(dx, start, &message, "give each time one line, in ascending order");
+        }
+        let mut values = Vec::with_capacity(table.columns.len());
+        for (name, typed) in table.columns.iter().zip(record.iter().skip(1)) {
+            let value = typed.parse::<f64>().ok().filter(|value| value.is_finite());
+            let value = value.ok_or_else(|| format!("`{typed}` is not a finite number"));
+            match value.and_then(|value| check(value).map(|()| value)) {
+                Ok(value) => values.push(value),
+                Err(rule) => {
+                    mistakes.add(dx, start, &format!("{name}: {rule}"), "write it like 0.0125");
+                }
+            }
+        }
+        table.rows.push((time, values));
+    }
+    if table.columns.is_empty() {
+        mistakes.add(dx, 0, "the file is empty", HEADER);
+    } else if table.rows.is_empty() {
+        mistakes.add(dx, 0, "there is nothing after the header", "each line is a time and values");
+    }
     mistakes.finish(dx, table)
 }
