@@ -49,8 +49,7 @@ impl Burst {
         let interval_at = fields.need(dx, "interval", "for example interval: \"3 ms\"");
         let interval = interval_at.as_ref().and_then(|at| at.time(dx, Domain::Positive));
         fields.close(dx);
-        let burst =
-            Burst { rate: rate?, spikes: spikes?, interval: interval?, size: size? };
+        let burst = Burst { rate: rate?, spikes: spikes?, interval: interval?, size: size? };
         let length = burst.interval.seconds() * burst.spikes as f64;
         if length * burst.rate > 1.0 {
             let message = format!(
@@ -92,7 +91,7 @@ impl Train for Burst {
             let is_silent = self.rate <= 0.0 || self.spikes == 0;
             // The sources share the period evenly.
             let delay = f64::from(index) / self.size as f64;
-            (!is_silent).then(|| BurstTrain { burst: *self, delay, number: 0 })
+            (!is_silent).then_some(BurstTrain { burst: *self, delay, number: 0 })
         });
     }
 }

@@ -1,6 +1,8 @@
 //! The command line on good scenes: what it writes, what it prints, and that a result can be had
 //! again from what was written.
 
+mod common;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -469,6 +471,7 @@ fn every_scene_is_valid_and_its_decided_form_gives_the_same_run() {
     for (name, text) in many_scenes() {
         let folder = folder(&[("scene.ron", &text)]);
         let path = folder.path();
+        common::copy_folder(&scene("inputs"), &path.join("inputs"));
         done(path, &["check", "scene.ron"]);
         let once = resolved(path, "scene.ron", &[]);
         fs::write(path.join("decided.ron"), &once).unwrap();

@@ -333,10 +333,10 @@ pub struct TimeTable {
 }
 
 /// Values against time: the header is `time_s` and at least one name; `check` says what is wrong
-/// with a value.
+/// with a value, and the remedy.
 pub fn time_table(
     file: &InputFile,
-    check: impl Fn(f64) -> Result<(), String>,
+    check: impl Fn(f64) -> Result<(), (String, &'static str)>,
     at: &At,
     dx: &mut Diagnostics,
 ) -> Option<TimeTable> {
@@ -378,12 +378,11 @@ pub fn time_table(
         let mut values = Vec::with_capacity(table.columns.len());
         for (name, typed) in table.columns.iter().zip(record.iter().skip(1)) {
             let value = typed.parse::<f64>().ok().filter(|value| value.is_finite());
-            let value = value.ok_or_else(|| format!("`{typed}` is not a finite number"));
-            match value.and_then(|value| check(value).map(|()| value)) {
+            let no_number =
+                || (format!("`{typed}` is not a finite number"), "write it like 0.0125");
+            match value.ok_or_else(no_number).and_then(|value| check(value).map(|()| value)) {
                 Ok(value) => values.push(value),
-                Err(rule) => {
-                    mistakes.add(dx, start, &format!("{name}: {rule}"), "write it like 0.0125");
-                }
+                Err((rule, help)) => mistakes.add(dx, start, &format!("{name}: {rule}"), help),
             }
         }
         table.rows.push((time, values));

@@ -3,9 +3,7 @@
 use std::fmt::Write as _;
 
 use super::files::InputFile;
-use super::{
-    Connection, GroupId, Population, Probe, ProbeKind, Scene, Selection, Solver, Source,
-};
+use super::{Connection, GroupId, Population, Probe, ProbeKind, Scene, Selection, Solver, Source};
 use crate::circuit::forms::{FeedbackForm, PulseForm, RefractoryForm};
 use crate::circuit::{Block, Forms, Model};
 use crate::network::{Pairs, Rule};

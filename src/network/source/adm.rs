@@ -191,7 +191,8 @@ impl Adm {
     ) -> Option<Source> {
         let mut fields = variant.fields(dx)?;
         let file_at = fields.need(dx, "file", "a table time_s,channel,…: file: \"signal.csv\"");
-        let threshold = fields.need(dx, "threshold", HELP).map(|at| thresholds(&at, dx));
+        let threshold_at = fields.need(dx, "threshold", HELP);
+        let threshold = threshold_at.as_ref().and_then(|at| thresholds(at, dx));
         let refractory = match fields.get("refractory") {
             Some(at) => at.time(dx, Domain::NonNegative),
             None => Some(Time::ZERO),
@@ -203,18 +204,18 @@ impl Adm {
         let channels = table.columns.len();
         let because = format!("an UP and a DOWN source for each of {channels} channels");
         let size = size.follows(2 * channels as u64, &because, dx);
-        let (up, down) = threshold??;
+        let ((up, down), threshold_at) = (threshold?, threshold_at?);
         let modulator = DeltaModulator { up, down, refractory: refractory? };
         let mut spikes: Vec<(u32, Time)> = Vec::new();
         for (channel, name) in table.columns.iter().enumerate() {
             let samples: Vec<(Time, f64)> =
                 table.rows.iter().map(|(time, values)| (*time, values[channel])).collect();
             let left = MOST_SPIKES - spikes.len();
-            let of_channel = modulator.encode(&samples, left);
-            if of_channel.len() == left {
+            let of_channel = modulator.encode(&samples, left + 1);
+            if of_channel.len() > left {
                 let message =
                     format!("{}: more than {MOST_SPIKES} spikes by channel `{name}`", file.path);
-                file_at
+                threshold_at
                     .error(dx, message)
                     .help("raise the threshold, or give a refractory period");
                 return None;

@@ -90,12 +90,11 @@ fn listed_steps(at: &At, size: u64, dx: &mut Diagnostics) -> Option<Vec<(Time, R
         let step = match item.tuple().as_deref() {
             Some([time, rates]) => {
                 let start = time.time(dx, Domain::NonNegative);
-                if let Some(start) = start {
-                    if let Err((message, help)) =
-                        check_start(start, k == 0, steps.last().map(|(last, _)| *last))
-                    {
-                        time.error(dx, message).help(help);
-                    }
+                let last = steps.last().map(|(last, _)| *last);
+                if let Some(start) = start
+                    && let Err((message, help)) = check_start(start, k == 0, last)
+                {
+                    time.error(dx, message).help(help);
                 }
                 start.zip(Rates::read(rates, size, dx))
             }
@@ -118,10 +117,9 @@ fn filed_steps(
     dx: &mut Diagnostics,
 ) -> Option<Vec<(Time, Rates)>> {
     let check = |rate: f64| {
-        if rate < 0.0 {
-            return Err(format!("{rate} Hz is negative"));
-        }
-        rates::check(rate)
+        let negative = || Err(format!("{rate} Hz is negative"));
+        let rule = if rate < 0.0 { negative() } else { rates::check(rate) };
+        rule.map_err(|rule| (rule, "rates are in Hz, from 0 to 1e6"))
     };
     let table = files::time_table(file, check, at, dx)?;
     let columns = table.columns.len();
@@ -192,9 +190,10 @@ impl Train for Poisson {
 
     fn mean_rate(&self, from: Time, to: Time) -> f64 {
         let ends = self.steps.iter().skip(1).map(|(start, _)| *start).chain([Time::MAX]);
-        let spikes = self.steps.iter().zip(ends).map(|((start, rates), end)| {
-            rates.mean() * (end.min(to) - from.max(*start)).seconds()
-        });
+        let spikes =
+            self.steps.iter().zip(ends).map(|((start, rates), end)| {
+                rates.mean() * (end.min(to) - from.max(*start)).seconds()
+            });
         let spikes: f64 = spikes.sum();
         if to > from { spikes / (to - from).seconds() } else { 0.0 }
     }
@@ -332,9 +331,8 @@ mod tests {
         let steps = [(0.0, 10.0), (0.5, 50.0), (0.7, 0.0), (1.0, 400.0), (1.5, 2.0)];
         let ends = [0.5, 0.7, 1.0, 1.5, 10.0];
         let integral = |t: f64| -> f64 {
-            let parts = steps.iter().zip(ends).map(|((from, rate), to)| {
-                rate * (t.min(to) - from).max(0.0)
-            });
+            let parts =
+                steps.iter().zip(ends).map(|((from, rate), to)| rate * (t.min(to) - from).max(0.0));
             parts.sum()
         };
         let sources = 1000;
@@ -356,6 +354,20 @@ mod tests {
             let expected = f64::from(sources) * rate * (to - from);
             assert!((count - expected).abs() <= 5.0 * expected.sqrt(), "{count} {expected}");
         }
+    }
+
+    /// Of 10 Hz until 0.5 s and 50 Hz then, half a second around it has 0.25 s of each.
+    #[test]
+    fn the_mean_rate_is_that_of_the_span() {
+        let time = |seconds| Time::from_seconds(seconds).unwrap();
+        let steps = [(0.0, 10.0), (0.5, 50.0)].map(|(t, rate)| (time(t), Rates::One(rate)));
+        let train = Poisson { steps: steps.into(), file: None };
+        assert_eq!(train.mean_rate(time(0.25), time(0.75)), 30.0);
+        assert_eq!(train.mean_rate(time(0.0), time(0.5)), 10.0);
+        assert_eq!(train.mean_rate(time(2.0), Time::MAX), 50.0);
+        assert_eq!(train.mean_rate(time(2.0), time(1.0)), 0.0);
+        assert_eq!(train.peak_rate(), 50.0);
+        assert_eq!(train.rate(0), None, "there is no one rate");
     }
 
     #[test]

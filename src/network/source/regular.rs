@@ -52,8 +52,7 @@ impl Regular {
         let size = size.need(dx);
         let mut fields = variant.fields(dx)?;
         let rates_at = fields.need(dx, "rates", rates::HELP);
-        let [grid_at, phase_at, jitter_at] =
-            ["grid", "phase", "jitter"].map(|key| fields.get(key));
+        let [grid_at, phase_at, jitter_at] = ["grid", "phase", "jitter"].map(|key| fields.get(key));
         fields.close(dx);
         let grid = match &grid_at {
             Some(at) => at.time(dx, Domain::Positive).map(Some),
@@ -282,9 +281,10 @@ impl JitteredTrain {
     /// Displaces regular spikes until the earliest displaced one is the next.
     fn fill(&mut self) {
         while self.regular.next() < Time::MAX
-            && self.displaced.peek().is_none_or(|Reverse(earliest)| {
-                *earliest > self.regular.next() - self.furthest
-            })
+            && self
+                .displaced
+                .peek()
+                .is_none_or(|Reverse(earliest)| *earliest > self.regular.next() - self.furthest)
         {
             let unit = open_unit(self.stream.next_u32(), self.stream.next_u32());
             let seconds = math::normal_quantile(unit) * self.deviation;

@@ -22,7 +22,8 @@ pub fn source(
     let source = train(&mut fields, plugins, &size, folder, dx);
     fields.close(dx);
     // With a mistake in it, too: what refers to this source is still checked against its size.
-    let unknown = || Some(Source { size: size.if_valid()?, train: Arc::new(list::Spikes::default()) });
+    let unknown =
+        || Some(Source { size: size.if_valid()?, train: Arc::new(list::Spikes::default()) });
     source.or_else(unknown)
 }
 
