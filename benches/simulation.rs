@@ -85,7 +85,8 @@ fn deliver(c: &mut Criterion) {
         ]);
         let dt = Time::from_seconds(1e-3).expect("a time");
         let mut simulation = Simulation::new(scene.clone()).expect("the scene fits");
-        let mut router = Router::build(&scene, dt, simulation.world_mut()).expect("a valid table");
+        let mut router = Router::build(&scene, dt, simulation.world_mut(), &Cpu::new(Some(1)))
+            .expect("a valid table");
         let mut inbox = Inbox::default();
         let mut first_step = 0;
         group.throughput(Throughput::Elements(sources * targets));
@@ -115,11 +116,11 @@ fn transfer(c: &mut Criterion) {
             for mut soma in world.query::<&mut Soma>().iter_mut(world) {
                 soma.set_changed();
             }
-            world.run_system_cached(transfer::gather_somas).expect("a system");
+            world.run_system_cached(transfer::gather_somas::<Soma>).expect("a system");
         });
     });
     group.bench_function("gather, nothing changed", |b| {
-        b.iter(|| world.run_system_cached(transfer::gather_somas).expect("a system"));
+        b.iter(|| world.run_system_cached(transfer::gather_somas::<Soma>).expect("a system"));
     });
     world.insert_resource(Readback::ALL);
     group.bench_function("scatter membranes", |b| {

@@ -35,7 +35,7 @@
 //!
 //! | plugin | stage | module |
 //! |---|---|---|
-//! | [`StimulusPlugin`](simulation::StimulusPlugin) | sources emit spikes | [`network::source`] |
+//! | [`StimulusPlugin`](network::source::StimulusPlugin) | sources emit spikes | [`network::source`] |
 //! | [`TransferPlugin`](simulation::TransferPlugin) | components ↔ banks | [`bank::transfer`] |
 //! | [`RouterPlugin`](simulation::RouterPlugin) | spikes → inboxes | [`network::router`] |
 //! | [`BackendPlugin`](backend::BackendPlugin) | neurons are integrated | [`backend`], [`solver`] |

@@ -11,6 +11,7 @@ use indexmap::IndexMap;
 use crate::circuit::Preset;
 use crate::error::Error;
 use crate::model::{Dpi, Lif, Model, NeuronModel};
+use crate::network::source::{ReadTrain, StimulusPlugin};
 use crate::scene::decode::Variant;
 use crate::scene::diagnostics::Diagnostics;
 use crate::scene::{self, Loaded, Scene};
@@ -21,6 +22,7 @@ use crate::simulation::{Plugin, Simulation};
 pub struct Plugins {
     added: Vec<Arc<dyn Plugin>>,
     models: IndexMap<&'static str, ReadModel>,
+    trains: IndexMap<&'static str, ReadTrain>,
 }
 
 /// Reads what stands in the parentheses of a model.
@@ -28,11 +30,13 @@ type ReadModel = Arc<dyn Fn(&Variant, &mut Diagnostics) -> Option<Model> + Send 
 
 impl Default for Plugins {
     fn default() -> Plugins {
-        let mut plugins = Plugins { added: Vec::new(), models: IndexMap::new() };
+        let (models, trains) = (IndexMap::new(), IndexMap::new());
+        let mut plugins = Plugins { added: Vec::new(), models, trains };
         plugins
             .add_model(Dpi::new(Preset::Arcana))
             .add_model(Dpi::new(Preset::Dynapse1))
             .add_model(Lif);
+        StimulusPlugin.register(&mut plugins);
         plugins
     }
 }
@@ -64,6 +68,21 @@ impl Plugins {
 
     pub(crate) fn model(&self, name: &str) -> Option<&ReadModel> {
         self.models.get(name)
+    }
+
+    /// Registers a spike train: `read` reads what stands after `train:` under this name.
+    pub fn add_train(&mut self, name: &'static str, read: ReadTrain) {
+        self.trains.insert(name, read);
+    }
+
+    /// The names of all trains.
+    pub(crate) fn trains(&self) -> impl Iterator<Item = &'static str> {
+        self.trains.keys().copied()
+    }
+
+    /// The reader of a train.
+    pub(crate) fn train(&self, name: &str) -> Option<ReadTrain> {
+        self.trains.get(name).copied()
     }
 
     /// Reads a scene file and applies `PATH=VALUE` overrides.

@@ -14,7 +14,8 @@ use crate::backend::{Backend, BackendPlugin, CurrentBackend, Stop};
 use crate::bank::transfer::{self, Readback};
 use crate::error::Error;
 use crate::network::router::{self, Inbox, Router};
-use crate::network::{FanOut, HandMadeEdge, Population, SourceGroup, WindowSpikes, source};
+use crate::network::source::StimulusPlugin;
+use crate::network::{FanOut, HandMadeEdge, Population, SourceGroup, WindowSpikes};
 use crate::plugins::Plugins;
 use crate::probe::{self, Probe, ProbeName, ProbePlugin};
 use crate::scene::{Scene, Solver, spawn};
@@ -406,20 +407,6 @@ impl Simulation {
             let probe = self.world.get::<P>(*entity)?;
             Some((self.world.get::<ProbeName>(*entity)?.0.as_str(), probe))
         })
-    }
-}
-
-/// Sources emit their spikes.
-pub struct StimulusPlugin;
-
-impl Plugin for StimulusPlugin {
-    fn build(&self, simulation: &mut Simulation) {
-        simulation.add_systems(
-            WindowSet::Stimulate,
-            (source::stimulate_regular, source::stimulate_poisson, source::stimulate_lists)
-                .chain()
-                .in_set(BuiltIn),
-        );
     }
 }
 

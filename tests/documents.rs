@@ -26,11 +26,7 @@ fn blocks(text: &str, language: &str) -> Vec<String> {
 /// A folder with the repository's scenes, to run commands in.
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    fs::create_dir(folder.path().join("scenes")).unwrap();
-    for entry in fs::read_dir(file("scenes")).unwrap() {
-        let path = entry.unwrap().path();
-        fs::copy(&path, folder.path().join("scenes").join(path.file_name().unwrap())).unwrap();
-    }
+    common::copy_folder(&file("scenes"), &folder.path().join("scenes"));
     folder
 }
 
@@ -170,6 +166,9 @@ fn every_scene_opens_with_its_question() {
     let mut scenes = 0;
     for entry in fs::read_dir(file("scenes")).unwrap() {
         let path = entry.unwrap().path();
+        if path.is_dir() {
+            continue;
+        }
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.starts_with("// Question: "), "{name}");

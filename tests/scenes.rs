@@ -27,6 +27,26 @@ fn receptors() {
 }
 
 #[test]
+fn adm() {
+    let simulation = run(scene("scenes/adm.ron", &[]));
+    let events = simulation.probe::<SpikeRecorder>("events").unwrap();
+    assert_eq!(events.counts(), [39, 40]);
+    let rises = |time: &Time| (2.0 * std::f64::consts::TAU * time.seconds()).cos() > 0.0;
+    assert!(events.spikes().iter().all(|(time, source)| rises(time) == (*source == 0)));
+    // Densest at the crossings of zero, where the slope is 1.05·4π: 0.1 of it every 7.6 ms.
+    let intervals = events.spikes().windows(2).map(|pair| (pair[1].0 - pair[0].0).seconds());
+    let shortest = intervals.fold(1.0, f64::min);
+    assert!((shortest - 0.1 / (1.05 * 2.0 * std::f64::consts::TAU)).abs() < 1e-4, "{shortest}");
+    let spikes = simulation.probe::<SpikeRecorder>("spikes").unwrap();
+    assert!(spikes.counts().iter().all(|count| *count >= 30));
+    // A spike follows its input within some milliseconds.
+    let late = Time::from_seconds(5e-3).unwrap();
+    let in_turn = |(time, neuron): &&(Time, u32)| rises(&(*time - late)) == (*neuron == 0);
+    let stray = spikes.spikes().len() - spikes.spikes().iter().filter(in_turn).count();
+    assert!(stray <= 2, "{stray} spikes out of turn");
+}
+
+#[test]
 fn ff_curves() {
     let rows = |path: &str| {
         let simulation = run(scene(path, &[]));

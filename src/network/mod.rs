@@ -6,7 +6,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`source`] | spike trains, and the systems that emit them |
+//! | [`source`] | spike trains: what scenes say, and when sources fire |
 //! | [`rule`] | who is connected to whom |
 //! | [`law`] | weights and delays, given or drawn |
 //! | [`projection`] | projections, and edges made by hand |
@@ -89,7 +89,7 @@ pub struct Circuit {
     pub receptor: Receptor,
 }
 
-/// A spike source. When it fires says one of the components of [`source`].
+/// A spike source. When it fires says its [`SpikeTrain`](source::SpikeTrain).
 #[derive(Component, Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SpikeSource {
     /// The group's entity.

@@ -28,7 +28,7 @@ pub struct FfCurve {
 /// A point of an FF curve.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FfRow {
-    /// The rate that the scene asked for (of given spikes: the rate that was delivered), Hz.
+    /// The rate that the scene asked for (of given spikes, and of rates that change: the rate that was delivered), Hz.
     pub input_hz: f64,
     /// Output spikes over recorded time, Hz.
     pub output_hz: f64,

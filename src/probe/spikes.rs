@@ -7,7 +7,7 @@ use bevy_ecs::prelude::*;
 use super::picture::{self, Raster};
 use super::{Probe, Span, shown_span};
 use crate::network::WindowSpikes;
-use crate::scene::{GroupId, Scene, Selection, Train};
+use crate::scene::{GroupId, Scene, Selection};
 use crate::time::Time;
 
 /// More dots than this make a raster neither clearer nor faster to open. (The seed experiment has
@@ -61,16 +61,11 @@ impl SpikeRecorder {
     }
 }
 
-/// The rates that a scene asks of a group of sources; `None` where it gives spikes instead.
+/// The rates that a scene asks of a group of sources; `None` where it asks for none.
 pub(super) fn requested_rates(scene: &Scene, group: GroupId) -> Option<Vec<f64>> {
     let GroupId::Source(index) = group else { return None };
     let source = &scene.sources[index];
-    match &source.train {
-        Train::Regular { rates, .. } | Train::Poisson { rates } => {
-            Some((0..source.size).map(|k| rates.of(k, source.size)).collect())
-        }
-        Train::Spikes(_) | Train::File(..) => None,
-    }
+    (0..source.size).map(|k| source.train.rate(k)).collect()
 }
 
 impl Probe for SpikeRecorder {

@@ -26,7 +26,7 @@ use crate::network::{Edge, Population, Rule};
 use crate::probe::{FfCurve, Probe, SpikeRecorder, TraceRecorder};
 use crate::scene::diagnostics::SceneReport;
 use crate::scene::files::InputFile;
-use crate::scene::{Connection, Scene, Train, write};
+use crate::scene::{Connection, Scene, write};
 use crate::simulation::Simulation;
 
 pub use summary::Summary;
@@ -266,10 +266,7 @@ fn remove(path: &Path) -> Result<(), Error> {
 
 /// The files of a scene, each once.
 fn input_files(scene: &Scene) -> Vec<&InputFile> {
-    let trains = scene.sources.values().filter_map(|source| match &source.train {
-        Train::File(file, _) => Some(file),
-        _ => None,
-    });
+    let trains = scene.sources.values().flat_map(|source| source.train.files());
     let biases = scene.populations.values().filter_map(|p| p.biases.as_ref().map(|b| &b.file));
     let waveforms = scene.populations.values().filter_map(|p| match &p.dc {
         Some(Waveform::File(file, _)) => Some(file),

@@ -10,8 +10,8 @@ use crate::backend::CurrentBackend;
 use crate::error::Error;
 use crate::network::Router;
 use crate::probe::digest::{self, SpikeDigests};
+use crate::scene::Solver as SceneSolver;
 use crate::scene::spawn::RealisedMismatch;
-use crate::scene::{Solver as SceneSolver, Train};
 use crate::simulation::{Simulation, StageTimes};
 
 /// A run in numbers. Times are in seconds, values in SI units.
@@ -137,10 +137,9 @@ impl Summary {
         let simulated_s = simulation.time().seconds();
         let run_s = times.run.as_secs_f64();
         let ignored = scene.sources.iter().filter_map(|(name, source)| {
-            let (Train::Spikes(spikes) | Train::File(_, spikes)) = &source.train else {
-                return None;
-            };
-            let late = spikes.iter().filter(|(_, time)| *time >= scene.duration).count() as u64;
+            let late =
+                source.train.listed().iter().filter(|(_, time)| *time >= scene.duration).count()
+                    as u64;
             (late > 0).then(|| (name.clone(), late))
         });
         Summary {

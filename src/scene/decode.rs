@@ -51,6 +51,24 @@ impl<'n> At<'n> {
         }
     }
 
+    /// What stands here, for messages: "a list".
+    #[must_use]
+    pub fn noun(&self) -> String {
+        self.node.noun()
+    }
+
+    /// Whether this is a list `[a, b]`.
+    #[must_use]
+    pub fn is_list(&self) -> bool {
+        matches!(self.node.value, Value::List(_))
+    }
+
+    /// Whether this is a number or a string, as quantities are.
+    #[must_use]
+    pub fn is_scalar(&self) -> bool {
+        matches!(self.node.value, Value::Number(_) | Value::Text(_))
+    }
+
     /// Whether this is the bare name (or the string) `name`.
     #[must_use]
     pub fn is_name(&self, name: &str) -> bool {
@@ -226,6 +244,30 @@ impl<'n> At<'n> {
                     .help("write it like 200");
                 None
             }
+        }
+    }
+
+    /// The size of a group: at least 1.
+    pub fn size(&self, dx: &mut Diagnostics) -> Option<u64> {
+        let size = self.count(dx)?;
+        // 0 also stands for a size that is not known: nothing is checked against it.
+        if size == 0 {
+            self.error(dx, "the size must be at least 1").help("for example size: 200");
+            return None;
+        }
+        Some(size)
+    }
+
+    /// The index of a neuron of a group of `size`, if that is known.
+    pub fn neuron(&self, dx: &mut Diagnostics, size: Option<u64>) -> Option<u32> {
+        let index = self.count(dx)?;
+        match size {
+            Some(size) if index >= size => {
+                self.error(dx, format!("neuron {index} does not exist, there are {size}"))
+                    .help(format!("indices go from 0 to {}", size - 1));
+                None
+            }
+            _ => u32::try_from(index).ok(),
         }
     }
 

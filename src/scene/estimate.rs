@@ -1,6 +1,6 @@
 //! What a scene will cost: memory and work, before anything is allocated.
 
-use super::{GroupId, ProbeKind, Rates, Scene, Solver, Source, Train};
+use super::{GroupId, ProbeKind, Scene, Solver};
 use crate::bank::LANES;
 use crate::error::Error;
 use crate::network::law::Law;
@@ -70,11 +70,8 @@ impl Estimate {
         for (name, source) in &scene.sources {
             let n = u128::from(source.size);
             sources += n;
-            let listed = match &source.train {
-                Train::Spikes(spikes) | Train::File(_, spikes) => spikes.len() as u128,
-                Train::Regular { .. } | Train::Poisson { .. } => 0,
-            };
-            let pending = n as f64 * mean_rate(source) * window_s;
+            let listed = source.train.listed().len() as u128;
+            let pending = n as f64 * source.train.peak_rate() * window_s;
             let bytes = n * (SOURCE_BYTES + EMITTER_BYTES)
                 + listed * 2 * SPIKE_BYTES
                 + pending as u128 * PENDING_SPIKE_BYTES;
@@ -103,7 +100,8 @@ impl Estimate {
                 ProbeKind::Spikes { of: GroupId::Source(k), neurons } => {
                     let source = &scene.sources[*k];
                     let n = neurons.len(source.size) as f64;
-                    (n * mean_rate(source) * span.seconds()) as u128 * SPIKE_BYTES
+                    let rate = source.train.mean_rate(probe.from, probe.from + span);
+                    (n * rate * span.seconds()) as u128 * SPIKE_BYTES
                 }
                 // The output rate is the answer, not known before.
                 ProbeKind::Spikes { .. } | ProbeKind::Ff { .. } => 0,
@@ -166,18 +164,6 @@ impl Estimate {
             });
         }
         Ok(())
-    }
-}
-
-/// The mean rate of a group of sources, Hz; 0 where the spikes are given.
-fn mean_rate(source: &Source) -> f64 {
-    let size = source.size;
-    match &source.train {
-        Train::Regular { rates, .. } | Train::Poisson { rates } => match rates {
-            Rates::List(list) => list.iter().sum::<f64>() / size as f64,
-            rates => (rates.of(0, size) + rates.of(size - 1, size)) / 2.0,
-        },
-        Train::Spikes(_) | Train::File(..) => 0.0,
     }
 }
 

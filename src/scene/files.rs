@@ -1,4 +1,4 @@
-//! Input files: spike trains and measured biases.
+//! Input files: spike trains, signals and measured biases.
 //!
 //! CSV as in RFC 4180, lines ending in LF or CRLF. A mistake is reported at the place in the scene
 //! that names the file, with the line in the file.
@@ -170,7 +170,7 @@ pub fn spikes(
     size: u64,
     at: &At,
     dx: &mut Diagnostics,
-) -> Option<Arc<[(u32, Time)]>> {
+) -> Option<Vec<(u32, Time)>> {
     const HEADER: &str = "the first line is the header neuron,time_s";
     let mut mistakes = Mistakes { at, file, count: 0 };
     let mut spikes: Vec<(u32, Time)> = Vec::new();
@@ -219,7 +219,7 @@ pub fn spikes(
     if !has_header {
         mistakes.add(dx, 0, "the file is empty", HEADER);
     }
-    mistakes.finish(dx, spikes.into())
+    mistakes.finish(dx, spikes)
 }
 
 /// A table of one number per neuron and column: columns by name, rows sorted by neuron.
@@ -325,6 +325,77 @@ pub fn neuron_table(
     mistakes.finish(dx, table)
 }
 
+/// A table of values against time.
+pub struct TimeTable {
+    /// The names of the columns after `time_s`: at least one.
+    pub columns: Vec<String>,
+    /// Time and values: at least one row, strictly ascending in time.
+    pub rows: Vec<(Time, Vec<f64>)>,
+}
+
+/// Values against time: the header is `time_s` and at least one name; `check` says what is wrong
+/// with a value, and the remedy.
+pub fn time_table(
+    file: &InputFile,
+    check: impl Fn(f64) -> Result<(), (String, &'static str)>,
+    at: &At,
+    dx: &mut Diagnostics,
+) -> Option<TimeTable> {
+    const HEADER: &str = "the first line is a header like time_s,signal";
+    let mut mistakes = Mistakes { at, file, count: 0 };
+    let mut table = TimeTable { columns: Vec::new(), rows: Vec::new() };
+    for record in records(file) {
+        let (start, record) = match record {
+            Ok(record) => record,
+            Err((start, message)) => {
+                mistakes.add(dx, start, &message, ENCODING);
+                continue;
+            }
+        };
+        if table.columns.is_empty() {
+            if record.get(0) != Some("time_s") || record.len() < 2 {
+                let found = record.iter().collect::<Vec<_>>().join(",");
+                mistakes.add(dx, start, &format!("the header is `{found}`"), HEADER);
+                return mistakes.finish(dx, table);
+            }
+            table.columns = record.iter().skip(1).map(str::to_string).collect();
+            continue;
+        }
+        if record.len() != table.columns.len() + 1 {
+            let message = format!("{} values instead of {}", record.len(), table.columns.len() + 1);
+            mistakes.add(dx, start, &message, "each line has one value for each column");
+            continue;
+        }
+        let time = record[0].parse::<f64>().ok().and_then(Time::from_seconds);
+        let Some(time) = time else {
+            let message = format!("`{}` is not a time in seconds, 0 or later", &record[0]);
+            mistakes.add(dx, start, &message, "write it like 0.0125");
+            continue;
+        };
+        if let Some((last, _)) = table.rows.last().filter(|(last, _)| time <= *last) {
+            let message = format!("{time} s does not come after {last} s");
+            mistakes.add(dx, start, &message, "give each time one line, in ascending order");
+        }
+        let mut values = Vec::with_capacity(table.columns.len());
+        for (name, typed) in table.columns.iter().zip(record.iter().skip(1)) {
+            let value = typed.parse::<f64>().ok().filter(|value| value.is_finite());
+            let no_number =
+                || (format!("`{typed}` is not a finite number"), "write it like 0.0125");
+            match value.ok_or_else(no_number).and_then(|value| check(value).map(|()| value)) {
+                Ok(value) => values.push(value),
+                Err((rule, help)) => mistakes.add(dx, start, &format!("{name}: {rule}"), help),
+            }
+        }
+        table.rows.push((time, values));
+    }
+    if table.columns.is_empty() {
+        mistakes.add(dx, 0, "the file is empty", HEADER);
+    } else if table.rows.is_empty() {
+        mistakes.add(dx, 0, "there is nothing after the header", "each line is a time and values");
+    }
+    mistakes.finish(dx, table)
+}
+
 /// A weight and a delay that were checked, or what is wrong with them and the remedy.
 type CheckedEdge = Result<(Option<f64>, Option<Time>), (String, String)>;
 
@@ -402,65 +473,4 @@ fn edge(
     });
     let (weight, delay) = check(weight.transpose()?, delay.transpose()?)?;
     Ok(ListedEdge { source, target, weight, delay })
-}
-
-/// A waveform from a file with the header `time_s,value`, sorted by time; `check` says what is wrong
-/// with a value.
-pub fn waveform(
-    file: &InputFile,
-    check: impl Fn(f64) -> Result<(), String>,
-    at: &At,
-    dx: &mut Diagnostics,
-) -> Option<Arc<[(Time, f64)]>> {
-    const HEADER: &str = "the first line is the header time_s,value";
-    const HELP: &str = "each line is time_s,value in SI units, for example 0.1,2e-11";
-    let mut mistakes = Mistakes { at, file, count: 0 };
-    let mut steps: Vec<(Time, f64)> = Vec::new();
-    let mut has_header = false;
-    for record in records(file) {
-        let (start, record) = match record {
-            Ok(record) => record,
-            Err((start, message)) => {
-                mistakes.add(dx, start, &message, ENCODING);
-                continue;
-            }
-        };
-        if !has_header {
-            has_header = true;
-            if record != vec!["time_s", "value"] {
-                let found = record.iter().collect::<Vec<_>>().join(",");
-                mistakes.add(dx, start, &format!("the header is `{found}`"), HEADER);
-                break;
-            }
-            continue;
-        }
-        if record.len() != 2 {
-            let message = format!("expected 2 values, found {}", record.len());
-            mistakes.add(dx, start, &message, HELP);
-            continue;
-        }
-        let Some(time) = record[0].parse::<f64>().ok().and_then(Time::from_seconds) else {
-            let message = format!("`{}` is not a time in seconds, 0 or later", &record[0]);
-            mistakes.add(dx, start, &message, HELP);
-            continue;
-        };
-        let value = record[1].parse::<f64>().ok().filter(|value| value.is_finite());
-        let Some(value) = value else {
-            let message = format!("`{}` is not a finite number", &record[1]);
-            mistakes.add(dx, start, &message, HELP);
-            continue;
-        };
-        if let Err(rule) = check(value) {
-            mistakes.add(dx, start, &format!("the value {rule}"), HELP);
-        }
-        if steps.last().is_some_and(|(last, _)| time <= *last) {
-            let message = format!("{time} s does not come after the line before it");
-            mistakes.add(dx, start, &message, "sort the file by time, each time once");
-        }
-        steps.push((time, value));
-    }
-    if !has_header {
-        mistakes.add(dx, 0, "the file is empty", HEADER);
-    }
-    mistakes.finish(dx, steps.into())
 }

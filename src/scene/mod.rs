@@ -38,6 +38,7 @@ use crate::circuit::{MismatchLaw, Receptor, Waveform};
 use crate::error::Error;
 use crate::model::Model;
 use crate::network::law::{Delays, Weights};
+use crate::network::source::Train;
 use crate::network::{Edges, Rule};
 use crate::plugins::Plugins;
 use crate::time::Time;
@@ -84,57 +85,7 @@ pub struct Source {
     /// How many.
     pub size: u64,
     /// When they fire.
-    pub train: Train,
-}
-
-/// When the sources of a group fire.
-#[derive(Debug, Clone)]
-pub enum Train {
-    /// At t = 0 and then every 1/rate; with a grid, every ⌊1/(rate·grid) + 1e-9⌋·grid.
-    Regular {
-        /// One rate per source, Hz; 0 is silent.
-        rates: Rates,
-        /// The grid to which the period is cut down.
-        grid: Option<Time>,
-    },
-    /// A Poisson process: independent, exponentially distributed intervals.
-    Poisson {
-        /// One rate per source, Hz; 0 is silent.
-        rates: Rates,
-    },
-    /// Given spikes (source, time), sorted by time.
-    Spikes(Arc<[(u32, Time)]>),
-    /// Spikes of a CSV file with the header `neuron,time_s`, sorted by time.
-    File(InputFile, Arc<[(u32, Time)]>),
-}
-
-/// The rates of a group of sources, Hz.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Rates {
-    /// The same for all.
-    One(f64),
-    /// Evenly spaced from the first source to the last.
-    Linear {
-        /// Rate of source 0.
-        from: f64,
-        /// Rate of the last source.
-        to: f64,
-    },
-    /// One for each.
-    List(Vec<f64>),
-}
-
-impl Rates {
-    /// The rate of source `index` of `size`, Hz.
-    #[must_use]
-    pub fn of(&self, index: u64, size: u64) -> f64 {
-        match self {
-            Rates::One(rate) => *rate,
-            Rates::Linear { from, .. } if size < 2 => *from,
-            Rates::Linear { from, to } => from + (to - from) * index as f64 / (size - 1) as f64,
-            Rates::List(rates) => rates[index as usize],
-        }
-    }
+    pub train: Arc<dyn Train>,
 }
 
 /// A population of neurons with the same nominal circuit.

@@ -5,13 +5,12 @@ use std::marker::PhantomData;
 use bevy_ecs::prelude::*;
 use bevy_ecs::schedule::IntoScheduleConfigs;
 
-use super::{BiasPath, Population as ScenePopulation, Scene, Solver, Train};
+use super::{BiasPath, Population as ScenePopulation, Scene, Solver};
 use crate::bank::{Bank, Banks, Drive, Member, Slot, transfer};
 use crate::circuit::mismatch::stream_key;
 use crate::circuit::{Membrane, Receptor, SynapticCurrent};
 use crate::error::Error;
 use crate::model::{Conflict, Equations, Model, NeuronModel, Nominal};
-use crate::network::source::{PoissonTrain, RegularTrain, SpikeList};
 use crate::network::{Circuit, Neuron, Population, Projection, SourceGroup, SpikeSource};
 use crate::schedule::{BuiltIn, WindowSet};
 use crate::simulation::Simulation;
@@ -322,39 +321,12 @@ pub(crate) fn install<M: NeuronModel>(nominal: &Nominal<M>, simulation: &mut Sim
     }
 }
 
+/// The sources of a group. Their trains are [inserted](crate::network::source::Train::insert) later.
 fn spawn_sources(scene: &Scene, index: usize, world: &mut World) {
     let Some((name, source)) = scene.sources.get_index(index) else { return };
     let group = world.spawn_empty().id();
-    let mut lists: Vec<Vec<Time>> = Vec::new();
-    if let Train::Spikes(spikes) | Train::File(_, spikes) = &source.train {
-        lists.resize_with(source.size as usize, Vec::new);
-        for (neuron, time) in spikes.iter().filter(|(_, time)| *time < scene.duration) {
-            lists[*neuron as usize].push(*time);
-        }
-    }
-    let mut lists = lists.into_iter();
     let sources = (0..source.size)
-        .map(|k| {
-            let id = SpikeSource { group, group_index: index, index: k as u32 };
-            let mut entity = world.spawn(id);
-            match &source.train {
-                Train::Regular { rates, grid } => {
-                    if let Some(train) = RegularTrain::new(rates.of(k, source.size), *grid) {
-                        entity.insert(train);
-                    }
-                }
-                Train::Poisson { rates } => {
-                    let rate = rates.of(k, source.size);
-                    if let Some(train) = PoissonTrain::new(rate, scene.seed, name, k as u32) {
-                        entity.insert(train);
-                    }
-                }
-                Train::Spikes(_) | Train::File(..) => {
-                    entity.insert(SpikeList::new(lists.next().unwrap_or_default()));
-                }
-            }
-            entity.id()
-        })
+        .map(|k| world.spawn(SpikeSource { group, group_index: index, index: k as u32 }).id())
         .collect();
     world.entity_mut(group).insert(SourceGroup { name: name.clone(), index, sources });
 }

@@ -4,8 +4,7 @@ use std::fmt::Write as _;
 
 use super::files::InputFile;
 use super::{
-    BiasPath, Connection, GroupId, Population, Probe, ProbeKind, Rates, Scene, Selection, Solver,
-    Source, Train,
+    BiasPath, Connection, GroupId, Population, Probe, ProbeKind, Scene, Selection, Solver, Source,
 };
 use crate::circuit::{Receptor, Waveform};
 use crate::model::{Model, Read};
@@ -54,18 +53,21 @@ fn map<'n>(entries: impl Iterator<Item = (&'n String, String)>) -> String {
 }
 
 /// A RON string literal.
-fn quoted(text: &str) -> String {
+#[must_use]
+pub fn quoted(text: &str) -> String {
     // Strings serialize without failure; the fallback only spares a panic.
     ron::to_string(text).unwrap_or_else(|_| format!("{text:?}"))
 }
 
-/// A quantity with its unit, as a scene has it.
-pub(crate) fn quantity(value: f64, unit: Unit) -> String {
+/// A quantity as scenes have it, a string with its unit: `"4 pA"`.
+#[must_use]
+pub fn quantity(value: f64, unit: Unit) -> String {
     if unit == Unit::One { units::format(value, unit) } else { quoted(&units::format(value, unit)) }
 }
 
-/// A time, exact to the picosecond, as a scene has it.
-pub(crate) fn time(time: Time) -> String {
+/// A time, exact to the picosecond: `"1 ms"`.
+#[must_use]
+pub fn time(time: Time) -> String {
     let ps = time.picoseconds();
     let (divisor, unit) =
         [(1_000_000_000_000, "s"), (1_000_000_000, "ms"), (1_000_000, "us"), (1000, "ns")]
@@ -76,32 +78,7 @@ pub(crate) fn time(time: Time) -> String {
 }
 
 fn source(source: &Source, file_path: &dyn Fn(&InputFile) -> String) -> String {
-    let train = match &source.train {
-        Train::Regular { rates: r, grid: Some(grid) } => {
-            format!("Regular(rates: {}, grid: {})", rates(r), time(*grid))
-        }
-        Train::Regular { rates: r, grid: None } => format!("Regular(rates: {})", rates(r)),
-        Train::Poisson { rates: r } => format!("Poisson(rates: {})", rates(r)),
-        Train::Spikes(spikes) => {
-            let list: Vec<String> =
-                spikes.iter().map(|(index, t)| format!("({index}, {})", time(*t))).collect();
-            format!("Spikes([{}])", list.join(", "))
-        }
-        Train::File(file, _) => format!("File({})", file_path(file)),
-    };
-    format!("(size: {}, train: {train})", source.size)
-}
-
-fn rates(rates: &Rates) -> String {
-    let hertz = |rate: f64| quantity(rate, Unit::Hertz);
-    match rates {
-        Rates::One(rate) => hertz(*rate),
-        Rates::Linear { from, to } => format!("Linear(from: {}, to: {})", hertz(*from), hertz(*to)),
-        Rates::List(list) => {
-            let list: Vec<String> = list.iter().map(|rate| hertz(*rate)).collect();
-            format!("List([{}])", list.join(", "))
-        }
-    }
+    format!("(size: {}, train: {})", source.size, source.train.ron(file_path))
 }
 
 fn population(population: &Population, file_path: &dyn Fn(&InputFile) -> String) -> String {

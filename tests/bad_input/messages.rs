@@ -137,7 +137,7 @@ fn all_mistakes_at_once() {
       help: for example size: 200
     bad.ron:7:35 «Poison(rates: "50 Hz")),»
       sources.noise.train: `Poison` is not a train
-      help: did you mean `Poisson`? known here are Regular, Poisson, Spikes, File
+      help: did you mean `Poisson`? known here are Regular, Poisson, Spikes, File, Adm
     bad.ron:13:30 «4, Igain: "NaN pA", C: "»
       populations.dpi.model.soma.Itau: `4` has no unit, but a current is expected
       help: write it with its unit, for example "4 pA"

@@ -56,7 +56,7 @@ fn misspelt_names() {
         help: for example rates: "100 Hz", Linear(from: "0 Hz", to: "199 Hz") or List(["1 Hz", …])
       bad.ron:5:43 «rate: "50 Hz")),»
         sources.input.train.rate: there is no field `rate` here
-        help: did you mean `rates`? known here are rates, grid
+        help: did you mean `rates`? known here are rates, grid, phase, jitter
     a field of a population
       bad.ron:14:13 «missmatch: { "soma.Itau"»
         populations.dpi.missmatch: there is no field `missmatch` here
@@ -110,7 +110,7 @@ fn misspelt_names() {
     a train
       bad.ron:5:35 «Regulra(rates: "50 Hz"))»
         sources.input.train: `Regulra` is not a train
-        help: did you mean `Regular`? known here are Regular, Poisson, Spikes, File
+        help: did you mean `Regular`? known here are Regular, Poisson, Spikes, File, Adm
     a mismatch law
       bad.ron:14:38 «Gausian(cv: 0.1) },»
         populations.dpi.mismatch."soma.Itau": `Gausian` is not a mismatch law

@@ -164,7 +164,7 @@ pub fn resolve(
     if let Some(entries) = sources.flatten() {
         for (key, at) in entries {
             check_name(key, &at.path, dx);
-            let source = source::source(&at, &mut folder, dx);
+            let source = source::source(&at, names.plugins, &mut folder, dx);
             if let (Some(source), Some(duration)) = (&source, duration) {
                 source::warn_of_late_spikes(source, duration, &at, dx);
             }
@@ -260,14 +260,7 @@ fn check_name(key: &Key, path: &str, dx: &mut Diagnostics) {
 
 /// A size of a group: at least 1.
 fn size(fields: &mut Fields, dx: &mut Diagnostics) -> Option<u64> {
-    let at = fields.need(dx, "size", "for example size: 200")?;
-    let size = at.count(dx)?;
-    // 0 also stands for a size that is not known: nothing is checked against it.
-    if size == 0 {
-        at.error(dx, "the size must be at least 1").help("for example size: 200");
-        return None;
-    }
-    Some(size)
+    fields.need(dx, "size", "for example size: 200")?.size(dx)
 }
 
 /// Some of the neurons of a group of `size`: `Range(from: 0, to: 99)` or `[0, 5, 7]`.
@@ -278,7 +271,7 @@ fn selection(at: &At, size: Option<u64>, dx: &mut Diagnostics) -> Option<Selecti
             at.error(dx, "the list of neurons is empty").help("name at least one neuron");
             return None;
         }
-        let list: Vec<Option<u32>> = items.iter().map(|at| neuron(at, size, dx)).collect();
+        let list: Vec<Option<u32>> = items.iter().map(|at| at.neuron(dx, size)).collect();
         let mut seen = BTreeSet::new();
         for (at, index) in items.iter().zip(list.iter().flatten()) {
             if !seen.insert(index) {
@@ -299,8 +292,8 @@ fn selection(at: &At, size: Option<u64>, dx: &mut Diagnostics) -> Option<Selecti
         }
         let mut fields = variant.fields(dx)?;
         const HELP: &str = "for example Range(from: 0, to: 99), both included";
-        let from = fields.need(dx, "from", HELP).and_then(|at| neuron(&at, size, dx));
-        let to = fields.need(dx, "to", HELP).and_then(|at| neuron(&at, size, dx));
+        let from = fields.need(dx, "from", HELP).and_then(|at| at.neuron(dx, size));
+        let to = fields.need(dx, "to", HELP).and_then(|at| at.neuron(dx, size));
         fields.close(dx);
         let (from, to) = (from?, to?);
         if from > to {
@@ -310,17 +303,4 @@ fn selection(at: &At, size: Option<u64>, dx: &mut Diagnostics) -> Option<Selecti
         Selection::Range { from, to }
     };
     Some(selection)
-}
-
-/// The index of a neuron.
-fn neuron(at: &At, size: Option<u64>, dx: &mut Diagnostics) -> Option<u32> {
-    let index = at.count(dx)?;
-    match size {
-        Some(size) if index >= size => {
-            at.error(dx, format!("neuron {index} does not exist, there are {size}"))
-                .help(format!("indices go from 0 to {}", size - 1));
-            None
-        }
-        _ => u32::try_from(index).ok(),
-    }
 }

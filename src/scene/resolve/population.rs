@@ -297,8 +297,17 @@ fn waveform(at: &At, model: &Model, folder: &mut Folder, dx: &mut Diagnostics) -
         _ => {
             let path = variant.single(dx, "\"dc.csv\"")?;
             let file = folder.read(&path, dx)?;
-            let check = |value| domain.check(value, unit);
-            let steps = files::waveform(&file, check, &path, dx)?;
+            let check = |value| {
+                let checked = domain.check(value, unit);
+                checked.map_err(|rule| (rule, "values are in SI units, for example 2e-11"))
+            };
+            let table = files::time_table(&file, check, &path, dx)?;
+            if table.columns != ["value"] {
+                let header = format!("{}: the columns are {}", file.path, table.columns.join(", "));
+                path.error(dx, header).help("the first line is the header time_s,value");
+                return None;
+            }
+            let steps = table.rows.into_iter().map(|(time, values)| (time, values[0])).collect();
             Some(Waveform::File(file, steps))
         }
     }

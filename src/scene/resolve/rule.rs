@@ -125,8 +125,8 @@ fn listed(at: &At, ends: &Ends, dx: &mut Diagnostics) -> Option<Vec<ListedEdge>>
             item.error(dx, format!("expected an edge, found {}", item.node.noun())).help(HELP);
             return None;
         };
-        let source = super::neuron(source, ends.from_size, dx);
-        let target = super::neuron(target, ends.to_size, dx);
+        let source = source.neuron(dx, ends.from_size);
+        let target = target.neuron(dx, ends.to_size);
         let weight = rest.first().map(|at| weight(at, ends.rounds, dx));
         let delay = rest.get(1).map(|at| delay(at, ends.dt, dx));
         Some(ListedEdge {

@@ -1,0 +1,208 @@
+//! Spike sources: what scenes say of them, and when they fire.
+//!
+//! A group of sources has a [`Train`], what the scene says after `train:`. When a simulation is
+//! built, the train gives each source entity of the group a component that knows the time of its
+//! next spike, a [`SpikeTrain`]; one system for each kind of component emits the spikes of a window.
+//! Trains of a user's plugin are registered by name with [`Plugins::add_train`], as the built-in
+//! ones are.
+//!
+//! | train | what it is |
+//! |---|---|
+//! | [`regular`] | evenly spaced spikes, with phase and jitter |
+//! | [`poisson`] | Poisson processes, also with a rate that changes in time |
+//! | [`list`] | given spikes, from the scene or from a file |
+//! | [`adm`] | an analog signal through an asynchronous delta modulator |
+//! | [`rates`] | the rates of a group, for those that have one |
+//!
+//! Times are computed from the number of the spike or drawn one by one in whole picoseconds; no
+//! floating-point sum runs along with time.
+
+pub mod adm;
+pub mod list;
+pub mod poisson;
+pub mod rates;
+pub mod regular;
+
+use std::fmt::Debug;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bevy_ecs::component::Mutable;
+use bevy_ecs::prelude::*;
+
+use super::{SourceGroup, SpikeSource, WindowSpikes};
+use crate::plugins::Plugins;
+use crate::scene::Source;
+use crate::scene::decode::{At, Fields, Variant};
+use crate::scene::diagnostics::Diagnostics;
+use crate::scene::files::{Folder, InputFile};
+use crate::schedule::{BuiltIn, Window, WindowSet};
+use crate::simulation::{Plugin, Simulation, StageTimes};
+use crate::time::Time;
+
+pub use rates::Rates;
+
+/// When the sources of a group fire: what a scene says after `train:`, decided and checked.
+pub trait Train: Debug + Send + Sync + 'static {
+    /// Its RON form with all defaults filled in, which is read back as the same train. `file_path`
+    /// gives the path of an input file from the new text's place, as a RON string;
+    /// [`scene::write`](mod@crate::scene::write) has the forms of times and quantities.
+    fn ron(&self, file_path: &dyn Fn(&InputFile) -> String) -> String;
+
+    /// The input files it was read from. They are copied to the results folder.
+    fn files(&self) -> Vec<&InputFile> {
+        Vec::new()
+    }
+
+    /// The rate that the scene asks of a source, Hz: what FF curves and rasters show against it.
+    /// `None` where there is no one rate, because spikes are given or the rate changes.
+    fn rate(&self, index: u64) -> Option<f64> {
+        let _ = index;
+        None
+    }
+
+    /// The rate between two times that is expected of a source, in the mean over the group, Hz; 0
+    /// where the spikes are [listed](Train::listed). Memory is estimated from it.
+    fn mean_rate(&self, from: Time, to: Time) -> f64;
+
+    /// The highest value that [`mean_rate`](Train::mean_rate) has over a short time, Hz.
+    fn peak_rate(&self) -> f64 {
+        self.mean_rate(Time::ZERO, Time::MAX)
+    }
+
+    /// Given spikes (source, time), sorted by time. The user is warned of those that come after the
+    /// end of the scene.
+    fn listed(&self) -> &[(u32, Time)] {
+        &[]
+    }
+
+    /// Gives each source of a group its component; see [`insert_trains`].
+    fn insert(&self, group: &SourceGroup, simulation: &mut Simulation);
+}
+
+/// The spikes of one source, one after the other: a component of its entity.
+pub trait SpikeTrain: Component<Mutability = Mutable> {
+    /// The time of the next spike; [`Time::MAX`]: there is none.
+    fn next(&self) -> Time;
+
+    /// Goes on to the spike after it, which is not earlier.
+    fn advance(&mut self);
+}
+
+/// Gives each source of a group its component; `None` for a source that is silent. Adds the system
+/// that emits the spikes of components of this kind, unless it is there already.
+pub fn insert_trains<T: SpikeTrain>(
+    group: &SourceGroup,
+    simulation: &mut Simulation,
+    mut train: impl FnMut(u32) -> Option<T>,
+) {
+    /// The system is there.
+    struct Emitted<T>(PhantomData<T>);
+
+    let world = simulation.world_mut();
+    for (index, entity) in group.sources.iter().enumerate() {
+        if let (Ok(mut source), Some(train)) = (world.get_entity_mut(*entity), train(index as u32))
+        {
+            source.insert(train);
+        }
+    }
+    if simulation.first_time::<Emitted<T>>() {
+        // The order of these systems does not matter: the spikes of a window are sorted.
+        simulation.add_systems(WindowSet::Stimulate, stimulate::<T>.in_set(BuiltIn));
+    }
+}
+
+/// Emits the spikes of a window.
+pub fn stimulate<T: SpikeTrain>(
+    window: Res<Window>,
+    mut spikes: ResMut<WindowSpikes>,
+    mut trains: Query<(&SpikeSource, &mut T)>,
+) {
+    for (source, mut train) in &mut trains {
+        let train = train.bypass_change_detection();
+        let out = &mut spikes.sources[source.group_index];
+        while train.next() < window.end() {
+            out.push((train.next(), source.index));
+            train.advance();
+        }
+    }
+}
+
+/// Reads what stands after `train:` in a scene: the form with its name, the size of the group, the
+/// folder for input files. Mistakes go to the diagnostics, the result is then `None`.
+pub type ReadTrain = fn(&Variant, &GroupSize, &mut Folder, &mut Diagnostics) -> Option<Source>;
+
+/// The size of a group, as the scene gives it.
+pub struct GroupSize<'n> {
+    /// The group, and its size: `None` if it has none, `Some(None)` if that has a mistake.
+    group: At<'n>,
+    given: Option<(At<'n>, Option<u64>)>,
+}
+
+impl<'n> GroupSize<'n> {
+    /// Reads the field `size` of a group.
+    pub fn read(fields: &mut Fields<'n>, dx: &mut Diagnostics) -> GroupSize<'n> {
+        let given = fields.get("size").map(|at| {
+            let size = at.size(dx);
+            (at, size)
+        });
+        GroupSize { group: fields.at().clone(), given }
+    }
+
+    /// The size, at least 1. A scene without one is refused.
+    pub fn need(&self, dx: &mut Diagnostics) -> Option<u64> {
+        if self.given.is_none() {
+            dx.error(&self.group.path, self.group.head(), "`size` is missing")
+                .help("for example size: 200");
+        }
+        self.if_valid()
+    }
+
+    /// The size that follows from something else, as `because` says. A scene that gives another one
+    /// is refused.
+    pub fn follows(&self, size: u64, because: &str, dx: &mut Diagnostics) -> Option<u64> {
+        match &self.given {
+            Some((_, None)) => None,
+            Some((at, Some(given))) if *given != size => {
+                at.error(dx, format!("the size is {size}, not {given}: {because}"))
+                    .help(format!("write size: {size}, or leave it out"));
+                None
+            }
+            _ => Some(size),
+        }
+    }
+
+    /// The size, if there is one.
+    #[must_use]
+    pub fn if_valid(&self) -> Option<u64> {
+        self.given.as_ref().and_then(|(_, size)| *size)
+    }
+}
+
+/// Registers the built-in trains, and gives the sources of a scene theirs.
+pub struct StimulusPlugin;
+
+impl Plugin for StimulusPlugin {
+    fn register(&self, plugins: &mut Plugins) {
+        plugins.add_train("Regular", regular::Regular::read);
+        plugins.add_train("Poisson", poisson::Poisson::read);
+        plugins.add_train("Spikes", list::Spikes::read);
+        plugins.add_train("File", list::SpikeFile::read);
+        plugins.add_train("Adm", adm::Adm::read);
+    }
+
+    fn build(&self, simulation: &mut Simulation) {
+        let began = Instant::now();
+        let trains: Vec<Arc<dyn Train>> =
+            simulation.scene().sources.values().map(|source| source.train.clone()).collect();
+        let world = simulation.world_mut();
+        let mut groups: Vec<SourceGroup> =
+            world.query::<&SourceGroup>().iter(world).cloned().collect();
+        groups.sort_by_key(|group| group.index);
+        for (group, train) in groups.iter().zip(trains) {
+            train.insert(group, simulation);
+        }
+        simulation.world_mut().resource_mut::<StageTimes>().spawn += began.elapsed();
+    }
+}
