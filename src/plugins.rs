@@ -6,14 +6,35 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use indexmap::IndexMap;
+
 use crate::error::Error;
+use crate::probe::{self, ProbeContext, ProbeKind};
+use crate::scene::decode::Fields;
+use crate::scene::diagnostics::Diagnostics;
 use crate::scene::{self, Loaded, Scene};
 use crate::simulation::{Plugin, Simulation};
 
 /// The plugins of a simulation, and the names that they bring. The default has the built-in ones.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Plugins {
     added: Vec<Arc<dyn Plugin>>,
+    probes: IndexMap<&'static str, ProbeReader>,
+}
+
+/// Reads the fields of a kind of probe.
+pub(crate) type ProbeReader = Arc<
+    dyn Fn(&mut Fields, &ProbeContext, &mut Diagnostics) -> Option<Arc<dyn ProbeKind>>
+        + Send
+        + Sync,
+>;
+
+impl Default for Plugins {
+    fn default() -> Plugins {
+        let mut plugins = Plugins { added: Vec::new(), probes: IndexMap::new() };
+        probe::register(&mut plugins);
+        plugins
+    }
 }
 
 impl Plugins {
@@ -23,6 +44,32 @@ impl Plugins {
         plugin.register(&mut self);
         self.added.push(Arc::new(plugin));
         self
+    }
+
+    /// Adds a kind of probe that scenes can name. The reader takes the fields it knows; mistakes go to
+    /// the diagnostics, each at its place, and fields that it did not ask for are reported after it.
+    pub fn add_probe<K: ProbeKind>(
+        &mut self,
+        name: &'static str,
+        reader: impl Fn(&mut Fields, &ProbeContext, &mut Diagnostics) -> Option<K>
+        + Send
+        + Sync
+        + 'static,
+    ) {
+        let reader: ProbeReader = Arc::new(move |fields, context, dx| {
+            reader(fields, context, dx).map(|kind| Arc::new(kind) as Arc<dyn ProbeKind>)
+        });
+        self.probes.insert(name, reader);
+    }
+
+    /// The kinds of probes that scenes can name.
+    #[must_use]
+    pub fn probes(&self) -> Vec<&'static str> {
+        self.probes.keys().copied().collect()
+    }
+
+    pub(crate) fn probe(&self, name: &str) -> Option<&ProbeReader> {
+        self.probes.get(name)
     }
 
     /// Reads a scene file and applies `PATH=VALUE` overrides.

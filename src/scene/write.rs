@@ -4,8 +4,7 @@ use std::fmt::Write as _;
 
 use super::files::InputFile;
 use super::{
-    Connection, GroupId, Population, Probe, ProbeKind, Rates, Scene, Selection, Solver, Source,
-    Train,
+    Connection, GroupId, Population, Probe, Rates, Scene, Selection, Solver, Source, Train,
 };
 use crate::circuit::forms::{FeedbackForm, PulseForm, RefractoryForm};
 use crate::circuit::{Block, Forms, Model};
@@ -52,17 +51,21 @@ fn map<'n>(entries: impl Iterator<Item = (&'n String, String)>) -> String {
 }
 
 /// A RON string literal.
-fn quoted(text: &str) -> String {
+#[must_use]
+pub fn quoted(text: &str) -> String {
     // Strings serialize without failure; the fallback only spares a panic.
     ron::to_string(text).unwrap_or_else(|_| format!("{text:?}"))
 }
 
-fn quantity(value: f64, unit: Unit) -> String {
+/// A quantity in SI units with its unit; reads back exactly.
+#[must_use]
+pub fn quantity(value: f64, unit: Unit) -> String {
     if unit == Unit::One { units::format(value, unit) } else { quoted(&units::format(value, unit)) }
 }
 
 /// A time, exact to the picosecond.
-fn time(time: Time) -> String {
+#[must_use]
+pub fn time(time: Time) -> String {
     let ps = time.picoseconds();
     let (divisor, unit) =
         [(1_000_000_000_000, "s"), (1_000_000_000, "ms"), (1_000_000, "us"), (1000, "ns")]
@@ -172,11 +175,15 @@ fn block<B: Block>(block: &B, forms: &Forms) -> String {
     format!("({})", biases.join(", "))
 }
 
-fn group(scene: &Scene, group: GroupId) -> String {
+/// The name of a source or population.
+#[must_use]
+pub fn group(scene: &Scene, group: GroupId) -> String {
     quoted(scene.group_name(group))
 }
 
-fn selection(selection: &Selection) -> String {
+/// A choice of neurons.
+#[must_use]
+pub fn selection(selection: &Selection) -> String {
     match selection {
         Selection::All => "All".to_string(),
         Selection::Range { from, to } => format!("Range(from: {from}, to: {to})"),
@@ -220,29 +227,12 @@ fn connection(scene: &Scene, c: &Connection) -> String {
 }
 
 fn probe(scene: &Scene, probe: &Probe) -> String {
-    let window = match (probe.from, probe.to) {
-        (Time::ZERO, Time::MAX) => String::new(),
-        (from, Time::MAX) => format!(", window: (from: {})", time(from)),
-        (from, to) => format!(", window: (from: {}, to: {})", time(from), time(to)),
-    };
-    match &probe.kind {
-        ProbeKind::Spikes { of, neurons } => {
-            format!("Spikes(of: {}, neurons: {}{window})", group(scene, *of), selection(neurons))
-        }
-        ProbeKind::Trace { of, vars, neurons, every } => {
-            let vars: Vec<&str> = vars.iter().map(|v| v.name()).collect();
-            format!(
-                "Trace(of: {}, vars: [{}], neurons: {}, every: {}{window})",
-                group(scene, GroupId::Population(*of)),
-                vars.join(", "),
-                selection(neurons),
-                time(*every)
-            )
-        }
-        ProbeKind::Ff { input, output } => format!(
-            "Ff(input: {}, output: {}{window})",
-            group(scene, *input),
-            group(scene, GroupId::Population(*output))
-        ),
+    let mut fields = probe.kind.fields(scene);
+    match (probe.span.from, probe.span.to) {
+        (Time::ZERO, Time::MAX) => {}
+        (from, Time::MAX) => fields.push(("window", format!("(from: {})", time(from)))),
+        (from, to) => fields.push(("window", format!("(from: {}, to: {})", time(from), time(to)))),
     }
+    let fields: Vec<String> = fields.iter().map(|(key, value)| format!("{key}: {value}")).collect();
+    format!("{}({})", probe.kind.name(), fields.join(", "))
 }
