@@ -50,8 +50,10 @@ const NETWORK: &str = r#"(
     probes: { PROBES },
 )"#;
 
-/// What is recorded: of, neurons (`None`: not written), window.
-const RECORDED: [(&str, Option<&str>, Option<(f64, f64)>); 4] = [
+/// What is recorded: of, neurons (`None`: not written), window in s.
+type Recorded = (&'static str, Option<&'static str>, Option<(f64, f64)>);
+
+const RECORDED: [Recorded; 4] = [
     ("exc", None, None),
     ("noise", Some("Range(from: 7, to: 30)"), None),
     ("exc", Some("[31, 5, 8, 0]"), Some((0.2, 1.1))),

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use bevy_ecs::prelude::*;
 
 use super::listener::{self, Emitters, Hears, Listener};
-use super::picture::{self, Dots, three_digits};
+use super::picture::{self, Dots, counted, three_digits};
 use super::{Moments, Probe, ProbeContext, ProbeKind, Record, Span};
 use crate::network::WindowSpikes;
 use crate::scene::decode::Fields;
@@ -169,7 +169,8 @@ impl Record for FanoFactors {
         let note = match self.mean() {
             Some(mean) => {
                 let mean = three_digits(mean);
-                format!("mean {mean} over {} neurons that fired, {bins}", points.len())
+                let neurons = counted(points.len() as u64, "neuron");
+                format!("mean {mean} over {neurons} that fired, {bins}")
             }
             None => format!("no neuron fired, {bins}"),
         };

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use bevy_ecs::prelude::*;
 
 use super::listener::{self, Emitters, Hears, Listener};
-use super::picture::{self, Steps, three_digits};
+use super::picture::{self, Steps, counted, three_digits};
 use super::{Moments, Probe, ProbeContext, ProbeKind, Record, Span};
 use crate::circuit::Domain;
 use crate::network::WindowSpikes;
@@ -242,7 +242,7 @@ impl Record for IsiHistogram {
             .map(|(k, n)| (edge(k * each), edge((k + 1) * each), *n as f64))
             .collect();
         let width = units::format(three_digits((self.bin.seconds()) * each as f64), Unit::Second);
-        let mut note = format!("{} intervals", self.intervals());
+        let mut note = counted(self.intervals(), "interval");
         if let Some(mean) = self.mean_s() {
             note += &format!(" of mean {}", units::format(three_digits(mean), Unit::Second));
         }

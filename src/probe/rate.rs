@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use bevy_ecs::prelude::*;
 
 use super::listener::{self, Emitters, Hears, Listener};
-use super::picture::{self, Steps, three_digits};
+use super::picture::{self, Steps, counted, three_digits};
 use super::{Probe, ProbeContext, ProbeKind, Record, Span};
 use crate::network::WindowSpikes;
 use crate::scene::decode::Fields;
@@ -142,14 +142,15 @@ impl Record for RateHistory {
         let steps: Vec<_> = self.bins().map(step).collect();
         let bin = units::format(self.bin.seconds(), Unit::Second);
         let mean = three_digits(self.mean_hz());
+        let neurons = counted(self.neurons() as u64, "neuron");
         picture::steps(&Steps {
             title,
             x_label: "time (s)",
-            y_label: "rate of a neuron (Hz)",
+            y_label: "rate per neuron (Hz)",
             steps: &steps,
             x_range: self.listener.span().shown(self.end),
             counts: false,
-            note: Some(format!("{} neurons in bins of {bin}, mean {mean} Hz", self.neurons())),
+            note: Some(format!("{neurons} in bins of {bin}, mean {mean} Hz")),
             nothing: "no spikes",
         })
     }

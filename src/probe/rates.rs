@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use bevy_ecs::prelude::*;
 
 use super::listener::{self, Emitters, Hears, Listener};
-use super::picture::{self, Steps, three_digits};
+use super::picture::{self, Steps, counted, three_digits};
 use super::{Probe, ProbeContext, ProbeKind, Record, Span};
 use crate::network::WindowSpikes;
 use crate::scene::Scene;
@@ -124,7 +124,8 @@ impl Record for NeuronRates {
         // Some room on both sides, but none below 0.
         let room = (bars.len() as u64).div_ceil(20).max(2);
         let left = self.listener.rate(lowest.saturating_sub(room * width));
-        let (neurons, mean) = (self.counts.len(), three_digits(self.mean_hz()));
+        let neurons = counted(self.counts.len() as u64, "neuron");
+        let mean = three_digits(self.mean_hz());
         picture::steps(&Steps {
             title,
             x_label: "rate (Hz)",
@@ -132,7 +133,7 @@ impl Record for NeuronRates {
             steps: &steps,
             x_range: (left, edge(bars.len() as u64 + room)),
             counts: true,
-            note: Some(format!("{neurons} neurons, mean {mean} Hz")),
+            note: Some(format!("{neurons}, mean {mean} Hz")),
             nothing: "nothing was recorded",
         })
     }

@@ -50,6 +50,12 @@ pub fn thin<T: Copy>(points: &[T], most: usize) -> Vec<T> {
     (0..most).map(|i| points[(i as u128 * points.len() as u128 / most as u128) as usize]).collect()
 }
 
+/// `1 neuron`, `2 neurons`, for notes.
+#[must_use]
+pub fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// A number to three digits, for notes.
 #[must_use]
 pub fn three_digits(value: f64) -> f64 {

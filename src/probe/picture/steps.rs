@@ -3,6 +3,7 @@
 use kuva::plot::band::BandPlot;
 use kuva::plot::scatter::ScatterPlot;
 use kuva::render::plots::Plot;
+use kuva::render::render_utils::compute_tick_step;
 
 use super::{ANY, COLOURS, Y_TICKS, clean, draw, inside, layout, line, say, span, whole_ticks};
 
@@ -41,7 +42,14 @@ pub fn steps(s: &Steps) -> String {
     let steps: Vec<_> = s.steps.iter().filter(shown).copied().collect();
     let top = steps.iter().fold(0.0, |top: f64, step| top.max(step.2));
     let y = whole_ticks(1.01 * top, Y_TICKS);
-    let least_y_step = if s.counts { 1.0 } else { 0.0 };
+    let y_step = compute_tick_step(y.0, y.1, Y_TICKS);
+    let (y, least_y_step) = if s.counts && y_step.fract() > 0.0 {
+        // 1 instead of 0.2 or 0.5, 5 instead of 2.5
+        let whole = (2.0 * y_step).ceil();
+        ((0.0, (y.1 / whole).ceil() * whole), whole)
+    } else {
+        (y, 0.0)
+    };
     let mut layout = layout(s.title, s.x_label, s.y_label, x, y, least_y_step);
     if let Some(note) = &s.note {
         layout = layout.with_subtitle(clean(note, 100));

@@ -144,3 +144,69 @@ fn thin_takes_evenly_spaced_elements() {
     assert_eq!(thin(&all, 5000), all);
     assert!(thin(&all, 0).is_empty() && thin::<u32>(&[], 3).is_empty());
 }
+
+fn plain_steps<'a>(steps: &'a [(f64, f64, f64)]) -> Steps<'a> {
+    Steps {
+        title: "t",
+        x_label: "x",
+        y_label: "y",
+        steps,
+        x_range: (0.0, 10.0),
+        counts: true,
+        note: None,
+        nothing: "no values",
+    }
+}
+
+#[test]
+fn steps_stand_on_their_foot() {
+    let svg = steps(&plain_steps(&[(0.0, 1.0, 2.0), (1.0, 2.0, 0.0), (2.0, 10.0, 1.0)]));
+    check(&svg);
+    assert!(!svg.contains("no values"));
+    // Up, along, down, along, up, along and down again: eight corners.
+    let outline = svg.split("<path d=\"").last().and_then(|p| p.split('"').next()).unwrap();
+    assert_eq!(outline.matches(['M', 'L']).count(), 8, "{outline}");
+    // Ticks of counts are whole.
+    assert!(svg.contains(">1<") && svg.contains(">2<") && !svg.contains(">0.5<"));
+    for nothing in [&[][..], &[(0.0, 1.0, 0.0)], &[(0.0, f64::NAN, 1.0), (5.0, 11.0, -1.0)]] {
+        let svg = steps(&plain_steps(nothing));
+        check(&svg);
+        assert!(svg.contains("no values"));
+    }
+    check(&steps(&Steps { x_range: (f64::NAN, 3.0), ..plain_steps(&[(0.0, 1.0, f64::MAX)]) }));
+}
+
+#[test]
+fn many_steps_stay_short_and_keep_their_peaks() {
+    let mut heights: Vec<_> =
+        (0..1_000_000).map(|k| (f64::from(k) / 1e5, f64::from(k + 1) / 1e5, 1.0)).collect();
+    heights[123_456].2 = 500.0;
+    let svg = steps(&plain_steps(&heights));
+    check(&svg);
+    assert!(svg.len() < 60_000, "{} bytes", svg.len());
+    assert!(svg.contains(">500<"));
+}
+
+#[test]
+fn neighbours_share_a_bar_where_there_are_too_many() {
+    assert_eq!(bars(&[3, 0, 1]), (vec![3, 0, 1], 1));
+    assert_eq!(bars(&[]), (vec![], 1));
+    let (shown, each) = bars(&[1; 1001]);
+    assert_eq!((shown.len(), each, shown[0], shown[333]), (334, 3, 3, 2));
+}
+
+#[test]
+fn a_level_is_named() {
+    let d = Dots { points: &[(1.0, 0.2)], level: Some((1.0, "one")), ..Dots::default() };
+    let svg = dots(&d);
+    check(&svg);
+    assert!(svg.contains(">one<") && svg.contains(">1.0<"));
+    check(&dots(&Dots { level: Some((1.0, "one")), ..Dots::default() }));
+}
+
+#[test]
+fn numbers_of_notes() {
+    let shown = [0.0, 12.345, 123_456.0, 0.000_123_45, 1.0].map(three_digits);
+    assert_eq!(shown, [0.0, 12.3, 123_000.0, 0.000_123, 1.0]);
+    assert_eq!([0, 1, 2].map(|n| counted(n, "spike")), ["0 spikes", "1 spike", "2 spikes"]);
+}

@@ -30,7 +30,8 @@ fn default_window(dt: Time) -> Time {
     Time::from_steps((WINDOW.picoseconds() / dt.picoseconds()).max(1), dt)
 }
 
-/// Names of the scene while it is being resolved. `None`: declared, but with mistakes.
+/// The names of a scene while it is being resolved: what a reader of one of its parts may refer to.
+/// A name that is declared, but with mistakes, is found and has no properties.
 pub struct Names<'p> {
     /// What scenes can name.
     plugins: &'p Plugins,
