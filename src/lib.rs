@@ -71,7 +71,10 @@ pub mod prelude {
     pub use crate::error::Error;
     pub use crate::network::{Circuit, Neuron, Population, SpikeSource, WindowSpikes};
     pub use crate::plugins::Plugins;
-    pub use crate::probe::{FfCurve, Probe, SpikeRecorder, TraceRecorder};
+    pub use crate::probe::{
+        FanoFactors, FfCurve, IsiHistogram, NeuronRates, Probe, RateHistory, Record, SpikeRecorder,
+        TraceRecorder,
+    };
     pub use crate::scene::{Scene, Variable};
     pub use crate::schedule::{Window, WindowSet};
     pub use crate::simulation::{Plugin, Simulation};

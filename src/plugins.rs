@@ -12,7 +12,8 @@ use crate::circuit::Preset;
 use crate::error::Error;
 use crate::model::{Dpi, Lif, Model, NeuronModel};
 use crate::network::source::{ReadTrain, StimulusPlugin};
-use crate::scene::decode::Variant;
+use crate::probe::{self, ProbeContext, ProbeKind};
+use crate::scene::decode::{Fields, Variant};
 use crate::scene::diagnostics::Diagnostics;
 use crate::scene::{self, Loaded, Scene};
 use crate::simulation::{Plugin, Simulation};
@@ -23,20 +24,32 @@ pub struct Plugins {
     added: Vec<Arc<dyn Plugin>>,
     models: IndexMap<&'static str, ReadModel>,
     trains: IndexMap<&'static str, ReadTrain>,
+    probes: IndexMap<&'static str, ReadProbe>,
 }
 
 /// Reads what stands in the parentheses of a model.
 type ReadModel = Arc<dyn Fn(&Variant, &mut Diagnostics) -> Option<Model> + Send + Sync>;
 
+/// Reads the fields of a kind of probe.
+type ReadProbe = Arc<
+    dyn Fn(&mut Fields, &ProbeContext, &mut Diagnostics) -> Option<Arc<dyn ProbeKind>>
+        + Send
+        + Sync,
+>;
+
 impl Default for Plugins {
     fn default() -> Plugins {
-        let (models, trains) = (IndexMap::new(), IndexMap::new());
-        let mut plugins = Plugins { added: Vec::new(), models, trains };
-        plugins
-            .add_model(Dpi::new(Preset::Arcana))
-            .add_model(Dpi::new(Preset::Dynapse1))
-            .add_model(Lif);
+        let mut plugins = Plugins {
+            added: Vec::new(),
+            models: IndexMap::new(),
+            trains: IndexMap::new(),
+            probes: IndexMap::new(),
+        };
+        plugins.add_model(Dpi::new(Preset::Arcana));
+        plugins.add_model(Dpi::new(Preset::Dynapse1));
+        plugins.add_model(Lif);
         StimulusPlugin.register(&mut plugins);
+        probe::register(&mut plugins);
         plugins
     }
 }
@@ -51,13 +64,12 @@ impl Plugins {
     }
 
     /// Adds a neuron model that scenes can name.
-    pub fn add_model<M: NeuronModel>(&mut self, model: M) -> &mut Plugins {
+    pub fn add_model<M: NeuronModel>(&mut self, model: M) {
         let name = model.name();
         let read = move |variant: &Variant, dx: &mut Diagnostics| {
             scene::read_model(model.clone(), variant, dx)
         };
         self.models.insert(name, Arc::new(read));
-        self
     }
 
     /// The names of all models.
@@ -70,19 +82,43 @@ impl Plugins {
         self.models.get(name)
     }
 
-    /// Registers a spike train: `read` reads what stands after `train:` under this name.
+    /// Adds a spike train that scenes can name: `read` reads what stands after `train:` under this
+    /// name.
     pub fn add_train(&mut self, name: &'static str, read: ReadTrain) {
         self.trains.insert(name, read);
     }
 
     /// The names of all trains.
-    pub(crate) fn trains(&self) -> impl Iterator<Item = &'static str> {
-        self.trains.keys().copied()
+    #[must_use]
+    pub fn trains(&self) -> Vec<&'static str> {
+        self.trains.keys().copied().collect()
     }
 
-    /// The reader of a train.
     pub(crate) fn train(&self, name: &str) -> Option<ReadTrain> {
         self.trains.get(name).copied()
+    }
+
+    /// Adds a kind of probe that scenes can name. The reader takes the fields it knows; mistakes go to
+    /// the diagnostics, each at its place, and fields that it did not ask for are reported after it.
+    pub fn add_probe<K: ProbeKind>(
+        &mut self,
+        name: &'static str,
+        read: impl Fn(&mut Fields, &ProbeContext, &mut Diagnostics) -> Option<K> + Send + Sync + 'static,
+    ) {
+        let read: ReadProbe = Arc::new(move |fields, context, dx| {
+            read(fields, context, dx).map(|kind| Arc::new(kind) as Arc<dyn ProbeKind>)
+        });
+        self.probes.insert(name, read);
+    }
+
+    /// The names of all kinds of probes.
+    #[must_use]
+    pub fn probes(&self) -> Vec<&'static str> {
+        self.probes.keys().copied().collect()
+    }
+
+    pub(crate) fn probe(&self, name: &str) -> Option<&ReadProbe> {
+        self.probes.get(name)
     }
 
     /// Reads a scene file and applies `PATH=VALUE` overrides.

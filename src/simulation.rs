@@ -17,7 +17,7 @@ use crate::network::router::{self, Inbox, Router};
 use crate::network::source::StimulusPlugin;
 use crate::network::{FanOut, HandMadeEdge, Population, SourceGroup, WindowSpikes};
 use crate::plugins::Plugins;
-use crate::probe::{self, Probe, ProbeName, ProbePlugin};
+use crate::probe::{self, Probe, ProbeKind, ProbeName, ProbePlugin, Record};
 use crate::scene::{Scene, Solver, spawn};
 use crate::schedule::{BuiltIn, Window, WindowSet, window_schedule};
 use crate::time::Time;
@@ -120,7 +120,6 @@ impl Simulation {
         let began = Instant::now();
         let mut world = World::new();
         spawn::spawn(&scene, &mut world)?;
-        probe::spawn(&scene, &mut world);
         let Solver::Euler { dt } = scene.solver;
         world.insert_resource(Window { first_step: 0, steps: 0, dt });
         world.insert_resource(WindowSpikes {
@@ -149,6 +148,7 @@ impl Simulation {
         for model in models.collect::<Vec<_>>() {
             model.0.install(&mut simulation);
         }
+        probe::spawn(&mut simulation);
         Ok(simulation)
     }
 
@@ -392,11 +392,23 @@ impl Simulation {
     pub fn probe<P: Probe>(&self, name: &str) -> Result<&P, Error> {
         let found = self.probes::<P>().find(|(known, _)| *known == name);
         found.map(|(_, probe)| probe).ok_or_else(|| {
-            let probes = self.scene.probes.iter();
-            let known: Vec<String> =
-                probes.map(|(name, probe)| format!("{name} ({})", probe.kind.name())).collect();
+            let known: Vec<String> = self
+                .records()
+                .map(|(name, kind, record)| {
+                    format!("{name} ({}: {})", kind.name(), record.type_name())
+                })
+                .collect();
             let known = if known.is_empty() { "none".into() } else { known.join(", ") };
             Error::NoProbe { name: name.to_string(), kind: P::KIND, known }
+        })
+    }
+
+    /// All probes in the order of the scene: name, kind and record.
+    pub fn records(&self) -> impl Iterator<Item = (&str, &dyn ProbeKind, &dyn Record)> {
+        self.scene.probes.iter().filter_map(|(name, probe)| {
+            let entity = self.world.resource::<probe::ProbeEntities>().0.get(name)?;
+            let record = probe.kind.record(self.world.get_entity(*entity).ok()?)?;
+            Some((name.as_str(), &*probe.kind, record))
         })
     }
 

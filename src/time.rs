@@ -53,6 +53,12 @@ impl Time {
         self.0 / dt.0 + u64::from(self.0 % dt.0 >= dt.0.div_ceil(2))
     }
 
+    /// How often `part` fits into `self`: the index of the bin of that width that holds this time.
+    #[must_use]
+    pub fn whole(self, part: Time) -> u64 {
+        self.0 / part.0
+    }
+
     /// `self` in whole steps, rounded up.
     #[must_use]
     pub fn steps_up(self, dt: Time) -> u64 {

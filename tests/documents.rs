@@ -83,6 +83,31 @@ fn every_command_of_the_readme_runs() {
     assert!(folder.path().join("runs/ff_mismatch/ff.svg").exists());
 }
 
+/// The example's probe gives what its scene promises.
+#[test]
+fn the_custom_probe_measures_what_its_scene_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = std::process::Command::new(example("custom_probe"))
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.starts_with("50 of 50 neurons fired\n"), "{text}");
+    let latencies: Vec<&str> =
+        text.lines().filter_map(|line| Some(line.split_once(" after ")?.1)).collect();
+    assert_eq!(latencies, ["1.28 ms", "3.68 ms"], "{text}");
+    let scene = read("examples/scenes/latency.ron");
+    assert!(latencies.iter().all(|latency| scene.contains(latency)));
+    let table = fs::read_to_string(folder.path().join("runs/latency/latency.csv")).unwrap();
+    let mut table = csv::Reader::from_reader(table.as_bytes());
+    let values: Vec<(u32, f64)> = table.deserialize().map(Result::unwrap).collect();
+    assert_eq!(values.len(), 50);
+    let ends =
+        values.iter().fold((1.0_f64, 0.0_f64), |ends, (_, s)| (ends.0.min(*s), ends.1.max(*s)));
+    assert_eq!(ends, (0.00128, 0.00368));
+    assert!(folder.path().join("runs/latency/latency.svg").exists());
+}
+
 /// The pictures in the README are those that its first command makes.
 #[test]
 fn the_pictures_are_those_of_the_program() {
@@ -138,6 +163,17 @@ fn every_bias_is_in_the_scene_reference() {
     for receptor in Dpi::new(Preset::Dynapse1).circuits().iter().chain(Lif.receptors()) {
         assert!(text.contains(&format!("`{}`", receptor.name())));
         assert!(text.contains(receptor.variable()));
+    }
+}
+
+#[test]
+fn every_probe_is_documented() {
+    let (scene, results, readme) =
+        (read("docs/scene.md"), read("docs/results.md"), read("README.md"));
+    for probe in Plugins::default().probes() {
+        assert!(scene.contains(&format!("| `{probe}(")), "docs/scene.md: {probe}");
+        assert!(results.contains(&format!("| `{probe}` |")), "docs/results.md: {probe}");
+        assert!(readme.contains(&format!("| `{probe}` |")), "README.md: {probe}");
     }
 }
 

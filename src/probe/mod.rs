@@ -1,34 +1,62 @@
 //! Probes: what is recorded of a run.
 //!
-//! A probe is an entity with a name and one of the components below. They are fed at the end of
-//! each window and can be read as values at any time with
-//! [`Simulation::probe`](crate::Simulation::probe).
+//! A probe is an entity with a name and a recorder: one of the components below, or a plugin's. It
+//! is fed at the end of each window and can be read as a value at any time with
+//! [`Simulation::probe`].
 //!
-//! | probe | records |
-//! |---|---|
-//! | [`SpikeRecorder`] | spike times of a source or population |
-//! | [`TraceRecorder`] | state variables of neurons against time |
-//! | [`FfCurve`] | input rate against output rate, neuron by neuron |
+//! | probe | recorder | records |
+//! |---|---|---|
+//! | `Spikes` | [`SpikeRecorder`] | spike times of a source or population |
+//! | `Trace` | [`TraceRecorder`] | state variables of neurons against time |
+//! | `Ff` | [`FfCurve`] | input rate against output rate, neuron by neuron |
+//! | `Rate` | [`RateHistory`] | rate of a source or population in bins of time |
+//! | `Rates` | [`NeuronRates`] | rate of each neuron |
+//! | `Isi` | [`IsiHistogram`] | intervals between the spikes of a neuron: histogram and CV |
+//! | `Fano` | [`FanoFactors`] | Fano factor of each neuron |
+//!
+//! # A probe of your own
+//!
+//! Three parts make a probe: a [`ProbeKind`], which is what a scene says; a recorder, which is a
+//! component and a [`Probe`]; and a reader that makes the one from the fields of a scene, given to
+//! [`Plugins::add_probe`]. The probes above are made in the same way;
+//! `examples/custom_probe.rs` is a complete one of a plugin.
 
 pub mod digest;
+pub mod fano;
 pub mod ff;
+pub mod isi;
+pub mod listener;
+pub mod moments;
 pub mod picture;
+pub mod rate;
+pub mod rates;
 pub mod spikes;
 pub mod trace;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{self, Write};
 
 use bevy_ecs::component::Component;
 use bevy_ecs::prelude::*;
 
-use crate::network::WindowSpikes;
-use crate::scene::{ProbeKind, Scene, Solver};
-use crate::schedule::{BuiltIn, Window, WindowSet};
+use crate::circuit::Domain;
+use crate::network::{WindowSpikes, router};
+use crate::plugins::Plugins;
+use crate::scene::decode::Fields;
+use crate::scene::diagnostics::Diagnostics;
+use crate::scene::{GroupId, Names, Scene};
+use crate::schedule::{BuiltIn, WindowSet};
 use crate::simulation::{Plugin, Simulation};
 use crate::time::Time;
 
+pub use fano::{FanoFactors, FanoRow};
 pub use ff::{FfCurve, FfRow};
+pub use isi::{IsiBin, IsiHistogram, IsiRow};
+pub use listener::{Emitters, Listener};
+pub use moments::Moments;
+pub use rate::{RateBin, RateHistory};
+pub use rates::{NeuronRates, RateRow};
 pub use spikes::SpikeRecorder;
 pub use trace::TraceRecorder;
 
@@ -36,19 +64,106 @@ pub use trace::TraceRecorder;
 #[derive(Component, Debug, Clone, PartialEq, Eq)]
 pub struct ProbeName(pub String);
 
-/// A kind of probe: how its record is shown.
-pub trait Probe: Component {
-    /// The name of the kind in scenes.
-    const KIND: &'static str;
+/// A kind of probe as a scene decides it: `Rate(of: "exc", neurons: All, bin: "10 ms")`.
+pub trait ProbeKind: fmt::Debug + Send + Sync + 'static {
+    /// Its name in scenes, the one it is registered under with [`Plugins::add_probe`].
+    fn name(&self) -> &'static str;
 
+    /// Its fields, all of them, as RON that its reader reads back; [`scene::write`](crate::scene::write)
+    /// has the forms of the usual values. `window` is not among them: all probes have it.
+    fn fields(&self, scene: &Scene) -> Vec<(&'static str, String)>;
+
+    /// Memory that the record will take, bytes; 0 where that is known only after the run.
+    fn bytes(&self, scene: &Scene, span: Span) -> u128;
+
+    /// Names of tables besides the main one: `neurons` is written to `<probe>.neurons.csv`.
+    fn further_tables(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Gives the probe's entity its recorder and, the
+    /// [first time](Simulation::first_time), the simulation the system that feeds all of them; it
+    /// belongs to [`WindowSet::Measure`].
+    fn spawn(&self, span: Span, probe: Entity, simulation: &mut Simulation);
+
+    /// The recorder on the probe's entity.
+    fn record<'w>(&self, probe: EntityRef<'w>) -> Option<&'w dyn Record>;
+}
+
+/// What was recorded: how it is shown in the results folder.
+pub trait Record {
     /// Writes the record as CSV (RFC 4180).
     ///
     /// # Errors
     /// Those of the writer.
     fn table(&self, out: &mut dyn Write) -> io::Result<()>;
 
+    /// Writes one of the [further tables](ProbeKind::further_tables).
+    ///
+    /// # Errors
+    /// Those of the writer.
+    fn further_table(&self, table: &str, out: &mut dyn Write) -> io::Result<()> {
+        let _ = (table, out);
+        Ok(())
+    }
+
     /// Draws the record as SVG.
     fn picture(&self, title: &str) -> String;
+
+    /// The type of the recorder, for messages.
+    fn type_name(&self) -> &'static str {
+        let path = std::any::type_name::<Self>();
+        path.rsplit("::").next().unwrap_or(path)
+    }
+}
+
+/// A recorder: a component that [`Simulation::probe`] finds by its type and the probe's name.
+pub trait Probe: Component + Record {
+    /// The name of its kind in scenes.
+    const KIND: &'static str;
+}
+
+/// What the reader of a probe may ask of the scene around it.
+pub struct ProbeContext<'a> {
+    /// Sources, populations and their models.
+    pub names: &'a Names<'a>,
+    /// The step of the solver, if that was read without mistakes.
+    pub dt: Option<Time>,
+    /// For how long the probe will record, if that was read without mistakes.
+    pub recorded: Option<Time>,
+}
+
+impl ProbeContext<'_> {
+    /// Reads `bin`, the width of bins of time for the spikes of a group (if that could be read).
+    /// What is recorded has to hold `least` whole ones.
+    pub fn bin(
+        &self,
+        fields: &mut Fields,
+        of: Option<GroupId>,
+        least: u64,
+        dx: &mut Diagnostics,
+    ) -> Option<Time> {
+        let at = fields.need(dx, "bin", "for example bin: \"10 ms\"")?;
+        let bin = at.time(dx, Domain::Positive)?;
+        if let Some(recorded) = self.recorded
+            && recorded.whole(bin) < least
+        {
+            let message = if bin > recorded {
+                format!("the bin {bin} s is longer than the {recorded} s that are recorded")
+            } else {
+                format!("the {recorded} s that are recorded do not hold {least} bins of {bin} s")
+            };
+            at.error(dx, message).help("choose a shorter bin, or record for longer");
+            return None;
+        }
+        if let (Some(GroupId::Population(_)), Some(dt)) = (of, self.dt)
+            && !bin.is_multiple_of(dt)
+        {
+            at.warning(dx, format!("the bin {bin} s is no multiple of the step dt = {dt} s"))
+                .help("neurons fire at whole steps: choose a whole number of them");
+        }
+        Some(bin)
+    }
 }
 
 /// The span of time that a probe records: `from` ≤ t < `to`.
@@ -67,45 +182,54 @@ impl Span {
         time >= self.from && time < self.to
     }
 
-    /// How much of a window is recorded.
+    /// How much of a run that ends at `end` is recorded.
     #[must_use]
-    pub fn overlap(&self, window: &Window) -> Time {
-        self.to.min(window.end()) - self.from.max(window.start())
+    pub fn recorded(&self, end: Time) -> Time {
+        self.to.min(end) - self.from
     }
+
+    /// First and last moment, s, of a run that ends at `end`: the time axis of a picture.
+    #[must_use]
+    pub fn shown(&self, end: Time) -> (f64, f64) {
+        (self.from.min(end).seconds(), self.to.min(end).seconds())
+    }
+}
+
+/// A cell of a table: empty where there is no value.
+fn cell(value: Option<f64>) -> String {
+    value.map_or(String::new(), |value| value.to_string())
+}
+
+/// The mean of what there is.
+fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let (count, sum) = values.fold((0_u64, 0.0), |(count, sum), value| (count + 1, sum + value));
+    (count > 0).then(|| sum / count as f64)
 }
 
 /// The entities of probes by name.
 #[derive(Resource, Debug, Default)]
 pub struct ProbeEntities(pub BTreeMap<String, Entity>);
 
-/// Spawns the probes of a scene and asks the banks for the samples they need.
-pub fn spawn(scene: &Scene, world: &mut World) {
-    let digests = vec![digest::SpikeDigest::default(); scene.populations.len()];
-    world.insert_resource(digest::SpikeDigests(digests));
-    let mut entities = BTreeMap::new();
-    for (name, probe) in &scene.probes {
-        let span = Span { from: probe.from, to: probe.to };
-        let mut entity = world.spawn(ProbeName(name.clone()));
-        entities.insert(name.clone(), entity.id());
-        match &probe.kind {
-            ProbeKind::Spikes { of, neurons } => {
-                entity.insert(SpikeRecorder::new(scene, *of, neurons, span));
-            }
-            ProbeKind::Trace { .. } => {
-                let id = entity.id();
-                trace::spawn(scene, probe, span, id, world);
-            }
-            ProbeKind::Ff { input, output } => {
-                entity.insert(FfCurve::new(scene, *input, *output, span));
-            }
-        }
+/// Spawns the probes of a simulation's scene.
+pub(crate) fn spawn(simulation: &mut Simulation) {
+    let probes = simulation.scene().probes.clone();
+    for (name, probe) in probes {
+        let world = simulation.world_mut();
+        let entity = world.spawn(ProbeName(name.clone())).id();
+        world.resource_mut::<ProbeEntities>().0.insert(name, entity);
+        probe.kind.spawn(probe.span, entity, simulation);
     }
-    world.insert_resource(ProbeEntities(entities));
 }
 
-/// The end of what a probe records, for the axes of its picture.
-fn shown_span(probe: Span, end: Time) -> (f64, f64) {
-    (probe.from.min(end).seconds(), probe.to.min(end).seconds())
+/// Registers the built-in kinds.
+pub(crate) fn register(plugins: &mut Plugins) {
+    plugins.add_probe(SpikeRecorder::KIND, spikes::Spikes::read);
+    plugins.add_probe(TraceRecorder::KIND, trace::Trace::read);
+    plugins.add_probe(FfCurve::KIND, ff::Ff::read);
+    plugins.add_probe(RateHistory::KIND, rate::Rate::read);
+    plugins.add_probe(NeuronRates::KIND, rates::Rates::read);
+    plugins.add_probe(IsiHistogram::KIND, isi::Isi::read);
+    plugins.add_probe(FanoFactors::KIND, fano::Fano::read);
 }
 
 /// Sorts the spikes of the window, for everybody who reads them.
@@ -113,22 +237,19 @@ fn sort_spikes(mut spikes: ResMut<WindowSpikes>) {
     spikes.sort();
 }
 
-/// Adds the probes and the stage that feeds them.
+/// Adds what probes need: sorted spikes, and the digests of all of them.
 pub struct ProbePlugin;
 
 impl Plugin for ProbePlugin {
     fn build(&self, simulation: &mut Simulation) {
+        let populations = simulation.scene().populations.len();
+        let world = simulation.world_mut();
+        world.insert_resource(digest::SpikeDigests(vec![Default::default(); populations]));
+        world.init_resource::<ProbeEntities>();
         simulation.add_systems(
-            WindowSet::Measure,
-            (sort_spikes, digest::digest, spikes::record, trace::record, ff::count)
-                .chain()
-                .in_set(BuiltIn),
+            WindowSet::Route,
+            sort_spikes.after(router::route_populations).in_set(BuiltIn),
         );
+        simulation.add_systems(WindowSet::Measure, digest::digest.in_set(BuiltIn));
     }
-}
-
-/// The step of the solver, s, for what counts in steps.
-fn step(scene: &Scene) -> Time {
-    let Solver::Euler { dt } = scene.solver;
-    dt
 }

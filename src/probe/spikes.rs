@@ -4,24 +4,89 @@ use std::io::{self, Write};
 
 use bevy_ecs::prelude::*;
 
+use super::listener::{self, Emitters, Hears, Listener};
 use super::picture::{self, Raster};
-use super::{Probe, Span, shown_span};
+use super::{Probe, ProbeContext, ProbeKind, Record, Span};
 use crate::network::WindowSpikes;
-use crate::scene::{GroupId, Scene, Selection};
+use crate::scene::decode::Fields;
+use crate::scene::diagnostics::Diagnostics;
+use crate::scene::estimate::SPIKE_BYTES;
+use crate::scene::{GroupId, Scene};
+use crate::schedule::Window;
+use crate::simulation::Simulation;
 use crate::time::Time;
 
 /// More dots than this make a raster neither clearer nor faster to open. (The seed experiment has
 /// 21 282 input spikes, which are all shown.)
 const MOST_DOTS: usize = 25_000;
 
+/// `Spikes(of: "dpi", neurons: All)`
+#[derive(Debug, Clone)]
+pub struct Spikes {
+    /// Whose.
+    pub emitters: Emitters,
+}
+
+impl Spikes {
+    /// Reads the fields of the probe.
+    pub fn read(
+        fields: &mut Fields,
+        context: &ProbeContext,
+        dx: &mut Diagnostics,
+    ) -> Option<Spikes> {
+        Some(Spikes { emitters: Emitters::read(fields, context, dx)? })
+    }
+}
+
+impl ProbeKind for Spikes {
+    fn name(&self) -> &'static str {
+        SpikeRecorder::KIND
+    }
+
+    fn fields(&self, scene: &Scene) -> Vec<(&'static str, String)> {
+        self.emitters.fields(scene)
+    }
+
+    fn bytes(&self, scene: &Scene, span: Span) -> u128 {
+        match self.emitters.of {
+            GroupId::Source(index) => {
+                let recorded = span.recorded(scene.duration);
+                let train = &scene.sources[index].train;
+                let rate = train.mean_rate(span.from, span.from + recorded);
+                let spikes = self.emitters.count(scene) as f64 * rate * recorded.seconds();
+                spikes as u128 * SPIKE_BYTES
+            }
+            // The output rate is the answer, not known before.
+            GroupId::Population(_) => 0,
+        }
+    }
+
+    fn spawn(&self, span: Span, probe: Entity, simulation: &mut Simulation) {
+        let scene = simulation.scene();
+        let of = self.emitters.of;
+        let rates =
+            requested_rates(scene, of).filter(|rates| rates.iter().any(|rate| *rate != rates[0]));
+        let recorder = SpikeRecorder {
+            size: scene.group_size(of),
+            listener: Listener::new(scene, &self.emitters, span),
+            end: scene.duration,
+            rates,
+            spikes: Vec::new(),
+        };
+        listener::attach(recorder, probe, simulation);
+    }
+
+    fn record<'w>(&self, probe: EntityRef<'w>) -> Option<&'w dyn Record> {
+        probe.get::<SpikeRecorder>().map(|recorder| recorder as &dyn Record)
+    }
+}
+
 /// Records the spikes of a source or population.
 #[derive(Component, Debug, Clone)]
 pub struct SpikeRecorder {
-    of: GroupId,
+    /// Neurons of the group.
     size: u64,
-    /// The neurons that are recorded, by index; `None`: all.
-    selected: Option<Vec<bool>>,
-    span: Span,
+    listener: Listener,
     end: Time,
     /// What the y axis shows for each neuron: its rate, where the scene gives each its own.
     rates: Option<Vec<f64>>,
@@ -29,23 +94,6 @@ pub struct SpikeRecorder {
 }
 
 impl SpikeRecorder {
-    pub(super) fn new(
-        scene: &Scene,
-        of: GroupId,
-        neurons: &Selection,
-        span: Span,
-    ) -> SpikeRecorder {
-        let size = scene.group_size(of);
-        let selected = (*neurons != Selection::All).then(|| {
-            let mut selected = vec![false; size as usize];
-            (0..neurons.len(size)).for_each(|k| selected[neurons.get(k) as usize] = true);
-            selected
-        });
-        let rates =
-            requested_rates(scene, of).filter(|rates| rates.iter().any(|rate| *rate != rates[0]));
-        SpikeRecorder { of, size, selected, span, end: scene.duration, rates, spikes: Vec::new() }
-    }
-
     /// The recorded spikes: time and neuron, sorted.
     #[must_use]
     pub fn spikes(&self) -> &[(Time, u32)] {
@@ -70,7 +118,9 @@ pub(super) fn requested_rates(scene: &Scene, group: GroupId) -> Option<Vec<f64>>
 
 impl Probe for SpikeRecorder {
     const KIND: &'static str = "Spikes";
+}
 
+impl Record for SpikeRecorder {
     fn table(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "neuron,time_s")?;
         self.spikes.iter().try_for_each(|(time, neuron)| writeln!(out, "{neuron},{time}"))
@@ -93,10 +143,11 @@ impl Probe for SpikeRecorder {
             }
             // Only as far as neurons are recorded.
             None => {
-                let is_shown = |k: &usize| self.selected.as_ref().is_none_or(|s| s[*k]);
-                let mut shown = (0..self.size as usize).filter(is_shown);
-                let first = shown.next().unwrap_or(0);
-                ("neuron", first as f64, shown.next_back().unwrap_or(first) as f64)
+                let shown = self.listener.neurons().iter();
+                let ends = shown.clone().min().zip(shown.max());
+                ends.map_or(("neuron", 0.0, 0.0), |(first, last)| {
+                    ("neuron", f64::from(*first), f64::from(*last))
+                })
             }
         };
         let margin = 0.005 * (highest - lowest) + 0.5;
@@ -104,7 +155,7 @@ impl Probe for SpikeRecorder {
             title,
             y_label,
             points: &shown,
-            time_s: shown_span(self.span, self.end),
+            time_s: self.listener.span().shown(self.end),
             y_range: (lowest - margin, highest + margin),
             note,
             whole_rows: self.rates.is_none(),
@@ -112,13 +163,9 @@ impl Probe for SpikeRecorder {
     }
 }
 
-/// Feeds the recorders.
-pub(super) fn record(spikes: Res<WindowSpikes>, mut recorders: Query<&mut SpikeRecorder>) {
-    for mut recorder in &mut recorders {
-        let SpikeRecorder { of, selected, span, spikes: record, .. } = &mut *recorder;
-        let wanted = spikes.of(*of).iter().filter(|(time, neuron)| {
-            span.contains(*time) && selected.as_ref().is_none_or(|s| s[*neuron as usize])
-        });
-        record.extend(wanted);
+impl Hears for SpikeRecorder {
+    fn hear(&mut self, window: &Window, spikes: &WindowSpikes) {
+        let SpikeRecorder { listener, spikes: record, .. } = self;
+        listener.hear(window, spikes, |time, neuron, _| record.push((time, neuron)));
     }
 }

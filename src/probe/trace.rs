@@ -5,13 +5,188 @@ use std::io::{self, Write};
 use bevy_ecs::prelude::*;
 
 use super::picture::{self, Curve, Traces};
-use super::{Probe, Span, shown_span};
+use super::{Probe, ProbeContext, ProbeKind, Record, Span};
 use crate::backend::WindowSamples;
 use crate::bank::{Banks, SampleRequest, Slot};
+use crate::circuit::Domain;
+use crate::model::Model;
 use crate::network::Population;
-use crate::scene::{Probe as SceneProbe, ProbeKind, Scene, Variable};
+use crate::scene::decode::{At, Fields};
+use crate::scene::diagnostics::{Diagnostics, suggest};
+use crate::scene::{GroupId, Scene, Selection, Solver, Variable, write};
+use crate::schedule::{BuiltIn, WindowSet};
+use crate::simulation::Simulation;
 use crate::time::Time;
 use crate::units::Unit;
+
+/// Bytes of a recorded value, and of time and neuron of a row; twice, for growing and for the
+/// picture.
+const VALUE_BYTES: u128 = 16;
+const ROW_BYTES: u128 = 32;
+
+/// `Trace(of: "dpi", vars: [Vmem], neurons: [20], every: "1 ms")`
+#[derive(Debug, Clone)]
+pub struct Trace {
+    /// The population.
+    pub of: usize,
+    /// Which variables.
+    pub vars: Vec<Variable>,
+    /// Which neurons.
+    pub neurons: Selection,
+    /// Sampling interval.
+    pub every: Time,
+}
+
+impl Trace {
+    /// Reads the fields of the probe.
+    pub fn read(
+        fields: &mut Fields,
+        context: &ProbeContext,
+        dx: &mut Diagnostics,
+    ) -> Option<Trace> {
+        let names = context.names;
+        let of_at = fields.need(dx, "of", "the population whose state is recorded");
+        let vars_at = fields.need(dx, "vars", "for example vars: [Vmem, Imem]");
+        let cut = fields.need(dx, "neurons", "for example neurons: [0, 20]");
+        let every_at = fields.need(dx, "every", "for example every: \"1 ms\"");
+        let every = every_at.as_ref().and_then(|at| at.time(dx, Domain::Positive));
+        if let (Some(at), Some(every), Some(dt)) = (&every_at, every, context.dt)
+            && !every.is_multiple_of(dt)
+        {
+            at.error(dx, format!("the interval {every} s is no multiple of the step dt = {dt} s"))
+                .help("with Euler the state is known at whole steps");
+        }
+        let of = names.population(&of_at?, dx);
+        let neurons = cut.and_then(|at| names.selection(&at, of.map(GroupId::Population), dx));
+        let model = of.and_then(|of| names.model(of));
+        let vars = vars_at.and_then(|at| variables(&at, model, dx));
+        Some(Trace { of: of?, vars: vars?, neurons: neurons?, every: every? })
+    }
+}
+
+/// `[Vmem, Imem]`: variables of a model.
+fn variables(at: &At, model: Option<&Model>, dx: &mut Diagnostics) -> Option<Vec<Variable>> {
+    let items = at.list(dx)?;
+    if items.is_empty() {
+        at.error(dx, "the list of variables is empty").help("for example vars: [Vmem, Imem]");
+        return None;
+    }
+    let model = model?;
+    let valid: Vec<Variable> = model.variables().iter().map(|v| v.variable).collect();
+    let names: Vec<&str> = valid.iter().map(|v| v.name()).collect();
+    let mut variables = Vec::new();
+    let mut complete = true;
+    for item in items {
+        let Some(name) = item.text(dx) else {
+            complete = false;
+            continue;
+        };
+        let Some(variable) = valid.iter().copied().find(|v| v.name() == name) else {
+            item.error(dx, format!("the model {} has no state variable `{name}`", model.name()))
+                .help(suggest(name, &names));
+            complete = false;
+            continue;
+        };
+        if variables.contains(&variable) {
+            item.error(dx, format!("`{name}` stands here twice")).help("remove one of the two");
+            complete = false;
+        }
+        variables.push(variable);
+    }
+    complete.then_some(variables)
+}
+
+impl ProbeKind for Trace {
+    fn name(&self) -> &'static str {
+        TraceRecorder::KIND
+    }
+
+    fn fields(&self, scene: &Scene) -> Vec<(&'static str, String)> {
+        let vars: Vec<&str> = self.vars.iter().map(|v| v.name()).collect();
+        vec![
+            ("of", write::group(scene, GroupId::Population(self.of))),
+            ("vars", format!("[{}]", vars.join(", "))),
+            ("neurons", write::selection(&self.neurons)),
+            ("every", write::time(self.every)),
+        ]
+    }
+
+    fn bytes(&self, scene: &Scene, span: Span) -> u128 {
+        let recorded = span.recorded(scene.duration).picoseconds();
+        let rows = u128::from(recorded / self.every.picoseconds() + 1);
+        let neurons = u128::from(self.neurons.len(scene.populations[self.of].size));
+        rows.saturating_mul(neurons * (self.vars.len() as u128 * VALUE_BYTES + ROW_BYTES))
+    }
+
+    fn spawn(&self, span: Span, probe: Entity, simulation: &mut Simulation) {
+        let scene = simulation.scene();
+        let (Solver::Euler { dt }, end) = (scene.solver, scene.duration);
+        let size = scene.populations[self.of].size;
+        let neurons: Vec<u32> = (0..self.neurons.len(size)).map(|k| self.neurons.get(k)).collect();
+        let variables = scene.populations[self.of].model.variables();
+        let first = variables.iter().find(|v| v.variable == self.vars[0]);
+        let unit = first.map_or(Unit::One, |v| v.unit);
+        let thresholds = self.request(&neurons, span, dt, probe, simulation.world_mut());
+        let recorder = TraceRecorder {
+            vars: self.vars.clone(),
+            neurons,
+            thresholds,
+            unit,
+            span,
+            end,
+            dt,
+            rows: Vec::new(),
+            values: Vec::new(),
+        };
+        simulation.world_mut().entity_mut(probe).insert(recorder);
+        if simulation.first_time::<TraceRecorder>() {
+            simulation.add_systems(WindowSet::Measure, record.in_set(BuiltIn));
+        }
+    }
+
+    fn record<'w>(&self, probe: EntityRef<'w>) -> Option<&'w dyn Record> {
+        probe.get::<TraceRecorder>().map(|recorder| recorder as &dyn Record)
+    }
+}
+
+impl Trace {
+    /// Asks the banks for the samples; gives back the threshold of each neuron.
+    fn request(
+        &self,
+        neurons: &[u32],
+        span: Span,
+        dt: Time,
+        probe: Entity,
+        world: &mut World,
+    ) -> Vec<(Variable, f64)> {
+        let mut thresholds = Vec::new();
+        let mut populations = world.query::<&Population>();
+        let Some(population) = populations.iter(world).find(|p| p.index == self.of) else {
+            return thresholds;
+        };
+        let model = population.model.clone();
+        let entities: Vec<Entity> =
+            neurons.iter().map(|n| population.neurons[*n as usize]).collect();
+        for (position, neuron) in entities.into_iter().enumerate() {
+            let Some(slot) = world.get::<Slot>(neuron).copied() else { continue };
+            thresholds.extend(model.0.threshold(world, neuron));
+            let last = if span.to == Time::MAX { u64::MAX } else { span.to.steps_up(dt) };
+            let samples = &mut world.resource_mut::<Banks>().0[slot.bank as usize].samples;
+            samples.push(SampleRequest {
+                slot: slot.index,
+                probe,
+                position: position as u32,
+                from: span.from.steps_up(dt),
+                to: last,
+                every: self.every.steps(dt).max(1),
+            });
+        }
+        for bank in &mut world.resource_mut::<Banks>().0 {
+            bank.samples.sort_by_key(|request| (request.slot, request.position));
+        }
+        thresholds
+    }
+}
 
 /// Records state variables of chosen neurons at a fixed interval. A sample at time t is the state
 /// at t before the inputs of t act.
@@ -59,57 +234,6 @@ impl TraceRecorder {
     }
 }
 
-/// Adds the recorder to the probe's entity and its requests to the bank.
-pub(super) fn spawn(
-    scene: &Scene,
-    probe: &SceneProbe,
-    span: Span,
-    entity: Entity,
-    world: &mut World,
-) {
-    let ProbeKind::Trace { of, vars, neurons: selection, every } = &probe.kind else { return };
-    let dt = super::step(scene);
-    let size = scene.populations[*of].size;
-    let neurons: Vec<u32> = (0..selection.len(size)).map(|k| selection.get(k)).collect();
-    let mut populations = world.query::<&Population>();
-    let Some(population) = populations.iter(world).find(|p| p.index == *of) else { return };
-    let model = population.model.clone();
-    let entities: Vec<Entity> = neurons.iter().map(|n| population.neurons[*n as usize]).collect();
-    let mut thresholds = Vec::new();
-    for (position, neuron) in entities.into_iter().enumerate() {
-        let Some(slot) = world.get::<Slot>(neuron).copied() else { continue };
-        thresholds.extend(model.0.threshold(world, neuron));
-        let last = if span.to == Time::MAX { u64::MAX } else { span.to.steps_up(dt) };
-        let samples = &mut world.resource_mut::<Banks>().0[slot.bank as usize].samples;
-        samples.push(SampleRequest {
-            slot: slot.index,
-            probe: entity,
-            position: position as u32,
-            from: span.from.steps_up(dt),
-            to: last,
-            every: every.steps(dt).max(1),
-        });
-    }
-    for bank in &mut world.resource_mut::<Banks>().0 {
-        bank.samples.sort_by_key(|request| (request.slot, request.position));
-    }
-    world.entity_mut(entity).insert(TraceRecorder {
-        unit: model
-            .variables()
-            .iter()
-            .find(|v| v.variable == vars[0])
-            .map_or(Unit::One, |v| v.unit),
-        vars: vars.clone(),
-        neurons,
-        thresholds,
-        span,
-        end: scene.duration,
-        dt,
-        rows: Vec::new(),
-        values: Vec::new(),
-    });
-}
-
 /// The unit in which a current has one to three digits before the point, and units per ampere.
 fn current_unit(current: f64) -> (&'static str, f64) {
     let units = [("A", 1.0), ("mA", 1e3), ("\u{b5}A", 1e6), ("nA", 1e9), ("pA", 1e12)];
@@ -118,7 +242,9 @@ fn current_unit(current: f64) -> (&'static str, f64) {
 
 impl Probe for TraceRecorder {
     const KIND: &'static str = "Trace";
+}
 
+impl Record for TraceRecorder {
     fn table(&self, out: &mut dyn Write) -> io::Result<()> {
         write!(out, "time_s,neuron")?;
         self.vars.iter().try_for_each(|var| write!(out, ",{}", var.name()))?;
@@ -158,14 +284,14 @@ impl Probe for TraceRecorder {
             title,
             y_label: &y_label,
             curves: &curves,
-            time_s: shown_span(self.span, self.end),
+            time_s: self.span.shown(self.end),
             threshold,
         })
     }
 }
 
 /// Feeds the recorders.
-pub(super) fn record(
+fn record(
     mut samples: ResMut<WindowSamples>,
     banks: Res<Banks>,
     mut recorders: Query<&mut TraceRecorder>,

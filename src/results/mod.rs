@@ -5,6 +5,7 @@
 //! | `scene.ron`, `inputs/` | the decided scene and copies of the files it reads: running it gives the same results |
 //! | `summary.json` | [`Summary`]: sizes, spikes, realised mismatch, wall times, digests |
 //! | `<probe>.csv`, `<probe>.svg` | the record of a probe and its picture |
+//! | `<probe>.neurons.csv` | a further table of a probe, one row per neuron |
 //! | `<population>.biases.csv` | on request: the biases of every instance, as `biases: File` reads them |
 //! | `<projection>.edges.csv` | on request: source, target, weight and delay of every edge |
 //!
@@ -23,10 +24,9 @@ use bevy_ecs::prelude::*;
 use crate::circuit::Waveform;
 use crate::error::Error;
 use crate::network::{Edge, Population, Rule};
-use crate::probe::{FfCurve, Probe, SpikeRecorder, TraceRecorder};
 use crate::scene::diagnostics::SceneReport;
 use crate::scene::files::InputFile;
-use crate::scene::{Connection, Scene, write};
+use crate::scene::{Connection, Probe, Scene, write};
 use crate::simulation::Simulation;
 
 pub use summary::Summary;
@@ -134,9 +134,15 @@ impl ResultsFolder {
         for file in input_files(scene) {
             self.file(&file.copy_path(), |out| out.write_all(&file.content))?;
         }
-        self.probes::<SpikeRecorder>(simulation)?;
-        self.probes::<TraceRecorder>(simulation)?;
-        self.probes::<FfCurve>(simulation)?;
+        for (name, kind, record) in simulation.records() {
+            let Some(files) = self.plan.probes.get(name) else { continue };
+            self.file(&files.table, |out| record.table(out))?;
+            for (table, file) in kind.further_tables().iter().zip(&files.further_tables) {
+                self.file(file, |out| record.further_table(table, out))?;
+            }
+            let title = format!("{} · {name}", scene.name);
+            self.file(&files.picture, |out| out.write_all(record.picture(&title).as_bytes()))?;
+        }
         let world = simulation.world();
         for (population, name) in simulation.populations().into_iter().zip(&self.plan.biases) {
             self.file(name, |out| write_biases(world, population, out))?;
@@ -151,16 +157,6 @@ impl ResultsFolder {
             writeln!(out)
         })?;
         Ok(summary)
-    }
-
-    fn probes<P: Probe>(&self, simulation: &Simulation) -> Result<(), Error> {
-        for (name, probe) in simulation.probes::<P>() {
-            let Some((table, picture)) = self.plan.probes.get(name) else { continue };
-            self.file(table, |out| probe.table(out))?;
-            let title = format!("{} · {name}", simulation.scene().name);
-            self.file(picture, |out| out.write_all(probe.picture(&title).as_bytes()))?;
-        }
-        Ok(())
     }
 
     fn file(
@@ -210,10 +206,17 @@ fn earlier_files(folder: &Path) -> Vec<String> {
 #[derive(Debug)]
 struct Plan {
     inputs: Vec<String>,
-    /// Table and picture of each probe.
-    probes: BTreeMap<String, (String, String)>,
+    probes: BTreeMap<String, ProbeFiles>,
     biases: Vec<String>,
     edges: Vec<String>,
+}
+
+/// The files of a probe.
+#[derive(Debug)]
+struct ProbeFiles {
+    table: String,
+    further_tables: Vec<String>,
+    picture: String,
 }
 
 impl Plan {
@@ -233,8 +236,14 @@ impl Plan {
             }
             candidate
         };
-        let probes = scene.probes.keys();
-        let probes = probes.map(|p| (p.clone(), (name(p, "csv"), name(p, "svg")))).collect();
+        let mut probes = BTreeMap::new();
+        for (probe, Probe { kind, .. }) in &scene.probes {
+            let (table, picture) = (name(probe, "csv"), name(probe, "svg"));
+            let further = kind.further_tables().iter();
+            let further_tables =
+                further.map(|table| name(&format!("{probe}.{table}"), "csv")).collect();
+            probes.insert(probe.clone(), ProbeFiles { table, further_tables, picture });
+        }
         let mut biases = Vec::new();
         if dump.biases {
             biases.extend(scene.populations.keys().map(|p| name(&format!("{p}.biases"), "csv")));
@@ -249,7 +258,9 @@ impl Plan {
     }
 
     fn files(&self) -> impl Iterator<Item = &str> {
-        let probes = self.probes.values().flat_map(|(table, picture)| [table, picture]);
+        let probes = self.probes.values().flat_map(|files| {
+            [&files.table, &files.picture].into_iter().chain(&files.further_tables)
+        });
         let named = self.inputs.iter().chain(probes).chain(&self.biases).chain(&self.edges);
         [SCENE, SUMMARY].into_iter().chain(named.map(String::as_str))
     }

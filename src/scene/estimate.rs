@@ -1,6 +1,6 @@
 //! What a scene will cost: memory and work, before anything is allocated.
 
-use super::{GroupId, ProbeKind, Scene, Solver};
+use super::{Scene, Solver};
 use crate::bank::LANES;
 use crate::error::Error;
 use crate::network::law::Law;
@@ -21,15 +21,11 @@ const GROUP_BYTES: u128 = 8;
 /// Bytes of an emitter's row and of its delay group.
 const EMITTER_BYTES: u128 = 16;
 /// Bytes of a recorded spike.
-const SPIKE_BYTES: u128 = 16;
+pub(crate) const SPIKE_BYTES: u128 = 16;
 /// Bytes of a spike of a source on its way: in the window, in the calendar, in an inbox.
 const PENDING_SPIKE_BYTES: u128 = 40;
 /// Bytes of a list of arrivals: one for each block and tile of a window.
 const INBOX_BYTES: u128 = 24;
-/// Bytes of a recorded value of a trace, and of time and neuron of a row; twice, for growing and
-/// for the picture.
-const VALUE_BYTES: u128 = 16;
-const ROW_BYTES: u128 = 32;
 /// The most entities of one kind: a port has 29 bits for neurons, and banks are padded to blocks.
 const MOST_NEURONS: u128 = 1 << 28;
 
@@ -88,24 +84,7 @@ impl Estimate {
             memory.push((format!("projection `{}`", connection.name), bytes));
         }
         for (name, probe) in &scene.probes {
-            let span = probe.to.min(scene.duration) - probe.from;
-            let bytes = match &probe.kind {
-                ProbeKind::Trace { vars, neurons, every, of } => {
-                    let rows = u128::from(span.picoseconds() / every.picoseconds() + 1);
-                    let n = neurons.len(scene.populations[*of].size);
-                    rows.saturating_mul(
-                        u128::from(n) * (vars.len() as u128 * VALUE_BYTES + ROW_BYTES),
-                    )
-                }
-                ProbeKind::Spikes { of: GroupId::Source(k), neurons } => {
-                    let source = &scene.sources[*k];
-                    let n = neurons.len(source.size) as f64;
-                    let rate = source.train.mean_rate(probe.from, probe.from + span);
-                    (n * rate * span.seconds()) as u128 * SPIKE_BYTES
-                }
-                // The output rate is the answer, not known before.
-                ProbeKind::Spikes { .. } | ProbeKind::Ff { .. } => 0,
-            };
+            let bytes = probe.kind.bytes(scene, probe.span);
             memory.push((format!("probe `{name}`"), bytes));
         }
         let lists =

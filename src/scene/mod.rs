@@ -41,6 +41,7 @@ use crate::network::law::{Delays, Weights};
 use crate::network::source::Train;
 use crate::network::{Edges, Rule};
 use crate::plugins::Plugins;
+use crate::probe::{ProbeKind, Span};
 use crate::time::Time;
 use diagnostics::{Diagnostics, SceneReport, Texts};
 use files::InputFile;
@@ -212,54 +213,10 @@ pub struct Connection {
 /// What is recorded.
 #[derive(Debug, Clone)]
 pub struct Probe {
-    /// First moment that is recorded.
-    pub from: Time,
-    /// Moments from here on are not recorded; [`Time::MAX`]: to the end.
-    pub to: Time,
+    /// When.
+    pub span: Span,
     /// What.
-    pub kind: ProbeKind,
-}
-
-/// The kinds of probes.
-#[derive(Debug, Clone)]
-pub enum ProbeKind {
-    /// Spike times.
-    Spikes {
-        /// Whose.
-        of: GroupId,
-        /// Which of its neurons.
-        neurons: Selection,
-    },
-    /// State variables against time.
-    Trace {
-        /// Whose.
-        of: usize,
-        /// Which variables.
-        vars: Vec<Variable>,
-        /// Which neurons.
-        neurons: Selection,
-        /// Sampling interval.
-        every: Time,
-    },
-    /// Input rate against output rate, neuron by neuron.
-    Ff {
-        /// The driving group.
-        input: GroupId,
-        /// The driven population.
-        output: usize,
-    },
-}
-
-impl ProbeKind {
-    /// Its name in scenes, and the type that records it in the library.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            ProbeKind::Spikes { .. } => "Spikes: SpikeRecorder",
-            ProbeKind::Trace { .. } => "Trace: TraceRecorder",
-            ProbeKind::Ff { .. } => "Ff: FfCurve",
-        }
-    }
+    pub kind: Arc<dyn ProbeKind>,
 }
 
 /// A state variable of a neuron.

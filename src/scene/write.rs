@@ -3,9 +3,7 @@
 use std::fmt::Write as _;
 
 use super::files::InputFile;
-use super::{
-    BiasPath, Connection, GroupId, Population, Probe, ProbeKind, Scene, Selection, Solver, Source,
-};
+use super::{BiasPath, Connection, GroupId, Population, Probe, Scene, Selection, Solver, Source};
 use crate::circuit::{Receptor, Waveform};
 use crate::model::{Model, Read};
 use crate::network::law::Law;
@@ -152,11 +150,15 @@ fn waveform(waveform: &Waveform, unit: Unit, file_path: &dyn Fn(&InputFile) -> S
     }
 }
 
-fn group(scene: &Scene, group: GroupId) -> String {
+/// The name of a source or population.
+#[must_use]
+pub fn group(scene: &Scene, group: GroupId) -> String {
     quoted(scene.group_name(group))
 }
 
-fn selection(selection: &Selection) -> String {
+/// A choice of neurons.
+#[must_use]
+pub fn selection(selection: &Selection) -> String {
     match selection {
         Selection::All => "All".to_string(),
         Selection::Range { from, to } => format!("Range(from: {from}, to: {to})"),
@@ -230,29 +232,12 @@ fn law<T: Copy>(law: &Law<T>, value: impl Fn(T) -> String) -> String {
 }
 
 fn probe(scene: &Scene, probe: &Probe) -> String {
-    let window = match (probe.from, probe.to) {
-        (Time::ZERO, Time::MAX) => String::new(),
-        (from, Time::MAX) => format!(", window: (from: {})", time(from)),
-        (from, to) => format!(", window: (from: {}, to: {})", time(from), time(to)),
-    };
-    match &probe.kind {
-        ProbeKind::Spikes { of, neurons } => {
-            format!("Spikes(of: {}, neurons: {}{window})", group(scene, *of), selection(neurons))
-        }
-        ProbeKind::Trace { of, vars, neurons, every } => {
-            let vars: Vec<&str> = vars.iter().map(|v| v.name()).collect();
-            format!(
-                "Trace(of: {}, vars: [{}], neurons: {}, every: {}{window})",
-                group(scene, GroupId::Population(*of)),
-                vars.join(", "),
-                selection(neurons),
-                time(*every)
-            )
-        }
-        ProbeKind::Ff { input, output } => format!(
-            "Ff(input: {}, output: {}{window})",
-            group(scene, *input),
-            group(scene, GroupId::Population(*output))
-        ),
+    let mut fields = probe.kind.fields(scene);
+    match (probe.span.from, probe.span.to) {
+        (Time::ZERO, Time::MAX) => {}
+        (from, Time::MAX) => fields.push(("window", format!("(from: {})", time(from)))),
+        (from, to) => fields.push(("window", format!("(from: {}, to: {})", time(from), time(to)))),
     }
+    let fields: Vec<String> = fields.iter().map(|(key, value)| format!("{key}: {value}")).collect();
+    format!("{}({})", probe.kind.name(), fields.join(", "))
 }

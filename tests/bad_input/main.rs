@@ -7,6 +7,7 @@ mod limits;
 mod messages;
 mod names;
 mod networks;
+mod probes;
 mod sources;
 mod values;
 

@@ -223,11 +223,11 @@ fn laws_of_weights_and_delays() {
         help: a normal law has `mean`, `sd`, `min` and, if you like, `max`
     bounds the wrong way round
       --set #1:1:21 «Uniform(from: "3 ms", to»
-        connections.0.delay: the law ends at 0.001, before it starts at 0.003
+        connections.0.delay: the law ends at 0.001 s, before it starts at 0.003 s
         help: give the smaller value first
     a mean outside
       --set #1:1:21 «Normal(mean: "3 ms", sd:»
-        connections.0.delay: the mean 0.003 is not between the bounds 0.004 and 0.007
+        connections.0.delay: the mean 0.003 s is not between the bounds 0.004 s and 0.007 s
         help: choose bounds around the mean
     no such law
       --set #1:1:21 «Gamma(shape: 2)»

@@ -32,7 +32,8 @@ fn default_window(dt: Time) -> Time {
     Time::from_steps((WINDOW.picoseconds() / dt.picoseconds()).max(1), dt)
 }
 
-/// Names of the scene while it is being resolved. `None`: declared, but with mistakes.
+/// The names of a scene while it is being resolved: what a reader of one of its parts may refer to.
+/// A name that is declared, but with mistakes, is found and has no properties.
 pub struct Names<'p> {
     /// What scenes can name.
     plugins: &'p Plugins,
@@ -45,7 +46,7 @@ pub struct Names<'p> {
 
 impl Names<'_> {
     /// Looks up a source or population by name; an unknown one is reported.
-    fn group(&self, at: &At, dx: &mut Diagnostics) -> Option<GroupId> {
+    pub fn group(&self, at: &At, dx: &mut Diagnostics) -> Option<GroupId> {
         let name = at.text(dx)?;
         if let Some(index) = self.populations.get_index_of(name) {
             return Some(GroupId::Population(index));
@@ -65,7 +66,7 @@ impl Names<'_> {
     }
 
     /// Looks up a population by name; an unknown one, or a source, is reported.
-    fn population(&self, at: &At, dx: &mut Diagnostics) -> Option<usize> {
+    pub fn population(&self, at: &At, dx: &mut Diagnostics) -> Option<usize> {
         let name = at.text(dx)?;
         if let Some(index) = self.populations.get_index_of(name) {
             return Some(index);
@@ -83,8 +84,26 @@ impl Names<'_> {
         None
     }
 
+    /// Looks up neurons of a group: `Range(from: 0, to: 99)` or a list `[0, 5, 7]`. Indices are
+    /// checked against its size, if that could be read.
+    pub fn selection(
+        &self,
+        at: &At,
+        of: Option<GroupId>,
+        dx: &mut Diagnostics,
+    ) -> Option<Selection> {
+        selection(at, of.and_then(|of| self.size(of)), dx)
+    }
+
+    /// The model of a population, if it was read without mistakes.
+    #[must_use]
+    pub fn model(&self, population: usize) -> Option<&Model> {
+        self.populations[population].as_ref().map(|population| &population.model)
+    }
+
     /// Size of a group, if it was read without mistakes.
-    fn size(&self, group: GroupId) -> Option<u64> {
+    #[must_use]
+    pub fn size(&self, group: GroupId) -> Option<u64> {
         let size = match group {
             GroupId::Source(index) => self.sources[index].as_ref().map(|s| s.size),
             GroupId::Population(index) => self.populations[index].as_ref().map(|p| p.size),
@@ -203,16 +222,8 @@ pub fn resolve(
     if let Some(entries) = probes_at.and_then(|at| at.map(dx)) {
         for (key, at) in entries {
             check_name(key, &at.path, dx);
-            if let Some(probe) = probe::probe(&at, &names, dt, dx) {
-                if duration.is_some_and(|end| probe.from >= end) {
-                    at.warning(
-                        dx,
-                        format!("its window starts at or after the end, {} s", probe.from),
-                    )
-                    .help("it records nothing; start the window earlier");
-                }
-                probes.insert(key.text.clone(), probe);
-            }
+            let probe = probe::probe(&at, &names, (dt, duration), dx);
+            probes.extend(probe.map(|probe| (key.text.clone(), probe)));
         }
     }
     if dx.errors() > 0 {

@@ -37,7 +37,7 @@ fn train(
     const HELP: &str =
         "for example train: Regular(rates: \"100 Hz\"); Poisson, Spikes and File are others";
     let at = fields.need(dx, "train", HELP);
-    let names: Vec<&str> = plugins.trains().collect();
+    let names: Vec<&str> = plugins.trains();
     let variant = at.and_then(|at| at.variant(dx, "a train", &names));
     let read = variant.and_then(|variant| Some((plugins.train(variant.name)?, variant)));
     let Some((read, variant)) = read else {

@@ -1,0 +1,160 @@
+//! Whose spikes a probe hears.
+
+use bevy_ecs::component::Mutable;
+use bevy_ecs::prelude::*;
+
+use super::{ProbeContext, Span};
+use crate::network::WindowSpikes;
+use crate::scene::decode::Fields;
+use crate::scene::diagnostics::Diagnostics;
+use crate::scene::{GroupId, Scene, Selection, write};
+use crate::schedule::{BuiltIn, Window, WindowSet};
+use crate::simulation::Simulation;
+use crate::time::Time;
+
+/// Whose spikes a scene wants recorded: `of: "exc", neurons: Range(from: 0, to: 99)`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Emitters {
+    /// The source or population.
+    pub of: GroupId,
+    /// Which of its neurons.
+    pub neurons: Selection,
+}
+
+impl Emitters {
+    /// Reads the fields `of` and `neurons`.
+    pub fn read(
+        fields: &mut Fields,
+        context: &ProbeContext,
+        dx: &mut Diagnostics,
+    ) -> Option<Emitters> {
+        let of_at = fields.need(dx, "of", "the source or population whose spikes are recorded");
+        let cut = fields.get("neurons");
+        let of = context.names.group(&of_at?, dx)?;
+        let neurons = match cut {
+            Some(at) => context.names.selection(&at, Some(of), dx)?,
+            None => Selection::All,
+        };
+        Some(Emitters { of, neurons })
+    }
+
+    /// The same fields as RON.
+    #[must_use]
+    pub fn fields(&self, scene: &Scene) -> Vec<(&'static str, String)> {
+        vec![("of", write::group(scene, self.of)), ("neurons", write::selection(&self.neurons))]
+    }
+
+    /// How many neurons these are.
+    #[must_use]
+    pub fn count(&self, scene: &Scene) -> u64 {
+        self.neurons.len(scene.group_size(self.of))
+    }
+
+    /// Memory of a [`Listener`] to them, bytes.
+    #[must_use]
+    pub fn bytes(&self, scene: &Scene) -> u128 {
+        // Indices of the chosen ones, and the places of all among them.
+        u128::from(self.count(scene) + scene.group_size(self.of)) * 4
+    }
+}
+
+/// Hears the spikes of [`Emitters`] in a span of time, window by window.
+#[derive(Debug, Clone)]
+pub struct Listener {
+    of: GroupId,
+    /// The neurons, in the order of the scene.
+    neurons: Vec<u32>,
+    /// The place of each neuron of the group among `neurons`, or [`NOT_HEARD`]; `None`: all are
+    /// heard.
+    positions: Option<Vec<u32>>,
+    span: Span,
+    /// The end of the last window.
+    heard: Time,
+}
+
+const NOT_HEARD: u32 = u32::MAX;
+
+impl Listener {
+    /// Hears these neurons in this span.
+    #[must_use]
+    pub fn new(scene: &Scene, emitters: &Emitters, span: Span) -> Listener {
+        let size = scene.group_size(emitters.of);
+        let count = emitters.neurons.len(size);
+        let neurons: Vec<u32> = (0..count).map(|k| emitters.neurons.get(k)).collect();
+        let positions = (emitters.neurons != Selection::All).then(|| {
+            let mut positions = vec![NOT_HEARD; size as usize];
+            for (position, neuron) in (0..).zip(&neurons) {
+                positions[*neuron as usize] = position;
+            }
+            positions
+        });
+        Listener { of: emitters.of, neurons, positions, span, heard: Time::ZERO }
+    }
+
+    /// The neurons that are heard, in the order of the scene.
+    #[must_use]
+    pub fn neurons(&self) -> &[u32] {
+        &self.neurons
+    }
+
+    /// The span in which they are heard.
+    #[must_use]
+    pub fn span(&self) -> Span {
+        self.span
+    }
+
+    /// How much of the span has been simulated.
+    #[must_use]
+    pub fn recorded(&self) -> Time {
+        self.span.recorded(self.heard)
+    }
+
+    /// The mean rate of so many spikes in what has been recorded, Hz; 0 before anything has.
+    #[must_use]
+    pub fn rate(&self, spikes: u64) -> f64 {
+        let recorded = self.recorded();
+        if recorded > Time::ZERO { spikes as f64 / recorded.seconds() } else { 0.0 }
+    }
+
+    /// Calls `each` with the spikes of a window: time, neuron, and its position among
+    /// [`Listener::neurons`].
+    pub fn hear(
+        &mut self,
+        window: &Window,
+        spikes: &WindowSpikes,
+        mut each: impl FnMut(Time, u32, usize),
+    ) {
+        self.heard = window.end();
+        for (time, neuron) in spikes.of(self.of) {
+            if !self.span.contains(*time) {
+                continue;
+            }
+            match self.positions.as_ref().map(|positions| positions[*neuron as usize]) {
+                None => each(*time, *neuron, *neuron as usize),
+                Some(NOT_HEARD) => {}
+                Some(position) => each(*time, *neuron, position as usize),
+            }
+        }
+    }
+}
+
+/// A recorder that needs nothing but spikes.
+pub trait Hears: Component<Mutability = Mutable> {
+    /// Records the spikes of a window.
+    fn hear(&mut self, window: &Window, spikes: &WindowSpikes);
+}
+
+/// Gives a probe's entity a recorder, and the simulation the system that feeds all recorders of its
+/// type.
+pub fn attach<R: Hears>(recorder: R, probe: Entity, simulation: &mut Simulation) {
+    simulation.world_mut().entity_mut(probe).insert(recorder);
+    if simulation.first_time::<R>() {
+        simulation.add_systems(WindowSet::Measure, feed::<R>.in_set(BuiltIn));
+    }
+}
+
+fn feed<R: Hears>(window: Res<Window>, spikes: Res<WindowSpikes>, mut recorders: Query<&mut R>) {
+    for mut recorder in &mut recorders {
+        recorder.hear(&window, &spikes);
+    }
+}

@@ -1,0 +1,81 @@
+//! Dots: one quantity of each neuron against another.
+
+use kuva::plot::band::BandPlot;
+use kuva::plot::legend::LegendShape;
+use kuva::plot::scatter::ScatterPlot;
+use kuva::render::annotations::ReferenceLine;
+use kuva::render::plots::Plot;
+
+use super::{
+    ANY, COLOURS, GREY, X_TICKS, Y_TICKS, clean, draw, inside, layout, line, name, say, whole_ticks,
+};
+
+/// One quantity of each neuron against another, both 0 or greater: one dot a neuron.
+#[derive(Default)]
+pub struct Dots<'a> {
+    /// Text above the picture.
+    pub title: &'a str,
+    /// What x measures, with its unit.
+    pub x_label: &'a str,
+    /// What y measures, with its unit.
+    pub y_label: &'a str,
+    /// (x, y) of each neuron. Those negative or not finite are left out.
+    pub points: &'a [(f64, f64)],
+    /// (x, 5th percentile, median, 95th percentile of y), in the order of x; drawn as band and line
+    /// when not empty.
+    pub band: &'a [(f64, f64, f64, f64)],
+    /// A level of y drawn as a dashed line, and its name.
+    pub level: Option<(f64, &'a str)>,
+    /// Note under the title.
+    pub note: Option<String>,
+}
+
+/// Draws one quantity of every neuron against another.
+pub fn dots(d: &Dots) -> String {
+    let all = (0.0, ANY.1);
+    let points: Vec<_> = d.points.iter().copied().filter(|&p| inside(p, all, all)).collect();
+    let band: Vec<_> = d
+        .band
+        .iter()
+        .copied()
+        .filter(|&(x, low, mid, high)| [low, mid, high].iter().all(|&v| inside((x, v), all, all)))
+        .collect();
+    let corners = points.iter().copied().chain(band.iter().map(|b| (b.0, b.1.max(b.2).max(b.3))));
+    let corners = corners.chain(d.level.iter().map(|level| (0.0, level.0)));
+    let (right, top) = corners.fold((0.0, 0.0), |(x, y): (f64, f64), p| (x.max(p.0), y.max(p.1)));
+    // both axes end on a labelled tick, the upper one not right at values that have saturated there
+    let (x, y) = (whole_ticks(right, X_TICKS), whole_ticks(1.01 * top, Y_TICKS));
+    let mut layout = layout(d.title, d.x_label, d.y_label, x, y, 0.0);
+    if let Some(note) = &d.note {
+        layout = layout.with_subtitle(clean(note, 100));
+    }
+    if points.is_empty() && band.is_empty() {
+        layout = say(layout, "no neurons", x, y);
+    }
+    let mut plots: Vec<Plot> = Vec::new();
+    let mut names = Vec::new();
+    let one_neuron = name("one neuron", COLOURS[0], LegendShape::Circle, None);
+    let dots = ScatterPlot::new().with_data(points).with_size(2.4).with_color(COLOURS[0]);
+    if band.is_empty() {
+        plots.push(dots.into());
+    } else {
+        let of =
+            |value: fn(&(f64, f64, f64, f64)) -> f64| band.iter().map(value).collect::<Vec<_>>();
+        let area = BandPlot::new(of(|b| b.0), of(|b| b.1), of(|b| b.3));
+        plots.push(area.with_color(COLOURS[5]).with_opacity(0.3).into());
+        plots.push(dots.into());
+        plots.extend(line(band.iter().map(|b| (b.0, b.2)).collect(), COLOURS[1], 1.8, None));
+        names.push(name("median", COLOURS[1], LegendShape::Line, None));
+        // the band's colour as it looks on white
+        names.push(name("5 % to 95 %", "#F8E2B2", LegendShape::Rect, None));
+    }
+    if let Some((level, label)) = d.level {
+        names.push(name(label, GREY, LegendShape::Line, Some("6 4")));
+        layout = layout.with_reference_line(ReferenceLine::horizontal(level).with_color(GREY));
+    }
+    if !names.is_empty() {
+        names.insert(0, one_neuron);
+        layout = layout.with_legend_entries(names);
+    }
+    draw(plots, layout)
+}

@@ -1,0 +1,275 @@
+//! Pictures of a run as SVG text: rasters of spikes, curves against time, one quantity of
+//! every neuron against another, and histograms.
+//!
+//! `kuva` lays out the axes, the labels and the legend. The marks themselves are written here
+//! (`compact`): one path for all dots instead of one element a dot, so that 20 000 spikes take
+//! some 200 kB and not 2 MB, and nothing in the text depends on how many pictures the process drew
+//! before. Text is set in whatever sans-serif font the viewer has; drawing needs no font.
+
+mod dots;
+mod raster;
+mod steps;
+#[cfg(test)]
+mod tests;
+mod traces;
+
+use std::fmt::Write;
+
+use kuva::backend::svg::SvgBackend;
+use kuva::plot::legend::{LegendEntry, LegendPosition, LegendShape};
+use kuva::plot::line::LinePlot;
+use kuva::plot::scatter::ScatterPlot;
+use kuva::render::annotations::TextAnnotation;
+use kuva::render::color::Color;
+use kuva::render::layout::{Layout, TickFormat};
+use kuva::render::plots::Plot;
+use kuva::render::render::{PathData, Primitive, Scene, render_multiple};
+use kuva::render::render_utils::compute_tick_step;
+use kuva::render::theme::Theme;
+
+pub use dots::{Dots, dots};
+pub use raster::{Raster, raster};
+pub use steps::{Steps, bars, steps};
+pub use traces::{Curve, Traces, traces};
+
+const WIDTH: f64 = 800.0;
+const HEIGHT: f64 = 500.0;
+
+/// Okabe and Ito's colours, told apart with any of the usual colour blindnesses; the strong ones
+/// first and without their yellow, which does not show as a thin line on white.
+const COLOURS: [&str; 7] =
+    ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"];
+const GREY: &str = "#555555";
+
+/// At most `most` of the points: the first, and then evenly spaced ones.
+pub fn thin<T: Copy>(points: &[T], most: usize) -> Vec<T> {
+    if points.len() <= most {
+        return points.to_vec();
+    }
+    // in u128, where the product cannot overflow; the index is below the length as i < most
+    (0..most).map(|i| points[(i as u128 * points.len() as u128 / most as u128) as usize]).collect()
+}
+
+/// `1 neuron`, `2 neurons`, for notes.
+#[must_use]
+pub fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// A number to three digits, for notes.
+#[must_use]
+pub fn three_digits(value: f64) -> f64 {
+    // What the formatter has written reads back.
+    format!("{value:.2e}").parse().unwrap_or(value)
+}
+
+/// About how many ticks an axis has.
+const X_TICKS: usize = 8;
+const Y_TICKS: usize = 6;
+
+/// The layout all pictures share; the axes span exactly `x` and `y`.
+fn layout(
+    title: &str,
+    x_label: &str,
+    y_label: &str,
+    x: (f64, f64),
+    y: (f64, f64),
+    least_y_step: f64,
+) -> Layout {
+    let theme = Theme { grid_color: "#e4e4e4".into(), ..Theme::light() };
+    // fewer ticks on x the longer their labels, so that these do not touch; some 8 pixels a letter
+    let fits = |step: &f64| {
+        let letters = numbers(*step).format(x.1 - 0.1 * step).chars().count();
+        (x.1 - x.0) / step * (8 * letters + 20) as f64 <= 0.85 * WIDTH
+    };
+    let x_step = (2..=X_TICKS)
+        .rev()
+        .map(|ticks| compute_tick_step(x.0, x.1, ticks))
+        .find(fits)
+        .unwrap_or(0.5 * (x.1 - x.0));
+    let y_step = compute_tick_step(y.0, y.1, Y_TICKS).max(least_y_step);
+    Layout::new(x, y)
+        .with_width(WIDTH)
+        .with_height(HEIGHT)
+        .with_theme(theme)
+        .with_title(clean(title, 130))
+        .with_title_wrap(66)
+        .with_x_label(clean(x_label, 80))
+        .with_y_label(clean(y_label, 45))
+        .with_x_axis_min(x.0)
+        .with_x_axis_max(x.1)
+        .with_y_axis_min(y.0)
+        .with_y_axis_max(y.1)
+        .with_x_tick_step(x_step)
+        .with_y_tick_step(y_step)
+        .with_x_tick_format(numbers(x_step))
+        .with_y_tick_format(numbers(y_step))
+        // below the plot: beside it, long names would take its width
+        .with_legend_position(LegendPosition::OutsideBottomColumns)
+        .with_legend_box(false)
+}
+
+/// As many decimals as the step between ticks needs. (kuva's own choice stops at three, which
+/// gives neighbours the same label on a window of a millisecond.)
+fn numbers(step: f64) -> TickFormat {
+    let whole = |n: usize| {
+        let scaled = step * 10f64.powi(n as i32);
+        (scaled - scaled.round()).abs() < 1e-6 * scaled
+    };
+    if step >= 1e6 {
+        return TickFormat::Sci;
+    }
+    (0..9).find(|&n| whole(n)).map_or(TickFormat::Sci, TickFormat::Fixed)
+}
+
+/// A range that has an extent and can be mapped to pixels, whatever was asked for.
+fn span((a, b): (f64, f64)) -> (f64, f64) {
+    let (lo, hi) = (a.min(b), a.max(b));
+    if !inside((lo, hi), ANY, ANY) {
+        return (0.0, 1.0);
+    }
+    let size = lo.abs().max(hi.abs());
+    if size < 1.0 / ANY.1 {
+        (-0.5, 0.5)
+    } else if hi - lo < 1e-9 * size {
+        (lo - 0.5 * size, hi + 0.5 * size)
+    } else {
+        (lo, hi)
+    }
+}
+
+/// From 0 to the first tick at or above `top`.
+fn whole_ticks(top: f64, ticks: usize) -> (f64, f64) {
+    let step = compute_tick_step(0.0, top, ticks);
+    let end = (top / step).ceil() * step;
+    if top > 1.0 / ANY.1 { (0.0, end) } else { (0.0, 1.0) }
+}
+
+/// Numbers beyond these are taken for no numbers: their differences and ratios overflow.
+const ANY: (f64, f64) = (-1e100, 1e100);
+
+fn inside(p: (f64, f64), x: (f64, f64), y: (f64, f64)) -> bool {
+    // none of these comparisons holds for NaN
+    p.0 >= x.0 && p.0 <= x.1 && p.1 >= y.0 && p.1 <= y.1
+}
+
+/// A line of text in the middle of the plot.
+fn say(layout: Layout, text: &str, x: (f64, f64), y: (f64, f64)) -> Layout {
+    let (x, y) = (x.0 + 0.5 * (x.1 - x.0), y.0 + 0.5 * (y.1 - y.0));
+    layout.with_annotation(TextAnnotation::new(text, x, y).with_font_size(14))
+}
+
+/// A line through the points, or a dot where there is only one.
+fn line(points: Vec<(f64, f64)>, colour: &str, width: f64, dash: Option<&str>) -> Option<Plot> {
+    let mut line = LinePlot::new().with_color(colour).with_stroke_width(width);
+    if let Some(dash) = dash {
+        line = line.with_line_style(kuva::plot::line::LineStyle::Custom(dash.into()));
+    }
+    match points.len() {
+        0 => None,
+        1 => Some(ScatterPlot::new().with_data(points).with_color(colour).into()),
+        _ => Some(line.with_data(points).into()),
+    }
+}
+
+fn name(label: &str, colour: &str, shape: LegendShape, dash: Option<&str>) -> LegendEntry {
+    let (label, color) = (clean(label, 40), colour.into());
+    LegendEntry { label, color, shape, dasharray: dash.map(Into::into) }
+}
+
+/// Text as kuva should get it: on one line, not longer than there is room for, without the
+/// characters XML forbids, and with `$` marked as no start of a formula. (kuva itself escapes
+/// `<`, `&` and quotes.)
+fn clean(text: &str, most: usize) -> String {
+    let forbidden = |c: char| c.is_control() || matches!(c, '\u{FFFE}' | '\u{FFFF}');
+    let mut plain: Vec<char> =
+        text.chars().map(|c| if forbidden(c) { ' ' } else { c }).take(most + 1).collect();
+    if plain.len() > most {
+        plain.truncate(most.saturating_sub(1));
+        plain.push('…');
+    }
+    String::from_iter(plain).replace('$', "\\$")
+}
+
+/// Renders the plots into SVG text.
+fn draw(plots: Vec<Plot>, layout: Layout) -> String {
+    let mut scene = render_multiple(plots, layout);
+    compact(&mut scene);
+    // kuva gives a size but no view box, without which a web page can only crop the picture
+    let open = format!("<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" ");
+    SvgBackend::new().render_scene(&scene).replacen("<svg ", &open, 1)
+}
+
+/// Writes the marks of a scene as short paths, and takes off the clipping: all marks lie inside
+/// the axes already, a dot on the edge is to be seen whole, and kuva numbers its clip paths over
+/// the life of the process, so that the same picture would not be the same bytes.
+fn compact(scene: &mut Scene) {
+    scene.defs.clear();
+    let old = std::mem::take(&mut scene.elements);
+    for element in old {
+        match element {
+            Primitive::ClipStart { .. } | Primitive::ClipEnd => {}
+            Primitive::CircleBatch { cx, .. } if cx.is_empty() => {}
+            Primitive::CircleBatch { cx, cy, r, fill, .. } => {
+                let mut d = String::with_capacity(14 * cx.len());
+                for (&x, &y) in cx.iter().zip(&cy) {
+                    step_to(&mut d, 'M', x, y);
+                    // of no length: the round cap of the stroke is the dot
+                    d.push_str("h0");
+                }
+                round_stroke(scene, d, fill, 2.0 * r, None);
+            }
+            Primitive::PolyLine { points, stroke, stroke_width, stroke_dasharray } => {
+                round_stroke(scene, outline(&points), stroke, stroke_width, stroke_dasharray);
+            }
+            other => scene.elements.push(other),
+        }
+    }
+}
+
+/// A path through the points of a curve. Of those that share half a pixel's width only the first,
+/// the lowest, the highest and the last are kept, which looks the same.
+fn outline(points: &[(f64, f64)]) -> String {
+    let mut d = String::with_capacity(12 * points.len().min(4096));
+    let mut rest = points;
+    while let Some(first) = rest.first() {
+        let column = |p: &(f64, f64)| (2.0 * p.0).floor();
+        let run = rest.iter().take_while(|p| column(p) == column(first)).count().max(1);
+        let (here, after) = rest.split_at(run);
+        rest = after;
+        let height = |i: &usize, j: &usize| here[*i].1.total_cmp(&here[*j].1);
+        let low = (0..run).min_by(height).unwrap_or(0);
+        let high = (0..run).max_by(height).unwrap_or(0);
+        let mut keep = [0, low.min(high), low.max(high), run - 1].to_vec();
+        keep.dedup();
+        for i in keep {
+            let step = if d.is_empty() { 'M' } else { 'L' };
+            step_to(&mut d, step, here[i].0, here[i].1);
+        }
+    }
+    d
+}
+
+/// Adds one step of a path, to a tenth of a pixel.
+fn step_to(d: &mut String, step: char, x: f64, y: f64) {
+    let tenths = |v: f64| (10.0 * v).round() / 10.0;
+    // writing into a String does not fail
+    let _ = write!(d, "{step}{} {}", tenths(x), tenths(y));
+}
+
+fn round_stroke(scene: &mut Scene, d: String, stroke: Color, width: f64, dash: Option<String>) {
+    // the corners of a spike would otherwise be drawn out into points beyond its top; round caps
+    // would fill the gaps of a dashed line
+    let cap = if dash.is_none() { "stroke-linecap=\"round\" " } else { "" };
+    let extra_attrs = Some(format!("{cap}stroke-linejoin=\"round\""));
+    scene.add(Primitive::GroupStart { transform: None, title: None, extra_attrs });
+    scene.add(Primitive::Path(Box::new(PathData {
+        d,
+        fill: None,
+        stroke,
+        stroke_width: width,
+        opacity: None,
+        stroke_dasharray: dash,
+    })));
+    scene.add(Primitive::GroupEnd);
+}

@@ -1,0 +1,212 @@
+//! What is drawn is well-formed, complete and the same each time.
+
+use super::*;
+
+/// Every tag is closed in the right order, and no bare `&` is left.
+fn check(svg: &str) {
+    let mut open: Vec<&str> = Vec::new();
+    let mut rest = svg;
+    while let Some(at) = rest.find('<') {
+        assert!(at == 0 || !open.is_empty(), "text outside: {rest:.20}");
+        let end = at + rest[at..].find('>').expect("tag has an end");
+        let tag = &rest[at + 1..end];
+        rest = &rest[end + 1..];
+        if tag.starts_with("!--") || tag.ends_with('/') {
+            assert_eq!(tag.matches('"').count() % 2, 0);
+        } else if let Some(name) = tag.strip_prefix('/') {
+            assert_eq!(open.pop(), Some(name));
+        } else {
+            open.push(tag.split(' ').next().expect("tag has a name"));
+        }
+    }
+    assert!(open.is_empty() && rest.is_empty(), "left over: {open:?} {rest}");
+    for part in svg.split('&').skip(1) {
+        let entities = ["amp;", "lt;", "gt;", "quot;", "apos;"];
+        assert!(entities.iter().any(|e| part.starts_with(e)), "bare &: {part:.20}");
+    }
+    assert!(!svg.contains("NaN") && !svg.contains("inf"), "not finite: {svg}");
+}
+
+fn dots_in(svg: &str) -> usize {
+    svg.matches("h0").count()
+}
+
+fn plain<'a>(points: &'a [(f64, f64)]) -> Raster<'a> {
+    let (time_s, y_range) = ((0.0, 1.0), (0.0, 10.0));
+    Raster { title: "t", y_label: "row", points, time_s, y_range, note: None, whole_rows: false }
+}
+
+fn curve(label: &str, points: &[(f64, f64)]) -> Curve {
+    Curve { label: label.into(), points: points.to_vec() }
+}
+
+fn plain_traces<'a>(curves: &'a [Curve]) -> Traces<'a> {
+    Traces { title: "t", y_label: "V", curves, time_s: (0.0, 1.0), threshold: None }
+}
+
+#[test]
+fn a_dot_per_spike_and_the_same_bytes_each_time() {
+    let points: Vec<_> = (0..20_000).map(|i| (i as f64 / 2e4, (i % 11) as f64)).collect();
+    let svg = raster(&plain(&points));
+    check(&svg);
+    assert_eq!(dots_in(&svg), 20_000);
+    assert!(svg.len() < 400_000, "{} bytes", svg.len());
+    assert_eq!(svg, raster(&plain(&points)));
+    assert!(svg.contains("time (s)") && svg.contains(">row<"));
+}
+
+#[test]
+fn what_cannot_be_shown_is_left_out() {
+    let nan = f64::NAN;
+    let points = [(nan, 1.0), (0.5, f64::INFINITY), (0.5, 5.0), (2.0, 5.0), (0.5, -1.0)];
+    let svg = raster(&plain(&points));
+    check(&svg);
+    assert_eq!(dots_in(&svg), 1);
+    let curves = [curve("a", &[(0.0, 1.0), (0.2, nan), (nan, 0.0), (0.4, 2.0), (3.0, 9.0)])];
+    let threshold = Some((nan, "no".to_string()));
+    let svg = traces(&Traces { threshold, ..plain_traces(&curves) });
+    check(&svg);
+    let svg = dots(&Dots {
+        title: "t",
+        points: &[(nan, 1.0), (1.0, -1.0), (3.0, 4.0)],
+        band: &[(0.0, nan, 1.0, 2.0)],
+        ..Dots::default()
+    });
+    check(&svg);
+    assert_eq!(dots_in(&svg), 1);
+}
+
+#[test]
+fn nothing_to_show_still_has_axes() {
+    let svg = raster(&plain(&[]));
+    check(&svg);
+    assert!(svg.contains("no spikes") && svg.contains("time (s)") && svg.contains(">0.5<"));
+    let svg = traces(&plain_traces(&[]));
+    check(&svg);
+    assert!(svg.contains("no values") && svg.contains("time (s)"));
+    check(&traces(&plain_traces(&[curve("empty", &[])])));
+    let svg = dots(&Dots { y_label: "output rate (Hz)", ..Dots::default() });
+    check(&svg);
+    assert!(svg.contains("no neurons") && svg.contains("output rate (Hz)"));
+}
+
+#[test]
+fn one_point_and_equal_values() {
+    for v in [0.0, 1.0, -3.5, 1e-300, 1e300, f64::MAX, f64::MIN] {
+        let flat = [curve("flat", &[(0.0, v), (0.5, v), (1.0, v)])];
+        check(&traces(&plain_traces(&flat)));
+        let svg = traces(&plain_traces(&[curve("one", &[(0.5, v)])]));
+        check(&svg);
+        check(&dots(&Dots { points: &[(v, v)], band: &[(v, v, v, v)], ..Dots::default() }));
+        check(&raster(&Raster { time_s: (v, v), y_range: (v, -v), ..plain(&[(v, v)]) }));
+    }
+    assert_eq!(dots_in(&traces(&plain_traces(&[curve("one", &[(0.5, 1.0)])]))), 1);
+    let wild = Raster { time_s: (f64::NAN, 1.0), y_range: (f64::MIN, f64::MAX), ..plain(&[]) };
+    check(&raster(&wild));
+    let wide = [curve("wide", &[(0.0, f64::MIN), (1.0, f64::MAX)])];
+    check(&traces(&plain_traces(&wide)));
+}
+
+#[test]
+fn any_text_is_valid_xml() {
+    let text = "a<b & \"c\" 'd' $x^2$ \u{1}\n>";
+    let note = Some(text.to_string());
+    let svg = raster(&Raster { title: text, y_label: text, note, ..plain(&[]) });
+    check(&svg);
+    assert!(svg.contains("a&lt;b &amp; &quot;c&quot; &apos;d&apos; $x^2$"), "{svg}");
+    assert!(!svg.contains('\u{1}'));
+    let curves = [curve(text, &[(0.0, 1.0), (1.0, 2.0)]), curve(&text.repeat(20), &[])];
+    let threshold = Some((0.5, text.to_string()));
+    check(&traces(&Traces { title: text, threshold, ..plain_traces(&curves) }));
+    check(&dots(&Dots { title: &text.repeat(20), ..Dots::default() }));
+}
+
+#[test]
+fn a_long_curve_keeps_its_spikes_and_stays_short() {
+    let mut points: Vec<_> = (0..1_000_000).map(|i| (i as f64 / 1e6, 0.0)).collect();
+    points[123_457].1 = 1.0;
+    let svg = traces(&plain_traces(&[curve("a", &points)]));
+    check(&svg);
+    assert!(svg.len() < 60_000, "{} bytes", svg.len());
+    // the spike reaches as high as the end of a slope from 0 to 1 does
+    let slope = traces(&plain_traces(&[curve("a", &[(0.0, 0.0), (1.0, 1.0)])]));
+    let path = slope.split("<path d=\"").nth(1).and_then(|p| p.split('"').next());
+    let top = path.and_then(|p| p.rsplit(' ').next()).expect("a height");
+    assert!(svg.contains(&format!(" {top}L")), "{top}");
+}
+
+#[test]
+fn thin_takes_evenly_spaced_elements() {
+    let all: Vec<u32> = (0..1000).collect();
+    assert_eq!(thin(&all, 4), [0, 250, 500, 750]);
+    assert_eq!(thin(&all, 999).len(), 999);
+    assert_eq!(thin(&all, 1000), all);
+    assert_eq!(thin(&all, 5000), all);
+    assert!(thin(&all, 0).is_empty() && thin::<u32>(&[], 3).is_empty());
+}
+
+fn plain_steps<'a>(steps: &'a [(f64, f64, f64)]) -> Steps<'a> {
+    Steps {
+        title: "t",
+        x_label: "x",
+        y_label: "y",
+        steps,
+        x_range: (0.0, 10.0),
+        counts: true,
+        note: None,
+        nothing: "no values",
+    }
+}
+
+#[test]
+fn steps_stand_on_their_foot() {
+    let svg = steps(&plain_steps(&[(0.0, 1.0, 2.0), (1.0, 2.0, 0.0), (2.0, 10.0, 1.0)]));
+    check(&svg);
+    assert!(!svg.contains("no values"));
+    // Up, along, down, along, up, along and down again: eight corners.
+    let outline = svg.split("<path d=\"").last().and_then(|p| p.split('"').next()).unwrap();
+    assert_eq!(outline.matches(['M', 'L']).count(), 8, "{outline}");
+    // Ticks of counts are whole.
+    assert!(svg.contains(">1<") && svg.contains(">2<") && !svg.contains(">0.5<"));
+    for nothing in [&[][..], &[(0.0, 1.0, 0.0)], &[(0.0, f64::NAN, 1.0), (5.0, 11.0, -1.0)]] {
+        let svg = steps(&plain_steps(nothing));
+        check(&svg);
+        assert!(svg.contains("no values"));
+    }
+    check(&steps(&Steps { x_range: (f64::NAN, 3.0), ..plain_steps(&[(0.0, 1.0, f64::MAX)]) }));
+}
+
+#[test]
+fn many_steps_stay_short_and_keep_their_peaks() {
+    let mut heights: Vec<_> =
+        (0..1_000_000).map(|k| (f64::from(k) / 1e5, f64::from(k + 1) / 1e5, 1.0)).collect();
+    heights[123_456].2 = 500.0;
+    let svg = steps(&plain_steps(&heights));
+    check(&svg);
+    assert!(svg.len() < 60_000, "{} bytes", svg.len());
+    assert!(svg.contains(">500<"));
+}
+
+#[test]
+fn neighbours_share_a_bar_where_there_are_too_many() {
+    assert_eq!(bars(&[3, 0, 1]), (vec![3, 0, 1], 1));
+    assert_eq!(bars(&[]), (vec![], 1));
+    let (shown, each) = bars(&[1; 1001]);
+    assert_eq!((shown.len(), each, shown[0], shown[333]), (334, 3, 3, 2));
+}
+
+#[test]
+fn a_level_is_named() {
+    let d = Dots { points: &[(1.0, 0.2)], level: Some((1.0, "one")), ..Dots::default() };
+    let svg = dots(&d);
+    check(&svg);
+    assert!(svg.contains(">one<") && svg.contains(">1.0<"));
+    check(&dots(&Dots { level: Some((1.0, "one")), ..Dots::default() }));
+}
+
+#[test]
+fn numbers_of_notes() {
+    let shown = [0.0, 12.345, 123_456.0, 0.000_123_45, 1.0].map(three_digits);
+    assert_eq!(shown, [0.0, 12.3, 123_000.0, 0.000_123, 1.0]);
+    assert_eq!([0, 1, 2].map(|n| counted(n, "spike")), ["0 spikes", "1 spike", "2 spikes"]);
+}

@@ -1,0 +1,171 @@
+//! The rate of a population against time.
+
+use std::io::{self, Write};
+
+use bevy_ecs::prelude::*;
+
+use super::listener::{self, Emitters, Hears, Listener};
+use super::picture::{self, Steps, counted, three_digits};
+use super::{Probe, ProbeContext, ProbeKind, Record, Span};
+use crate::network::WindowSpikes;
+use crate::scene::decode::Fields;
+use crate::scene::diagnostics::Diagnostics;
+use crate::scene::{Scene, write};
+use crate::schedule::Window;
+use crate::simulation::Simulation;
+use crate::time::Time;
+use crate::units::{self, Unit};
+
+/// `Rate(of: "exc", neurons: All, bin: "10 ms")`
+#[derive(Debug, Clone)]
+pub struct Rate {
+    /// Whose.
+    pub emitters: Emitters,
+    /// Width of a bin.
+    pub bin: Time,
+}
+
+impl Rate {
+    /// Reads the fields of the probe.
+    pub fn read(fields: &mut Fields, context: &ProbeContext, dx: &mut Diagnostics) -> Option<Rate> {
+        let emitters = Emitters::read(fields, context, dx);
+        let bin = context.bin(fields, emitters.as_ref().map(|e| e.of), 1, dx);
+        Some(Rate { emitters: emitters?, bin: bin? })
+    }
+}
+
+impl ProbeKind for Rate {
+    fn name(&self) -> &'static str {
+        RateHistory::KIND
+    }
+
+    fn fields(&self, scene: &Scene) -> Vec<(&'static str, String)> {
+        let mut fields = self.emitters.fields(scene);
+        fields.push(("bin", write::time(self.bin)));
+        fields
+    }
+
+    fn bytes(&self, scene: &Scene, span: Span) -> u128 {
+        // A count, twice for growing; and a row of the picture.
+        let bins = span.recorded(scene.duration).picoseconds().div_ceil(self.bin.picoseconds());
+        u128::from(bins) * (2 * 8 + 80) + self.emitters.bytes(scene)
+    }
+
+    fn spawn(&self, span: Span, probe: Entity, simulation: &mut Simulation) {
+        let scene = simulation.scene();
+        let history = RateHistory {
+            listener: Listener::new(scene, &self.emitters, span),
+            bin: self.bin,
+            end: scene.duration,
+            counts: Vec::new(),
+        };
+        listener::attach(history, probe, simulation);
+    }
+
+    fn record<'w>(&self, probe: EntityRef<'w>) -> Option<&'w dyn Record> {
+        probe.get::<RateHistory>().map(|history| history as &dyn Record)
+    }
+}
+
+/// Counts the spikes of a source or population in bins of time. A bin has the spikes from its start
+/// on to before the next one's; the last one also those at its very end, where Euler has the spikes
+/// of its last step.
+#[derive(Component, Debug, Clone)]
+pub struct RateHistory {
+    listener: Listener,
+    bin: Time,
+    end: Time,
+    /// Spikes of each bin, as far as there are any.
+    counts: Vec<u64>,
+}
+
+/// A bin of time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RateBin {
+    /// Its start.
+    pub start: Time,
+    /// Its end; of the last one, where the record ends.
+    pub end: Time,
+    /// Spikes over neurons and width, Hz.
+    pub rate_hz: f64,
+    /// Spikes of all neurons.
+    pub spikes: u64,
+}
+
+impl RateHistory {
+    /// The bins, in the order of time.
+    pub fn bins(&self) -> impl Iterator<Item = RateBin> + '_ {
+        let first = self.listener.span().from;
+        let last = first + self.listener.recorded();
+        let neurons = self.neurons() as f64;
+        let bins = self.listener.recorded().picoseconds().div_ceil(self.bin.picoseconds());
+        (0..bins).map(move |k| {
+            let start = first + Time::from_steps(k, self.bin);
+            let end = (start + self.bin).min(last);
+            let counts = self.counts.get(k as usize..).unwrap_or_default();
+            // A spike at the very end has the index of a bin that there is not.
+            let spikes = if k + 1 == bins { counts } else { &counts[..counts.len().min(1)] };
+            let spikes = spikes.iter().sum();
+            let rate_hz = spikes as f64 / (neurons * (end - start).seconds());
+            RateBin { start, end, rate_hz, spikes }
+        })
+    }
+
+    /// Neurons whose spikes are counted.
+    #[must_use]
+    pub fn neurons(&self) -> usize {
+        self.listener.neurons().len()
+    }
+
+    /// Mean rate over all neurons and the whole record, Hz.
+    #[must_use]
+    pub fn mean_hz(&self) -> f64 {
+        self.listener.rate(self.counts.iter().sum()) / self.neurons() as f64
+    }
+}
+
+impl Probe for RateHistory {
+    const KIND: &'static str = "Rate";
+}
+
+impl Record for RateHistory {
+    fn table(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "time_s,rate_hz,spikes")?;
+        self.bins().try_for_each(|bin| {
+            let RateBin { start, rate_hz, spikes, .. } = bin;
+            writeln!(out, "{start},{rate_hz},{spikes}")
+        })
+    }
+
+    fn picture(&self, title: &str) -> String {
+        let step = |bin: RateBin| (bin.start.seconds(), bin.end.seconds(), bin.rate_hz);
+        let steps: Vec<_> = self.bins().map(step).collect();
+        let bin = units::format(self.bin.seconds(), Unit::Second);
+        let mean = three_digits(self.mean_hz());
+        let neurons = counted(self.neurons() as u64, "neuron");
+        picture::steps(&Steps {
+            title,
+            x_label: "time (s)",
+            y_label: "rate per neuron (Hz)",
+            steps: &steps,
+            x_range: self.listener.span().shown(self.end),
+            counts: false,
+            note: Some(format!("{neurons} in bins of {bin}, mean {mean} Hz")),
+            nothing: "no spikes",
+        })
+    }
+}
+
+impl Hears for RateHistory {
+    fn hear(&mut self, window: &Window, spikes: &WindowSpikes) {
+        let RateHistory { listener, bin, counts, .. } = self;
+        let from = listener.span().from;
+        listener.hear(window, spikes, |time, _, _| {
+            let index = (time - from).whole(*bin) as usize;
+            if index >= counts.len() {
+                counts.resize(index + 1, 0);
+            }
+            counts[index] += 1;
+        });
+    }
+}
