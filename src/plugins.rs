@@ -11,6 +11,7 @@ use indexmap::IndexMap;
 use crate::circuit::Preset;
 use crate::error::Error;
 use crate::model::{Dpi, Lif, Model, NeuronModel};
+use crate::network::Plasticity;
 use crate::network::source::{ReadTrain, StimulusPlugin};
 use crate::probe::{self, ProbeContext, ProbeKind};
 use crate::scene::decode::{Fields, Variant};
@@ -25,7 +26,12 @@ pub struct Plugins {
     models: IndexMap<&'static str, ReadModel>,
     trains: IndexMap<&'static str, ReadTrain>,
     probes: IndexMap<&'static str, ReadProbe>,
+    plasticities: IndexMap<&'static str, ReadPlasticity>,
 }
+
+/// Reads the fields of a plasticity rule.
+type ReadPlasticity =
+    Arc<dyn Fn(&mut Fields, &mut Diagnostics) -> Option<Arc<dyn Plasticity>> + Send + Sync>;
 
 /// Reads what stands in the parentheses of a model.
 type ReadModel = Arc<dyn Fn(&Variant, &mut Diagnostics) -> Option<Model> + Send + Sync>;
@@ -44,6 +50,7 @@ impl Default for Plugins {
             models: IndexMap::new(),
             trains: IndexMap::new(),
             probes: IndexMap::new(),
+            plasticities: IndexMap::new(),
         };
         plugins.add_model(Dpi::new(Preset::Arcana));
         plugins.add_model(Dpi::new(Preset::Dynapse1));
@@ -119,6 +126,29 @@ impl Plugins {
 
     pub(crate) fn probe(&self, name: &str) -> Option<&ReadProbe> {
         self.probes.get(name)
+    }
+
+    /// Adds a plasticity rule that connections can name. The reader takes the fields it knows;
+    /// mistakes go to the diagnostics, and fields that it did not ask for are reported after it.
+    pub fn add_plasticity<P: Plasticity>(
+        &mut self,
+        name: &'static str,
+        read: impl Fn(&mut Fields, &mut Diagnostics) -> Option<P> + Send + Sync + 'static,
+    ) {
+        let read: ReadPlasticity = Arc::new(move |fields, dx| {
+            read(fields, dx).map(|rule| Arc::new(rule) as Arc<dyn Plasticity>)
+        });
+        self.plasticities.insert(name, read);
+    }
+
+    /// The names of all plasticity rules.
+    #[must_use]
+    pub fn plasticities(&self) -> Vec<&'static str> {
+        self.plasticities.keys().copied().collect()
+    }
+
+    pub(crate) fn plasticity(&self, name: &str) -> Option<&ReadPlasticity> {
+        self.plasticities.get(name)
     }
 
     /// Reads a scene file and applies `PATH=VALUE` overrides.

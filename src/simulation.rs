@@ -15,7 +15,7 @@ use crate::bank::transfer::{self, Readback};
 use crate::error::Error;
 use crate::network::router::{self, Inbox, Router};
 use crate::network::source::StimulusPlugin;
-use crate::network::{FanOut, HandMadeEdge, Population, SourceGroup, WindowSpikes};
+use crate::network::{FanOut, HandMadeEdge, Population, Projection, SourceGroup, WindowSpikes};
 use crate::plugins::Plugins;
 use crate::probe::{self, Probe, ProbeKind, ProbeName, ProbePlugin, Record};
 use crate::scene::{Scene, Solver, spawn};
@@ -147,6 +147,16 @@ impl Simulation {
         let models = simulation.scene.populations.values().map(|p| p.model.clone());
         for model in models.collect::<Vec<_>>() {
             model.0.install(&mut simulation);
+        }
+        let mut projections = simulation.world.query::<(Entity, &Projection)>();
+        let plastic: Vec<_> = projections
+            .iter(&simulation.world)
+            .filter_map(|(entity, projection)| {
+                Some((entity, projection.connection.plasticity.clone()?))
+            })
+            .collect();
+        for (entity, rule) in plastic {
+            rule.attach(entity, &mut simulation);
         }
         probe::spawn(&mut simulation);
         Ok(simulation)

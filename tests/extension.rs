@@ -151,7 +151,7 @@ fn components_are_up_to_date_after_a_run() {
 #[test]
 fn a_plugin_brings_a_train() {
     let plugins = Plugins::default().with(custom_source::BurstPlugin);
-    let path = common::file("examples/custom_source.ron");
+    let path = common::file("examples/scenes/bursts.ron");
     let spikes = |simulation: &mut Simulation| {
         simulation.run().unwrap();
         simulation.probe::<SpikeRecorder>("input").unwrap().spikes().to_vec()
@@ -189,7 +189,7 @@ fn a_plugin_brings_a_train() {
 /// is unknown.
 #[test]
 fn mistakes_in_a_plugins_train_are_reported_at_their_place() {
-    let path = common::file("examples/custom_source.ron");
+    let path = common::file("examples/scenes/bursts.ron");
     let messages = |plugins: &Plugins, set: &str| {
         let Err(Error::Scene(report)) = plugins.load(&path, &[set.to_string()]) else {
             panic!("{set} is to be refused");

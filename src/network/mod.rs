@@ -9,11 +9,13 @@
 //! | [`source`] | spike trains: what scenes say, and when sources fire |
 //! | [`rule`] | who is connected to whom |
 //! | [`law`] | weights and delays, given or drawn |
+//! | [`plasticity`] | rules that change weights |
 //! | [`projection`] | projections, and edges made by hand |
 //! | [`table`] | the table of edges |
 //! | [`router`] | the calendar of arrivals and the inboxes of banks |
 
 pub mod law;
+pub mod plasticity;
 pub mod projection;
 pub mod router;
 pub mod rule;
@@ -27,6 +29,7 @@ use crate::model::Model;
 use crate::scene::GroupId;
 use crate::time::Time;
 
+pub use plasticity::{EdgeWeights, PlasticEdge, Plasticity};
 pub use projection::{FanOut, HandMadeEdge, Projection};
 pub use router::Router;
 pub use rule::{Edge, Edges, ListedEdge, Pairs, Rule};

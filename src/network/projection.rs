@@ -9,6 +9,8 @@ use crate::time::Time;
 /// A projection of the scene.
 #[derive(Component, Debug, Clone)]
 pub struct Projection {
+    /// Its index in the scene.
+    pub index: usize,
     /// What the scene says of it.
     pub connection: Connection,
 }

@@ -7,8 +7,9 @@ use std::collections::VecDeque;
 
 use bevy_ecs::prelude::*;
 
-use super::WindowSpikes;
+use super::plasticity::EdgeWeights;
 use super::table::{Numbering, Table};
+use super::{Edge, WindowSpikes};
 use crate::backend::Backend;
 use crate::error::Error;
 use crate::scene::{GroupId, Scene};
@@ -122,16 +123,16 @@ impl Router {
         self.table.edges.len()
     }
 
-    /// The table of edges.
-    #[must_use]
-    pub fn table(&self) -> &Table {
-        &self.table
+    /// The weights of the projection with this index in the scene; `None` where it has no
+    /// [`Plasticity`](super::Plasticity).
+    pub fn weights(&mut self, projection: usize) -> Option<EdgeWeights<'_>> {
+        EdgeWeights::new(&mut self.table, projection)
     }
 
-    /// The table of edges, to change weights between windows: they act on what is delivered from
-    /// then on.
-    pub fn table_mut(&mut self) -> &mut Table {
-        &mut self.table
+    /// The edges of a plastic projection with the weights that they have now.
+    #[must_use]
+    pub fn learnt(&self, projection: usize) -> Option<Vec<Edge>> {
+        self.table.learnt(projection, self.dt)
     }
 
     /// Puts spikes of a group into the calendar.

@@ -163,15 +163,19 @@ impl Connection {
     /// The largest weight that an edge of this projection can have.
     #[must_use]
     pub fn largest_weight(&self) -> f64 {
-        let own = self.weight.largest();
+        let learnt = self.plasticity.as_ref().map_or(0.0, |rule| rule.largest_weight());
+        let own = self.weight.largest().max(learnt);
         let listed = self.rule.listed().map(|edges| edges.iter().map(|e| e.weight));
-        listed.map_or(own, |weights| weights.map(|w| w.unwrap_or(own)).fold(0.0, f64::max))
+        listed.map_or(own, |weights| weights.map(|w| w.unwrap_or(own)).fold(learnt, f64::max))
     }
 
     /// Whether every edge has a whole number of pulses.
     #[must_use]
     pub fn has_whole_weights(&self) -> bool {
         let own = self.weight.is_whole();
+        if self.plasticity.is_some() && !self.weight.rounds {
+            return false;
+        }
         match self.rule.listed() {
             Some(edges) => edges.iter().all(|e| e.weight.map_or(own, |w| w.fract() == 0.0)),
             None => own,

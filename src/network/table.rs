@@ -14,6 +14,7 @@ use std::sync::Arc;
 use bevy_ecs::prelude::*;
 use rayon::prelude::*;
 
+use super::plasticity::{PlasticEdge, PlasticEdges};
 use super::rule::{Edges, ListedEdge};
 use super::{Circuit, FanOut, Neuron, Population, SpikeSource};
 use crate::backend::Backend;
@@ -46,6 +47,11 @@ impl Port {
                 + (slot << RECEPTOR_BITS)
                 + receptor as u32,
         )
+    }
+
+    /// How many neurons after the one of `first`, a port of the same bank and receptor, this is.
+    fn after(self, first: Port) -> u32 {
+        (self.0 - first.0) >> RECEPTOR_BITS
     }
 
     /// Block, lane and receptor.
@@ -101,6 +107,12 @@ impl Numbering {
         Numbering { sources, neurons, emitters: emitters as usize }
     }
 
+    /// Index and number of each of a group.
+    fn of(&self, group: GroupId, scene: &Scene) -> impl Iterator<Item = (u32, usize)> + use<> {
+        let first = self.first(group) as usize;
+        (0..scene.group_size(group) as u32).map(move |k| (k, first + k as usize))
+    }
+
     /// The number of the first of a group.
     pub(super) fn first(&self, group: GroupId) -> u32 {
         match group {
@@ -120,6 +132,8 @@ pub struct Table {
     pub(super) edges: Vec<TableEdge>,
     /// Blocks of all banks.
     pub(super) blocks: usize,
+    /// Edges whose weights can change, by projection.
+    pub(super) plastic: Vec<PlasticEdges>,
 }
 
 /// An edge made by hand, resolved.
@@ -223,7 +237,43 @@ impl Table {
         let first_neuron = numbering.neurons.first().copied().unwrap_or(u32::MAX);
         let by_hand = manual.iter().filter(|e| e.emitter >= first_neuron).map(|e| e.delay);
         let shortest = between.map(Connection::shortest_delay).chain(by_hand).min();
-        Ok((Table { first_group, groups, edges, blocks: ports.blocks }, shortest))
+        let plastic = scene.connections.iter().enumerate();
+        let plastic = plastic.filter_map(|(projection, connection)| {
+            let rule = connection.plasticity.as_ref()?;
+            let port_of = ports.of(connection);
+            let is_own = |draft: &Draft| draft.projection == projection as u32;
+            let first = port_of(0);
+            let own = numbering.of(connection.from, scene).flat_map(|(source, emitter)| {
+                let row = first_edge[emitter]..first_edge[emitter + 1];
+                row.map(move |place| (source, place as usize))
+            });
+            let edges = own.filter(|(_, place)| is_own(&filled[*place])).map(|(source, place)| {
+                let Draft { port, delay_steps, .. } = filled[place];
+                PlasticEdge { source, target: port.after(first), delay_steps, place: place as u32 }
+            });
+            Some(PlasticEdges {
+                projection,
+                edges: edges.collect(),
+                exponent: exponents[first.parts().0].of(first),
+                largest: rule.largest_weight(),
+                rounds: connection.weight.rounds,
+            })
+        });
+        let plastic = plastic.collect();
+        let table = Table { first_group, groups, edges, blocks: ports.blocks, plastic };
+        Ok((table, shortest))
+    }
+
+    /// The edges of a plastic projection with the weights that they have now.
+    pub(super) fn learnt(&self, projection: usize, dt: Time) -> Option<Vec<super::Edge>> {
+        let plastic = self.plastic.iter().find(|p| p.projection == projection)?;
+        let edge = |e: &PlasticEdge| super::Edge {
+            source: e.source,
+            target: e.target,
+            weight: plastic.pulses(self.edges[e.place as usize].weight),
+            delay: Time::from_steps(u64::from(e.delay_steps), dt),
+        };
+        Some(plastic.edges.iter().map(edge).collect())
     }
 
     /// The groups of an emitter.

@@ -23,7 +23,7 @@ use bevy_ecs::prelude::*;
 
 use crate::circuit::Waveform;
 use crate::error::Error;
-use crate::network::{Edge, Population, Rule};
+use crate::network::{Edge, Population, Router, Rule};
 use crate::scene::diagnostics::SceneReport;
 use crate::scene::files::InputFile;
 use crate::scene::{Connection, Probe, Scene, write};
@@ -147,8 +147,9 @@ impl ResultsFolder {
         for (population, name) in simulation.populations().into_iter().zip(&self.plan.biases) {
             self.file(name, |out| write_biases(world, population, out))?;
         }
-        for (connection, name) in scene.connections.iter().zip(&self.plan.edges) {
-            self.file(name, |out| write_edges(scene, connection, out))?;
+        let connections = scene.connections.iter().enumerate();
+        for ((index, connection), name) in connections.zip(&self.plan.edges) {
+            self.file(name, |out| write_edges(simulation, index, connection, out))?;
         }
         let written = written.into_iter().map(str::to_string).collect();
         let summary = Summary::new(simulation, report, written, began.elapsed());
@@ -314,12 +315,25 @@ fn write_biases(world: &World, population: &Population, out: &mut dyn Write) -> 
     Ok(())
 }
 
-fn write_edges(scene: &Scene, connection: &Connection, out: &mut dyn Write) -> io::Result<()> {
+/// The edges that were drawn; of a plastic projection with the weights that it has learnt.
+fn write_edges(
+    simulation: &Simulation,
+    index: usize,
+    connection: &Connection,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     writeln!(out, "source,target,weight,delay_s")?;
+    let mut line = |Edge { source, target, weight, delay }| {
+        writeln!(out, "{source},{target},{weight},{delay}")
+    };
+    let router = simulation.world().get_resource::<Router>();
+    if let Some(learnt) = router.and_then(|router| router.learnt(index)) {
+        return learnt.into_iter().try_for_each(line);
+    }
     let mut result = Ok(());
-    scene.edges(connection).for_each(|Edge { source, target, weight, delay }| {
+    simulation.scene().edges(connection).for_each(|edge| {
         if result.is_ok() {
-            result = writeln!(out, "{source},{target},{weight},{delay}");
+            result = line(edge);
         }
     });
     result

@@ -39,7 +39,7 @@ use crate::error::Error;
 use crate::model::Model;
 use crate::network::law::{Delays, Weights};
 use crate::network::source::Train;
-use crate::network::{Edges, Rule};
+use crate::network::{Edges, Plasticity, Rule};
 use crate::plugins::Plugins;
 use crate::probe::{ProbeKind, Span};
 use crate::time::Time;
@@ -208,6 +208,8 @@ pub struct Connection {
     pub weight: Weights,
     /// From a spike to its arrival.
     pub delay: Delays,
+    /// What changes the weights while the simulation runs.
+    pub plasticity: Option<Arc<dyn Plasticity>>,
 }
 
 /// What is recorded.

@@ -63,8 +63,8 @@ pub fn spawn(scene: &Scene, world: &mut World) -> Result<(), Error> {
     for index in 0..scene.sources.len() {
         spawn_sources(scene, index, world);
     }
-    for connection in &scene.connections {
-        world.spawn(Projection { connection: connection.clone() });
+    for (index, connection) in scene.connections.iter().enumerate() {
+        world.spawn(Projection { index, connection: connection.clone() });
     }
     Ok(())
 }

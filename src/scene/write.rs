@@ -201,6 +201,11 @@ fn connection(scene: &Scene, c: &Connection, file_path: &dyn Fn(&InputFile) -> S
     if listed.iter().all(|edge| edge.delay.is_none()) {
         more += &format!(", delay: {}", law(&c.delay.0, time));
     }
+    if let Some(rule) = &c.plasticity {
+        let fields: Vec<String> =
+            rule.fields().iter().map(|(key, value)| format!("{key}: {value}")).collect();
+        more += &format!(", plasticity: {}({})", rule.name(), fields.join(", "));
+    }
     format!(
         "(name: {}, from: {}, neurons: {}, to: {}, to_neurons: {}, receptor: {}, \
          rule: {rule}{more})",

@@ -1,6 +1,7 @@
 //! `(from: "input", to: "dpi", receptor: ampa, rule: OneToOne, weight: 0.7)`.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::super::decode::At;
 use super::super::diagnostics::Diagnostics;
@@ -9,8 +10,8 @@ use super::super::{Connection, GroupId, Selection};
 use super::{Names, rule};
 use crate::circuit::Receptor;
 use crate::model::Model;
-use crate::network::Rule;
 use crate::network::law::{Delays, Law, Weights};
+use crate::network::{MAX_WEIGHT, Plasticity, Rule};
 use crate::time::Time;
 
 /// Reads the list of projections and adds the circuits that they need.
@@ -56,6 +57,7 @@ fn connection(
     let rule_at = fields.need(dx, "rule", "for example rule: OneToOne");
     let weight_at = fields.get("weight");
     let delay_at = fields.get("delay");
+    let plasticity_at = fields.get("plasticity");
     let from_cut = fields.get("neurons");
     let to_cut = fields.get("to_neurons");
     fields.close(dx);
@@ -126,6 +128,10 @@ fn connection(
         Some(at) => rule::delays(&at, dt, dx),
         None => Some(Delays(Law::One(Time::ZERO))),
     };
+    let plasticity = match plasticity_at {
+        Some(at) => plasticity(&at, names, dx).map(Some),
+        None => Some(None),
+    };
     let group_name = |group: GroupId| match group {
         GroupId::Source(k) => names.sources.get_index(k).map(|(name, _)| name.clone()),
         GroupId::Population(k) => names.populations.get_index(k).map(|(name, _)| name.clone()),
@@ -150,9 +156,27 @@ fn connection(
         rule: rule?,
         weight: weight?,
         delay: delay?,
+        plasticity: plasticity?,
     };
     if let (Some(at), Some(from_size), Some(to_size)) = (&rule_at, from_size, to_size) {
         rule::check_draws(at, &connection, from_size, to_size, dx);
     }
     Some((connection, named))
+}
+
+/// `plasticity: Stdp(…)`: a rule that a plugin has registered.
+fn plasticity(at: &At, names: &Names, dx: &mut Diagnostics) -> Option<Arc<dyn Plasticity>> {
+    let variant = at.variant(dx, "a plasticity rule", &names.plugins.plasticities())?;
+    let read = names.plugins.plasticity(variant.name)?;
+    let mut fields = variant.fields(dx)?;
+    let rule = read(&mut fields, dx);
+    fields.close(dx);
+    let rule = rule?;
+    let largest = rule.largest_weight();
+    if !(0.0..=MAX_WEIGHT).contains(&largest) {
+        at.error(dx, format!("the largest weight {largest} is not between 0 and {MAX_WEIGHT}"))
+            .help("weights count pulses per spike; raise the weight current instead");
+        return None;
+    }
+    Some(rule)
 }

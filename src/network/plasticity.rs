@@ -1,0 +1,139 @@
+//! Plasticity: rules that change the weights of a projection while a simulation runs.
+//!
+//! A scene names a rule on a connection, `plasticity: Stdp(…)`; a plugin registers it with
+//! [`Plugins::add_plasticity`](crate::Plugins::add_plasticity). The rule puts its component on the
+//! projection's entity and adds a system, which reads the spikes of the window and changes weights:
+//!
+//! ```
+//! use bevy_ecs::prelude::*;
+//! use picoamp::network::{Projection, Router, WindowSpikes};
+//!
+//! #[derive(Component)]
+//! struct Forget(f64);
+//!
+//! fn forget(mut router: ResMut<Router>, rules: Query<(&Projection, &Forget)>) {
+//!     for (projection, rule) in &rules {
+//!         let Some(mut weights) = router.weights(projection.index) else { continue };
+//!         for edge in 0..weights.len() {
+//!             weights.set(edge, weights.get(edge) * (1.0 - rule.0));
+//!         }
+//!     }
+//! }
+//! ```
+
+use std::fmt;
+
+use bevy_ecs::prelude::Entity;
+
+use super::table::Table;
+use crate::simulation::Simulation;
+use crate::time::Time;
+
+/// A rule that changes the weights of a projection, as a scene names it.
+pub trait Plasticity: fmt::Debug + Send + Sync + 'static {
+    /// Its name in scenes.
+    fn name(&self) -> &'static str;
+
+    /// Its fields as a scene gives them: key and value in RON.
+    fn fields(&self) -> Vec<(&'static str, String)>;
+
+    /// The largest weight that it may give an edge: weights are fixed-point numbers, and their
+    /// range is decided before the run.
+    fn largest_weight(&self) -> f64;
+
+    /// Puts its component on the projection's entity and adds its system, once for all projections
+    /// ([`Simulation::first_time`]).
+    fn attach(&self, projection: Entity, simulation: &mut Simulation);
+}
+
+/// An edge whose weight can change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlasticEdge {
+    /// Index in the spiking group.
+    pub source: u32,
+    /// Index in the receiving population.
+    pub target: u32,
+    /// The delay in steps.
+    pub delay_steps: u32,
+    /// Its place in the table.
+    pub(super) place: u32,
+}
+
+/// The edges of a plastic projection.
+#[derive(Debug)]
+pub(super) struct PlasticEdges {
+    /// Index of the projection in the scene.
+    pub(super) projection: usize,
+    /// Sorted by source, delay and target.
+    pub(super) edges: Vec<PlasticEdge>,
+    /// One pulse of weight 1 is 2^exponent.
+    pub(super) exponent: i32,
+    /// The largest weight that an edge may have.
+    pub(super) largest: f64,
+    /// Whether weights are rounded to whole numbers.
+    pub(super) rounds: bool,
+}
+
+impl PlasticEdges {
+    /// A weight in fixed point as a number of pulses.
+    pub(super) fn pulses(&self, fixed: i32) -> f64 {
+        f64::from(fixed) * 2.0_f64.powi(-self.exponent)
+    }
+}
+
+/// The weights of a plastic projection, edge by edge.
+pub struct EdgeWeights<'a> {
+    table: &'a mut Table,
+    at: usize,
+}
+
+impl<'a> EdgeWeights<'a> {
+    /// Of the projection with this index in the scene, if it is plastic.
+    pub(super) fn new(table: &'a mut Table, projection: usize) -> Option<EdgeWeights<'a>> {
+        let at = table.plastic.iter().position(|p| p.projection == projection)?;
+        Some(EdgeWeights { table, at })
+    }
+
+    /// The edges, sorted by source, delay and target.
+    #[must_use]
+    pub fn edges(&self) -> &[PlasticEdge] {
+        &self.table.plastic[self.at].edges
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.edges().len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.edges().is_empty()
+    }
+
+    /// The weight of an edge: pulses per spike.
+    #[must_use]
+    pub fn get(&self, edge: usize) -> f64 {
+        let plastic = &self.table.plastic[self.at];
+        plastic.pulses(self.table.edges[plastic.edges[edge].place as usize].weight)
+    }
+
+    /// Changes the weight of an edge, within 0 and the rule's largest weight, to the nearest
+    /// fixed-point number (of a model that counts pulses: whole number). It acts on what is delivered
+    /// from the next window on.
+    pub fn set(&mut self, edge: usize, weight: f64) {
+        let plastic = &self.table.plastic[self.at];
+        // A NaN becomes 0.
+        let weight = weight.max(0.0).min(plastic.largest);
+        let weight = if plastic.rounds { weight.round_ties_even() } else { weight };
+        let fixed = (weight * 2.0_f64.powi(plastic.exponent)).round_ties_even() as i32;
+        self.table.edges[plastic.edges[edge].place as usize].weight = fixed;
+    }
+
+    /// The delay of an edge, at a step of `dt`.
+    #[must_use]
+    pub fn delay(&self, edge: usize, dt: Time) -> Time {
+        Time::from_steps(u64::from(self.edges()[edge].delay_steps), dt)
+    }
+}
