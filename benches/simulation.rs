@@ -22,6 +22,14 @@ use picoamp::results::{Dump, ResultsFolder, RunReport};
 use picoamp::scene::GroupId;
 use picoamp::scene::diagnostics::SceneReport;
 
+#[path = "../examples/custom_host_model.rs"]
+mod custom_host_model;
+#[path = "../tests/common/lif_twin.rs"]
+mod lif_twin;
+
+use custom_host_model::IzhikevichPlugin;
+use lif_twin::{TwinPlugin, driven};
+
 fn seed_scene() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("scenes/ff_mismatch.ron")
 }
@@ -152,6 +160,48 @@ fn load(c: &mut Criterion) {
     group.finish();
 }
 
+/// The same LIF neurons built in, as a plugin's kernel model and as a host model would be: what each
+/// way to write a model costs.
+fn models(c: &mut Criterion) {
+    let plugins = Plugins::default().with(TwinPlugin).with(IzhikevichPlugin);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut group = c.benchmark_group("models");
+    for (name, model, n) in [
+        ("built-in lif", "lif", 10_000),
+        ("the same by a plugin", "twin", 10_000),
+        ("host model", "izhikevich", 100),
+    ] {
+        let path = folder.path().join(format!("{model}.ron"));
+        let text = match model {
+            "izhikevich" => driven("lif", n).replace(
+                "lif(soma: (dc: 0.5), exc: (w: 0.6), inh: (w: 0.6))",
+                "izhikevich(soma: (I: 3))",
+            ),
+            _ => driven(model, n),
+        };
+        let text = match model {
+            "izhikevich" => text.replace("\"soma.tau_m\"", "\"soma.a\""),
+            _ => text,
+        };
+        std::fs::write(&path, text).expect("written");
+        let scene = plugins.load(&path, &[]).expect("a valid scene").scene;
+        group.throughput(Throughput::Elements(n as u64 * 10_000));
+        group.sample_size(10);
+        group.bench_function(BenchmarkId::from_parameter(name), |b| {
+            b.iter_batched(
+                || {
+                    let mut simulation = plugins.build(scene.clone()).expect("the scene fits");
+                    simulation.set_backend(Cpu::new(Some(1)));
+                    simulation
+                },
+                |mut simulation| simulation.run().expect("a valid run"),
+                BatchSize::LargeInput,
+            );
+        });
+    }
+    group.finish();
+}
+
 /// The whole seed experiment with its files and pictures, without starting a process.
 fn end_to_end(c: &mut Criterion) {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -177,5 +227,5 @@ fn end_to_end(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, step, deliver, transfer, load, end_to_end);
+criterion_group!(benches, step, deliver, transfer, load, models, end_to_end);
 criterion_main!(benches);

@@ -129,7 +129,7 @@ impl Plugin for BurstPlugin {
 }
 
 fn main() -> Result<(), Error> {
-    let scene = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/custom_source.ron");
+    let scene = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/scenes/bursts.ron");
     let mut simulation = Plugins::default().with(BurstPlugin).simulation(scene)?;
     simulation.run()?;
     let input = simulation.probe::<SpikeRecorder>("input")?;

@@ -1,65 +1,95 @@
-//! A user's own component and system change a bias while the simulation runs.
+//! Homeostasis: a system of one's own reads rates and writes biases between windows.
 //!
-//! The chip drifts: a `Drift` component on some neurons makes their gain current Igain fall by a
-//! fixed fraction per second of simulated time, and their rate with it. Neurons without the component
-//! stay as they are.
+//! Silicon neurons of one population answer the same input with different rates, because each is a
+//! little different. A `Homeostasis` component on each of them turns its leak current Itau up when it
+//! fires more than a target, and down when it fires less, until all fire alike.
 //!
 //!     cargo run --release --example custom_system
 
 use bevy_ecs::prelude::*;
+use picoamp::network::WindowSpikes;
 use picoamp::prelude::*;
 
-/// The gain of this neuron falls by `per_second` (a fraction) each second.
+/// Tunes the leak of a neuron towards a rate.
 #[derive(Component)]
-struct Drift {
-    per_second: f64,
+struct Homeostasis {
+    /// Hz.
+    target: f64,
+    /// The running mean of its rate, Hz.
+    rate: f64,
 }
 
-/// Runs once in each window. It writes [`Soma`] of the drifting neurons only, so only their columns
-/// are gathered into the banks again.
-fn drift(window: Res<Window>, mut somas: Query<(&mut Soma, &Drift)>) {
+/// Over how many windows the rate is averaged.
+const WINDOWS: f64 = 5.0;
+/// Relative change of Itau in a window for a rate of twice the target.
+const GAIN: f64 = 0.02;
+
+/// Runs once in each window, when its spikes are known. It writes [`Soma`] of the tuned neurons, and
+/// only their columns are gathered into the banks again.
+fn tune(
+    window: Res<Window>,
+    spikes: Res<WindowSpikes>,
+    populations: Query<&Population>,
+    mut neurons: Query<(&Neuron, &mut Soma, &mut Homeostasis)>,
+) {
     let span = (window.end() - window.start()).seconds();
-    for (mut soma, drift) in &mut somas {
-        soma.i_gain *= 1.0 - drift.per_second * span;
+    let counts: Vec<Vec<u32>> = spikes.populations.iter().map(|spikes| count(spikes)).collect();
+    for (neuron, mut soma, mut homeostasis) in &mut neurons {
+        let Ok(population) = populations.get(neuron.population) else { continue };
+        let counts = &counts[population.index];
+        let fired = counts.get(neuron.index as usize).copied().unwrap_or(0);
+        let rate = f64::from(fired) / span;
+        homeostasis.rate += (rate - homeostasis.rate) / WINDOWS;
+        let error = homeostasis.rate / homeostasis.target - 1.0;
+        soma.i_tau *= 1.0 + GAIN * error.clamp(-1.0, 1.0);
     }
 }
 
-/// Adds the system; it acts before each window.
-struct DriftPlugin;
+/// Spikes by neuron.
+fn count(spikes: &[(Time, u32)]) -> Vec<u32> {
+    let mut counts = Vec::new();
+    for (_, neuron) in spikes {
+        let neuron = *neuron as usize;
+        counts.resize(counts.len().max(neuron + 1), 0);
+        counts[neuron] += 1;
+    }
+    counts
+}
 
-impl Plugin for DriftPlugin {
+/// Tunes all neurons of a population towards a rate.
+pub struct HomeostasisPlugin {
+    /// The population.
+    pub population: &'static str,
+    /// Hz.
+    pub target: f64,
+}
+
+impl Plugin for HomeostasisPlugin {
     fn build(&self, simulation: &mut Simulation) {
-        simulation.add_systems(WindowSet::First, drift);
+        let populations = simulation.populations();
+        let of = populations.into_iter().find(|p| p.name == self.population);
+        let neurons = of.map(|p| p.neurons.clone()).unwrap_or_default();
+        for neuron in neurons {
+            let homeostasis = Homeostasis { target: self.target, rate: self.target };
+            simulation.world_mut().entity_mut(neuron).insert(homeostasis);
+        }
+        simulation.add_systems(WindowSet::Last, tune);
     }
 }
 
+#[allow(dead_code)] // Tests take the plugin only.
 fn main() -> Result<(), Error> {
-    let scene = concat!(env!("CARGO_MANIFEST_DIR"), "/scenes/ff_nominal.ron");
-    let overrides = ["window=10 ms".to_string()];
-    let mut simulation = Simulation::new(Scene::load(scene, &overrides)?.scene)?;
-    simulation.add_plugin(DriftPlugin);
-    // The upper half of the population drifts.
-    for index in 100..200 {
-        if let Some(neuron) = simulation.neuron("dpi", index) {
-            simulation.world_mut().entity_mut(neuron).insert(Drift { per_second: 0.8 });
-        }
-    }
+    let scene = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/scenes/homeostasis.ron");
+    let plugin = HomeostasisPlugin { population: "dpi", target: 40.0 };
+    let mut simulation = Plugins::default().with(plugin).simulation(scene)?;
     simulation.run()?;
-
-    let mut still = Simulation::from_scene(scene)?;
-    still.run()?;
-    println!("neuron  Igain at the end  rate with drift  without");
-    for index in [50, 99, 100, 150, 199] {
-        let neuron = simulation.neuron("dpi", index);
-        let i_gain = neuron.and_then(|n| simulation.world().get::<Soma>(n)).map(|soma| soma.i_gain);
-        let rate =
-            |s: &Simulation| Ok::<_, Error>(s.probe::<FfCurve>("ff")?.rows()[index as usize]);
-        println!(
-            "{index:6}  {:13.2} pA  {:12.0} Hz  {:4.0} Hz",
-            i_gain.unwrap_or_default() * 1e12,
-            rate(&simulation)?.output_hz,
-            rate(&still)?.output_hz
-        );
+    for (when, probe) in [("first 2 s", "first"), ("last 2 s", "last")] {
+        let spikes = simulation.probe::<SpikeRecorder>(probe)?;
+        let rates: Vec<f64> = spikes.counts().iter().map(|n| *n as f64 / 2.0).collect();
+        let mean = rates.iter().sum::<f64>() / rates.len() as f64;
+        let squares = rates.iter().map(|r| (r - mean) * (r - mean)).sum::<f64>();
+        let sd = (squares / rates.len() as f64).sqrt();
+        println!("{when}: {mean:.1} Hz a neuron, standard deviation {sd:.1} Hz");
     }
     Ok(())
 }

@@ -1,11 +1,5 @@
-//! The command line: `picoamp run`, `check` and `resolve`.
+//! The program `picoamp`: the command line with the built-in plugins.
 
-mod cli;
-
-use std::process::ExitCode;
-
-use clap::Parser;
-
-fn main() -> ExitCode {
-    cli::main(cli::args::Args::parse())
+fn main() -> std::process::ExitCode {
+    picoamp::cli::main(&picoamp::Plugins::default())
 }

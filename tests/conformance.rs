@@ -99,6 +99,31 @@ fn every_form() -> Scene {
     parse(&text, std::path::Path::new("."))
 }
 
+/// Models of all families in one scene, with direct inputs that change in time, drawn weights and
+/// delays.
+fn mixed() -> Scene {
+    let text = r#"(seed: 6, duration: "300 ms", solver: Euler(dt: "100 us"),
+        sources: { "noise": (size: 150, train: Poisson(rates: "300 Hz")) },
+        populations: {
+            "lif": (size: 150, model: lif(soma: (dc: 0.4), exc: (w: 0.4)),
+                mismatch: { "soma.tau_m": LogNormal(cv: 0.2), "exc.w": Gaussian(cv: 0.2) },
+                dc: Ramp(from: 0, to: 0.5, start: "50 ms", end: "250 ms")),
+            "dynapse1": (size: 90, model: dynapse1(),
+                mismatch: { "soma.Itau": LogNormal(cv: 0.2), "ahp.Iw": LogNormal(cv: 0.3) },
+                dc: Steps([("20 ms", "300 pA"), ("150.05 ms", "900 pA")])),
+            "arcana": (size: 70, model: arcana(soma: (Itau: "4 pA", Igain: "80 pA", Ith: "12 mA", Ipfb_th: "0 A", Ipfb_norm: "1.4e9 /A"))),
+            "more": (size: 30, model: lif()),
+        },
+        connections: [
+            (from: "noise", to: "lif", receptor: exc, rule: OneToOne, weight: 0.7),
+            (from: "lif", to: "dynapse1", receptor: ampa, rule: FixedInDegree(k: 8), weight: Uniform(from: 0.2, to: 1.5), delay: Uniform(from: "0.5 ms", to: "7 ms")),
+            (from: "dynapse1", to: "lif", receptor: inh, rule: FixedProbability(p: 0.1), weight: 0.3, delay: Normal(mean: "3 ms", sd: "2 ms", min: "0.4 ms")),
+            (from: "lif", to: "arcana", receptor: ampa, rule: FixedTotal(n: 900), weight: Uniform(from: 1, to: 4), delay: "1 ms"),
+            (from: "arcana", to: "more", receptor: exc, rule: FixedOutDegree(k: 3), weight: 4, delay: "1 ms"),
+        ])"#;
+    parse(text, std::path::Path::new("."))
+}
+
 macro_rules! conformance {
     ($name:ident, $backend:expr) => {
         mod $name {
@@ -124,6 +149,11 @@ macro_rules! conformance {
             #[test]
             fn every_preset_and_form() {
                 equals_the_reference(every_form());
+            }
+
+            #[test]
+            fn models_of_all_families() {
+                equals_the_reference(mixed());
             }
 
             #[test]
@@ -172,11 +202,13 @@ fn the_network_is_alive() {
 /// Every preset and form fires, or the comparison would show little.
 #[test]
 fn every_form_is_alive() {
-    let simulation = run_on(every_form(), Cpu::new(Some(1)));
-    let digests = &simulation.world().resource::<picoamp::probe::digest::SpikeDigests>().0;
-    let names = simulation.scene().populations.keys();
-    let silent: Vec<_> = names.zip(digests).filter(|(_, d)| d.count < 70).collect();
-    assert!(silent.is_empty(), "{silent:?}");
+    for scene in [every_form(), mixed()] {
+        let simulation = run_on(scene, Cpu::new(Some(1)));
+        let digests = &simulation.world().resource::<picoamp::probe::digest::SpikeDigests>().0;
+        let names = simulation.scene().populations.keys();
+        let silent: Vec<_> = names.zip(digests).filter(|(_, d)| d.count < 70).collect();
+        assert!(silent.is_empty(), "{silent:?}");
+    }
 }
 
 /// Pieces of any length, whole windows or not, give the run in one go.

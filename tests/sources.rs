@@ -144,6 +144,27 @@ fn jitter_at_the_beginning() {
 
 /// The first spikes fill the period evenly; the period stays what it is.
 #[test]
+fn phases_are_spread_evenly() {
+    let train = r#"Regular(rates: "10 Hz", phase: Linear(from: "0 s", to: "99 ms"))"#;
+    let found = fired(100, train, 1);
+    let mut expected: Vec<(u64, u32)> = (0..10_u64)
+        .flat_map(|k| (0..100_u32).map(move |i| (k * 100 + u64::from(i), i)))
+        .map(|(ms, i)| (ms * 1_000_000_000, i))
+        .collect();
+    expected.sort_unstable();
+    let found: Vec<(u64, u32)> = found.iter().map(|(t, i)| (t.picoseconds(), *i)).collect();
+    assert_eq!(found, expected);
+    let down = fired(
+        3,
+        r#"Regular(rates: "1 Hz", grid: "1 ms", phase: Linear(from: "5 ms", to: "0 s"))"#,
+        1,
+    );
+    let down: Vec<(u64, u32)> = down.iter().map(|(t, i)| (t.picoseconds(), *i)).collect();
+    // The middle one, at 2.5 ms, goes to the nearest step of the grid, halves up.
+    assert_eq!(down, [(0, 2), (3_000_000_000, 1), (5_000_000_000, 0)]);
+}
+
+#[test]
 fn a_random_phase_is_uniform() {
     let n = 10_000;
     let found = fired(n, r#"Regular(rates: "10 Hz", phase: Random)"#, 1);

@@ -2,9 +2,9 @@
 
 use std::io::IsTerminal;
 
+use crate::Error;
+use crate::scene::diagnostics::{Located, SceneReport};
 use miette::{GraphicalReportHandler, GraphicalTheme, Severity};
-use picoamp::Error;
-use picoamp::scene::diagnostics::{Located, SceneReport};
 use serde_json::json;
 
 /// Shows an error on stderr, with its places and its remedy.

@@ -1,6 +1,7 @@
-//! The commands. Data goes to stdout, everything else to stderr.
+//! The command line: `picoamp run`, `check` and `resolve`. Data goes to stdout, everything else to
+//! stderr.
 
-pub mod args;
+mod args;
 mod messages;
 mod progress;
 
@@ -11,19 +12,31 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use crate::backend::cpu::Cpu;
+use crate::results::{Dump, ResultsFolder, RunReport, Summary};
+use crate::scene::estimate::{self, Estimate, bytes_text};
+use crate::scene::{Loaded, write};
+use crate::{Error, Plugins, Scene};
 use args::{Args, BackendChoice, Command, DumpChoice, RunArgs, SceneArgs};
-use picoamp::backend::cpu::Cpu;
-use picoamp::results::{Dump, ResultsFolder, RunReport, Summary};
-use picoamp::scene::estimate::{self, Estimate, bytes_text};
-use picoamp::scene::{Loaded, write};
-use picoamp::{Error, Scene, Simulation};
+use clap::Parser;
 
-/// Runs a command; the result is the process's exit code.
-pub fn main(args: Args) -> ExitCode {
+/// Runs the command that the process was started with; the result is its exit code. A program of
+/// one's own with further plugins is one line:
+///
+/// ```no_run
+/// # struct MyPlugin;
+/// # impl picoamp::Plugin for MyPlugin {}
+/// fn main() -> std::process::ExitCode {
+///     picoamp::cli::main(&picoamp::Plugins::default().with(MyPlugin))
+/// }
+/// ```
+#[must_use]
+pub fn main(plugins: &Plugins) -> ExitCode {
+    let args = Args::parse();
     let (result, json) = match &args.command {
-        Command::Run(run) => (self::run(run), run.json),
-        Command::Check(scene) => (check(scene), false),
-        Command::Resolve(scene) => (resolve(scene), false),
+        Command::Run(args) => (run(args, plugins), args.json),
+        Command::Check(scene) => (check(scene, plugins), false),
+        Command::Resolve(scene) => (resolve(scene, plugins), false),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -42,15 +55,15 @@ fn print(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
-fn load(args: &SceneArgs, extra: Option<String>) -> Result<Loaded, Error> {
+fn load(args: &SceneArgs, plugins: &Plugins, extra: Option<String>) -> Result<Loaded, Error> {
     let sets: Vec<String> = args.sets.iter().cloned().chain(extra).collect();
-    Scene::load(&args.scene, &sets)
+    plugins.load(&args.scene, &sets)
 }
 
-fn run(args: &RunArgs) -> Result<(), Error> {
+fn run(args: &RunArgs, plugins: &Plugins) -> Result<(), Error> {
     let began = Instant::now();
     let Loaded { scene, warnings } =
-        load(&args.scene, args.seed.map(|seed| format!("seed={seed}")))?;
+        load(&args.scene, plugins, args.seed.map(|seed| format!("seed={seed}")))?;
     let load = began.elapsed();
     if !args.quiet {
         messages::show_findings(&warnings);
@@ -73,7 +86,7 @@ fn run(args: &RunArgs) -> Result<(), Error> {
         edges: args.dump.contains(&DumpChoice::Edges),
     };
     let folder = ResultsFolder::claim(folder, args.force, &scene, dump)?;
-    let mut simulation = Simulation::new(scene)?;
+    let mut simulation = plugins.build(scene)?;
     folder.create()?;
     let backend = Cpu::new(args.threads.map(usize::from));
     let threads = backend.threads();
@@ -154,8 +167,8 @@ fn show_summary(summary: &Summary, folder: &ResultsFolder, scene: &Scene) {
     }
 }
 
-fn check(args: &SceneArgs) -> Result<(), Error> {
-    let Loaded { scene, warnings } = load(args, None)?;
+fn check(args: &SceneArgs, plugins: &Plugins) -> Result<(), Error> {
+    let Loaded { scene, warnings } = load(args, plugins, None)?;
     messages::show_findings(&warnings);
     let estimate = Estimate::of(&scene);
     let available = estimate::available_memory();
@@ -187,8 +200,8 @@ fn names<'a>(groups: impl Iterator<Item = (&'a String, u64)>) -> String {
     if named.is_empty() { "none".into() } else { named.join(", ") }
 }
 
-fn resolve(args: &SceneArgs) -> Result<(), Error> {
-    let Loaded { scene, warnings } = load(args, None)?;
+fn resolve(args: &SceneArgs, plugins: &Plugins) -> Result<(), Error> {
+    let Loaded { scene, warnings } = load(args, plugins, None)?;
     messages::show_findings(&warnings);
     print(write::to_ron(&scene, |file| file.path.clone()).trim_end());
     Ok(())

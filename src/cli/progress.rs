@@ -3,8 +3,8 @@
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
+use crate::simulation::Progress as State;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use picoamp::simulation::Progress as State;
 
 /// Shows the progress of a run on stderr.
 pub struct Progress {

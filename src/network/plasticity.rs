@@ -66,19 +66,14 @@ pub(super) struct PlasticEdges {
     pub(super) projection: usize,
     /// Sorted by source, delay and target.
     pub(super) edges: Vec<PlasticEdge>,
+    /// Their weights in double precision: changes below the fixed-point grid add up.
+    pub(super) weights: Vec<f64>,
     /// One pulse of weight 1 is 2^exponent.
     pub(super) exponent: i32,
     /// The largest weight that an edge may have.
     pub(super) largest: f64,
     /// Whether weights are rounded to whole numbers.
     pub(super) rounds: bool,
-}
-
-impl PlasticEdges {
-    /// A weight in fixed point as a number of pulses.
-    pub(super) fn pulses(&self, fixed: i32) -> f64 {
-        f64::from(fixed) * 2.0_f64.powi(-self.exponent)
-    }
 }
 
 /// The weights of a plastic projection, edge by edge.
@@ -115,17 +110,17 @@ impl<'a> EdgeWeights<'a> {
     /// The weight of an edge: pulses per spike.
     #[must_use]
     pub fn get(&self, edge: usize) -> f64 {
-        let plastic = &self.table.plastic[self.at];
-        plastic.pulses(self.table.edges[plastic.edges[edge].place as usize].weight)
+        self.table.plastic[self.at].weights[edge]
     }
 
-    /// Changes the weight of an edge, within 0 and the rule's largest weight, to the nearest
-    /// fixed-point number (of a model that counts pulses: whole number). It acts on what is delivered
-    /// from the next window on.
+    /// Changes the weight of an edge, within 0 and the rule's largest weight. What is delivered from
+    /// the next window on has the nearest fixed-point number (of a model that counts pulses: whole
+    /// number).
     pub fn set(&mut self, edge: usize, weight: f64) {
-        let plastic = &self.table.plastic[self.at];
+        let plastic = &mut self.table.plastic[self.at];
         // A NaN becomes 0.
         let weight = weight.max(0.0).min(plastic.largest);
+        plastic.weights[edge] = weight;
         let weight = if plastic.rounds { weight.round_ties_even() } else { weight };
         let fixed = (weight * 2.0_f64.powi(plastic.exponent)).round_ties_even() as i32;
         self.table.edges[plastic.edges[edge].place as usize].weight = fixed;

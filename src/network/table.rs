@@ -251,10 +251,16 @@ impl Table {
                 let Draft { port, delay_steps, .. } = filled[place];
                 PlasticEdge { source, target: port.after(first), delay_steps, place: place as u32 }
             });
+            let edges: Vec<PlasticEdge> = edges.collect();
+            let exponent = exponents[first.parts().0].of(first);
+            let weight = |edge: &PlasticEdge| {
+                f64::from(filled[edge.place as usize].weight) * 2.0_f64.powi(-exponent)
+            };
             Some(PlasticEdges {
                 projection,
-                edges: edges.collect(),
-                exponent: exponents[first.parts().0].of(first),
+                weights: edges.iter().map(weight).collect(),
+                edges,
+                exponent,
                 largest: rule.largest_weight(),
                 rounds: connection.weight.rounds,
             })
@@ -267,13 +273,13 @@ impl Table {
     /// The edges of a plastic projection with the weights that they have now.
     pub(super) fn learnt(&self, projection: usize, dt: Time) -> Option<Vec<super::Edge>> {
         let plastic = self.plastic.iter().find(|p| p.projection == projection)?;
-        let edge = |e: &PlasticEdge| super::Edge {
+        let edge = |(e, weight): (&PlasticEdge, &f64)| super::Edge {
             source: e.source,
             target: e.target,
-            weight: plastic.pulses(self.edges[e.place as usize].weight),
+            weight: *weight,
             delay: Time::from_steps(u64::from(e.delay_steps), dt),
         };
-        Some(plastic.edges.iter().map(edge).collect())
+        Some(plastic.edges.iter().zip(&plastic.weights).map(edge).collect())
     }
 
     /// The groups of an emitter.

@@ -37,6 +37,13 @@ pub struct Regular {
 pub enum Phase {
     /// The same for all.
     At(Time),
+    /// Evenly spaced from the first source to the last; with a grid, the nearest grid step.
+    Linear {
+        /// Of source 0.
+        from: Time,
+        /// Of the last source.
+        to: Time,
+    },
     /// Uniform within the period, drawn for each source.
     Random,
 }
@@ -79,12 +86,23 @@ impl Regular {
     }
 }
 
-/// `"2 ms"` or `Random`.
+/// `"2 ms"`, `Linear(from: "0 s", to: "99 ms")` or `Random`.
 fn phase(at: &At, grid: Option<Time>, dx: &mut Diagnostics) -> Option<Phase> {
     if !at.is_scalar() || at.is_name("Random") {
-        let variant = at.variant(dx, "a phase (a time, or Random)", &["Random"])?;
-        variant.unit(dx);
-        return Some(Phase::Random);
+        let variant =
+            at.variant(dx, "a phase (a time, Linear or Random)", &["Linear", "Random"])?;
+        if variant.name == "Random" {
+            variant.unit(dx);
+            return Some(Phase::Random);
+        }
+        let mut fields = variant.fields(dx)?;
+        let mut end = |key| {
+            let at = fields.need(dx, key, "for example Linear(from: \"0 s\", to: \"99 ms\")")?;
+            at.time(dx, Domain::NonNegative)
+        };
+        let (from, to) = (end("from"), end("to"));
+        fields.close(dx);
+        return Some(Phase::Linear { from: from?, to: to? });
     }
     let phase = at.time(dx, Domain::NonNegative)?;
     if let Some(grid) = grid.filter(|grid| !phase.is_multiple_of(*grid)) {
@@ -93,6 +111,15 @@ fn phase(at: &At, grid: Option<Time>, dx: &mut Diagnostics) -> Option<Phase> {
         return None;
     }
     Some(Phase::At(phase))
+}
+
+/// The `index`-th of `n` times evenly spaced from `from` to `to`.
+fn between(from: Time, to: Time, index: u32, n: usize) -> Time {
+    let part = |span: Time| {
+        let span = u128::from(span.picoseconds()) * u128::from(index);
+        Time::from_picoseconds((span / (n as u128 - 1).max(1)) as u64)
+    };
+    if to >= from { from + part(to - from) } else { from - part(from - to) }
 }
 
 fn check_jitter(jitter: Time, highest: f64, at: &At, dx: &mut Diagnostics) -> Option<()> {
@@ -130,6 +157,9 @@ impl Train for Regular {
         };
         let phase = match self.phase {
             Phase::At(time) => write::time(time),
+            Phase::Linear { from, to } => {
+                format!("Linear(from: {}, to: {})", write::time(from), write::time(to))
+            }
             Phase::Random => "Random".to_string(),
         };
         let jitter = write::time(self.jitter);
@@ -151,6 +181,10 @@ impl Train for Regular {
             let mut train = RegularTrain::new(self.rates.of(u64::from(index)), self.grid)?;
             train.phase = match self.phase {
                 Phase::At(time) => time,
+                Phase::Linear { from, to } => {
+                    let phase = between(from, to, index, group.sources.len());
+                    self.grid.map_or(phase, |grid| Time::from_steps(phase.steps(grid), grid))
+                }
                 Phase::Random => {
                     let mut stream = phases.stream(u64::from(index));
                     train.interval.part(open_unit(stream.next_u32(), stream.next_u32()))
