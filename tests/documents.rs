@@ -27,6 +27,9 @@ fn blocks(text: &str, language: &str) -> Vec<String> {
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     common::copy_folder(&file("scenes"), &folder.path().join("scenes"));
+    fs::create_dir(folder.path().join("examples")).unwrap();
+    let examples = folder.path().join("examples/scenes");
+    common::copy_folder(&file("examples/scenes"), &examples);
     folder
 }
 
@@ -67,7 +70,8 @@ fn every_command_of_the_readme_runs() {
         let (program, arguments) = if command.starts_with("cargo run --release -- ") {
             (assert_cmd::cargo::cargo_bin!("picoamp").to_path_buf(), words.split_off(4))
         } else if command.starts_with("cargo run --release --example ") {
-            (example(&words[4]), words.split_off(5))
+            let arguments = words.split_off(5).into_iter().filter(|word| word != "--");
+            (example(&words[4]), arguments.collect())
         } else {
             panic!("the README has a command that is not tested: {command}");
         };
@@ -214,4 +218,9 @@ fn every_scene_opens_with_its_question() {
         scenes += 1;
     }
     assert!(scenes >= 2);
+    for entry in fs::read_dir(file("examples/scenes")).unwrap() {
+        let text = fs::read_to_string(entry.unwrap().path()).unwrap();
+        assert!(text.starts_with("// Question: "));
+        assert!(text.contains("cargo run --release --example custom_"));
+    }
 }

@@ -16,6 +16,8 @@ const CIRCUIT_BYTES: u128 = 160;
 const SOURCE_BYTES: u128 = 200;
 /// Bytes of an edge in the router's table, and while that is being built.
 const EDGE_BYTES: u128 = 8 + 16;
+/// Bytes of an edge whose weight can change: where it ends, and its weight in double precision.
+const PLASTIC_BYTES: u128 = 24;
 /// Bytes of a group of edges with the same delay.
 const GROUP_BYTES: u128 = 8;
 /// Bytes of an emitter's row and of its delay group.
@@ -80,7 +82,8 @@ impl Estimate {
             // Where delays are drawn, nearly every edge may be a group of its own.
             let is_drawn = !matches!(connection.delay.0, Law::One(_));
             let groups = if is_drawn { GROUP_BYTES } else { 0 };
-            let bytes = n.saturating_mul(EDGE_BYTES + groups);
+            let plastic = if connection.plasticity.is_some() { PLASTIC_BYTES } else { 0 };
+            let bytes = n.saturating_mul(EDGE_BYTES + groups + plastic);
             memory.push((format!("projection `{}`", connection.name), bytes));
         }
         for (name, probe) in &scene.probes {
