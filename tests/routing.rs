@@ -165,14 +165,24 @@ fn codes_are_decoded_at_the_other_end() {
         "FixedTotal(n: 3000)",
         "FixedTotal(n: 300, multiple_edges: false)",
         "List([(0, 99), (17, 3, 5), (17, 3, 2), (99, 0)])",
+        "File(\"edges.csv\")",
     ];
+    let folder = tempfile::tempdir().unwrap();
+    let lines: String =
+        (0..400).map(|k| format!("{},{},{}\n", k * 7 % 100, k * k % 100, 1 + k % 5)).collect();
+    std::fs::write(folder.path().join("edges.csv"), format!("source,target,weight\n{lines}"))
+        .unwrap();
     let delays = [
         "\"0.1 ms\"",
         "Uniform(from: \"0.1 ms\", to: \"12.3 ms\")",
         "Normal(mean: \"5 ms\", sd: \"3 ms\", min: \"0.2 ms\", max: \"12 ms\")",
     ];
     for (rule, delay) in rules.iter().flat_map(|rule| delays.map(|delay| (rule, delay))) {
-        let weight = if rule.starts_with("List") { "" } else { "weight: Uniform(from: 1, to: 7)," };
+        let weight = if rule.starts_with(['L', 'F']) && rule.contains(['[', '"']) {
+            ""
+        } else {
+            "weight: Uniform(from: 1, to: 7),"
+        };
         let text = format!(
             r#"(duration: "1 s", window: "10 ms", solver: Euler(dt: "{DT_US} us"), seed: 5,
                 sources: {{ "s": (size: 100, train: Spikes([])) }},
@@ -182,7 +192,7 @@ fn codes_are_decoded_at_the_other_end() {
                     (from: "p", to: "p", receptor: ampa, rule: {rule}, {weight} delay: {delay}),
                 ])"#
         );
-        let scene = parse(&text, std::path::Path::new("."));
+        let scene = parse(&text, folder.path());
         for (group, connection) in
             [GroupId::Source(0), GroupId::Population(0)].into_iter().zip(&scene.connections)
         {
