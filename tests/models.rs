@@ -111,8 +111,8 @@ fn a_host_model_computes_its_equations() {
         let (mut v, mut u): (f64, f64) = (-65.0, 0.2 * -65.0);
         let mut expected = Vec::new();
         let mut states = vec![(v, u)];
-        for step in 0..5000 {
-            v -= inputs[neuron as usize][step];
+        for (step, input) in inputs[neuron as usize][..5000].iter().enumerate() {
+            v -= input;
             let dv = 0.1 * (0.04 * v * v + 5.0 * v + 140.0 - u + current);
             let du = 0.1 * 0.02 * (0.2 * v - u);
             v += dv;
