@@ -276,6 +276,13 @@ fn overrides_reach_every_part() {
             "\"soma.Ith\": LogNormal(cv: 0.2)",
         ),
         (&["populations.dpi.init.Imem=1 nA"], "init: { \"Imem\": \"1 nA\" }"),
+        (
+            &["chip=Dynapse1()", "chip.cores.dpi=3"],
+            "chip: Dynapse1(chips: 1, cores_per_chip: 4, neurons_per_core: 256, fan_in: 64, \
+             cores: { \"dpi\": [3] })",
+        ),
+        (&["chip=Dynapse1"], "cores: { \"dpi\": [0] })"),
+        (&["chip=Dynapse1", "chip=Off"], "chip: Off,"),
         (&["connections.0.delay=2 ms"], "delay: \"2 ms\""),
         (&["probes.new=Spikes(of: \"dpi\")"], "\"new\": Spikes(of: \"dpi\", neurons: All)"),
         (
@@ -669,6 +676,18 @@ fn check_prints_the_counts_and_changes_nothing() {
       work         10000000 neuron-steps
     "#);
     assert!(stdout(&output).contains("\n  memory       about "));
+    // Of a chip it says how full it is: two populations of one bias group, and one of another.
+    let chip = [
+        "populations.more=(size: 100, model: arcana(soma: (Itau: \"4 pA\", Igain: \"80 pA\", \
+         Ith: \"12 mA\", Idc: \"10 pA\", Ipfb_th: \"0 A\", Ipfb_norm: \"1.4e9 /A\")))",
+        "populations.other=(size: 200, model: dynapse1())",
+        "chip=Dynapse1(chips: 2)",
+    ];
+    let sets = chip.iter().flat_map(|set| ["--set", set]);
+    let args: Vec<&str> = ["check", "scene.ron"].into_iter().chain(sets).collect();
+    let output = done(folder.path(), &args);
+    let line = stdout(&output).lines().find(|line| line.starts_with("  chip "));
+    assert_eq!(line, Some("  chip         Dynapse1: 3 of 8 cores on 2 chips"));
     // `resolve` writes nothing either.
     done(folder.path(), &["resolve", "scene.ron"]);
     assert_eq!(files(folder.path()), names(["scene.ron"]));
