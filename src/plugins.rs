@@ -154,7 +154,7 @@ impl Plugins {
     /// Reads a scene file and applies `PATH=VALUE` overrides.
     ///
     /// # Errors
-    /// [`Error::Io`] when the file cannot be read, [`Error::Scene`] with every mistake in it.
+    /// As [`Scene::load`].
     pub fn load(&self, path: impl AsRef<Path>, overrides: &[String]) -> Result<Loaded, Error> {
         scene::load(self, path.as_ref(), overrides)
     }

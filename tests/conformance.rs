@@ -111,7 +111,7 @@ fn mixed() -> Scene {
             "dynapse1": (size: 90, model: dynapse1(),
                 mismatch: { "soma.Itau": LogNormal(cv: 0.2), "ahp.Iw": LogNormal(cv: 0.3) },
                 dc: Steps([("20 ms", "300 pA"), ("150.05 ms", "900 pA")])),
-            "arcana": (size: 70, model: arcana(soma: (Itau: "4 pA", Igain: "80 pA", Ith: "12 mA", Ipfb_th: "0 A", Ipfb_norm: "1.4e9 /A"))),
+            "arcana": (size: 70, model: arcana(soma: (Itau: "4 pA", Igain: "80 pA", Ith: "12 mA", Idc: "10 pA", Ipfb_th: "0 A", Ipfb_norm: "1.4e9 /A"), ampa: (Itau: "2 pA", Igain: "20 pA", Iw: "200 pA"))),
             "more": (size: 30, model: lif()),
         },
         connections: [

@@ -184,6 +184,12 @@ fn check(args: &SceneArgs, plugins: &Plugins) -> Result<(), Error> {
         "  probes       {}\n",
         scene.probes.keys().cloned().collect::<Vec<_>>().join(", ")
     );
+    if let Some(chip) = &scene.chip {
+        let (used, all) = (chip.used_cores(), chip.all_cores());
+        let plural = if chip.chips == 1 { "chip" } else { "chips" };
+        text +=
+            &format!("  chip         Dynapse1: {used} of {all} cores on {} {plural}\n", chip.chips);
+    }
     text += &format!("  work         {} neuron-steps\n", estimate.neuron_steps());
     text += &format!(
         "  memory       about {} of {} available",

@@ -201,6 +201,11 @@ impl NeuronModel for Dpi {
         self.preset.rounds_weights()
     }
 
+    /// Both presets: `arcana` leaves out circuits of the same neuron.
+    fn is_on_dynapse1(&self) -> bool {
+        true
+    }
+
     fn equations(&self, circuits: &Circuits, dt: Time) -> Equations {
         Equations::Kernel(euler::dpi_kernel(self, circuits, dt))
     }

@@ -157,6 +157,12 @@ pub trait NeuronModel: Clone + fmt::Debug + PartialEq + Send + Sync + 'static {
         false
     }
 
+    /// Whether it describes the DPI neuron as it is on the chip DYNAP-SE1, so that a scene with
+    /// `chip: Dynapse1()` may have it.
+    fn is_on_dynapse1(&self) -> bool {
+        false
+    }
+
     /// The equations that advance its neurons by steps of `dt`.
     fn equations(&self, circuits: &Circuits, dt: Time) -> Equations;
 }

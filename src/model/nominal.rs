@@ -93,6 +93,7 @@ pub(crate) trait AnyModel: fmt::Debug + Send + Sync + 'static {
     fn time_constants(&self) -> Vec<(&'static str, f64)>;
     fn dc_unit(&self) -> Option<Unit>;
     fn rounds_weights(&self) -> bool;
+    fn is_on_dynapse1(&self) -> bool;
     fn shares_kernel(&self, other: &dyn AnyModel) -> bool;
     fn equations(&self, dt: Time) -> Equations;
     fn spawn(&self, order: &Order, world: &mut World) -> Result<Spawned, Error>;
@@ -187,6 +188,10 @@ impl<M: NeuronModel> AnyModel for Nominal<M> {
 
     fn rounds_weights(&self) -> bool {
         self.model.rounds_weights()
+    }
+
+    fn is_on_dynapse1(&self) -> bool {
+        self.model.is_on_dynapse1()
     }
 
     fn shares_kernel(&self, other: &dyn AnyModel) -> bool {

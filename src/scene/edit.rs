@@ -10,7 +10,7 @@ use super::diagnostics::{Diagnostics, Span, Texts, nearest, suggest};
 use super::tree::{self, Body, Key, Node, Value};
 
 /// The keys whose values are maps `{ "name": … }`, for levels that an override has to add.
-const MAPS: [&str; 6] = ["sources", "populations", "probes", "models", "mismatch", "init"];
+const MAPS: [&str; 7] = ["sources", "populations", "probes", "models", "mismatch", "init", "cores"];
 
 /// Applies one `PATH=VALUE` to a scene. `number` counts the overrides from 1, for messages.
 pub fn set(

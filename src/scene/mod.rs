@@ -1,7 +1,7 @@
 //! Scenes: from a RON text to a description in which everything is decided.
 //!
 //! ```text
-//! text ── tree ──(--set)── resolve ──> Scene ── spawn ──> World
+//! text ── tree ──(--set)── resolve ──(chip)──> Scene ── spawn ──> World
 //! ```
 //!
 //! | module | what it does |
@@ -10,11 +10,13 @@
 //! | `edit` | `--set PATH=VALUE` |
 //! | [`decode`] | typed values out of the tree, every mistake reported |
 //! | `resolve` | all defaults, names and checks: the [`Scene`] |
+//! | [`chip`] | the chip on which a scene is to fit |
 //! | [`files`] | input files: trains and measured biases |
 //! | [`mod@write`] | a [`Scene`] as RON again |
 //! | [`estimate`] | what a scene will cost, before anything is allocated |
 //! | [`spawn`] | a [`Scene`] as entities |
 
+pub mod chip;
 pub mod decode;
 pub mod diagnostics;
 mod edit;
@@ -43,7 +45,9 @@ use crate::network::{Edges, Plasticity, Rule};
 use crate::plugins::Plugins;
 use crate::probe::{ProbeKind, Span};
 use crate::time::Time;
+use chip::Chip;
 use diagnostics::{Diagnostics, SceneReport, Texts};
+use estimate::{Estimate, available_memory};
 use files::InputFile;
 
 /// An experiment in which everything is decided: what a scene file says, with every default filled
@@ -68,6 +72,8 @@ pub struct Scene {
     pub connections: Vec<Connection>,
     /// Probes by name.
     pub probes: IndexMap<String, Probe>,
+    /// The chip that holds the populations, if there is one.
+    pub chip: Option<Chip>,
 }
 
 /// How neurons are advanced in time.
@@ -294,7 +300,8 @@ impl Scene {
     /// are read by [`Plugins::load`].
     ///
     /// # Errors
-    /// [`Error::Io`] when the file cannot be read, [`Error::Scene`] with every mistake in it.
+    /// [`Error::Io`] when the file cannot be read, [`Error::Scene`] with every mistake in it,
+    /// [`Error::Limit`] when it is too large to be compared with its chip.
     pub fn load(path: impl AsRef<Path>, overrides: &[String]) -> Result<Loaded, Error> {
         Plugins::default().load(path, overrides)
     }
@@ -303,7 +310,8 @@ impl Scene {
     /// scene's name if it gives none; input files are relative to `folder`.
     ///
     /// # Errors
-    /// [`Error::Scene`] with every mistake in it.
+    /// [`Error::Scene`] with every mistake in it, [`Error::Limit`] when it is too large to be
+    /// compared with its chip.
     pub fn parse(
         text: &str,
         origin: &str,
@@ -341,12 +349,23 @@ fn parse(
     let mut dx = Diagnostics::default();
     let text: Arc<str> = text.into();
     let main = texts.add(origin, text.clone());
-    let scene = tree::parse(&text, main, &mut dx).and_then(|mut root| {
+    let mut root = tree::parse(&text, main, &mut dx);
+    if let Some(root) = &mut root {
         for (k, assignment) in overrides.iter().enumerate() {
-            edit::set(&mut root, assignment, k + 1, &mut texts, &mut dx);
+            edit::set(root, assignment, k + 1, &mut texts, &mut dx);
         }
-        resolve::resolve(&root, plugins, default_name, folder, &mut dx)
-    });
+    }
+    let resolved =
+        root.as_ref().and_then(|r| resolve::resolve(r, plugins, default_name, folder, &mut dx));
+    let mut scene = None;
+    if let Some((mut decided, chip)) = resolved {
+        if let Some(chip) = chip {
+            // The edges are counted one by one: not those of a scene that cannot run anyway.
+            Estimate::of(&decided).check(available_memory())?;
+            decided.chip = Some(chip.fit(&decided, &mut dx));
+        }
+        scene = Some(decided);
+    }
     let failed = dx.errors() > 0;
     let report = dx.into_report(&texts);
     match scene {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::chip::Chip;
 use super::files::InputFile;
 use super::{BiasPath, Connection, GroupId, Population, Probe, Scene, Selection, Solver, Source};
 use crate::circuit::{Receptor, Waveform};
@@ -39,6 +40,7 @@ pub fn to_ron(scene: &Scene, file_path: impl Fn(&InputFile) -> String) -> String
         format!("connections: [\n{}    ]", connections.concat())
     });
     line(format!("probes: {}", map(scene.probes.iter().map(|(k, p)| (k, probe(scene, p))))));
+    line(format!("chip: {}", scene.chip.as_ref().map_or("Off".into(), |c| chip(scene, c))));
     out.push_str(")\n");
     out
 }
@@ -135,7 +137,12 @@ fn model(model: &Model) -> String {
     format!("{}(\n{}            )", model.name(), lines.concat())
 }
 
-fn waveform(waveform: &Waveform, unit: Unit, file_path: &dyn Fn(&InputFile) -> String) -> String {
+/// A direct input that changes in time.
+pub(super) fn waveform(
+    waveform: &Waveform,
+    unit: Unit,
+    file_path: &dyn Fn(&InputFile) -> String,
+) -> String {
     match waveform {
         Waveform::Steps(steps) => {
             let step =
@@ -234,6 +241,20 @@ fn law<T: Copy>(law: &Law<T>, value: impl Fn(T) -> String) -> String {
             format!("Normal(mean: {mean}, sd: {sd}, min: {min}, max: {max})")
         }
     }
+}
+
+fn chip(scene: &Scene, chip: &Chip) -> String {
+    let cores = chip.cores.iter().map(|(population, cores)| {
+        format!("{}: {cores:?}", group(scene, GroupId::Population(*population)))
+    });
+    format!(
+        "Dynapse1(chips: {}, cores_per_chip: {}, neurons_per_core: {}, fan_in: {}, cores: {{ {} }})",
+        chip.chips,
+        chip.cores_per_chip,
+        chip.neurons_per_core,
+        chip.fan_in,
+        cores.collect::<Vec<_>>().join(", "),
+    )
 }
 
 fn probe(scene: &Scene, probe: &Probe) -> String {

@@ -1,6 +1,7 @@
 //! Scenes and command lines that must be refused: with the right exit code, at the right place, in
 //! words that help, and before anything is written.
 
+mod chip;
 mod files;
 mod forms;
 mod limits;

@@ -42,7 +42,7 @@ fn misspelt_names() {
         help: for example duration: "1 s"
       bad.ron:2:5 «duratoin: "1 s",»
         duratoin: there is no field `duratoin` here
-        help: did you mean `duration`? known here are format, name, seed, duration, window, solver, models, sources, populations, connections, probes
+        help: did you mean `duration`? known here are format, name, seed, duration, window, solver, models, sources, populations, connections, probes, chip
     a field of a source
       bad.ron:5:18 «(sise: 4, train: Regular»
         sources.input: `size` is missing
@@ -76,7 +76,7 @@ fn misspelt_names() {
     a field of a connection
       bad.ron:18:68 «wieght: 2, delay: "1 ms"»
         connections.0.wieght: there is no field `wieght` here
-        help: did you mean `weight`? known here are name, from, to, receptor, rule, weight, delay, neurons, to_neurons
+        help: did you mean `weight`? known here are name, from, to, receptor, rule, weight, delay, plasticity, neurons, to_neurons
     a field of a probe
       bad.ron:22:17 «Trace(of: "dpi", vars: [»
         probes.vmem: `every` is missing

@@ -32,8 +32,8 @@ fn phase_and_jitter() {
         help: a typical value is "1 ms"
     a misspelt phase
       bad.ron:5:66 «Randm)),»
-        sources.input.train.phase: `Randm` is not a phase (a time, or Random)
-        help: did you mean `Random`? only `Random` is known here
+        sources.input.train.phase: `Randm` is not a phase (a time, Linear or Random)
+        help: did you mean `Random`? known here are Linear, Random
     a phase with something in parentheses
       bad.ron:5:66 «Random(1))),»
         sources.input.train.phase: `Random` takes nothing in parentheses

@@ -3,6 +3,7 @@
 //! Each part goes on after a mistake, so that all mistakes of a scene are reported at once; a part
 //! that failed is remembered as *declared*, so that references to it are not reported again.
 
+mod chip;
 mod connection;
 pub(crate) mod model;
 mod population;
@@ -112,14 +113,15 @@ impl Names<'_> {
     }
 }
 
-/// Decides everything. Mistakes go to `dx`; a scene with mistakes may come back as `None`.
-pub fn resolve(
-    root: &Node,
+/// Decides everything but how the scene fits on its chip, which is asked of the whole scene.
+/// Mistakes go to `dx`; a scene with mistakes may come back as `None`.
+pub fn resolve<'n>(
+    root: &'n Node,
     plugins: &Plugins,
     default_name: &str,
     folder: &Path,
     dx: &mut Diagnostics,
-) -> Option<Scene> {
+) -> Option<(Scene, Option<chip::Wanted<'n>>)> {
     let mut folder = Folder::new(folder);
     let mut fields = At::root(root).fields(dx)?;
     if let Some(at) = fields.get("format")
@@ -162,6 +164,7 @@ pub fn resolve(
     let populations_at = fields.get("populations");
     let connections_at = fields.get("connections");
     let probes_at = fields.get("probes");
+    let chip_at = fields.get("chip");
     fields.close(dx);
 
     let mut names = Names {
@@ -192,6 +195,7 @@ pub fn resolve(
     }
     // Circuits that connections need are added before mismatch and biases are read.
     let mut later = Vec::new();
+    let mut places = chip::Places::default();
     if let Some(entries) = populations.flatten() {
         for (key, at) in entries {
             check_name(key, &at.path, dx);
@@ -204,15 +208,14 @@ pub fn resolve(
                     .help("sources and populations share one set of names: rename one");
             }
             let (population, rest) = population::population(&at, &names, dx);
+            places.populations.push(at);
             names.populations.insert(key.text.clone(), population);
             later.extend(rest.map(|rest| (key.text.clone(), rest)));
         }
     }
     let dt = solver.map(|Solver::Euler { dt }| dt);
-    let connections = connections_at
-        .and_then(|at| at.list(dx))
-        .map(|list| connection::connections(&list, &mut names, &mut folder, dt, dx))
-        .unwrap_or_default();
+    places.connections = connections_at.and_then(|at| at.list(dx)).unwrap_or_default();
+    let connections = connection::connections(&places.connections, &mut names, &mut folder, dt, dx);
     for (name, rest) in later {
         if let Some(population) = names.populations.get_mut(&name) {
             population::finish(population, rest, &mut folder, dt, dx);
@@ -226,10 +229,11 @@ pub fn resolve(
             probes.extend(probe.map(|probe| (key.text.clone(), probe)));
         }
     }
+    let chip = chip_at.and_then(|at| chip::read(&at, &names, places, dx));
     if dx.errors() > 0 {
         return None;
     }
-    Some(Scene {
+    let scene = Scene {
         name: name?,
         seed: seed?,
         duration: duration?,
@@ -243,7 +247,9 @@ pub fn resolve(
             .collect::<Option<_>>()?,
         connections,
         probes,
-    })
+        chip: None,
+    };
+    Some((scene, chip))
 }
 
 fn solver(fields: &mut Fields, dx: &mut Diagnostics) -> Option<Solver> {
