@@ -7,7 +7,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`bias`] | the tables of biases: name, unit, valid range, meaning |
+//! | [`mod@bias`] | the tables of biases: name, unit, valid range, meaning |
 //! | [`synapse`] | the DPI synapse: one integrator per neuron and receptor |
 //! | [`soma`] | the DPI neuron: membrane, threshold, refractory period |
 //! | [`feedback`] | positive feedback: the upstroke of the spike |
