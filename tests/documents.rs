@@ -215,9 +215,18 @@ fn every_scene_opens_with_its_question() {
         assert!(text.contains(&format!("cargo run --release -- run scenes/{name}")), "{name}");
         assert!(text.contains("xpect "), "{name}");
         Scene::load(&path, &[]).unwrap();
+        // What it says to try next can be tried, and the README has it.
+        for hint in text.split("--set '").skip(1).map(|rest| rest.split('\'').next().unwrap()) {
+            let loaded = Scene::load(&path, &[hint.to_string()]);
+            assert!(
+                loaded.is_ok_and(|loaded| loaded.warnings.findings().is_empty()),
+                "{name}: {hint}"
+            );
+        }
+        assert!(read("README.md").contains(&format!("| `{}` |", name.trim_end_matches(".ron"))));
         scenes += 1;
     }
-    assert!(scenes >= 2);
+    assert!(scenes >= 9);
     for entry in fs::read_dir(file("examples/scenes")).unwrap() {
         let text = fs::read_to_string(entry.unwrap().path()).unwrap();
         assert!(text.starts_with("// Question: "));

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use common::{parse, run};
 use picoamp::prelude::*;
+use picoamp::probe::Interval;
 use picoamp::scene::write;
 
 fn seconds(s: f64) -> Time {
@@ -74,6 +75,7 @@ fn network() -> Scene {
              \"rate{k}\": Rate({common}, bin: \"70 ms\"),
              \"rates{k}\": Rates({common}),
              \"isi{k}\": Isi({common}, bin: \"2 ms\", max: \"60 ms\"),
+             \"intervals{k}\": Intervals({common}),
              \"fano{k}\": Fano({common}, bin: \"70 ms\"),"
         )
         .unwrap();
@@ -173,6 +175,20 @@ fn values_are_those_of_the_recorded_spikes() {
         }
         assert_eq!(isi.longer(), all.iter().filter(|x| **x >= 60e9).count() as u64);
 
+        let recorder = simulation.probe::<IntervalRecorder>(&format!("intervals{k}")).unwrap();
+        let order = |i: &Interval| (i.end, i.neuron);
+        assert!(recorder.intervals().is_sorted_by_key(order));
+        assert_eq!(recorder.intervals().len(), all.len());
+        for neuron in &neurons {
+            let train = train(*neuron);
+            let own = recorder.intervals().iter().filter(|i| i.neuron == *neuron);
+            let found: Vec<_> =
+                own.map(|i| (i.number, i.end.picoseconds(), i.length.picoseconds())).collect();
+            let expected: Vec<_> =
+                (1..).zip(train.windows(2)).map(|(n, w)| (n, w[1], w[1] - w[0])).collect();
+            assert_eq!(found, expected, "{k}, neuron {neuron}");
+        }
+
         let fano = simulation.probe::<FanoFactors>(&format!("fano{k}")).unwrap();
         let whole = (to - from) / width;
         assert_eq!(fano.bins(), whole);
@@ -234,6 +250,16 @@ fn tables_read_back() {
     // Source 0 is silent: its cells are empty, not 0.
     assert_eq!(rows[0], [Some(0.0), Some(0.0), None, None]);
 
+    let recorder = simulation.probe::<IntervalRecorder>("intervals2").unwrap();
+    let (header, rows) = table(|out| recorder.table(out).unwrap());
+    assert_eq!(header, "neuron,number,time_s,interval_s");
+    assert_eq!(rows.len(), recorder.intervals().len());
+    for (row, expected) in rows.iter().zip(recorder.intervals()) {
+        let counts = [f64::from(expected.neuron), expected.number as f64].map(Some);
+        assert_eq!(row[..2], counts);
+        assert_eq!(row[2..], [expected.end, expected.length].map(|time| Some(time.seconds())));
+    }
+
     let fano = simulation.probe::<FanoFactors>("fano3").unwrap();
     let (header, rows) = table(|out| fano.table(out).unwrap());
     assert_eq!(header, "neuron,mean_count,variance,fano");
@@ -268,6 +294,7 @@ fn the_decided_scene_gives_the_same_records() {
         "Rates(of: \"noise\", neurons: Range(from: 7, to: 30))",
         "Isi(of: \"exc\", neurons: [31, 5, 8, 0], bin: \"2 ms\", max: \"60 ms\", \
          window: (from: \"200 ms\", to: \"1100 ms\"))",
+        "Intervals(of: \"exc\", neurons: All)",
         "Fano(of: \"noise\", neurons: All, bin: \"70 ms\", window: (from: \"12300 us\", to: \"9 s\"))",
     ] {
         assert!(text.contains(line), "{line}\n{text}");
@@ -301,6 +328,7 @@ fn a_regular_train() {
         "Regular(rates: \"100 Hz\")",
         "1 s",
         "\"rate\": Rate(of: \"s\", bin: \"35 ms\"), \"rates\": Rates(of: \"s\"),
+         \"intervals\": Intervals(of: \"s\", neurons: [2]),
          \"isi\": Isi(of: \"s\", bin: \"2 ms\"),
          \"fano\": Fano(of: \"s\", bin: \"100 ms\"), \"uneven\": Fano(of: \"s\", bin: \"25 ms\")",
     );
@@ -317,6 +345,18 @@ fn a_regular_train() {
     assert_eq!((isi.intervals(), isi.cv(), isi.mean_cv()), (297, Some(0.0), Some(0.0)));
     assert_eq!(isi.mean_s(), Some(0.01));
     assert!(isi.bins().enumerate().all(|(k, bin)| bin.intervals == if k == 5 { 297 } else { 0 }));
+    let recorder = simulation.probe::<IntervalRecorder>("intervals").unwrap();
+    let expected: Vec<_> = (1..100)
+        .map(|number| {
+            let end = seconds(0.01 * number as f64);
+            Interval { neuron: 2, number, end, length: seconds(0.01) }
+        })
+        .collect();
+    assert_eq!(recorder.intervals(), expected);
+    let picture = recorder.picture("intervals");
+    assert!(
+        picture.contains("99 intervals of 1 neuron") && picture.contains("number of the interval")
+    );
     assert_eq!(simulation.probe::<FanoFactors>("fano").unwrap().mean(), Some(0.0));
     // Three and two in turn: mean 2.5, sample variance 0.25·40/39.
     let uneven = simulation.probe::<FanoFactors>("uneven").unwrap().mean().unwrap();
@@ -384,6 +424,7 @@ fn windows_are_respected() {
     let probes = format!(
         "\"rate\": Rate(of: \"s\", bin: \"50 ms\", {window}), \"rates\": Rates(of: \"s\", {window}),
          \"isi\": Isi(of: \"s\", bin: \"1 ms\", {window}),
+         \"intervals\": Intervals(of: \"s\", {window}),
          \"fano\": Fano(of: \"s\", bin: \"50 ms\", {window})"
     );
     let simulation = sources(1, "Regular(rates: \"100 Hz\")", "1 s", &probes);
@@ -392,6 +433,10 @@ fn windows_are_respected() {
     assert_eq!(found, [(seconds(0.2), 5, 100.0), (seconds(0.25), 5, 100.0)]);
     assert_eq!(simulation.probe::<NeuronRates>("rates").unwrap().mean_hz(), 100.0);
     assert_eq!(simulation.probe::<IsiHistogram>("isi").unwrap().intervals(), 9);
+    let intervals = simulation.probe::<IntervalRecorder>("intervals").unwrap().intervals();
+    let numbers: Vec<_> = intervals.iter().map(|i| (i.number, i.end)).collect();
+    let ends = [0.21, 0.22, 0.23, 0.24, 0.25, 0.26, 0.27, 0.28, 0.29].map(seconds);
+    assert_eq!(numbers, (1..).zip(ends).collect::<Vec<_>>());
     assert_eq!(simulation.probe::<FanoFactors>("fano").unwrap().bins(), 2);
 }
 

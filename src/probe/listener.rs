@@ -50,6 +50,16 @@ impl Emitters {
         self.neurons.len(scene.group_size(self.of))
     }
 
+    /// How many spikes they are expected to fire in a span: those of sources. The rate of a
+    /// population is the answer, not known before: 0.
+    #[must_use]
+    pub fn spikes(&self, scene: &Scene, span: Span) -> u128 {
+        let GroupId::Source(index) = self.of else { return 0 };
+        let recorded = span.recorded(scene.duration);
+        let rate = scene.sources[index].train.mean_rate(span.from, span.from + recorded);
+        (self.count(scene) as f64 * rate * recorded.seconds()) as u128
+    }
+
     /// Memory of a [`Listener`] to them, bytes.
     #[must_use]
     pub fn bytes(&self, scene: &Scene) -> u128 {

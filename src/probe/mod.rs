@@ -12,6 +12,7 @@
 //! | `Rate` | [`RateHistory`] | rate of a source or population in bins of time |
 //! | `Rates` | [`NeuronRates`] | rate of each neuron |
 //! | `Isi` | [`IsiHistogram`] | intervals between the spikes of a neuron: histogram and CV |
+//! | `Intervals` | [`IntervalRecorder`] | intervals one by one, against their number |
 //! | `Fano` | [`FanoFactors`] | Fano factor of each neuron |
 //!
 //! # A probe of your own
@@ -24,6 +25,7 @@
 pub mod digest;
 pub mod fano;
 pub mod ff;
+pub mod intervals;
 pub mod isi;
 pub mod listener;
 pub mod moments;
@@ -52,6 +54,7 @@ use crate::time::Time;
 
 pub use fano::{FanoFactors, FanoRow};
 pub use ff::{FfCurve, FfRow};
+pub use intervals::{Interval, IntervalRecorder};
 pub use isi::{IsiBin, IsiHistogram, IsiRow};
 pub use listener::{Emitters, Listener};
 pub use moments::Moments;
@@ -229,6 +232,7 @@ pub(crate) fn register(plugins: &mut Plugins) {
     plugins.add_probe(RateHistory::KIND, rate::Rate::read);
     plugins.add_probe(NeuronRates::KIND, rates::Rates::read);
     plugins.add_probe(IsiHistogram::KIND, isi::Isi::read);
+    plugins.add_probe(IntervalRecorder::KIND, intervals::Intervals::read);
     plugins.add_probe(FanoFactors::KIND, fano::Fano::read);
 }
 

@@ -1,4 +1,4 @@
-//! Dots: one quantity of each neuron against another.
+//! Dots: one quantity against another, of each neuron or of each interval.
 
 use kuva::plot::band::BandPlot;
 use kuva::plot::legend::LegendShape;
@@ -10,7 +10,7 @@ use super::{
     ANY, COLOURS, GREY, X_TICKS, Y_TICKS, clean, draw, inside, layout, line, name, say, whole_ticks,
 };
 
-/// One quantity of each neuron against another, both 0 or greater: one dot a neuron.
+/// One quantity against another, both 0 or greater: one dot a neuron, or one an interval.
 #[derive(Default)]
 pub struct Dots<'a> {
     /// Text above the picture.
@@ -19,7 +19,7 @@ pub struct Dots<'a> {
     pub x_label: &'a str,
     /// What y measures, with its unit.
     pub y_label: &'a str,
-    /// (x, y) of each neuron. Those negative or not finite are left out.
+    /// (x, y) of each. Those negative or not finite are left out.
     pub points: &'a [(f64, f64)],
     /// (x, 5th percentile, median, 95th percentile of y), in the order of x; drawn as band and line
     /// when not empty.
@@ -30,7 +30,7 @@ pub struct Dots<'a> {
     pub note: Option<String>,
 }
 
-/// Draws one quantity of every neuron against another.
+/// Draws one quantity against another.
 pub fn dots(d: &Dots) -> String {
     let all = (0.0, ANY.1);
     let points: Vec<_> = d.points.iter().copied().filter(|&p| inside(p, all, all)).collect();
@@ -50,7 +50,7 @@ pub fn dots(d: &Dots) -> String {
         layout = layout.with_subtitle(clean(note, 100));
     }
     if points.is_empty() && band.is_empty() {
-        layout = say(layout, "no neurons", x, y);
+        layout = say(layout, "nothing to show", x, y);
     }
     let mut plots: Vec<Plot> = Vec::new();
     let mut names = Vec::new();

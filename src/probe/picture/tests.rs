@@ -87,7 +87,7 @@ fn nothing_to_show_still_has_axes() {
     check(&traces(&plain_traces(&[curve("empty", &[])])));
     let svg = dots(&Dots { y_label: "output rate (Hz)", ..Dots::default() });
     check(&svg);
-    assert!(svg.contains("no neurons") && svg.contains("output rate (Hz)"));
+    assert!(svg.contains("nothing to show") && svg.contains("output rate (Hz)"));
 }
 
 #[test]

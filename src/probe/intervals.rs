@@ -1,0 +1,151 @@
+//! Intervals between spikes one by one, against their number.
+
+use std::io::{self, Write};
+
+use bevy_ecs::prelude::*;
+
+use super::listener::{self, Emitters, Hears, Listener};
+use super::picture::{self, Dots, MOST_DOTS, counted};
+use super::{Probe, ProbeContext, ProbeKind, Record, Span};
+use crate::network::WindowSpikes;
+use crate::scene::Scene;
+use crate::scene::decode::Fields;
+use crate::scene::diagnostics::Diagnostics;
+use crate::schedule::Window;
+use crate::simulation::Simulation;
+use crate::time::Time;
+
+/// `Intervals(of: "exc", neurons: All)`
+#[derive(Debug, Clone)]
+pub struct Intervals {
+    /// Whose.
+    pub emitters: Emitters,
+}
+
+impl Intervals {
+    /// Reads the fields of the probe.
+    pub fn read(
+        fields: &mut Fields,
+        context: &ProbeContext,
+        dx: &mut Diagnostics,
+    ) -> Option<Intervals> {
+        Some(Intervals { emitters: Emitters::read(fields, context, dx)? })
+    }
+}
+
+impl ProbeKind for Intervals {
+    fn name(&self) -> &'static str {
+        IntervalRecorder::KIND
+    }
+
+    fn fields(&self, scene: &Scene) -> Vec<(&'static str, String)> {
+        self.emitters.fields(scene)
+    }
+
+    fn bytes(&self, scene: &Scene, span: Span) -> u128 {
+        let trains = u128::from(self.emitters.count(scene)) * size_of::<Train>() as u128;
+        let intervals = self.emitters.spikes(scene, span) * size_of::<Interval>() as u128;
+        self.emitters.bytes(scene) + trains + intervals
+    }
+
+    fn spawn(&self, span: Span, probe: Entity, simulation: &mut Simulation) {
+        let listener = Listener::new(simulation.scene(), &self.emitters, span);
+        let recorder = IntervalRecorder {
+            trains: vec![Train::default(); listener.neurons().len()],
+            listener,
+            intervals: Vec::new(),
+        };
+        listener::attach(recorder, probe, simulation);
+    }
+
+    fn record<'w>(&self, probe: EntityRef<'w>) -> Option<&'w dyn Record> {
+        probe.get::<IntervalRecorder>().map(|recorder| recorder as &dyn Record)
+    }
+}
+
+/// Records each interval between successive spikes of the same neuron with its number: how a neuron
+/// adapts. Both spikes of an interval lie in the recorded span.
+#[derive(Component, Debug, Clone)]
+pub struct IntervalRecorder {
+    listener: Listener,
+    /// In the order of the listener's neurons.
+    trains: Vec<Train>,
+    intervals: Vec<Interval>,
+}
+
+/// The train of a neuron so far.
+#[derive(Debug, Clone, Copy, Default)]
+struct Train {
+    last: Option<Time>,
+    intervals: u64,
+}
+
+/// An interval between two spikes of a neuron.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Interval {
+    /// The neuron's index.
+    pub neuron: u32,
+    /// Number of the interval among those of the neuron, from 1 on.
+    pub number: u64,
+    /// Time of the spike that ends it.
+    pub end: Time,
+    /// How long it is.
+    pub length: Time,
+}
+
+impl IntervalRecorder {
+    /// The intervals, sorted by their ends and neurons.
+    #[must_use]
+    pub fn intervals(&self) -> &[Interval] {
+        &self.intervals
+    }
+}
+
+impl Probe for IntervalRecorder {
+    const KIND: &'static str = "Intervals";
+}
+
+impl Record for IntervalRecorder {
+    fn table(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "neuron,number,time_s,interval_s")?;
+        self.intervals.iter().try_for_each(|interval| {
+            let Interval { neuron, number, end, length } = interval;
+            writeln!(out, "{neuron},{number},{end},{length}")
+        })
+    }
+
+    /// Interval against number.
+    fn picture(&self, title: &str) -> String {
+        let points: Vec<(f64, f64)> = self
+            .intervals
+            .iter()
+            .map(|interval| (interval.number as f64, 1e3 * interval.length.seconds()))
+            .collect();
+        let shown = picture::thin(&points, MOST_DOTS);
+        let (all, neurons) = (points.len() as u64, self.trains.len() as u64);
+        let mut note = format!("{} of {}", counted(all, "interval"), counted(neurons, "neuron"));
+        if shown.len() < points.len() {
+            note += &format!("; showing {}", shown.len());
+        }
+        picture::dots(&Dots {
+            title,
+            x_label: "number of the interval",
+            y_label: "interval between spikes (ms)",
+            points: &shown,
+            note: Some(note),
+            ..Dots::default()
+        })
+    }
+}
+
+impl Hears for IntervalRecorder {
+    fn hear(&mut self, window: &Window, spikes: &WindowSpikes) {
+        let IntervalRecorder { listener, trains, intervals } = self;
+        listener.hear(window, spikes, |end, neuron, k| {
+            let train = &mut trains[k];
+            let Some(last) = train.last.replace(end) else { return };
+            train.intervals += 1;
+            intervals.push(Interval { neuron, number: train.intervals, end, length: end - last });
+        });
+    }
+}
