@@ -72,7 +72,8 @@ impl Plasticity for Stdp {
     }
 
     fn attach(&self, projection: Entity, simulation: &mut Simulation) {
-        let learning = Learning { rule: *self, before: Vec::new(), after: Vec::new() };
+        let (before, after, held) = (Vec::new(), Vec::new(), Vec::new());
+        let learning = Learning { rule: *self, before, after, held };
         simulation.world_mut().entity_mut(projection).insert(learning);
         if simulation.first_time::<Learning>() {
             simulation.add_systems(WindowSet::Last, learn);
@@ -87,6 +88,9 @@ struct Learning {
     /// Trace of each source and of each target.
     before: Vec<Trace>,
     after: Vec<Trace>,
+    /// Postsynaptic spikes at the very end of the last window. A window has the spikes of sources
+    /// from its start on, and those of neurons up to its end: they wait for what coincides with them.
+    held: Vec<(Time, u32)>,
 }
 
 /// An exponential trace: it is 1 more after each spike and decays in between.
@@ -117,6 +121,7 @@ fn trace(traces: &mut Vec<Trace>, neuron: u32) -> &mut Trace {
 
 /// Runs once in each window, when all its spikes are known and sorted.
 fn learn(
+    window: Res<Window>,
     mut router: ResMut<Router>,
     spikes: Res<WindowSpikes>,
     mut rules: Query<(&Projection, &mut Learning)>,
@@ -124,29 +129,36 @@ fn learn(
     for (projection, mut learning) in &mut rules {
         let Some(mut weights) = router.weights(projection.index) else { continue };
         let connection = &projection.connection;
-        let before = spikes.of(connection.from);
-        let after = spikes.of(GroupId::Population(connection.to));
-        let Learning { rule, before: sources, after: targets } = &mut *learning;
+        let Learning { rule, before: sources, after: targets, held } = &mut *learning;
+        let (mut before, mut after) = (spikes.of(connection.from).to_vec(), std::mem::take(held));
+        after.extend(spikes.of(GroupId::Population(connection.to)));
+        if matches!(connection.from, GroupId::Source(_)) {
+            let at_the_end = after.partition_point(|(time, _)| *time < window.end());
+            *held = after.split_off(at_the_end);
+        }
+        before.retain(|(_, source)| !weights.of_source(*source).is_empty());
         let Stdp { a_plus, a_minus, tau_plus, tau_minus, .. } = *rule;
         let (mut i, mut j) = (0, 0);
         while i < before.len() || j < after.len() {
             // All spikes of one moment: first what they change, then their own traces.
             let next = |spikes: &[(Time, u32)], k: usize| spikes.get(k).map_or(Time::MAX, |s| s.0);
-            let now = next(before, i).min(next(after, j));
+            let now = next(&before, i).min(next(&after, j));
             let sent = before[i..].iter().take_while(|s| s.0 == now).count();
             let fired = after[j..].iter().take_while(|s| s.0 == now).count();
             let (sent, fired) = (&before[i..i + sent], &after[j..j + fired]);
-            for edge in 0..weights.len() {
-                let (source, target) = (weights.edges()[edge].source, weights.edges()[edge].target);
-                let mut change = 0.0;
-                if fired.iter().any(|s| s.1 == target) {
-                    change += a_plus * trace(sources, source).at(now, tau_plus);
-                }
-                if sent.iter().any(|s| s.1 == source) {
-                    change -= a_minus * trace(targets, target).at(now, tau_minus);
-                }
-                if change != 0.0 {
+            for (_, target) in fired {
+                for k in 0..weights.fan_in(*target) {
+                    let edge = weights.into_target(*target, k);
+                    let source = weights.edges()[edge].source;
+                    let change = a_plus * trace(sources, source).at(now, tau_plus);
                     weights.set(edge, weights.get(edge) + change);
+                }
+            }
+            for (_, source) in sent {
+                for edge in weights.of_source(*source) {
+                    let target = weights.edges()[edge].target;
+                    let change = a_minus * trace(targets, target).at(now, tau_minus);
+                    weights.set(edge, weights.get(edge) - change);
                 }
             }
             sent.iter().for_each(|s| trace(sources, s.1).add(now, tau_plus));

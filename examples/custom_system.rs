@@ -19,10 +19,10 @@ struct Homeostasis {
     rate: f64,
 }
 
-/// Over how many windows the rate is averaged.
-const WINDOWS: f64 = 5.0;
-/// Relative change of Itau in a window for a rate of twice the target.
-const GAIN: f64 = 0.02;
+/// Over how long the rate is averaged, s.
+const MEMORY: f64 = 0.5;
+/// Relative change of Itau in a second for a rate of twice the target.
+const GAIN: f64 = 0.2;
 
 /// Runs once in each window, when its spikes are known. It writes [`Soma`] of the tuned neurons, and
 /// only their columns are gathered into the banks again.
@@ -33,15 +33,19 @@ fn tune(
     mut neurons: Query<(&Neuron, &mut Soma, &mut Homeostasis)>,
 ) {
     let span = (window.end() - window.start()).seconds();
+    // A run that ends early may leave nothing of its last window.
+    if span == 0.0 {
+        return;
+    }
     let counts: Vec<Vec<u32>> = spikes.populations.iter().map(|spikes| count(spikes)).collect();
     for (neuron, mut soma, mut homeostasis) in &mut neurons {
         let Ok(population) = populations.get(neuron.population) else { continue };
         let counts = &counts[population.index];
         let fired = counts.get(neuron.index as usize).copied().unwrap_or(0);
         let rate = f64::from(fired) / span;
-        homeostasis.rate += (rate - homeostasis.rate) / WINDOWS;
+        homeostasis.rate += (rate - homeostasis.rate) * (span / MEMORY).min(1.0);
         let error = homeostasis.rate / homeostasis.target - 1.0;
-        soma.i_tau *= 1.0 + GAIN * error.clamp(-1.0, 1.0);
+        soma.i_tau *= 1.0 + GAIN * span * error.clamp(-1.0, 1.0);
     }
 }
 

@@ -54,10 +54,16 @@ pub enum Error {
         /// What is wrong with it.
         message: String,
     },
+    /// A neuron model of a plugin contradicts itself.
+    #[error("the model `{model}` cannot be used: {message}")]
+    Model {
+        /// Its name.
+        model: &'static str,
+        /// What does not fit.
+        message: String,
+    },
     /// The state of a neuron became NaN. What was recorded until then is kept.
-    #[error(
-        "the membrane current of neuron {neuron} of `{population}` is not a number at t = {time} s"
-    )]
+    #[error("the state of neuron {neuron} of `{population}` is not a number at t = {time} s")]
     NotFinite {
         /// Name of the population.
         population: String,
@@ -140,6 +146,7 @@ impl Error {
             | Error::InputOverflow { .. }
             | Error::Failed { .. }
             | Error::NoProbe { .. }
+            | Error::Model { .. }
             | Error::Connection(_) => 1,
         }
     }
@@ -158,6 +165,7 @@ impl Error {
             Error::Instance { .. } => {
                 "reduce the mismatch of this bias, or correct the instance's value in the biases file"
             }
+            Error::Model { .. } => "correct the plugin that brings it",
             Error::Failed { .. } => "mend the cause and start again",
             Error::Io { source, .. } => match source.kind() {
                 std::io::ErrorKind::NotFound => {

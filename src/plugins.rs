@@ -12,11 +12,12 @@ use crate::circuit::Preset;
 use crate::error::Error;
 use crate::model::{Dpi, Lif, Model, NeuronModel};
 use crate::network::Plasticity;
-use crate::network::source::{ReadTrain, StimulusPlugin};
+use crate::network::source::{GroupSize, StimulusPlugin};
 use crate::probe::{self, ProbeContext, ProbeKind};
 use crate::scene::decode::{Fields, Variant};
 use crate::scene::diagnostics::Diagnostics;
-use crate::scene::{self, Loaded, Scene};
+use crate::scene::files::Folder;
+use crate::scene::{self, Loaded, Scene, Source};
 use crate::simulation::{Plugin, Simulation};
 
 /// The plugins of a simulation, and the names that they bring. The default has the built-in ones.
@@ -35,6 +36,11 @@ type ReadPlasticity =
 
 /// Reads what stands in the parentheses of a model.
 type ReadModel = Arc<dyn Fn(&Variant, &mut Diagnostics) -> Option<Model> + Send + Sync>;
+
+/// Reads what stands after `train:`.
+type ReadTrain = Arc<
+    dyn Fn(&Variant, &GroupSize, &mut Folder, &mut Diagnostics) -> Option<Source> + Send + Sync,
+>;
 
 /// Reads the fields of a kind of probe.
 type ReadProbe = Arc<
@@ -89,10 +95,17 @@ impl Plugins {
         self.models.get(name)
     }
 
-    /// Adds a spike train that scenes can name: `read` reads what stands after `train:` under this
-    /// name.
-    pub fn add_train(&mut self, name: &'static str, read: ReadTrain) {
-        self.trains.insert(name, read);
+    /// Adds a spike train that scenes can name. The reader gets what stands after `train:` under this
+    /// name, the size of the group and the folder for input files; mistakes go to the diagnostics.
+    pub fn add_train(
+        &mut self,
+        name: &'static str,
+        read: impl Fn(&Variant, &GroupSize, &mut Folder, &mut Diagnostics) -> Option<Source>
+        + Send
+        + Sync
+        + 'static,
+    ) {
+        self.trains.insert(name, Arc::new(read));
     }
 
     /// The names of all trains.
@@ -101,8 +114,8 @@ impl Plugins {
         self.trains.keys().copied().collect()
     }
 
-    pub(crate) fn train(&self, name: &str) -> Option<ReadTrain> {
-        self.trains.get(name).copied()
+    pub(crate) fn train(&self, name: &str) -> Option<&ReadTrain> {
+        self.trains.get(name)
     }
 
     /// Adds a kind of probe that scenes can name. The reader takes the fields it knows; mistakes go to

@@ -162,8 +162,9 @@ impl Simulation {
         Ok(simulation)
     }
 
-    /// Adds an extension. Those that are to see the first window are added before
-    /// [`Simulation::run`].
+    /// Adds the systems of an extension. Those that are to see the first window are added before
+    /// [`Simulation::run`]. (What scenes can name has to be there before a scene is read: use
+    /// [`Plugins::with`].)
     pub fn add_plugin(&mut self, plugin: impl Plugin) -> &mut Simulation {
         plugin.build(self);
         self
@@ -287,7 +288,9 @@ impl Simulation {
     }
 
     /// Runs for a span of simulated time, at most to the end of the scene. A run in pieces gives
-    /// the same results as one in whole.
+    /// the same results as one in whole. (Systems of plugins run once more where a piece ends within
+    /// a window: what they change between windows, such as weights, is the same for pieces of whole
+    /// windows.)
     ///
     /// # Errors
     /// As [`Simulation::run`]; [`Error::Limit`] for a span that is no whole number of steps.

@@ -181,3 +181,65 @@ fn a_short_pulse_does_not_depend_on_itau() {
     assert!((jump(22e-12, short) / jump(20e-12, short) - 1.0).abs() < 3e-4);
     assert!((jump(22e-12, PulseForm::Ideal) / jump(20e-12, PulseForm::Ideal) - 1.0).abs() > 0.05);
 }
+
+/// The seed neuron without input, started in its run-away: z = (I0/Imem)^b, b = κ/(κ+1), falls such
+/// that the threshold is reached after ln((I0 − L·z_th)/(I0 − L·z))/(a·b·L), a = κ/(C·UT).
+#[test]
+#[allow(clippy::disallowed_methods)] // An expected value of its own.
+fn the_run_away_is_regular_in_z() {
+    for (start, start_a) in [("3 uA", 3e-6), ("30 uA", 3e-5)] {
+        let text = format!(
+            r#"(duration: "5 ms", solver: Euler(dt: "100 ns"),
+                populations: {{ "n": (size: 1, model: arcana(soma: (Itau: "4 pA", Igain: "80 pA",
+                    Ith: "12 mA", Idc: "0 A", Ipfb_th: "0 A", Ipfb_norm: "1.4e9 /A")),
+                    init: {{ "Imem": "{start}" }}) }},
+                probes: {{ "s": Spikes(of: "n") }})"#
+        );
+        let simulation = run(parse(&text, here()));
+        let found = simulation.probe::<SpikeRecorder>("s").unwrap().spikes()[0].0.seconds();
+        let (i0, kappa) = (0.05e-12_f64, 0.705);
+        let b = kappa / (kappa + 1.0);
+        let z = |i: f64| (i0 / i).powf(b);
+        let (a, leak) = (kappa / (3e-12 * 0.025), 4e-12 + i0);
+        let left = |i: f64| i0 - leak * z(i);
+        let expected = (left(12e-3) / left(start_a)).ln() / (a * b * leak);
+        // Euler is late by some of its steps.
+        assert!((found - expected).abs() < 2e-6, "from {start}: {found} s, not {expected} s");
+        assert!(expected > 1e-3, "{expected}");
+    }
+}
+
+/// In q = u + Imem/Igain, u = ln(Imem/I0), the input is a pure time integral:
+/// dq/dt = a·(Iin − (L − Ifb)·(1 + Imem/Igain)). Both sides over 20 ms of the driven seed neuron.
+#[test]
+#[allow(clippy::disallowed_methods)] // An expected value of its own.
+fn the_input_is_an_integral_in_q() {
+    let text = r#"(duration: "20 ms", solver: Euler(dt: "1 us"),
+        sources: { "in": (size: 1, train: Spikes(["1 ms", "6 ms"])) },
+        populations: { "n": (size: 1, model: arcana(
+            soma: (Itau: "4 pA", Igain: "80 pA", Ith: "12 mA", Idc: "10 pA", Ipfb_th: "0 A", Ipfb_norm: "1.4e9 /A"),
+            ampa: (Itau: "2 pA", Igain: "20 pA", Iw: "40 pA"))) },
+        connections: [(from: "in", to: "n", receptor: ampa, rule: OneToOne)],
+        probes: { "i": Trace(of: "n", vars: [Imem, Iampa], neurons: [0], every: "1 us"), "s": Spikes(of: "n") })"#;
+    let simulation = run(parse(text, here()));
+    assert!(simulation.probe::<SpikeRecorder>("s").unwrap().spikes().is_empty());
+    let trace = simulation.probe::<TraceRecorder>("i").unwrap();
+    let column = |v| trace.samples(0, v).map(|(_, i)| i).collect::<Vec<f64>>();
+    let (i_mem, i_ampa) = (column(Variable::Imem), column(Variable::Synapse(Receptor::Ampa)));
+    let (i0, kappa, i_gain) = (0.05e-12_f64, 0.705, 80e-12);
+    let (a, leak) = (kappa / (3e-12 * 0.025), 4e-12 + i0);
+    let q = |i: f64| (i / i0).ln() + i / i_gain;
+    let (mut integral, mut input) = (0.0, 0.0);
+    // From 2 ms on the membrane is above its floor.
+    for k in 2000..20_000 {
+        let feedback = i0.powf(1.0 / (kappa + 1.0)) * i_mem[k].powf(kappa / (kappa + 1.0))
+            / (1.0 + (-1.4e9 * i_mem[k]).exp());
+        // A pulse acts in the step in which it arrives: the jumped current is that of its end.
+        let i_in = 10e-12 + i_ampa[k].max(i_ampa[k + 1]);
+        input += 1e-6 * a * i_in;
+        integral += 1e-6 * a * (i_in - (leak - feedback) * (1.0 + i_mem[k] / i_gain));
+    }
+    let change = q(i_mem[20_000]) - q(i_mem[2000]);
+    assert!((change - integral).abs() < 1e-3 * input, "{change} {integral} {input}");
+    assert!(change.abs() > 0.05 * input);
+}

@@ -169,6 +169,7 @@ macro_rules! conformance {
 conformance!(one_thread, Cpu::new(Some(1)));
 conformance!(two_threads, Cpu::new(Some(2)));
 conformance!(three_threads, Cpu::new(Some(3)));
+conformance!(four_threads, Cpu::new(Some(4)));
 conformance!(eight_threads, Cpu::new(Some(8)));
 
 /// The suite can fail: one bias of one neuron changes the fingerprint.

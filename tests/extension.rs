@@ -232,7 +232,7 @@ fn mistakes_in_a_plugins_train_are_reported_at_their_place() {
       help: did you mean `Burst`? known here are Regular, Poisson, Spikes, File, Adm, Burst
     name=without
     9:36 sources.bursts.train: `Burst` is not a train
-      help: known here are Regular, Poisson, Spikes, File, Adm
+      help: known here are Regular, Poisson, Spikes, File, Adm; if a plugin brings it, use the program that has the plugin
     "#);
 }
 
@@ -299,7 +299,7 @@ fn a_nan_stops_the_run_and_keeps_the_record() {
     let error = simulation.run().unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the membrane current of neuron 123 of `dpi` is not a number at t = 0.301 s"
+        "the state of neuron 123 of `dpi` is not a number at t = 0.301 s"
     );
     assert_eq!(error.exit_code(), 1);
     let spikes = |s: &Simulation| s.probe::<SpikeRecorder>("out").unwrap().spikes().to_vec();

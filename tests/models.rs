@@ -55,6 +55,12 @@ fn a_plugins_kernel_equals_the_built_in_one() {
     let built_in = run(&plugins, &driven("lif", 300));
     let twin = run(&plugins, &driven("twin", 300));
     assert_eq!(common::hashes(&twin), common::hashes(&built_in));
+    for threads in [1, 3] {
+        let mut again = plugins.build(twin.scene().clone()).unwrap();
+        again.set_backend(Cpu::new(Some(threads)));
+        again.run().unwrap();
+        assert_eq!(common::hashes(&again), common::hashes(&built_in));
+    }
     let digests = &twin.world().resource::<picoamp::probe::digest::SpikeDigests>().0;
     assert!(digests[0].count > 3000, "{} spikes", digests[0].count);
 }
@@ -267,12 +273,12 @@ fn mistakes_in_models_and_rules_of_plugins() {
       help: did you mean `Stdp`? only `Stdp` is known here
     name=without
     17:20 populations.regular.model: `izhikevich` is not a model
-      help: known here are arcana, dynapse1, lif, Named
+      help: known here are arcana, dynapse1, lif, Named; if a plugin brings it, use the program that has the plugin
     20:35 populations.fast.model: `izhikevich` is not a model
-      help: known here are arcana, dynapse1, lif, Named
+      help: known here are arcana, dynapse1, lif, Named; if a plugin brings it, use the program that has the plugin
     name=without
     25:25 connections.0.plasticity: `Stdp` is not a plasticity rule
-      help: there are none
+      help: there are none; if a plugin brings it, use the program that has the plugin
     "#);
 }
 
@@ -364,6 +370,171 @@ fn learning_is_reproducible() {
         assert_eq!(ends(edge), ends(original));
         assert!((edge.weight - original.weight).abs() < 1e-5, "{edge:?} {original:?}");
     }
+}
+
+/// Spikes that coincide change nothing, also at the edge of a window; and what is learnt does not
+/// depend on the window.
+#[test]
+fn stdp_at_the_edges_of_windows() {
+    let plugins = Plugins::default().with(StdpPlugin);
+    let learnt = |window: &str| {
+        let text = format!(
+            r#"(duration: "1 s", solver: Euler(dt: "1 ms"), window: "{window}",
+                sources: {{
+                    "early": (size: 1, train: Regular(rates: "10 Hz", phase: "99 ms")),
+                    "same": (size: 3, train: Regular(rates: "10 Hz", phase: Linear(from: "90 ms", to: "110 ms"))),
+                }},
+                populations: {{ "n": (size: 1, model: lif(soma: (refP: "5 ms"), exc: (tau_s: "1 ms", w: 100), inh: (w: 0))) }},
+                connections: [
+                    (from: "early", to: "n", receptor: exc, rule: OneToOne, weight: 2),
+                    (from: "same", to: "n", receptor: inh, rule: AllToAll, weight: 0.5,
+                     plasticity: Stdp(a_plus: 0.01, a_minus: 0.01, tau_plus: "5 ms", tau_minus: "5 ms", largest: 1)),
+                ],
+                probes: {{ "out": Spikes(of: "n") }})"#
+        );
+        let simulation = run(&plugins, &text);
+        let out = spikes(&simulation, "out");
+        assert!((out[0].0 - 0.1).abs() < 1e-9, "{out:?}");
+        let edges = simulation.world().resource::<Router>().learnt(1).unwrap();
+        edges.iter().map(|edge| edge.weight).collect::<Vec<f64>>()
+    };
+    let weights = learnt("100 ms");
+    assert!(weights[0] > 0.5 && weights[2] < 0.5, "{weights:?}");
+    assert!((weights[1] - 0.5).abs() < 1e-5, "{weights:?}");
+    for window in ["10 ms", "7 ms", "1 ms"] {
+        assert_eq!(learnt(window), weights, "{window}");
+    }
+}
+
+/// A model that contradicts itself in one of several ways.
+mod odd {
+    use std::sync::Arc;
+
+    use super::lif_twin::{TwinSoma, TwinSynapse};
+    use picoamp::model::{Circuits, Equations, NeuronModel, StateVariable};
+    use picoamp::prelude::*;
+    use picoamp::solver::kernel::{CircuitColumns, EulerModel, Lanes, Layout};
+    use picoamp::units::Unit;
+
+    #[derive(Debug, Clone, PartialEq)]
+    pub struct Odd(pub u8);
+
+    impl NeuronModel for Odd {
+        type Soma = TwinSoma;
+        type Synapse = TwinSynapse;
+        fn name(&self) -> &'static str {
+            "odd"
+        }
+        fn receptors(&self) -> &'static [Receptor] {
+            &[Receptor::Exc, Receptor::Inh]
+        }
+        fn soma(&self) -> TwinSoma {
+            super::lif_twin::Twin.soma()
+        }
+        fn synapse(&self, circuit: Receptor) -> TwinSynapse {
+            super::lif_twin::Twin.synapse(circuit)
+        }
+        fn variables(&self) -> Vec<StateVariable> {
+            Vec::new()
+        }
+        fn dc_unit(&self) -> Option<Unit> {
+            Some(Unit::One)
+        }
+        fn equations(&self, _: &Circuits, _: Time) -> Equations {
+            Equations::Kernel(Arc::new(Lanes::<_, 1, 1, 2>::new(OddEuler(self.0))))
+        }
+    }
+
+    struct OddEuler(u8);
+
+    impl EulerModel<1, 1, 2> for OddEuler {
+        const MEMBRANE: usize = 0;
+        fn step(&self, _: [f32; 1], _: &mut [f32; 1], _: [f32; 2]) -> bool {
+            false
+        }
+    }
+
+    impl CircuitColumns for OddEuler {
+        type Soma = TwinSoma;
+        type Synapse = TwinSynapse;
+        fn layout(&self) -> Layout {
+            let receptors = match self.0 {
+                1 => vec![Receptor::Exc],
+                2 => vec![Receptor::Exc, Receptor::Ampa],
+                _ => vec![Receptor::Exc, Receptor::Inh],
+            };
+            let circuits = match self.0 {
+                3 => vec![(Receptor::Inh, 0), (Receptor::Exc, 0)],
+                4 => vec![(Receptor::Exc, 0), (Receptor::Inh, 7)],
+                _ => vec![(Receptor::Exc, 0), (Receptor::Inh, 0)],
+            };
+            let dc = if self.0 == 5 { Some(3) } else { None };
+            let (resting_parameters, resting_state) = (vec![0.0], vec![0.0]);
+            Layout { receptors, circuits, membrane: 0, dc, resting_parameters, resting_state }
+        }
+        fn soma_columns(&self, _: &TwinSoma, set: &mut dyn FnMut(usize, f32)) {
+            set(if self.0 == 6 { 9 } else { 0 }, 1.0);
+        }
+        fn synapse_columns(
+            &self,
+            _: usize,
+            _: &TwinSynapse,
+            _: i32,
+            _: &mut dyn FnMut(usize, f32),
+        ) {
+        }
+    }
+
+    pub struct OddPlugin(pub u8);
+
+    impl Plugin for OddPlugin {
+        fn register(&self, plugins: &mut Plugins) {
+            plugins.add_model(Odd(self.0));
+        }
+    }
+}
+
+/// A model that contradicts itself is refused with what is wrong, and a state of a host model that is
+/// not a number stops the run.
+#[test]
+fn models_that_cannot_work() {
+    let message = |plugins: &Plugins, text: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.ron");
+        std::fs::write(&path, text).unwrap();
+        let simulation = plugins.simulation(&path);
+        simulation.and_then(|mut s| s.run()).map_or_else(|e| e.to_string(), |()| "runs".into())
+    };
+    let scene = |model: &str, more: &str| {
+        format!(
+            r#"(duration: "10 ms", solver: Euler(dt: "1 ms"),
+                populations: {{ "n": (size: 3, model: {model} {more}) }})"#
+        )
+    };
+    let coarse = message(
+        &Plugins::default().with(IzhikevichPlugin),
+        &scene("izhikevich(soma: (a: 1e38))", ""),
+    );
+    assert_eq!(coarse, "the state of neuron 0 of `n` is not a number at t = 0.01 s");
+    let odd = scene("odd(exc: (), inh: ())", "");
+    for (kind, expected) in [
+        (0, "runs"),
+        (
+            1,
+            "its layout has [1, 1, 1] parameters, state variables and receptors, its step [1, 1, 2]",
+        ),
+        (2, "its kernel has no receptor inh"),
+        (3, "the circuits of its layout do not begin with its receptors"),
+        (4, "its layout names the state column 7, which there is not"),
+        (5, "its layout names the parameter column 3, which there is not"),
+        (6, "it sets the parameter column 9, which there is not"),
+    ] {
+        let found = message(&Plugins::default().with(odd::OddPlugin(kind)), &odd);
+        assert!(found.ends_with(expected), "{kind}: {found}");
+    }
+    let driven = scene("odd()", ", dc: Steps([(\"1 ms\", 3)])");
+    let found = message(&Plugins::default().with(odd::OddPlugin(0)), &driven);
+    assert!(found.contains("its equations have none"), "{found}");
 }
 
 /// Homeostasis brings rates together, and only while it acts.

@@ -150,21 +150,35 @@ fn edges_follow_from_seed_and_name() {
 /// order of populations and projections, and in pieces.
 #[test]
 fn a_network_of_5000_neurons_is_reproducible() {
-    let model = r#"arcana(
+    let arcana = r#"arcana(
         soma: (Itau: "4 pA", Igain: "80 pA", Ith: "12 mA", Idc: "10 pA", Ipfb_th: "0 A",
                Ipfb_norm: "1.4e9 /A"),
         ampa: (Itau: "2 pA", Igain: "20 pA", Iw: "10 pA"),
         gabab: (Itau: "2 pA", Igain: "20 pA", Iw: "10 pA"))"#;
-    let mismatch = r#"{ "soma.Itau": Gaussian(cv: 0.1), "ampa.Iw": Gaussian(cv: 0.1) }"#;
+    // Whole weights and fractions: two forms of fixed point.
+    reproducible(
+        arcana,
+        ("ampa", "gabab"),
+        r#"{ "soma.Itau": Gaussian(cv: 0.1), "ampa.Iw": Gaussian(cv: 0.1) }"#,
+    );
+    let lif = r#"lif(soma: (dc: 0.9), exc: (w: 0.25), inh: (w: 0.4))"#;
+    reproducible(
+        lif,
+        ("exc", "inh"),
+        r#"{ "soma.tau_m": LogNormal(cv: 0.1), "exc.w": LogNormal(cv: 0.1) }"#,
+    );
+}
+
+fn reproducible(model: &str, (excites, inhibits): (&str, &str), mismatch: &str) {
     let exc = format!("\"exc\": (size: 4000, model: {model}, mismatch: {mismatch}),");
     let inh = format!("\"inh\": (size: 1000, model: {model}, mismatch: {mismatch}),");
     let mut projections = Vec::new();
     let drawn = "weight: Uniform(from: 0.5, to: 2.4), delay: Uniform(from: \"1 ms\", to: \"4 ms\")";
     for to in ["exc", "inh"] {
         projections.extend([
-            format!("(from: \"noise {to}\", to: \"{to}\", receptor: ampa, rule: OneToOne),"),
-            format!("(from: \"exc\", to: \"{to}\", receptor: ampa, rule: FixedInDegree(k: 51), {drawn}),"),
-            format!("(from: \"inh\", to: \"{to}\", receptor: gabab, rule: FixedInDegree(k: 13), delay: \"1.5 ms\"),"),
+            format!("(from: \"noise {to}\", to: \"{to}\", receptor: {excites}, rule: OneToOne, weight: 1.3),"),
+            format!("(from: \"exc\", to: \"{to}\", receptor: {excites}, rule: FixedInDegree(k: 51), {drawn}),"),
+            format!("(from: \"inh\", to: \"{to}\", receptor: {inhibits}, rule: FixedInDegree(k: 13), delay: \"1.5 ms\"),"),
         ]);
     }
     let scene = |seed: u64, populations: String, projections: String| {
@@ -180,7 +194,10 @@ fn a_network_of_5000_neurons_is_reproducible() {
     };
     for seed in [1, 2, 3] {
         let forward = || scene(seed, format!("{exc}{inh}"), projections.concat());
-        let expected = hashes(&run_on(forward(), Cpu::new(Some(1))));
+        let simulation = run_on(forward(), Cpu::new(Some(1)));
+        let digests = &simulation.world().resource::<picoamp::probe::digest::SpikeDigests>().0;
+        assert!(digests.iter().all(|digest| digest.count > 1000), "{digests:?}");
+        let expected = hashes(&simulation);
         for threads in [2, 3, 4, 8] {
             assert_eq!(hashes(&run_on(forward(), Cpu::new(Some(threads)))), expected);
         }
@@ -317,5 +334,52 @@ fn lists_and_files() {
         std::fs::write(folder.path().join(name), csv).unwrap();
         let rule = format!("rule: File(\"{name}\")");
         assert_eq!(drawn("dynapse1()", &rule, folder.path()), original);
+    }
+}
+
+/// Few edges of large weights arrive as they are, and small ones beside them; whatever the order of
+/// the projections.
+#[test]
+fn large_and_small_weights_arrive_as_they_are() {
+    let current = |rule: &str, weight: f64, order: [usize; 3]| {
+        let projections = [
+            format!("(name: \"a\", from: \"in\", to: \"n\", receptor: exc, rule: {rule}, weight: {weight})"),
+            "(name: \"b\", from: \"other\", to: \"n\", receptor: exc, rule: OneToOne, weight: 0.01)".into(),
+            "(name: \"c\", from: \"other\", to: \"n\", receptor: exc, rule: OneToOne, weight: 11.96)".into(),
+        ];
+        let projections = order.map(|k| projections[k].clone()).join(", ");
+        let text = format!(
+            r#"(seed: 1, duration: "2 ms", solver: Euler(dt: "1 ms"),
+                sources: {{ "in": (size: 10, train: Regular(rates: "1 Hz")), "other": (size: 1000, train: Spikes([(0, "0 s")])) }},
+                populations: {{ "n": (size: 1000, model: lif(exc: (tau_s: "1000 s"))) }},
+                connections: [{projections}],
+                probes: {{ "i": Trace(of: "n", vars: [i_exc], neurons: All, every: "1 ms", window: (from: "1 ms", to: "2 ms")) }})"#
+        );
+        let simulation = common::run(parse(&text, std::path::Path::new(".")));
+        let trace = simulation.probe::<TraceRecorder>("i").unwrap();
+        let variable = Variable::Synapse(Receptor::Exc);
+        (0..1000).map(|k| trace.samples(k, variable).next().unwrap().1).collect::<Vec<f64>>()
+    };
+    for (rule, weight) in [
+        ("FixedTotal(n: 5)", 300.5),
+        ("FixedProbability(p: 0.001)", 1000.5),
+        ("FixedTotal(n: 1)", 65_000.5),
+        ("List([(3, 700)])", 40.3),
+    ] {
+        let currents = current(rule, weight, [0, 1, 2]);
+        let driven = currents.iter().skip(1).filter(|i| **i > 0.0);
+        let mut edges = 0;
+        for i in driven {
+            let pulses = i / weight;
+            assert!((pulses - pulses.round()).abs() < 1e-4 && *i > 0.5 * weight, "{rule}: {i}");
+            edges += pulses.round() as usize;
+        }
+        assert!(edges > 0, "{rule}");
+        let small = currents[0] % weight;
+        // The grid of fractions gets coarser with the largest weight, in single precision anyway.
+        assert!((small - 11.97).abs() < 0.01, "{rule}: {small}");
+        for order in [[1, 2, 0], [2, 1, 0], [1, 0, 2]] {
+            assert_eq!(current(rule, weight, order), currents, "{rule}");
+        }
     }
 }

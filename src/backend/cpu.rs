@@ -241,7 +241,7 @@ impl Task<'_> {
         let next = |r: &SampleRequest| (start / r.every + 1) * r.every;
         self.samples[requests.clone()]
             .iter()
-            .map(|r| next(r).max(r.from.next_multiple_of(r.every)))
+            .map(|r| next(r).max(r.from.checked_next_multiple_of(r.every).unwrap_or(u64::MAX)))
             .min()
     }
 

@@ -96,10 +96,16 @@ pub fn ln_1p(x: f64) -> f64 {
     ln(y) * x / (y - 1.0)
 }
 
-/// `e^x` in double precision for |x| < 700; relative error below 1e-15.
+/// `e^x` in double precision, relative error below 1e-15; 0 below −708, infinite above 709.
 #[inline]
 #[must_use]
 pub fn exp(x: f64) -> f64 {
+    if x < -708.0 {
+        return 0.0;
+    }
+    if x > 709.0 {
+        return f64::INFINITY;
+    }
     let n = (x * std::f64::consts::LOG2_E).round_ties_even();
     let r = f64::mul_add(n, -LN2_LOW, f64::mul_add(n, -LN2_HIGH, x));
     // |r| ≤ ½·ln 2: the Taylor series reaches the last bit with 13 terms.
@@ -110,7 +116,7 @@ pub fn exp(x: f64) -> f64 {
     f64::from_bits((p.to_bits() as i64).wrapping_add((n as i64) << 52) as u64)
 }
 
-/// `e^x − 1` in double precision for |x| < 700; relative error below 2e-15, also near 0.
+/// `e^x − 1` in double precision; relative error below 2e-15, also near 0.
 #[must_use]
 pub fn exp_m1(x: f64) -> f64 {
     if x.abs() > 0.5 {
@@ -216,6 +222,20 @@ pub fn normal_quantile(p: f64) -> f64 {
 #[allow(clippy::disallowed_methods)] // libm is the independent reference here.
 mod tests {
     use super::*;
+
+    #[test]
+    fn exponentials_far_out() {
+        for x in [-708.5, -709.6, -710.0, -745.0, -1000.0, -1e6, f64::NEG_INFINITY] {
+            assert_eq!((exp(x), exp_m1(x)), (0.0, -1.0), "{x}");
+        }
+        for x in [709.5, 710.0, 1e6, f64::INFINITY] {
+            assert_eq!((exp(x), exp_m1(x)), (f64::INFINITY, f64::INFINITY), "{x}");
+        }
+        for x in [-707.9, 708.9_f64] {
+            assert!((exp(x) / x.exp() - 1.0).abs() < 1e-15, "{x}");
+        }
+        assert!(exp(f64::NAN).is_nan());
+    }
 
     #[test]
     fn exp2_and_log2_agree_with_double_precision() {

@@ -81,9 +81,13 @@ impl MismatchLaw {
     /// The bias of instance `neuron`.
     ///
     /// A Gaussian draw can fall to zero or below: it is floored at `floor` (currents of a DPI neuron
-    /// at the dark current), or where there is none at a hundredth of the nominal value.
+    /// at the dark current), or where there is none at a hundredth of the nominal value. What is 0
+    /// stays 0.
     #[must_use]
     pub fn draw(&self, nominal: f64, floor: Option<f64>, key: &StreamKey, neuron: u64) -> Draw {
+        if nominal == 0.0 {
+            return Draw { value: 0.0, floored: false };
+        }
         let value = nominal * self.multiplier(&mut key.stream(neuron));
         // Of a negative value (a reset below 0) the multiplier is floored.
         let floor = floor.unwrap_or(0.01 * nominal);
@@ -137,21 +141,35 @@ mod tests {
         }
     }
 
-    /// Correlation between two biases, and between neighbours, within five standard errors of 0.
+    /// Correlation between any two of 10⁵ draws of biases, circuits, populations and seeds, and
+    /// between neighbours, within five standard errors of 0.
     #[test]
     fn draws_of_different_keys_are_independent() {
         let law = MismatchLaw::Gaussian { cv: 0.1 };
-        let z = |bias: &str, k: u64| {
-            let key = stream_key(1, "dpi", "soma", bias);
-            (law.draw(1.0, None, &key, k).value - 1.0) / 0.1
+        let draws = |seed, population, circuit, bias| -> Vec<f64> {
+            let key = stream_key(seed, population, circuit, bias);
+            (0..N).map(|k| (law.draw(1.0, None, &key, k).value - 1.0) / 0.1).collect()
         };
-        let n = 20_000;
-        let correlate = |f: &dyn Fn(u64) -> f64| (0..n).map(f).sum::<f64>() / n as f64;
-        let limit = 5.0 / (n as f64).sqrt();
-        assert!(correlate(&|k| z("Itau", k) * z("Igain", k)).abs() < limit);
-        assert!(correlate(&|k| z("Itau", k) * z("Itau", k + 1)).abs() < limit);
+        let all = [
+            draws(1, "dpi", "soma", "Itau"),
+            draws(1, "dpi", "soma", "Igain"),
+            draws(1, "dpi", "ampa", "Itau"),
+            draws(1, "dpi", "ampa", "Iw"),
+            draws(1, "dpi2", "soma", "Itau"),
+            draws(2, "dpi", "soma", "Itau"),
+        ];
+        let correlation = |a: &[f64], b: &[f64]| {
+            a.iter().zip(b).map(|(x, y)| x * y).sum::<f64>() / a.len().min(b.len()) as f64
+        };
+        let limit = 5.0 / (N as f64).sqrt();
+        for (k, a) in all.iter().enumerate() {
+            for b in &all[k + 1..] {
+                assert!(correlation(a, b).abs() < limit);
+            }
+            assert!(correlation(a, &a[1..]).abs() < limit, "neighbours");
+        }
         // The comparison can fail: a bias correlates with itself.
-        assert!(correlate(&|k| z("Itau", k) * z("Itau", k)).abs() > limit);
+        assert!(correlation(&all[0], &all[0]).abs() > limit);
     }
 
     #[test]

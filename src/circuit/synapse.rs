@@ -29,8 +29,13 @@ pub enum Receptor {
     Exc,
     /// Inhibitory, of a LIF neuron.
     Inh,
-    /// A receptor of a plugin's model: its name in scenes and that of its current in traces.
-    Other(&'static str, &'static str),
+    /// A receptor of a plugin's model.
+    Other {
+        /// Its name in scenes.
+        name: &'static str,
+        /// The name of its current in traces.
+        variable: &'static str,
+    },
 }
 
 impl Receptor {
@@ -45,7 +50,7 @@ impl Receptor {
             Receptor::Ahp => "ahp",
             Receptor::Exc => "exc",
             Receptor::Inh => "inh",
-            Receptor::Other(name, _) => name,
+            Receptor::Other { name, .. } => name,
         }
     }
 
@@ -60,7 +65,7 @@ impl Receptor {
             Receptor::Ahp => "Iahp",
             Receptor::Exc => "i_exc",
             Receptor::Inh => "i_inh",
-            Receptor::Other(_, variable) => variable,
+            Receptor::Other { variable, .. } => variable,
         }
     }
 }

@@ -27,23 +27,6 @@ pub enum Waveform {
 }
 
 impl Waveform {
-    /// Its value at a moment, in the SI unit.
-    #[must_use]
-    pub fn at(&self, time: Time) -> f64 {
-        match self {
-            Waveform::Steps(steps) | Waveform::File(_, steps) => {
-                let at = steps.partition_point(|(from, _)| *from <= time);
-                if at == 0 { 0.0 } else { steps[at - 1].1 }
-            }
-            Waveform::Ramp { from, start, .. } if time <= *start => *from,
-            Waveform::Ramp { to, end, .. } if time >= *end => *to,
-            Waveform::Ramp { from, to, start, end } => {
-                let done = (time - *start).seconds() / (*end - *start).seconds();
-                from + (to - from) * done
-            }
-        }
-    }
-
     /// The first step after `step` that may have another value: a step of `dt` has the value of its
     /// start, and a change between two steps acts from the nearest on.
     #[must_use]
@@ -59,15 +42,21 @@ impl Waveform {
         }
     }
 
-    /// Its value in a step.
+    /// Its value in a step, in the SI unit.
     #[must_use]
     pub fn in_step(&self, step: u64, dt: Time) -> f64 {
+        let now = Time::from_steps(step, dt);
         match self {
             Waveform::Steps(steps) | Waveform::File(_, steps) => {
                 let at = steps.partition_point(|(from, _)| from.steps(dt) <= step);
                 if at == 0 { 0.0 } else { steps[at - 1].1 }
             }
-            Waveform::Ramp { .. } => self.at(Time::from_steps(step, dt)),
+            Waveform::Ramp { from, start, .. } if now <= *start => *from,
+            Waveform::Ramp { to, end, .. } if now >= *end => *to,
+            Waveform::Ramp { from, to, start, end } => {
+                let done = (now - *start).seconds() / (*end - *start).seconds();
+                from + (to - from) * done
+            }
         }
     }
 }

@@ -7,16 +7,25 @@ use crate::scene::diagnostics::{Located, SceneReport};
 use miette::{GraphicalReportHandler, GraphicalTheme, Severity};
 use serde_json::json;
 
+/// A line on stderr. Whoever closed it does not want to read it.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($text)*);
+    }};
+}
+pub(super) use say;
+
 /// Shows an error on stderr, with its places and its remedy.
 pub fn show_error(error: &Error) {
     if let Error::Scene(report) = error {
         show_findings(report);
-        eprintln!("error: {report}; nothing was written");
+        say!("error: {report}; nothing was written");
         return;
     }
-    eprintln!("error: {error}");
+    say!("error: {error}");
     if let Some(help) = error.help() {
-        eprintln!("help: {help}");
+        say!("help: {help}");
     }
 }
 
@@ -28,8 +37,8 @@ pub fn show_findings(report: &SceneReport) {
     for located in report.findings() {
         let mut text = String::new();
         match handler.render_report(&mut text, located) {
-            Ok(()) => eprintln!("{}", text.trim_end()),
-            Err(_) => eprintln!("{located}"),
+            Ok(()) => say!("{}", text.trim_end()),
+            Err(_) => say!("{located}"),
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::scene::{Loaded, write};
 use crate::{Error, Plugins, Scene};
 use args::{Args, BackendChoice, Command, DumpChoice, RunArgs, SceneArgs};
 use clap::Parser;
+use messages::say;
 
 /// Runs the command that the process was started with; the result is its exit code. A program of
 /// one's own with further plugins is one line:
@@ -42,7 +43,7 @@ pub fn main(plugins: &Plugins) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             if json {
-                print(&messages::error_json(&error));
+                let _ = print(&messages::error_json(&error));
             }
             messages::show_error(&error);
             ExitCode::from(error.exit_code())
@@ -51,8 +52,13 @@ pub fn main(plugins: &Plugins) -> ExitCode {
 }
 
 /// Prints to stdout. A reader that closed the pipe (`| head`) has what it wanted.
-fn print(text: &str) {
-    let _ = writeln!(std::io::stdout(), "{text}");
+fn print(text: &str) -> Result<(), Error> {
+    match writeln!(std::io::stdout(), "{text}").and_then(|()| std::io::stdout().flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::io("write to", "the standard output", error))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn load(args: &SceneArgs, plugins: &Plugins, extra: Option<String>) -> Result<Loaded, Error> {
@@ -119,7 +125,7 @@ fn run(args: &RunArgs, plugins: &Plugins) -> Result<(), Error> {
     outcome?;
     if args.json {
         let text = serde_json::to_string_pretty(&summary);
-        print(&text.unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}")));
+        print(&text.unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}")))?;
     }
     Ok(())
 }
@@ -139,7 +145,7 @@ fn stop_on_signals() -> Arc<AtomicBool> {
 
 fn show_summary(summary: &Summary, folder: &ResultsFolder, scene: &Scene) {
     let spikes: u64 = summary.spikes.values().sum();
-    eprintln!(
+    say!(
         "{}: {} neurons, {} circuits, {} edges; {} s in {:.3} s ({} spikes)",
         summary.scene,
         summary.neurons,
@@ -153,17 +159,17 @@ fn show_summary(summary: &Summary, folder: &ResultsFolder, scene: &Scene) {
         let neuron_seconds = scene.populations[name].size as f64 * summary.simulated_s;
         let rate = *count as f64 / neuron_seconds.max(f64::MIN_POSITIVE);
         let hash = &summary.spike_hash[name];
-        eprintln!("  {name}: {count} spikes, {rate:.3} Hz a neuron, hash {hash}");
+        say!("  {name}: {count} spikes, {rate:.3} Hz a neuron, hash {hash}");
         if *count == 0 {
-            eprintln!(
-                "    it is silent: is it connected, and its input strong enough to reach Ith?"
+            say!(
+                "    it is silent: is it connected, and its input strong enough to reach the threshold?"
             );
         }
     }
-    eprintln!("results: {}", folder.path().display());
+    say!("results: {}", folder.path().display());
     let pictures = summary.files.iter().filter(|name| name.ends_with(".svg"));
     for name in pictures {
-        eprintln!("  {}", folder.path().join(name).display());
+        say!("  {}", folder.path().join(name).display());
     }
 }
 
@@ -197,8 +203,7 @@ fn check(args: &SceneArgs, plugins: &Plugins) -> Result<(), Error> {
         bytes_text(u128::from(available))
     );
     estimate.check(available)?;
-    print(&text);
-    Ok(())
+    print(&text)
 }
 
 fn names<'a>(groups: impl Iterator<Item = (&'a String, u64)>) -> String {
@@ -209,6 +214,5 @@ fn names<'a>(groups: impl Iterator<Item = (&'a String, u64)>) -> String {
 fn resolve(args: &SceneArgs, plugins: &Plugins) -> Result<(), Error> {
     let Loaded { scene, warnings } = load(args, plugins, None)?;
     messages::show_findings(&warnings);
-    print(write::to_ron(&scene, |file| file.path.clone()).trim_end());
-    Ok(())
+    print(write::to_ron(&scene, |file| file.path.clone()).trim_end())
 }

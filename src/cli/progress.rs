@@ -1,5 +1,6 @@
 //! How far a run is: a bar on a terminal, plain lines elsewhere.
 
+use super::messages::say;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
@@ -68,7 +69,7 @@ impl Progress {
                 if elapsed >= *due {
                     let left = elapsed.as_secs_f64()
                         * (state.duration.seconds() / state.time.seconds() - 1.0);
-                    eprintln!("{}  ETA {left:.0} s", message());
+                    say!("{}  ETA {left:.0} s", message());
                     *due = elapsed + LINE_INTERVAL;
                 }
             }

@@ -120,8 +120,9 @@ impl NeuronModel for Dpi {
 
     fn check(&self, soma: &Soma) -> Option<Conflict> {
         let shown = |current| units::format(current, Unit::Ampere);
-        let (th, reset) = (soma.i_th, soma.i_reset);
-        (th <= reset).then(|| Conflict {
+        // No current is below I0, and the kernels compute in single precision.
+        let (th, reset) = (soma.i_th, soma.i_reset.max(self.constants.i0));
+        (th as f32 <= reset as f32).then(|| Conflict {
             bias: "Ith",
             message: format!("Ith = {} is not above Ireset = {}", shown(th), shown(reset)),
             help: format!("choose more than {}", shown(reset)),

@@ -2,7 +2,7 @@
 //!
 //! A host model can do what a kernel cannot: keep any state, draw random numbers, call any library.
 //! It pays for that: a step costs a component lookup, a virtual call and scalar code in double
-//! precision, some ten to a hundred times what a kernel takes (`cargo bench -- models` measures
+//! precision, some twenty times what a kernel of a simple model takes (`cargo bench -- models` measures
 //! both). It runs on one thread, whatever back end runs the kernels.
 
 use bevy_ecs::component::{Component, Mutable};
@@ -11,9 +11,10 @@ use bevy_ecs::schedule::IntoScheduleConfigs;
 use smallvec::SmallVec;
 
 use super::NeuronModel;
-use crate::backend::{Sample, WindowSamples, advance};
+use crate::backend::{Sample, Stop, WindowSamples, advance};
 use crate::bank::{Bank, Banks, LANES, Slot};
 use crate::circuit::Receptor;
+use crate::error::Error;
 use crate::network::router::Inbox;
 use crate::network::{Population, WindowSpikes};
 use crate::schedule::{BuiltIn, Window, WindowSet};
@@ -39,7 +40,8 @@ pub trait HostModel: NeuronModel {
         dt: f64,
     ) -> bool;
 
-    /// The values of the model's [variables](NeuronModel::variables), in their order.
+    /// The values of the model's [variables](NeuronModel::variables), in their order. Where one is not
+    /// finite at the end of a window, the run stops.
     fn read(&self, state: &Self::State) -> SmallVec<[f64; 4]>;
 }
 
@@ -96,6 +98,7 @@ fn advance_host<M: HostModel>(
     banks: Res<Banks>,
     mut spikes: ResMut<WindowSpikes>,
     mut samples: ResMut<WindowSamples>,
+    mut stop: ResMut<Stop>,
     populations: Query<&Population>,
     mut neurons: Query<(&Slot, &M::Soma, &mut M::State)>,
     synapses: Query<&M::Synapse>,
@@ -149,6 +152,13 @@ fn advance_host<M: HostModel>(
                     spikes.populations[population.index].push((time, index as u32));
                 }
                 sample(end, state);
+            }
+            if stop.0.is_none() && model.read(state).iter().any(|value| !value.is_finite()) {
+                stop.0 = Some(Error::NotFinite {
+                    population: population.name.clone(),
+                    neuron: index as u32,
+                    time: window.end(),
+                });
             }
         }
     }

@@ -81,7 +81,8 @@ impl NeuronModel for Lif {
 
     fn check(&self, soma: &LifSoma) -> Option<Conflict> {
         let LifSoma { threshold, reset, .. } = soma;
-        (threshold <= reset).then(|| Conflict {
+        // The kernel computes in single precision.
+        (*threshold as f32 <= *reset as f32).then(|| Conflict {
             bias: "threshold",
             message: format!("threshold = {threshold} is not above reset = {reset}"),
             help: format!("choose more than {reset}"),
@@ -97,15 +98,6 @@ impl NeuronModel for Lif {
         let v = Variable::Named("v");
         let v = StateVariable { variable: v, unit: Unit::One, read: Read::Membrane };
         std::iter::once(v).chain(self.receptors().iter().map(|r| current(*r))).collect()
-    }
-
-    fn time_constants(
-        &self,
-        soma: &LifSoma,
-        synapses: &[(Receptor, LifSynapse)],
-    ) -> Vec<(&'static str, f64)> {
-        let synapses = synapses.iter().map(|(r, s)| (r.name(), s.tau_s));
-        synapses.chain([("soma", soma.tau_m)]).collect()
     }
 
     fn threshold(&self, soma: &LifSoma) -> Option<(Variable, f64)> {

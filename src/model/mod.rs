@@ -131,7 +131,7 @@ pub trait NeuronModel: Clone + fmt::Debug + PartialEq + Send + Sync + 'static {
         None
     }
 
-    /// Time constants by name, s: a step should be shorter than those of synapses.
+    /// Time constants by name, s, below which a step should be; none where a step is exact.
     fn time_constants(
         &self,
         soma: &Self::Soma,

@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::scene::spawn::{self, Order, Spawned};
 use crate::scene::{BiasPath, Variable};
 use crate::simulation::Simulation;
+use crate::solver::kernel::Kernel;
 use crate::time::Time;
 use crate::units::Unit;
 
@@ -96,6 +97,7 @@ pub(crate) trait AnyModel: fmt::Debug + Send + Sync + 'static {
     fn is_on_dynapse1(&self) -> bool;
     fn shares_kernel(&self, other: &dyn AnyModel) -> bool;
     fn equations(&self, dt: Time) -> Equations;
+    fn wrong_column(&self, kernel: &dyn Kernel) -> Option<usize>;
     fn spawn(&self, order: &Order, world: &mut World) -> Result<Spawned, Error>;
     fn install(&self, simulation: &mut Simulation);
     fn instance(&self, world: &World, entity: Entity, path: BiasPath) -> Option<f64>;
@@ -201,6 +203,24 @@ impl<M: NeuronModel> AnyModel for Nominal<M> {
 
     fn equations(&self, dt: Time) -> Equations {
         self.model.equations(&self.circuits(), dt)
+    }
+
+    /// A parameter column that is set but does not exist.
+    fn wrong_column(&self, kernel: &dyn Kernel) -> Option<usize> {
+        let width = kernel.layout().resting_parameters.len();
+        let mut wrong = None;
+        let mut set = |column: usize, _: f32| {
+            if column >= width {
+                wrong = Some(column);
+            }
+        };
+        kernel.soma_columns(&self.soma, &mut set);
+        for (receptor, synapse) in &self.synapses {
+            if let Some((circuit, _)) = kernel.layout().circuit(*receptor) {
+                kernel.synapse_columns(circuit, synapse, 0, &mut set);
+            }
+        }
+        wrong
     }
 
     fn spawn(&self, order: &Order, world: &mut World) -> Result<Spawned, Error> {

@@ -12,10 +12,12 @@
 //! | [`plasticity`] | rules that change weights |
 //! | [`projection`] | projections, and edges made by hand |
 //! | [`table`] | the table of edges |
+//! | [`port`] | where edges end, and what a weight is there |
 //! | [`router`] | the calendar of arrivals and the inboxes of banks |
 
 pub mod law;
 pub mod plasticity;
+pub mod port;
 pub mod projection;
 pub mod router;
 pub mod rule;
@@ -37,12 +39,12 @@ pub use rule::{Edge, Edges, ListedEdge, Pairs, Rule};
 /// The largest weight of an edge: pulses per spike.
 pub const MAX_WEIGHT: f64 = 65_536.0;
 
-/// The longest delay of an edge at a step of `dt`: 10 s (the calendar of arrivals has a page for
-/// each window until then), and 2³² − 1 steps.
+/// The longest delay of an edge at a step of `dt`, a whole number of steps: 10 s (the calendar of
+/// arrivals has a page for each window until then), and 2³² − 1 steps.
 #[must_use]
 pub fn longest_delay(dt: Time) -> Time {
     const LONGEST: Time = Time::from_picoseconds(10_000_000_000_000);
-    LONGEST.min(Time::from_steps(u64::from(u32::MAX), dt))
+    Time::from_steps((LONGEST.picoseconds() / dt.picoseconds()).min(u64::from(u32::MAX)), dt)
 }
 
 /// A population.
@@ -103,8 +105,9 @@ pub struct SpikeSource {
     pub index: u32,
 }
 
-/// A resource: the spikes of the window at hand, group by group. Complete and sorted by time and
-/// neuron for systems in [`WindowSet::Last`](crate::schedule::WindowSet::Last).
+/// A resource: the spikes of the window at hand, group by group: those of sources from its start on
+/// (start ≤ t < end), those of neurons up to its end (start < t ≤ end; a spike found in a step has the
+/// time of the step's end). Complete and sorted by time and neuron for systems in [`WindowSet::Last`](crate::schedule::WindowSet::Last).
 #[derive(Resource, Debug, Default)]
 pub struct WindowSpikes {
     /// Spikes of each group of sources: time and index.

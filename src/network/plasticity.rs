@@ -22,9 +22,11 @@
 //! ```
 
 use std::fmt;
+use std::ops::Range;
 
 use bevy_ecs::prelude::Entity;
 
+use super::port::fixed_point;
 use super::table::Table;
 use crate::simulation::Simulation;
 use crate::time::Time;
@@ -68,12 +70,27 @@ pub(super) struct PlasticEdges {
     pub(super) edges: Vec<PlasticEdge>,
     /// Their weights in double precision: changes below the fixed-point grid add up.
     pub(super) weights: Vec<f64>,
+    /// The edges of source k: `first_of_source[k]..first_of_source[k + 1]`.
+    pub(super) first_of_source: Vec<u32>,
+    /// The edges by target: those of target k are `first_of_target[k]..first_of_target[k + 1]`.
+    pub(super) by_target: Vec<u32>,
+    pub(super) first_of_target: Vec<u32>,
     /// One pulse of weight 1 is 2^exponent.
     pub(super) exponent: i32,
     /// The largest weight that an edge may have.
     pub(super) largest: f64,
     /// Whether weights are rounded to whole numbers.
     pub(super) rounds: bool,
+}
+
+/// Where the edges of each of `n` begin, in a list that is sorted by them, and the end of the last.
+pub(super) fn firsts(n: u64, of: impl Iterator<Item = u32>) -> Vec<u32> {
+    let mut first = vec![0; n as usize + 1];
+    of.for_each(|k| first[k as usize + 1] += 1);
+    for k in 0..n as usize {
+        first[k + 1] += first[k];
+    }
+    first
 }
 
 /// The weights of a plastic projection, edge by edge.
@@ -107,6 +124,27 @@ impl<'a> EdgeWeights<'a> {
         self.edges().is_empty()
     }
 
+    /// The edges out of a source.
+    #[must_use]
+    pub fn of_source(&self, source: u32) -> Range<usize> {
+        let first = &self.table.plastic[self.at].first_of_source;
+        first[source as usize] as usize..first[source as usize + 1] as usize
+    }
+
+    /// How many edges end at a target.
+    #[must_use]
+    pub fn fan_in(&self, target: u32) -> usize {
+        let first = &self.table.plastic[self.at].first_of_target;
+        (first[target as usize + 1] - first[target as usize]) as usize
+    }
+
+    /// The `k`-th of the edges that end at a target.
+    #[must_use]
+    pub fn into_target(&self, target: u32, k: usize) -> usize {
+        let plastic = &self.table.plastic[self.at];
+        plastic.by_target[plastic.first_of_target[target as usize] as usize + k] as usize
+    }
+
     /// The weight of an edge: pulses per spike.
     #[must_use]
     pub fn get(&self, edge: usize) -> f64 {
@@ -122,7 +160,7 @@ impl<'a> EdgeWeights<'a> {
         let weight = weight.max(0.0).min(plastic.largest);
         plastic.weights[edge] = weight;
         let weight = if plastic.rounds { weight.round_ties_even() } else { weight };
-        let fixed = (weight * 2.0_f64.powi(plastic.exponent)).round_ties_even() as i32;
+        let fixed = fixed_point(weight, plastic.exponent);
         self.table.edges[plastic.edges[edge].place as usize].weight = fixed;
     }
 

@@ -12,7 +12,7 @@ use super::table::{Numbering, Table};
 use super::{Edge, WindowSpikes};
 use crate::backend::Backend;
 use crate::error::Error;
-use crate::scene::{GroupId, Scene};
+use crate::scene::{Connection, GroupId, Scene};
 use crate::schedule::Window;
 use crate::solver::kernel::TILE_STEPS;
 use crate::time::Time;
@@ -20,10 +20,18 @@ use crate::time::Time;
 /// The inbox of a window has room for each tile of its steps; a longer window would gain nothing.
 const MOST_WINDOW_STEPS: u64 = 1 << 14;
 
-/// Steps of the longest window that a scene allows, whatever its delays.
+/// Steps of a window of a scene whose shortest delay between neurons is `shortest`, if there is one:
+/// a spike found in its first step arrives that much after the next step.
+fn window_steps(scene: &Scene, dt: Time, shortest: Option<Time>) -> u64 {
+    let longest = scene.window.steps(dt).clamp(1, MOST_WINDOW_STEPS);
+    shortest.map_or(longest, |delay| longest.min(delay.steps(dt) + 1))
+}
+
+/// Steps of a window of a scene, unless hand-made edges have shorter delays.
 #[must_use]
-pub fn longest_window(scene: &Scene, dt: Time) -> u64 {
-    scene.window.steps(dt).clamp(1, MOST_WINDOW_STEPS)
+pub fn window_steps_of(scene: &Scene, dt: Time) -> u64 {
+    let between = scene.connections.iter().filter(|c| matches!(c.from, GroupId::Population(_)));
+    window_steps(scene, dt, between.map(Connection::shortest_delay).min())
 }
 
 /// A group of edges whose spike arrives at a step.
@@ -97,9 +105,7 @@ impl Router {
     ) -> Result<Router, Error> {
         let numbering = Numbering::new(scene);
         let (table, shortest_delay) = Table::build(scene, dt, &numbering, world, backend)?;
-        // A spike found in the first step of a window arrives `delay` steps after the next one.
-        let longest = longest_window(scene, dt);
-        let window_steps = shortest_delay.map_or(longest, |d| longest.min(d.steps(dt) + 1));
+        let window_steps = window_steps(scene, dt, shortest_delay);
         Ok(Router {
             dt,
             window_steps,

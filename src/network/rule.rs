@@ -300,25 +300,61 @@ impl<'a> Edges<'a> {
                 });
             }
             Rule::FixedTotal { n, pairs } => {
-                // Only asked whether it holds a pair: its own order plays no part.
-                let mut drawn = HashSet::new();
-                let n = u64::from(n);
-                let mut left = if pairs.multiple_edges { block(n).count() as u64 } else { n };
-                while left > 0 {
-                    let (source, target) = (
-                        from.get(u64::from(stream.bounded(from.len as u32))),
-                        to.get(u64::from(stream.bounded(to.len as u32))),
-                    );
-                    if (skips_self(pairs.self_connections) && source == target)
-                        || (!pairs.multiple_edges && !drawn.insert((source, target)))
-                    {
-                        continue;
+                let skips_self = skips_self(pairs.self_connections);
+                if pairs.multiple_edges {
+                    for _ in block(u64::from(n)) {
+                        let (source, target) = loop {
+                            let pair = (from.draw(stream), to.draw(stream));
+                            if !(skips_self && pair.0 == pair.1) {
+                                break pair;
+                            }
+                        };
+                        each(source, target);
                     }
-                    each(source, target);
-                    left -= 1;
+                } else {
+                    self.different_pairs(stream, u64::from(n), skips_self, each);
                 }
             }
             Rule::List(_) | Rule::File(..) => {}
+        }
+    }
+}
+
+impl Edges<'_> {
+    /// Draws `n` different pairs.
+    fn different_pairs(
+        &self,
+        stream: &mut Philox,
+        n: u64,
+        skips_self: bool,
+        mut each: impl FnMut(u32, u32),
+    ) {
+        let (from, to) = (&self.from, &self.to);
+        let own = if skips_self { from.overlap(to) } else { 0 };
+        let all = u128::from(from.len) * u128::from(to.len) - u128::from(own);
+        if u128::from(n) > all / 2 {
+            // Many of them: each pair in turn, with the probability that it is among those left.
+            let (mut wanted, mut left) = (u128::from(n), all);
+            for source in from.iter() {
+                for target in to.iter().filter(|target| !(skips_self && *target == source)) {
+                    let unit = open_unit(stream.next_u32(), stream.next_u32());
+                    if unit * (left as f64) < wanted as f64 {
+                        each(source, target);
+                        wanted -= 1;
+                    }
+                    left -= 1;
+                }
+            }
+            return;
+        }
+        // Few: drawn again where it was drawn before, less than twice as often as there are edges.
+        // The set is only asked whether it holds a pair: its own order plays no part.
+        let mut drawn = HashSet::new();
+        while (drawn.len() as u64) < n {
+            let pair = (from.draw(stream), to.draw(stream));
+            if !(skips_self && pair.0 == pair.1) && drawn.insert(pair) {
+                each(pair.0, pair.1);
+            }
         }
     }
 }
@@ -332,6 +368,11 @@ struct Side<'a> {
 impl Side<'_> {
     fn get(&self, k: u64) -> u32 {
         self.selection.get(k)
+    }
+
+    /// Any of them.
+    fn draw(&self, stream: &mut Philox) -> u32 {
+        self.get(u64::from(stream.bounded(self.len as u32)))
     }
 
     fn iter(&self) -> impl Iterator<Item = u32> + '_ {

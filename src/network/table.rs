@@ -2,65 +2,27 @@
 //!
 //! Compressed rows: one row per emitter (spike sources first, then neurons), within it one *group*
 //! per delay, and eight bytes per edge.
-//!
-//! Pulses are summed as integers, so a sum does not depend on the order of its parts, and with it
-//! no result on threads or back ends. Whole weights are summed as they are. Where a receptor of a
-//! population has other weights, one pulse of weight 1 is 2^e, with e chosen such that 32 times all
-//! its edges at once stay within 31 bits; such a weight is exact to 2^−(e+1).
+//! What a weight is in fixed point says [`port`](super::port).
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use bevy_ecs::prelude::*;
 use rayon::prelude::*;
 
-use super::plasticity::{PlasticEdge, PlasticEdges};
-use super::rule::{Edges, ListedEdge};
+use super::plasticity::{PlasticEdge, PlasticEdges, firsts};
+use super::port::{Port, Ports, fixed_point};
+use super::rule::Edges;
 use super::{Circuit, FanOut, Neuron, Population, SpikeSource};
 use crate::backend::Backend;
-use crate::bank::{Banks, LANES, Slot};
-use crate::circuit::Receptor;
+use crate::bank::{Banks, Slot};
 use crate::error::Error;
 use crate::scene::{Connection, GroupId, Scene};
 use crate::time::Time;
 
-/// Where an edge ends: `(block, lane, receptor)` in one number, blocks counted over all banks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Port(u32);
-
-const RECEPTOR_BITS: u32 = 3;
-const LANE_BITS: u32 = LANES.trailing_zeros();
-/// The sum of 32 times all edges of a circuit stays below 2³¹.
-const SUM_BITS: i32 = 26;
-/// Finer than single precision needs.
-const MOST_FRACTION_BITS: i32 = 24;
 /// Edges that are drawn at a time, so that no list of all edges exists besides the table.
 const BATCH: u128 = 1 << 20;
 /// Drawing or sorting one.
 const NANOSECONDS_OF_AN_EDGE: u64 = 20;
-
-impl Port {
-    /// The port of a circuit; `first_block` is the first block of its bank.
-    fn new(first_block: u32, slot: u32, receptor: usize) -> Port {
-        Port(
-            (first_block << (LANE_BITS + RECEPTOR_BITS))
-                + (slot << RECEPTOR_BITS)
-                + receptor as u32,
-        )
-    }
-
-    /// How many neurons after the one of `first`, a port of the same bank and receptor, this is.
-    fn after(self, first: Port) -> u32 {
-        (self.0 - first.0) >> RECEPTOR_BITS
-    }
-
-    /// Block, lane and receptor.
-    pub(super) fn parts(self) -> (usize, u8, u8) {
-        let lane = (self.0 >> RECEPTOR_BITS) as u8 & (LANES as u8 - 1);
-        let receptor = self.0 as u8 & ((1 << RECEPTOR_BITS) - 1);
-        ((self.0 >> (LANE_BITS + RECEPTOR_BITS)) as usize, lane, receptor)
-    }
-}
 
 /// An edge as spikes use it.
 #[derive(Debug, Clone, Copy)]
@@ -155,12 +117,10 @@ impl Table {
     ) -> Result<(Table, Option<Time>), Error> {
         let manual = manual_edges(world, dt, numbering)?;
         let ports = Ports::new(scene, world);
-        ports.set_exponents(scene, &manual, world);
+        let by_hand: Vec<(Port, f64)> = manual.iter().map(|e| (e.port, e.weight)).collect();
+        ports.set_exponents(scene, dt, &by_hand, world)?;
         let exponents = ports.exponents(world);
-        let fixed_point = |port: Port, weight: f64| {
-            let exponent = exponents[port.parts().0].of(port);
-            (weight * 2.0_f64.powi(exponent)).round_ties_even() as i32
-        };
+        let fixed_point = |port: Port, weight: f64| fixed_point(weight, exponents.of(port));
         let drafts = |each: &mut dyn FnMut(u32, Draft)| {
             for (index, connection) in scene.connections.iter().enumerate() {
                 let first = numbering.first(connection.from);
@@ -194,7 +154,7 @@ impl Table {
                 help: "reduce the connection probability or the sizes".into(),
             });
         }
-        let none = Draft { delay_steps: 0, projection: 0, port: Port(0), weight: 0 };
+        let none = Draft { delay_steps: 0, projection: 0, port: Port::default(), weight: 0 };
         let mut filled = vec![none; total as usize];
         let mut next = first_edge.clone();
         drafts(&mut |emitter, draft| {
@@ -252,13 +212,19 @@ impl Table {
                 PlasticEdge { source, target: port.after(first), delay_steps, place: place as u32 }
             });
             let edges: Vec<PlasticEdge> = edges.collect();
-            let exponent = exponents[first.parts().0].of(first);
+            let mut by_target: Vec<u32> = (0..edges.len() as u32).collect();
+            by_target.sort_by_key(|edge| edges[*edge as usize].target);
+            let (from_size, to_size) = scene.sizes(connection);
+            let exponent = exponents.of(first);
             let weight = |edge: &PlasticEdge| {
                 f64::from(filled[edge.place as usize].weight) * 2.0_f64.powi(-exponent)
             };
             Some(PlasticEdges {
                 projection,
                 weights: edges.iter().map(weight).collect(),
+                first_of_source: firsts(from_size, edges.iter().map(|e| e.source)),
+                first_of_target: firsts(to_size, edges.iter().map(|e| e.target)),
+                by_target,
                 edges,
                 exponent,
                 largest: rule.largest_weight(),
@@ -311,7 +277,8 @@ fn in_batches(
     let (from_size, to_size) = scene.sizes(connection);
     let total = connection.edges(from_size, to_size);
     let work = total.saturating_mul(u128::from(NANOSECONDS_OF_AN_EDGE));
-    let Some(pool) = backend.pool(u64::try_from(work).unwrap_or(u64::MAX)) else {
+    let pool = backend.pool(u64::try_from(work).unwrap_or(u64::MAX)).filter(|_| total > 0);
+    let Some(pool) = pool else {
         return edges.for_each(|edge| {
             let (emitter, draft) = draft(edge);
             each(emitter, draft);
@@ -329,128 +296,6 @@ fn in_batches(
         let drawn: Vec<Vec<(u32, Draft)>> =
             pool.install(|| batch.into_par_iter().map(row).collect());
         drawn.into_iter().flatten().for_each(|(emitter, draft)| each(emitter, draft));
-    }
-}
-
-/// The most edges of a list that end at one neuron.
-fn largest_fan_in(edges: &[ListedEdge], to_size: u64) -> u32 {
-    let mut counts = vec![0_u32; to_size as usize];
-    edges.iter().for_each(|edge| counts[edge.target as usize] += 1);
-    counts.into_iter().max().unwrap_or(0)
-}
-
-/// Where the circuits of each population are.
-struct Ports {
-    blocks: usize,
-    /// First block of each bank.
-    first_block: Vec<u32>,
-    /// Bank, first slot and receptors of each population.
-    populations: Vec<(u32, u32, Vec<Receptor>)>,
-}
-
-/// The exponents of the members of one bank, for the blocks of that bank.
-struct BlockExponents {
-    first_lane: u32,
-    /// First slot of a member and its exponents, sorted.
-    members: Arc<[(u32, Vec<i32>)]>,
-}
-
-impl BlockExponents {
-    /// The exponent of a port in one of these blocks.
-    fn of(&self, port: Port) -> i32 {
-        let (block, lane, receptor) = port.parts();
-        let slot = (block * LANES) as u32 + u32::from(lane) - self.first_lane;
-        let at = self.members.partition_point(|(first, _)| *first <= slot);
-        self.members[at - 1].1[usize::from(receptor)]
-    }
-}
-
-impl Ports {
-    fn new(scene: &Scene, world: &World) -> Ports {
-        let banks = world.resource::<Banks>();
-        let mut first_block = Vec::new();
-        let mut blocks = 0;
-        let mut populations = vec![(0, 0, Vec::new()); scene.populations.len()];
-        for (index, bank) in banks.0.iter().enumerate() {
-            first_block.push(blocks as u32);
-            blocks += bank.blocks();
-            for member in &bank.members {
-                let receptors = bank.layout.receptors.clone();
-                populations[member.population] = (index as u32, member.first, receptors);
-            }
-        }
-        Ports { blocks, first_block, populations }
-    }
-
-    fn receptor(&self, population: usize, receptor: Receptor) -> usize {
-        let (_, _, receptors) = &self.populations[population];
-        // A kernel has the receptors of all its members, and a connection's target is one of them.
-        receptors.iter().position(|r| *r == receptor).unwrap_or_default()
-    }
-
-    /// From the index of a target neuron to its port.
-    fn of(&self, connection: &Connection) -> impl Fn(u32) -> Port + use<> {
-        let (bank, first_slot, _) = self.populations[connection.to];
-        let receptor = self.receptor(connection.to, connection.receptor);
-        let first_block = self.first_block[bank as usize];
-        move |index| Port::new(first_block, first_slot + index, receptor)
-    }
-
-    /// Chooses the largest exponents for which the sums are safe.
-    fn set_exponents(&self, scene: &Scene, manual: &[ManualEdge], world: &mut World) {
-        // The weights that can meet in one circuit, at most, by population and receptor.
-        let mut totals: Vec<Vec<f64>> =
-            self.populations.iter().map(|(_, _, receptors)| vec![0.0; receptors.len()]).collect();
-        for connection in &scene.connections {
-            let (from_size, to_size) = scene.sizes(connection);
-            let edges = connection.edges(from_size, to_size) as f64;
-            let receptor = self.receptor(connection.to, connection.receptor);
-            let fan_in = match connection.rule.listed() {
-                Some(edges) => largest_fan_in(edges, to_size) as f64,
-                None => edges / connection.to_neurons.len(to_size) as f64,
-            };
-            totals[connection.to][receptor] += fan_in * connection.largest_weight();
-        }
-        let by_hand: f64 = manual.iter().map(|edge| edge.weight).sum();
-        let whole_by_hand = manual.iter().all(|edge| edge.weight.fract() == 0.0);
-        // Whole weights are exact as they are and leave the whole range to their sum.
-        let has_fractions = |population: usize, receptor: Receptor| {
-            let own = scene.connections.iter();
-            let mut own = own.filter(|c| c.to == population && c.receptor == receptor);
-            !whole_by_hand || own.any(|c| !c.has_whole_weights())
-        };
-        for bank in &mut world.resource_mut::<Banks>().0 {
-            for member in &mut bank.members {
-                // Only receptors: no pulse reaches the circuits behind them.
-                let totals = &totals[member.population];
-                let receptors = &bank.layout.receptors;
-                let exponents = member.exponents.iter_mut().zip(totals).zip(receptors);
-                for ((exponent, total), receptor) in exponents {
-                    if !has_fractions(member.population, *receptor) {
-                        *exponent = 0;
-                        continue;
-                    }
-                    let total = total + by_hand;
-                    // The smallest power of two that is not below the total.
-                    let bits = (total.ceil() as u64).max(1).next_power_of_two().trailing_zeros();
-                    *exponent = (SUM_BITS - bits as i32).clamp(0, MOST_FRACTION_BITS);
-                }
-            }
-        }
-    }
-
-    /// The exponents by block.
-    fn exponents(&self, world: &World) -> Vec<BlockExponents> {
-        let banks = world.resource::<Banks>();
-        let of_bank = |(bank, first): (&crate::bank::Bank, &u32)| {
-            let members: Arc<[_]> =
-                bank.members.iter().map(|m| (m.first, m.exponents.clone())).collect();
-            let first_lane = first << LANE_BITS;
-            (0..bank.blocks())
-                .map(move |_| BlockExponents { first_lane, members: members.clone() })
-                .collect::<Vec<_>>()
-        };
-        banks.0.iter().zip(&self.first_block).flat_map(of_bank).collect()
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::diagnostics::{Diagnostics, Span, suggest};
+use super::diagnostics::{Diagnostics, Span, nearest, suggest};
 use super::tree::{Body, Key, Node, Value};
 use crate::circuit::Domain;
 use crate::time::Time;
@@ -168,8 +168,34 @@ impl<'n> At<'n> {
         }
     }
 
+    /// One of several named forms, of which plugins can bring more.
+    pub fn open_variant(
+        &self,
+        dx: &mut Diagnostics,
+        what: &str,
+        valid: &[&str],
+    ) -> Option<Variant<'n>> {
+        self.variant_of(
+            dx,
+            what,
+            valid,
+            "; if a plugin brings it, use the program that has the plugin",
+        )
+    }
+
     /// One of several named forms: `OneToOne`, `Euler(dt: …)`, also written as a string.
     pub fn variant(&self, dx: &mut Diagnostics, what: &str, valid: &[&str]) -> Option<Variant<'n>> {
+        self.variant_of(dx, what, valid, "")
+    }
+
+    /// As [`At::variant`]; what can be done about a name that is near to none ends with `more`.
+    fn variant_of(
+        &self,
+        dx: &mut Diagnostics,
+        what: &str,
+        valid: &[&str],
+        more: &str,
+    ) -> Option<Variant<'n>> {
         const EMPTY: &Body = &Body::Empty;
         let (name, span, body) = match &self.node.value {
             Value::Group { name: Some(name), body } => (name.text.as_str(), name.span, body),
@@ -181,8 +207,9 @@ impl<'n> At<'n> {
             }
         };
         if !valid.contains(&name) {
+            let is_near = nearest(name, valid.iter().copied()).is_some();
             dx.error(&self.path, span, format!("`{name}` is not {what}"))
-                .help(suggest(name, valid));
+                .help(suggest(name, valid) + if is_near { "" } else { more });
             return None;
         }
         Some(Variant { name, body, at: self.clone() })
@@ -267,7 +294,11 @@ impl<'n> At<'n> {
                     .help(format!("indices go from 0 to {}", size - 1));
                 None
             }
-            _ => u32::try_from(index).ok(),
+            _ => u32::try_from(index)
+                .map_err(|_| {
+                    self.error(dx, format!("neuron {index} is beyond 2^32")).help("reduce the size")
+                })
+                .ok(),
         }
     }
 

@@ -3,7 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use miette::{Diagnostic, LabeledSpan, NamedSource, Severity, SourceCode};
+use miette::{
+    Diagnostic, LabeledSpan, MietteError, MietteSpanContents, Severity, SourceCode, SourceSpan,
+    SpanContents,
+};
 
 /// A place in one of the texts that make up a scene (the file, or a `--set` argument).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,7 +159,7 @@ impl fmt::Display for SceneReport {
 #[derive(Debug, Clone)]
 pub struct Located {
     finding: Finding,
-    source: Option<NamedSource<Arc<str>>>,
+    source: Option<Source>,
     place: Option<(String, usize, usize)>,
 }
 
@@ -164,7 +167,7 @@ impl Located {
     fn new(finding: Finding, texts: &Texts) -> Located {
         let source = finding.span.map(|span| {
             let (name, text) = &texts.0[span.origin];
-            NamedSource::new(name, text.clone())
+            Source { name: name.clone(), text: text.clone() }
         });
         let place = finding.span.map(|span| {
             let (name, line, column) = texts.locate(span);
@@ -183,6 +186,72 @@ impl Located {
     #[must_use]
     pub fn place(&self) -> Option<&(String, usize, usize)> {
         self.place.as_ref()
+    }
+}
+
+/// A text of a scene, of whose long lines only an excerpt is shown.
+#[derive(Debug, Clone)]
+struct Source {
+    name: String,
+    text: Arc<str>,
+}
+
+/// Bytes of a line that is shown whole.
+const LONG_LINE: usize = 300;
+/// Bytes of a longer line before and after the place, and of the place itself.
+const EXCERPT: usize = 60;
+
+impl Source {
+    /// The line of a byte, as a range.
+    fn line_of(&self, at: usize) -> std::ops::Range<usize> {
+        let at = at.min(self.text.len());
+        let start = self.text[..at].rfind('\n').map_or(0, |end| end + 1);
+        let end = self.text[at..].find('\n').map_or(self.text.len(), |end| at + end);
+        start..end
+    }
+
+    /// The nearest place between two characters, at or before a byte.
+    fn boundary(&self, at: usize) -> usize {
+        (0..=at.min(self.text.len())).rev().find(|k| self.text.is_char_boundary(*k)).unwrap_or(0)
+    }
+}
+
+impl SourceCode for Source {
+    fn read_span<'a>(
+        &'a self,
+        span: &SourceSpan,
+        before: usize,
+        after: usize,
+    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+        let line = self.line_of(span.offset());
+        if line.len() <= LONG_LINE {
+            let contents = self.text.read_span(span, before, after)?;
+            // A neighbour may be long.
+            if contents.data().len() <= 5 * LONG_LINE || before + after == 0 {
+                return Ok(Box::new(MietteSpanContents::new_named(
+                    self.name.clone(),
+                    contents.data(),
+                    *contents.span(),
+                    contents.line(),
+                    contents.column(),
+                    contents.line_count(),
+                )));
+            }
+        }
+        let margin = if before + after == 0 { 0 } else { EXCERPT };
+        let start = self.boundary(span.offset().saturating_sub(margin)).max(line.start);
+        let end = span.offset() + span.len().min(EXCERPT) + margin;
+        let end = self.boundary(end.min(line.end)).max(start);
+        let number = self.text[..line.start].matches('\n').count();
+        let column = self.text[line.start..start].chars().count();
+        Ok(Box::new(MietteSpanContents::new_named(
+            self.name.clone(),
+            &self.text.as_bytes()[start..end],
+            (start, end - start).into(),
+            number,
+            column,
+            1,
+        )))
     }
 }
 
@@ -213,6 +282,8 @@ impl Diagnostic for Located {
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         let span = self.finding.span?;
         let length = span.end.saturating_sub(span.start);
+        let is_long = self.source.as_ref().is_some_and(|s| s.line_of(span.start).len() > LONG_LINE);
+        let length = if is_long { length.min(EXCERPT) } else { length };
         Some(Box::new(std::iter::once(LabeledSpan::underline((span.start, length)))))
     }
 }

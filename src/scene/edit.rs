@@ -115,6 +115,7 @@ fn replace<'k>(
     {
         *body = Body::Fields(Vec::new());
     }
+    let is_map = matches!(&node.value, Value::Map(_));
     let entries = match &mut node.value {
         Value::Map(entries) | Value::Group { body: Body::Fields(entries), .. } => entries,
         Value::List(items) => {
@@ -144,15 +145,20 @@ fn replace<'k>(
     let known: Vec<&str> = entries.iter().map(|(k, _)| k.text.as_str()).collect();
     if !rest.is_empty() {
         if ["mismatch", "init"].contains(&own_key) {
-            let full = format!("\"{}.{}\"", key.text, rest[0].text);
-            let help = format!(
-                "quote a key that holds a dot, and the whole argument for the shell: \
-                 --set '….{own_key}.{full}=…'"
-            );
+            let help = if key.text.contains('.') {
+                format!("add it whole: --set '….{own_key}.\"{}\"=…'", key.text)
+            } else {
+                format!(
+                    "quote a key that holds a dot, and the whole argument for the shell: \
+                     --set '….{own_key}.\"{}.{}\"=…'",
+                    key.text, rest[0].text
+                )
+            };
             return Err((key, format!("there is no `{}` here", key.text), help));
         }
-        // Probably a slip, and adding it would only lead to errors that do not say so.
-        if nearest(&key.text, known.iter().copied()).is_some() {
+        // Among names of the scene's own probably a slip, and adding it would only lead to errors that
+        // do not say so. (A field that there is not is reported as such.)
+        if is_map && nearest(&key.text, known.iter().copied()).is_some() {
             let help = suggest(&key.text, &known);
             return Err((key, format!("there is no `{}` here", key.text), help));
         }

@@ -1,10 +1,10 @@
 //! What a scene will cost: memory and work, before anything is allocated.
 
-use super::{Scene, Solver};
+use super::{GroupId, Scene, Solver};
 use crate::bank::LANES;
 use crate::error::Error;
 use crate::network::law::Law;
-use crate::network::router::longest_window;
+use crate::network::router::window_steps_of;
 use crate::solver::kernel::TILE_STEPS;
 use crate::time::Time;
 
@@ -17,15 +17,19 @@ const SOURCE_BYTES: u128 = 200;
 /// Bytes of an edge in the router's table, and while that is being built.
 const EDGE_BYTES: u128 = 8 + 16;
 /// Bytes of an edge whose weight can change: where it ends, and its weight in double precision.
-const PLASTIC_BYTES: u128 = 24;
+const PLASTIC_BYTES: u128 = 28;
 /// Bytes of a group of edges with the same delay.
 const GROUP_BYTES: u128 = 8;
 /// Bytes of an emitter's row and of its delay group.
-const EMITTER_BYTES: u128 = 16;
+const EMITTER_BYTES: u128 = 36;
 /// Bytes of a recorded spike.
 pub(crate) const SPIKE_BYTES: u128 = 16;
 /// Bytes of a spike of a source on its way: in the window, in the calendar, in an inbox.
 const PENDING_SPIKE_BYTES: u128 = 40;
+/// Bytes of an arrival in an inbox, which grows by doubling.
+const ARRIVAL_BYTES: u128 = 16;
+/// Bytes of a page of the calendar: one for each window until the longest delay.
+const PAGE_BYTES: u128 = 24;
 /// Bytes of a list of arrivals: one for each block and tile of a window.
 const INBOX_BYTES: u128 = 24;
 /// The most entities of one kind: a port has 29 bits for neurons, and banks are padded to blocks.
@@ -54,9 +58,10 @@ impl Estimate {
     pub fn of(scene: &Scene) -> Estimate {
         let mut memory: Vec<(String, u128)> = Vec::new();
         let Solver::Euler { dt } = scene.solver;
-        let window_steps = longest_window(scene, dt);
+        let window_steps = window_steps_of(scene, dt);
         let window_s = Time::from_steps(window_steps, dt).seconds();
         let (mut neurons, mut circuits, mut sources, mut edges) = (0, 0, 0, 0);
+        let (mut arrivals, mut longest_delay) = (0.0, Time::ZERO);
         for (name, population) in &scene.populations {
             let n = u128::from(population.size);
             let own_circuits = n * population.model.circuits().present.len() as u128;
@@ -85,6 +90,12 @@ impl Estimate {
             let plastic = if connection.plasticity.is_some() { PLASTIC_BYTES } else { 0 };
             let bytes = n.saturating_mul(EDGE_BYTES + groups + plastic);
             memory.push((format!("projection `{}`", connection.name), bytes));
+            // Of the spikes of neurons nothing is known before.
+            if let GroupId::Source(k) = connection.from {
+                let train = &scene.sources[k].train;
+                arrivals += n as f64 * (train.peak_rate() * window_s).min(1e18);
+            }
+            longest_delay = longest_delay.max(connection.delay.0.bounds().1);
         }
         for (name, probe) in &scene.probes {
             let bytes = probe.kind.bytes(scene, probe.span);
@@ -92,7 +103,10 @@ impl Estimate {
         }
         let lists =
             neurons.div_ceil(LANES as u128) * u128::from(window_steps).div_ceil(TILE_STEPS as u128);
-        memory.push(("the inbox of a window".to_string(), lists * INBOX_BYTES));
+        let inbox = lists * INBOX_BYTES + arrivals as u128 * ARRIVAL_BYTES;
+        memory.push(("the inbox of a window".to_string(), inbox));
+        let pages = longest_delay.min(scene.duration).steps(dt) / window_steps;
+        memory.push(("the calendar of delays".to_string(), u128::from(pages) * PAGE_BYTES));
         memory.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
         let steps = u128::from(scene.duration.steps(dt));
         Estimate { neurons, circuits, sources, edges, steps, memory }

@@ -11,9 +11,11 @@ use crate::circuit::mismatch::stream_key;
 use crate::circuit::{Membrane, Receptor, SynapticCurrent};
 use crate::error::Error;
 use crate::model::{Conflict, Equations, Model, NeuronModel, Nominal};
+use crate::network::port::MOST_RECEPTORS;
 use crate::network::{Circuit, Neuron, Population, Projection, SourceGroup, SpikeSource};
 use crate::schedule::{BuiltIn, WindowSet};
 use crate::simulation::Simulation;
+use crate::solver::kernel::Kernel;
 use crate::time::Time;
 
 /// What mismatch came to, for one bias of a population.
@@ -44,7 +46,7 @@ pub struct RealisedMismatch(pub Vec<Vec<Realised>>);
 /// [`Error::Instance`] when a drawn or measured instance cannot work.
 pub fn spawn(scene: &Scene, world: &mut World) -> Result<(), Error> {
     let Solver::Euler { dt } = scene.solver;
-    let slots = lay_out_banks(scene, dt, world);
+    let slots = lay_out_banks(scene, dt, world)?;
     let mut realised = Vec::new();
     for (index, (name, population)) in scene.populations.iter().enumerate() {
         let entity = world.spawn_empty().id();
@@ -71,7 +73,7 @@ pub fn spawn(scene: &Scene, world: &mut World) -> Result<(), Error> {
 
 /// Populations with the same equations, receptors and constants share a bank; the result says where
 /// the neurons of each population start.
-fn lay_out_banks(scene: &Scene, dt: Time, world: &mut World) -> Vec<Slot> {
+fn lay_out_banks(scene: &Scene, dt: Time, world: &mut World) -> Result<Vec<Slot>, Error> {
     let mut banks: Vec<(&Model, Vec<Member>)> = Vec::new();
     let mut slots = Vec::new();
     for (index, population) in scene.populations.values().enumerate() {
@@ -87,19 +89,84 @@ fn lay_out_banks(scene: &Scene, dt: Time, world: &mut World) -> Vec<Slot> {
         members.push(Member { population: index, first, len, exponents: Vec::new() });
         slots.push(Slot { bank: bank as u32, index: first });
     }
-    let banks = banks.into_iter().map(|(model, members)| {
-        let mut bank = Bank::new(model.0.equations(dt), model.clone(), members);
+    let lay_out = |(model, members): (&Model, Vec<Member>)| {
+        let equations = model.0.equations(dt);
+        if let Equations::Kernel(kernel) = &equations {
+            check_kernel(model, &**kernel)?;
+        }
+        let mut bank = Bank::new(equations, model.clone(), members);
         for member in &mut bank.members {
             member.exponents = vec![0; bank.layout.circuits.len()];
-            if let Some(waveform) = &scene.populations[member.population].dc {
+            let population = &scene.populations[member.population];
+            check_population(population, bank.kernel.is_some(), bank.layout.dc.is_some())?;
+            if let Some(waveform) = &population.dc {
                 let slots = member.first..member.first + member.len;
                 bank.drives.push(Drive { slots, waveform: waveform.clone() });
             }
         }
-        bank
-    });
-    world.insert_resource(Banks(banks.collect()));
-    slots
+        Ok(bank)
+    };
+    let banks = banks.into_iter().map(lay_out).collect::<Result<_, Error>>()?;
+    world.insert_resource(Banks(banks));
+    Ok(slots)
+}
+
+/// What a model says of itself and what its kernel has must agree.
+fn check_kernel(model: &Model, kernel: &dyn Kernel) -> Result<(), Error> {
+    let layout = kernel.layout();
+    let error = |message: String| Err(Error::Model { model: model.name(), message });
+    let widths =
+        [layout.resting_parameters.len(), layout.resting_state.len(), layout.receptors.len()];
+    if widths != kernel.widths() {
+        let step = kernel.widths();
+        return error(format!(
+            "its layout has {widths:?} parameters, state variables and receptors, its step {step:?}"
+        ));
+    }
+    if layout.receptors.len() > MOST_RECEPTORS {
+        return error(format!("it has more than {MOST_RECEPTORS} receptors"));
+    }
+    let circuits = model.circuits();
+    for receptor in model.0.receptors().iter().filter(|r| circuits.has(**r)) {
+        if layout.receptor(*receptor).is_none() {
+            return error(format!("its kernel has no receptor {}", receptor.name()));
+        }
+    }
+    let circuits = layout.circuits.iter().map(|(circuit, _)| circuit);
+    if !circuits.take(layout.receptors.len()).eq(&layout.receptors) {
+        return error("the circuits of its layout do not begin with its receptors".into());
+    }
+    if let Some(column) = model.0.wrong_column(kernel) {
+        return error(format!("it sets the parameter column {column}, which there is not"));
+    }
+    let states = layout.circuits.iter().map(|(_, column)| *column).chain([layout.membrane]);
+    if let Some(column) = states.into_iter().find(|c| *c >= layout.resting_state.len()) {
+        return error(format!("its layout names the state column {column}, which there is not"));
+    }
+    if let Some(column) = layout.dc.filter(|c| *c >= layout.resting_parameters.len()) {
+        return error(format!(
+            "its layout names the parameter column {column}, which there is not"
+        ));
+    }
+    Ok(())
+}
+
+/// What a scene gives a population must reach its equations.
+fn check_population(
+    population: &ScenePopulation,
+    is_kernel: bool,
+    has_dc: bool,
+) -> Result<(), Error> {
+    let error = |message: &str| {
+        Err(Error::Model { model: population.model.name(), message: message.into() })
+    };
+    if population.dc.is_some() && !has_dc {
+        return error("it has a unit of a direct input (dc_unit), but its equations have none");
+    }
+    if !population.init.is_empty() && !is_kernel {
+        return error("a host model takes its initial state from initial_state, not from `init`");
+    }
+    Ok(())
 }
 
 /// What a model is asked to spawn.

@@ -68,6 +68,17 @@ impl Node {
     }
 }
 
+/// `1 ms` where a word stands right after a number: a quantity without its quotes.
+fn bare_quantity(text: &str, at: usize) -> Option<String> {
+    let is_number = |c: char| c.is_ascii_digit() || ".+-eE".contains(c);
+    let is_unit = |c: char| c.is_alphabetic() || c == '/';
+    let unit: String = text[at..].chars().take_while(|c| is_unit(*c)).collect();
+    let before = text[..at].trim_end_matches(' ');
+    let number = &before[before.trim_end_matches(is_number).len()..];
+    let is_quantity = !unit.is_empty() && number.parse::<f64>().is_ok();
+    is_quantity.then(|| format!("{number} {unit}"))
+}
+
 /// Reads a RON text. Mistakes go to `diagnostics`; the result is then `None`.
 pub fn parse(text: &Arc<str>, origin: usize, diagnostics: &mut Diagnostics) -> Option<Node> {
     if let Err(error) = ron::from_str::<serde::de::IgnoredAny>(text) {
@@ -78,9 +89,11 @@ pub fn parse(text: &Arc<str>, origin: usize, diagnostics: &mut Diagnostics) -> O
             ron::Error::ExceededRecursionLimit => "this is nested too deeply".to_string(),
             code => format!("this is not valid RON: {code}"),
         };
-        diagnostics
-            .error("", span, message)
-            .help("look for a missing comma, quote or bracket here or just before");
+        let help = match bare_quantity(text, offset) {
+            Some(quantity) => format!("a quantity is a string: write \"{quantity}\""),
+            None => "look for a missing comma, quote or bracket here or just before".to_string(),
+        };
+        diagnostics.error("", span, message).help(help);
         return None;
     }
     let mut walker = Walker { text, at: 0, origin, diagnostics };

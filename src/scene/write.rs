@@ -52,6 +52,17 @@ fn map<'n>(entries: impl Iterator<Item = (&'n String, String)>) -> String {
     if lines.is_empty() { "{}".to_string() } else { format!("{{\n{}    }}", lines.concat()) }
 }
 
+/// The items of a list, long ones over several lines.
+#[must_use]
+pub fn lines(items: &[String]) -> String {
+    const ROW: usize = 8;
+    if items.len() <= ROW {
+        return items.join(", ");
+    }
+    let rows: Vec<String> = items.chunks(ROW).map(|row| row.join(", ")).collect();
+    format!("\n            {},\n        ", rows.join(",\n            "))
+}
+
 /// A RON string literal.
 #[must_use]
 pub fn quoted(text: &str) -> String {
@@ -147,7 +158,7 @@ pub(super) fn waveform(
         Waveform::Steps(steps) => {
             let step =
                 |(t, value): &(Time, f64)| format!("({}, {})", time(*t), quantity(*value, unit));
-            format!("Steps([{}])", steps.iter().map(step).collect::<Vec<_>>().join(", "))
+            format!("Steps([{}])", lines(&steps.iter().map(step).collect::<Vec<_>>()))
         }
         Waveform::Ramp { from, to, start, end } => {
             let [from, to] = [from, to].map(|value| quantity(*value, unit));
@@ -171,7 +182,7 @@ pub fn selection(selection: &Selection) -> String {
         Selection::Range { from, to } => format!("Range(from: {from}, to: {to})"),
         Selection::List(list) => {
             let list: Vec<String> = list.iter().map(u32::to_string).collect();
-            format!("[{}]", list.join(", "))
+            format!("[{}]", lines(&list))
         }
     }
 }
@@ -195,7 +206,7 @@ fn connection(scene: &Scene, c: &Connection, file_path: &dyn Fn(&InputFile) -> S
         Rule::FixedTotal { n, pairs: p } => format!("FixedTotal(n: {n}, {})", pairs(*p)),
         Rule::List(edges) => {
             let edges: Vec<String> = edges.iter().map(listed_edge).collect();
-            format!("List([{}])", edges.join(", "))
+            format!("List([{}])", lines(&edges))
         }
         Rule::File(file, _) => format!("File({})", file_path(file)),
     };

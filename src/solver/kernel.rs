@@ -90,6 +90,9 @@ pub trait Kernel: Send + Sync {
     /// Its columns.
     fn layout(&self) -> &Layout;
 
+    /// How many parameters, state variables and receptors its step takes: those of the layout.
+    fn widths(&self) -> [usize; 3];
+
     /// The parameter columns that follow from a soma, a component of the type that the model has.
     fn soma_columns(&self, soma: &dyn Any, set: &mut dyn FnMut(usize, f32));
 
@@ -147,17 +150,9 @@ pub struct Lanes<M, const P: usize, const S: usize, const R: usize> {
 
 impl<M: EulerModel<P, S, R>, const P: usize, const S: usize, const R: usize> Lanes<M, P, S, R> {
     /// The kernel of a model.
-    ///
-    /// # Panics
-    /// When the layout has other widths than the step: a mistake of the model's author.
     #[must_use]
     pub fn new(model: M) -> Lanes<M, P, S, R> {
         let layout = model.layout();
-        assert_eq!(
-            (layout.resting_parameters.len(), layout.resting_state.len(), layout.receptors.len()),
-            (P, S, R),
-            "the columns of the layout are those of the step"
-        );
         Lanes { model, layout }
     }
 }
@@ -168,6 +163,10 @@ where
 {
     fn layout(&self) -> &Layout {
         &self.layout
+    }
+
+    fn widths(&self) -> [usize; 3] {
+        [P, S, R]
     }
 
     fn soma_columns(&self, soma: &dyn Any, set: &mut dyn FnMut(usize, f32)) {
@@ -307,8 +306,8 @@ fn advance_scalar<M, const P: usize, const S: usize, const R: usize>(
     flags.sort_by_key(|flag| (flag.step, flag.lane));
 }
 
-/// Views the slices of [`Kernel::advance`] as the arrays of a model. The widths are the model's own
-/// and a bank is made with them, so a mismatch is a bug of the program.
+/// Views the slices of [`Kernel::advance`] as the arrays of a model. A bank is made with the widths of
+/// its kernel, which are checked before.
 fn as_model<const P: usize, const S: usize, const R: usize, Out>(
     parameters: &[Row],
     state: &mut [Row],

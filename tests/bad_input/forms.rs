@@ -108,7 +108,7 @@ fn invalid_ron() {
     a bare quantity
       bad.ron:11:32 «pA, Igain: "80 pA", Ith:»
         this is not valid RON: Expected comma
-        help: look for a missing comma, quote or bracket here or just before
+        help: a quantity is a string: write "4 pA"
     an equals sign
       bad.ron:2:14 «= "1 s",»
         this is not valid RON: Expected comma

@@ -244,3 +244,23 @@ fn check_and_resolve_refuse_the_same() {
     // Also where warnings are not shown.
     assert_eq!(refused(folder.path(), &["run", FILE, "--quiet"], 3), run);
 }
+
+/// Of a long line only what stands around the mistake is shown, however far out that is.
+#[test]
+fn mistakes_far_out_on_a_line() {
+    let edges: Vec<String> = (0..12_000).map(|k| format!("({}, 3)", k % 4)).collect();
+    let rule = format!("rule: List([{}, (9, 3)])", edges.join(", "));
+    let scene = edited(&[("rule: OneToOne", rule.as_str())]);
+    let line = scene.lines().nth(17).unwrap();
+    let column = line.find("9, 3").unwrap() + 1;
+    assert!(column > 1 << 16);
+    let folder = folder(&scene, &[]);
+    let mut command = assert_cmd::cargo::cargo_bin_cmd!("picoamp");
+    let output = command.args(["check", FILE]).current_dir(folder.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("neuron 9 does not exist, there are 4"), "{text}");
+    assert!(text.contains("(3, 3), (9, 3)])"), "{text}");
+    assert!(text.contains(&format!("[{FILE}:18:{column}]")), "{text}");
+    assert!(text.len() < 2000, "{} bytes", text.len());
+}

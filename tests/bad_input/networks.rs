@@ -64,6 +64,20 @@ fn rules() {
     ");
 }
 
+/// Where the two cuts have no neuron in common, nobody meets itself.
+#[test]
+fn cuts_that_do_not_meet_are_fine() {
+    let rule = "FixedInDegree(k: 2, self_connections: false, multiple_edges: false)";
+    let cut = "neurons: Range(from: 0, to: 1), to_neurons: Range(from: 2, to: 3)";
+    let scene = edited(&[
+        ("from: \"input\"", "from: \"dpi\""),
+        ("rule: OneToOne", &format!("rule: {rule}, {cut}")),
+    ]);
+    let folder = folder(scene, &[]);
+    let mut command = assert_cmd::cargo::cargo_bin_cmd!("picoamp");
+    command.args(["check", FILE]).current_dir(folder.path()).assert().success();
+}
+
 /// The last candidate is the neuron itself.
 #[test]
 fn nobody_to_connect_to() {
@@ -137,8 +151,8 @@ fn forms_and_circuits() {
         help: did you mean `gabab`? known here are I0, UT, kappa, feedback, refractory, pulse, soma, ampa, gabab
     a connection to what was taken out
       bad.ron:18:46 «ampa, rule: OneToOne, we»
-        connections.0.receptor: `ampa` is not a receptor of the model arcana
-        help: only `gabab` is known here
+        connections.0.receptor: there is no ampa circuit: the model says ampa: Off
+        help: leave ampa: Off out of the model
     mismatch of what was taken out
       --set #2:1:28 «"gabab.Iw": LogNormal(cv»
         populations.dpi.mismatch."gabab.Iw": this population has no gabab circuit: the model says gabab: Off

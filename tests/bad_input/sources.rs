@@ -182,11 +182,11 @@ fn files_of_rates() {
     another header
       bad.ron:5:55 «"in.csv"))),»
         sources.input.train.rates: in.csv, line 1: the header is `time,all`
-        help: the first line is a header like time_s,signal
+        help: the first line is a header like time_s,rate_hz
     no column
       bad.ron:5:55 «"in.csv"))),»
         sources.input.train.rates: in.csv, line 1: the header is `time_s`
-        help: the first line is a header like time_s,signal
+        help: the first line is a header like time_s,rate_hz
     only a header
       bad.ron:5:55 «"in.csv"))),»
         sources.input.train.rates: in.csv, line 1: there is nothing after the header
@@ -194,7 +194,7 @@ fn files_of_rates() {
     empty
       bad.ron:5:55 «"in.csv"))),»
         sources.input.train.rates: in.csv, line 1: the file is empty
-        help: the first line is a header like time_s,signal
+        help: the first line is a header like time_s,rate_hz
     "#);
 }
 

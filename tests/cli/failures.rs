@@ -38,7 +38,7 @@ fn a_state_that_is_not_a_number_ends_the_run() {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     // The spike at 20 ms acts in the step from there to 21 ms.
-    let message = "the membrane current of neuron 2 of `dpi` is not a number at t = 0.021 s";
+    let message = "the state of neuron 2 of `dpi` is not a number at t = 0.021 s";
     assert!(stderr.contains(&format!("error: {message}\n")), "{stderr}");
     let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(answer["error"]["message"], message);

@@ -96,7 +96,7 @@ impl EulerModel<9, 4, 2> for TwinEuler {
         let v = (v - target).mul_add(loss_m, v);
         let held = refractory > 0.0;
         let v = if held { reset } else { v };
-        let spike = v >= threshold;
+        let spike = (v >= threshold) & !held;
         let left = if held { refractory - 1.0 } else { 0.0 };
         *state = [if spike { reset } else { v }, if spike { ref_steps } else { left }, e, i];
         spike | v.is_nan()

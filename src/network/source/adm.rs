@@ -200,7 +200,8 @@ impl Adm {
         fields.close(dx);
         let file_at = file_at?;
         let file = folder.read(&file_at, dx)?;
-        let table = files::time_table(&file, |_| Ok(()), &file_at, dx)?;
+        const HEADER: &str = "the first line is a header like time_s,signal";
+        let table = files::time_table(&file, HEADER, |_| Ok(()), &file_at, dx)?;
         let channels = table.columns.len();
         let because = format!("an UP and a DOWN source for each of {channels} channels");
         let size = size.follows(2 * channels as u64, &because, dx);

@@ -70,7 +70,7 @@ impl Train for Spikes {
             .iter()
             .map(|(index, time)| format!("({index}, {})", write::time(*time)))
             .collect();
-        format!("Spikes([{}])", list.join(", "))
+        format!("Spikes([{}])", write::lines(&list))
     }
 
     fn mean_rate(&self, _: Time, _: Time) -> f64 {

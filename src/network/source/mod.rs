@@ -33,10 +33,9 @@ use bevy_ecs::prelude::*;
 
 use super::{SourceGroup, SpikeSource, WindowSpikes};
 use crate::plugins::Plugins;
-use crate::scene::Source;
-use crate::scene::decode::{At, Fields, Variant};
+use crate::scene::decode::{At, Fields};
 use crate::scene::diagnostics::Diagnostics;
-use crate::scene::files::{Folder, InputFile};
+use crate::scene::files::InputFile;
 use crate::schedule::{BuiltIn, Window, WindowSet};
 use crate::simulation::{Plugin, Simulation, StageTimes};
 use crate::time::Time;
@@ -128,10 +127,6 @@ pub fn stimulate<T: SpikeTrain>(
         }
     }
 }
-
-/// Reads what stands after `train:` in a scene: the form with its name, the size of the group, the
-/// folder for input files. Mistakes go to the diagnostics, the result is then `None`.
-pub type ReadTrain = fn(&Variant, &GroupSize, &mut Folder, &mut Diagnostics) -> Option<Source>;
 
 /// The size of a group, as the scene gives it.
 pub struct GroupSize<'n> {

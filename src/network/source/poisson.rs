@@ -121,7 +121,8 @@ fn filed_steps(
         let rule = if rate < 0.0 { negative() } else { rates::check(rate) };
         rule.map_err(|rule| (rule, "rates are in Hz, from 0 to 1e6"))
     };
-    let table = files::time_table(file, check, at, dx)?;
+    const HEADER: &str = "the first line is a header like time_s,rate_hz";
+    let table = files::time_table(file, HEADER, check, at, dx)?;
     let columns = table.columns.len();
     if columns != 1 && columns as u64 != size {
         at.error(dx, format!("{}: {columns} columns of rates for {size} sources", file.path))
@@ -171,7 +172,7 @@ impl Train for Poisson {
                     .iter()
                     .map(|(start, rates)| format!("({}, {})", write::time(*start), rates.ron()))
                     .collect();
-                format!("Steps([{}])", steps.join(", "))
+                format!("Steps([{}])", write::lines(&steps))
             }
         };
         format!("Poisson(rates: {rates})")

@@ -113,7 +113,7 @@ impl Rates {
             }
             Rates::List(list) => {
                 let list: Vec<String> = list.iter().map(hertz).collect();
-                format!("List([{}])", list.join(", "))
+                format!("List([{}])", write::lines(&list))
             }
         }
     }

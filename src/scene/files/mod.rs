@@ -184,18 +184,18 @@ pub struct TimeTable {
     pub rows: Vec<(Time, Vec<f64>)>,
 }
 
-/// Values against time: the header is `time_s` and at least one name; `check` says what is wrong
-/// with a value, and the remedy.
+/// Values against time: the header is `time_s` and at least one name, `header_help` says so; `check`
+/// says what is wrong with a value, and the remedy.
 pub fn time_table(
     file: &InputFile,
+    header_help: &str,
     check: impl Fn(f64) -> Result<(), (String, &'static str)>,
     at: &At,
     dx: &mut Diagnostics,
 ) -> Option<TimeTable> {
-    const HEADER: &str = "the first line is a header like time_s,signal";
     let header = |line: &mut Line| {
         if line.record.get(0) != Some("time_s") || line.record.len() < 2 {
-            return line.no_header(HEADER);
+            return line.no_header(header_help);
         }
         Some(line.record.iter().skip(1).map(str::to_string).collect::<Vec<_>>())
     };
@@ -213,7 +213,7 @@ pub fn time_table(
         rows.push((time, line.values(columns, "write it like 0.0125", check)));
         Ok(())
     };
-    let columns = read(file, HEADER, header, row, at, dx)?;
+    let columns = read(file, header_help, header, row, at, dx)?;
     if rows.is_empty() {
         let mut mistakes = Mistakes { at, file, count: 0 };
         mistakes.add(dx, 0, "there is nothing after the header", "each line is a time and values");

@@ -25,7 +25,15 @@ pub fn connections(
     let mut connections: Vec<Connection> = Vec::new();
     let mut taken = BTreeSet::new();
     for at in list {
-        let Some((connection, named)) = connection(at, names, folder, dt, dx) else { continue };
+        let mut target = None;
+        let read = connection(at, names, folder, dt, &mut target, dx);
+        // Also of a connection with mistakes elsewhere.
+        if let Some((to, receptor)) = target
+            && let Some(population) = &mut names.populations[to]
+        {
+            population.model.0.ensure_circuit(receptor);
+        }
+        let Some((connection, named)) = read else { continue };
         if !taken.insert(connection.name.clone()) {
             let message = format!("there is another projection `{}`", connection.name);
             at.error(dx, message).help(if named {
@@ -33,9 +41,6 @@ pub fn connections(
             } else {
                 "name this one: name: \"…\""
             });
-        }
-        if let Some(population) = &mut names.populations[connection.to] {
-            population.model.0.ensure_circuit(connection.receptor);
         }
         connections.push(connection);
     }
@@ -47,6 +52,7 @@ fn connection(
     names: &Names,
     folder: &mut Folder,
     dt: Option<Time>,
+    target: &mut Option<(usize, Receptor)>,
     dx: &mut Diagnostics,
 ) -> Option<(Connection, bool)> {
     let mut fields = at.fields(dx)?;
@@ -80,11 +86,18 @@ fn connection(
     let receptor = receptor_at.and_then(|at| {
         // Of a model with mistakes the receptors are not known.
         let what = format!("a receptor of the model {}", model?.name());
+        if let Some(off) = circuits.off.iter().find(|r| at.is_name(r.name())) {
+            let name = off.name();
+            at.error(dx, format!("there is no {name} circuit: the model says {name}: Off"))
+                .help(format!("leave {name}: Off out of the model"));
+            return None;
+        }
         let variant = at.variant(dx, &what, &known_names)?;
         variant.unit(dx);
         known.iter().copied().find(|r| r.name() == variant.name)
     });
 
+    *target = to.zip(receptor);
     let rounds = model.is_some_and(|m| m.0.rounds_weights());
     let ends = rule::Ends { from_size, to_size, rounds, dt };
     let rule = rule_at.as_ref().and_then(|at| rule::rule(at, &ends, folder, dx));
@@ -120,6 +133,7 @@ fn connection(
             }
         }
     }
+    let weight_for_rule = weight_at.clone().or_else(|| plasticity_at.clone());
     let weight = match weight_at {
         Some(at) => rule::weights(&at, rounds, dx),
         None => Some(Weights { law: Law::One(1.0), rounds }),
@@ -132,6 +146,13 @@ fn connection(
         Some(at) => plasticity(&at, names, dx).map(Some),
         None => Some(None),
     };
+    if let (Some(at), Some(weight), Some(Some(rule))) = (&weight_for_rule, &weight, &plasticity)
+        && weight.largest() > rule.largest_weight()
+    {
+        let (weight, largest) = (weight.largest(), rule.largest_weight());
+        at.error(dx, format!("the weight {weight} is above the rule's largest, {largest}"))
+            .help("start within the range in which the rule changes weights");
+    }
     let group_name = |group: GroupId| match group {
         GroupId::Source(k) => names.sources.get_index(k).map(|(name, _)| name.clone()),
         GroupId::Population(k) => names.populations.get_index(k).map(|(name, _)| name.clone()),
@@ -166,7 +187,7 @@ fn connection(
 
 /// `plasticity: Stdp(…)`: a rule that a plugin has registered.
 fn plasticity(at: &At, names: &Names, dx: &mut Diagnostics) -> Option<Arc<dyn Plasticity>> {
-    let variant = at.variant(dx, "a plasticity rule", &names.plugins.plasticities())?;
+    let variant = at.open_variant(dx, "a plasticity rule", &names.plugins.plasticities())?;
     let read = names.plugins.plasticity(variant.name)?;
     let mut fields = variant.fields(dx)?;
     let rule = read(&mut fields, dx);

@@ -11,7 +11,7 @@ use crate::plugins::Plugins;
 pub fn model(at: &At, plugins: &Plugins, others: &[&str], dx: &mut Diagnostics) -> Option<Model> {
     let mut names: Vec<&str> = plugins.models();
     names.extend(others);
-    let variant = at.variant(dx, "a model", &names)?;
+    let variant = at.open_variant(dx, "a model", &names)?;
     let read = plugins.model(variant.name)?;
     read(&variant, dx)
 }

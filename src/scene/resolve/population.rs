@@ -85,6 +85,14 @@ pub fn finish(
             });
             let law = law(&at, dx);
             if let (Ok(path), Some(law)) = (path, law) {
+                if model.nominal(path) == Some(0.0) {
+                    dx.warning(
+                        &at.path,
+                        key.span,
+                        format!("the nominal {path} is 0, and so is every draw"),
+                    )
+                    .help("give it another value, or leave its mismatch out");
+                }
                 mismatch.push((path, law));
             }
         }
@@ -101,8 +109,17 @@ pub fn finish(
         for (key, at) in entries {
             let known = valid.iter().find(|(v, _)| v.variable.name() == key.text);
             let Some((StateVariable { unit, .. }, receptor)) = known else {
-                dx.error(&at.path, key.span, format!("there is no state variable `{}`", key.text))
-                    .help(suggest(&key.text, &names));
+                let circuits = model.circuits();
+                let off = circuits.off.iter().find(|r| r.variable() == key.text);
+                let (why, help) = match off {
+                    Some(off) => (
+                        format!(": the model says {}: Off", off.name()),
+                        format!("leave {}: Off out of the model", off.name()),
+                    ),
+                    None => (String::new(), suggest(&key.text, &names)),
+                };
+                let message = format!("there is no state variable `{}`{why}", key.text);
+                dx.error(&at.path, key.span, message).help(help);
                 continue;
             };
             let Some(value) = at.quantity(dx, *unit, Domain::Any) else { continue };
@@ -295,16 +312,17 @@ fn waveform(at: &At, model: &Model, folder: &mut Folder, dx: &mut Diagnostics) -
             Some(Waveform::Ramp { from, to, start, end })
         }
         _ => {
+            const HEADER: &str = "the first line is the header time_s,value";
             let path = variant.single(dx, "\"dc.csv\"")?;
             let file = folder.read(&path, dx)?;
             let check = |value| {
                 let checked = domain.check(value, unit);
                 checked.map_err(|rule| (rule, "values are in SI units, for example 2e-11"))
             };
-            let table = files::time_table(&file, check, &path, dx)?;
+            let table = files::time_table(&file, HEADER, check, &path, dx)?;
             if table.columns != ["value"] {
                 let header = format!("{}: the columns are {}", file.path, table.columns.join(", "));
-                path.error(dx, header).help("the first line is the header time_s,value");
+                path.error(dx, header).help(HEADER);
                 return None;
             }
             let steps = table.rows.into_iter().map(|(time, values)| (time, values[0])).collect();
@@ -326,7 +344,7 @@ fn warn_of_coarse_step(model: &Model, dt: Time, at: &At, dx: &mut Diagnostics) {
                 .help("single precision loses what such a step adds; choose a longer one");
         }
     }
-    for (name, tau) in taus.into_iter().filter(|(name, _)| *name != "soma") {
+    for (name, tau) in taus {
         if dt.seconds() > tau {
             let tau = units::rounded(tau, Unit::Second);
             dx.warning(

@@ -16,7 +16,7 @@ pub fn probe(
     (dt, duration): (Option<Time>, Option<Time>),
     dx: &mut Diagnostics,
 ) -> Option<Probe> {
-    let variant = at.variant(dx, "a probe", &names.plugins.probes())?;
+    let variant = at.open_variant(dx, "a probe", &names.plugins.probes())?;
     let reader = names.plugins.probe(variant.name)?;
     let mut fields = variant.fields(dx)?;
     let span = window(&mut fields, dx);

@@ -1,15 +1,16 @@
 //! `rule: FixedInDegree(k: 64)`, `weight: Uniform(from: 1, to: 5)`,
 //! `delay: Normal(mean: "3 ms", sd: "1 ms", min: "1 ms")`.
 
+use super::super::Connection;
 use super::super::decode::{At, Fields};
 use super::super::diagnostics::Diagnostics;
 use super::super::files::{self, Folder};
 use super::super::tree::Value;
-use super::super::{Connection, GroupId};
 use crate::circuit::Domain;
 use crate::network::law::{Delays, Law, Weights};
 use crate::network::{ListedEdge, MAX_WEIGHT, Pairs, Rule, longest_delay};
 use crate::time::Time;
+use crate::units::Unit;
 
 const RULES: [&str; 8] = [
     "OneToOne",
@@ -143,11 +144,10 @@ fn listed(at: &At, ends: &Ends, dx: &mut Diagnostics) -> Option<Vec<ListedEdge>>
 /// A rule cannot draw more different edges than there are.
 pub fn check_draws(at: &At, connection: &Connection, from: u64, to: u64, dx: &mut Diagnostics) {
     let (from_len, to_len) = (connection.from_neurons.len(from), connection.to_neurons.len(to));
-    let own = |pairs: Pairs, len: u64| {
-        let leaves_out =
-            !pairs.self_connections && connection.from == GroupId::Population(connection.to);
-        len - u64::from(leaves_out)
-    };
+    // Where a neuron stands on both sides, it is no candidate for itself.
+    let meets_itself =
+        connection.possible_edges(from, to, false) < connection.possible_edges(from, to, true);
+    let own = |pairs: Pairs, len: u64| len - u64::from(!pairs.self_connections && meets_itself);
     let (wanted, possible, pairs, what) = match connection.rule {
         Rule::FixedInDegree { k, pairs } => {
             (u128::from(k), u128::from(own(pairs, from_len)), pairs, "sources of a target")
@@ -237,8 +237,9 @@ fn law<T: Copy + PartialOrd + std::fmt::Display>(
 /// Reads the weights of a projection. The `arcana` code rounds them, halves to even.
 pub fn weights(at: &At, rounds: bool, dx: &mut Diagnostics) -> Option<Weights> {
     let number = |at: &At, dx: &mut Diagnostics| weight(at, false, dx);
+    let moment = |at: &At, dx: &mut Diagnostics| at.quantity(dx, Unit::One, Domain::NonNegative);
     let widest = |mean: f64, sd: f64| (mean + 4.0 * sd).min(MAX_WEIGHT);
-    let law = law(at, ("weights", ""), number, number, Some(0.0), widest, dx)?;
+    let law = law(at, ("weights", ""), number, moment, Some(0.0), widest, dx)?;
     let weights = Weights { law, rounds };
     let (_, largest) = law.bounds();
     if largest > 0.0 && weights.largest() == 0.0 {

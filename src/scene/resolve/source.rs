@@ -38,7 +38,7 @@ fn train(
         "for example train: Regular(rates: \"100 Hz\"); Poisson, Spikes and File are others";
     let at = fields.need(dx, "train", HELP);
     let names: Vec<&str> = plugins.trains();
-    let variant = at.and_then(|at| at.variant(dx, "a train", &names));
+    let variant = at.and_then(|at| at.open_variant(dx, "a train", &names));
     let read = variant.and_then(|variant| Some((plugins.train(variant.name)?, variant)));
     let Some((read, variant)) = read else {
         // All but few trains need a size.

@@ -110,8 +110,7 @@ impl<F: Feedback, const HOLD: bool, const R: usize> ArcanaEuler<F, HOLD, R> {
             let (dt_over_tau, _) = synapses[r];
             currents[r] = at_least((-dt_over_tau).mul_add(currents[r], jumped[r]), self.i0);
         }
-        // A held membrane is at Ireset, below the threshold.
-        let spike = next >= i_th;
+        let spike = (next >= i_th) & !(HOLD && is_refractory);
         *i_mem = if spike { i_reset } else { next };
         let left = if is_refractory { *refractory - 1.0 } else { 0.0 };
         *refractory = if spike { refractory_steps } else { left };

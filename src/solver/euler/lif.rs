@@ -56,8 +56,7 @@ impl EulerModel<PARAMETERS, STATES, 2> for LifEuler {
         let v = (state[MEMBRANE] - target).mul_add(loss_m, state[MEMBRANE]);
         let is_refractory = state[REFRACTORY] > 0.0;
         let v = if is_refractory { reset } else { v };
-        // A held membrane is at its reset, below the threshold.
-        let spike = v >= threshold;
+        let spike = (v >= threshold) & !is_refractory;
         state[MEMBRANE] = if spike { reset } else { v };
         let left = if is_refractory { state[REFRACTORY] - 1.0 } else { 0.0 };
         state[REFRACTORY] = if spike { refractory_steps } else { left };
