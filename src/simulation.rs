@@ -71,6 +71,8 @@ pub struct StageTimes {
     pub run: Duration,
     /// The back end's part of that.
     pub advance: Duration,
+    /// The part of host models.
+    pub host: Duration,
 }
 
 /// How far a run is.

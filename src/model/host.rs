@@ -3,7 +3,8 @@
 //! A host model can do what a kernel cannot: keep any state, draw random numbers, call any library.
 //! It pays for that: a step costs a component lookup, a virtual call and scalar code in double
 //! precision, some twenty times what a kernel of a simple model takes (`cargo bench -- models` measures
-//! both). It runs on one thread, whatever back end runs the kernels.
+//! both; `wall_s.host` in the summary of a run). It runs on one thread, whatever back end runs the
+//! kernels.
 
 use bevy_ecs::component::{Component, Mutable};
 use bevy_ecs::prelude::*;
@@ -18,7 +19,7 @@ use crate::error::Error;
 use crate::network::router::Inbox;
 use crate::network::{Population, WindowSpikes};
 use crate::schedule::{BuiltIn, Window, WindowSet};
-use crate::simulation::Simulation;
+use crate::simulation::{Simulation, StageTimes};
 use crate::solver::kernel::TILE_STEPS;
 use crate::time::Time;
 
@@ -99,10 +100,12 @@ fn advance_host<M: HostModel>(
     mut spikes: ResMut<WindowSpikes>,
     mut samples: ResMut<WindowSamples>,
     mut stop: ResMut<Stop>,
+    mut times: ResMut<StageTimes>,
     populations: Query<&Population>,
     mut neurons: Query<(&Slot, &M::Soma, &mut M::State)>,
     synapses: Query<&M::Synapse>,
 ) {
+    let began = std::time::Instant::now();
     for population in &populations {
         let Some(nominal) = population.model.get::<M>() else { continue };
         let model = &nominal.model;
@@ -162,6 +165,7 @@ fn advance_host<M: HostModel>(
             }
         }
     }
+    times.host += began.elapsed();
 }
 
 /// The pulses that arrive at each lane of a block: step, receptor and weight in fixed point, in the

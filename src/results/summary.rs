@@ -107,6 +107,8 @@ pub struct WallTimes {
     pub run: f64,
     /// The back end's part of `run`: stepping the neurons.
     pub advance: f64,
+    /// The part of host models, neuron by neuron on one thread.
+    pub host: f64,
     /// Writing tables and pictures.
     pub write: f64,
 }
@@ -177,6 +179,7 @@ impl Summary {
                 connect: times.connect.as_secs_f64(),
                 run: run_s,
                 advance: times.advance.as_secs_f64(),
+                host: times.host.as_secs_f64(),
                 write: write.as_secs_f64(),
             },
             neuron_seconds_per_second: if run_s > 0.0 {
