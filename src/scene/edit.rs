@@ -215,6 +215,8 @@ mod tests {
             &[
                 "duration=2 s",
                 "populations.dpi.model.soma.Itau=5 pA",
+                "populations.dpi.model.ahp.Iw=1 pA",
+                // Near to a field that is there, and a field all the same.
                 "populations.dpi.model.ampa.Iw=\"1 nA\"",
                 "populations.dpi.mismatch.\"soma.Itau\"=LogNormal(cv: 0.2)",
                 "list.0.w=2.5",
