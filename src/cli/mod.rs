@@ -13,9 +13,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use crate::backend::cpu::Cpu;
+use crate::network::Rule;
 use crate::results::{Dump, ResultsFolder, RunReport, Summary};
 use crate::scene::estimate::{self, Estimate, bytes_text};
-use crate::scene::{Loaded, write};
+use crate::scene::{Connection, Loaded, write};
 use crate::{Error, Plugins, Scene};
 use args::{Args, BackendChoice, Command, DumpChoice, RunArgs, SceneArgs};
 use clap::Parser;
@@ -185,7 +186,9 @@ fn check(args: &SceneArgs, plugins: &Plugins) -> Result<(), Error> {
     text += &format!("  sources      {}\n", names(scene.sources.iter().map(|(k, s)| (k, s.size))));
     text += &format!("  neurons      {}\n", estimate.neurons);
     text += &format!("  circuits     {}\n", estimate.circuits);
-    text += &format!("  edges        {}\n", estimate.edges);
+    let is_drawn = |c: &Connection| matches!(c.rule, Rule::FixedProbability { .. });
+    let about = if scene.connections.iter().any(is_drawn) { "about " } else { "" };
+    text += &format!("  edges        {about}{}\n", estimate.edges);
     text += &format!(
         "  probes       {}\n",
         scene.probes.keys().cloned().collect::<Vec<_>>().join(", ")

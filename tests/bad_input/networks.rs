@@ -175,8 +175,8 @@ fn circuits_of_dynapse1() {
     insta::assert_snapshot!(table_of_sets(&cases), @r#"
     a connection to AHP
       --set #2:1:24 «ahp»
-        connections.0.receptor: `ahp` is not a receptor of the model dynapse1
-        help: did you mean `ampa`? known here are ampa, nmda, gabaa, gabab
+        connections.0.receptor: no connection reaches ahp: it is fed by the neuron itself
+        help: known here are ampa, nmda, gabaa, gabab
     a circuit that nothing connects to
       --set #2:1:28 «"nmda.Iw": LogNormal(cv:»
         populations.dpi.mismatch."nmda.Iw": this population has no nmda circuit: nothing connects to it

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::super::decode::At;
-use super::super::diagnostics::Diagnostics;
+use super::super::diagnostics::{Diagnostics, suggest};
 use super::super::files::Folder;
 use super::super::{Connection, GroupId, Selection};
 use super::{Names, rule};
@@ -90,6 +90,13 @@ fn connection(
             let name = off.name();
             at.error(dx, format!("there is no {name} circuit: the model says {name}: Off"))
                 .help(format!("leave {name}: Off out of the model"));
+            return None;
+        }
+        let own = model?.0.all_circuits().iter().find(|r| at.is_name(r.name()));
+        if let Some(own) = own.filter(|own| !known.contains(own)) {
+            let name = own.name();
+            at.error(dx, format!("no connection reaches {name}: it is fed by the neuron itself"))
+                .help(suggest("", &known_names));
             return None;
         }
         let variant = at.variant(dx, &what, &known_names)?;
