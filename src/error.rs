@@ -72,6 +72,14 @@ pub enum Error {
         /// The end of the step in which it happened.
         time: Time,
     },
+    /// A loop multiplied spikes without bound. What was recorded until then is kept.
+    #[error("`{population}` fires without bound from t = {time} s on")]
+    Storm {
+        /// Name of the population.
+        population: String,
+        /// When it was noticed.
+        time: Time,
+    },
     /// More pulses arrived at one circuit in one step than the fixed-point sum can hold.
     #[error(
         "the pulses that arrive at {receptor} of neuron {neuron} of `{population}` at t = {time} s \
@@ -144,6 +152,7 @@ impl Error {
             Error::Instance { .. }
             | Error::NotFinite { .. }
             | Error::InputOverflow { .. }
+            | Error::Storm { .. }
             | Error::Failed { .. }
             | Error::NoProbe { .. }
             | Error::Model { .. }
@@ -180,6 +189,10 @@ impl Error {
             Error::NotFinite { .. } => {
                 "the step is too coarse for these biases, or a bias was set to an impossible value; \
                  what was recorded until then is kept"
+            }
+            Error::Storm { .. } => {
+                "reduce the weights of the loop that feeds it, or give it a refractory period; what \
+                 was recorded until then is kept"
             }
             Error::InputOverflow { .. } => "reduce the weights, or use a shorter step",
             Error::Device { .. } => "leave --backend out, or use --backend cpu",

@@ -13,11 +13,11 @@
 //! | [`Last`](WindowSet::Last) | your systems | see the state at the end of the window; what they write acts in the next |
 //!
 //! **Why a window has the length it has.** Inside a window neurons do not see each other, so each
-//! runs on its own from the first step to the last, in cache and in parallel. That is right as long
-//! as no spike fired in a window can arrive in it: a spike found in the window's first step arrives
-//! one step plus the delay later, so a window has at most (shortest delay between populations)/dt + 1
-//! steps. Without such projections it is as long as the scene's `window`. It follows from the scene
-//! alone, never from threads or tuning.
+//! runs on its own from its start to its end, in cache and in parallel. That is right as long
+//! as no spike fired in a window can arrive in it: a window is no longer than the shortest delay
+//! between populations (with Euler one step longer, because a spike found in the window's first step
+//! has the time of that step's end). Without such projections it is as long as the scene's `window`.
+//! It follows from the scene alone, never from threads or tuning.
 //!
 //! The sets are chained and run on one thread: threads live inside the back end, where the work is.
 
@@ -64,7 +64,7 @@ pub struct Window {
     pub first_step: u64,
     /// Its steps.
     pub steps: u64,
-    /// The step.
+    /// The step; with the event-driven solver a picosecond.
     pub dt: Time,
 }
 
@@ -73,6 +73,13 @@ impl Window {
     #[must_use]
     pub fn start(&self) -> Time {
         Time::from_steps(self.first_step, self.dt)
+    }
+
+    /// The same window in steps of `step`, of which it is a whole number.
+    #[must_use]
+    pub fn in_steps_of(&self, step: Time) -> Window {
+        let (start, end) = (self.start().whole(step), self.end().whole(step));
+        Window { first_step: start, steps: end - start, dt: step }
     }
 
     /// Time of its end, which belongs to the next window.

@@ -18,7 +18,7 @@ use crate::network::source::StimulusPlugin;
 use crate::network::{FanOut, HandMadeEdge, Population, Projection, SourceGroup, WindowSpikes};
 use crate::plugins::Plugins;
 use crate::probe::{self, Probe, ProbeKind, ProbeName, ProbePlugin, Record};
-use crate::scene::{Scene, Solver, spawn};
+use crate::scene::{Scene, spawn};
 use crate::schedule::{BuiltIn, Window, WindowSet, window_schedule};
 use crate::time::Time;
 
@@ -122,7 +122,7 @@ impl Simulation {
         let began = Instant::now();
         let mut world = World::new();
         spawn::spawn(&scene, &mut world)?;
-        let Solver::Euler { dt } = scene.solver;
+        let dt = scene.solver.grid();
         world.insert_resource(Window { first_step: 0, steps: 0, dt });
         world.insert_resource(WindowSpikes {
             sources: vec![Vec::new(); scene.sources.len()],
@@ -298,9 +298,10 @@ impl Simulation {
     /// As [`Simulation::run`]; [`Error::Limit`] for a span that is no whole number of steps.
     pub fn run_for(&mut self, span: impl Into<Time>) -> Result<(), Error> {
         let span = span.into();
-        if !span.is_multiple_of(self.dt) {
+        let grid = self.scene.window_grid();
+        if !span.is_multiple_of(grid) {
             return Err(Error::Limit {
-                message: format!("{span} s is no multiple of the step dt = {} s", self.dt),
+                message: format!("{span} s is no multiple of the step dt = {grid} s"),
                 help: "run for a whole number of steps".into(),
             });
         }

@@ -16,6 +16,8 @@ impl Time {
     pub const ZERO: Time = Time(0);
     /// Beyond the end of any simulation.
     pub const MAX: Time = Time(u64::MAX);
+    /// The unit: one picosecond.
+    pub const TICK: Time = Time(1);
     /// Ticks in a second.
     pub const PER_SECOND: u64 = 1_000_000_000_000;
 

@@ -41,11 +41,18 @@ fn bare(biases: &str) -> String {
 /// Without input the membrane voltage falls on a straight line of slope −Itau/C.
 #[test]
 fn free_decay_is_a_straight_line_in_v() {
+    // Of the first order in dt/τ = 7e-5, and single precision in a thousand small steps.
+    decay_has_its_slope(r#"Euler(dt: "1 us")"#, 2e-3);
+    decay_has_its_slope(r#"Event(tolerance: "1 us")"#, 1e-5);
+    decay_has_its_slope(r#"Event(tolerance: "10 ns")"#, 1e-9);
+}
+
+fn decay_has_its_slope(solver: &str, tolerance: f64) {
     // A dark current small enough not to feed the soma.
     let model = bare("Itau: \"5 pA\", Ith: \"1 uA\", Ireset: \"1 fA\", Idc: \"0 A\"")
         .replace("dynapse1(", "dynapse1(I0: \"1e-21 A\", ");
     let text = format!(
-        r#"(duration: "20 ms", solver: Euler(dt: "1 us"),
+        r#"(duration: "20 ms", solver: {solver},
             populations: {{ "n": (size: 1, model: {model}, init: {{ "Imem": "10 nA" }}) }},
             probes: {{ "v": Trace(of: "n", vars: [Vmem], neurons: [0], every: "1 ms") }})"#
     );
@@ -53,10 +60,10 @@ fn free_decay_is_a_straight_line_in_v() {
     let trace = simulation.probe::<TraceRecorder>("v").unwrap();
     let v: Vec<f64> = trace.samples(0, Variable::Vmem).map(|(_, v)| v).collect();
     assert_eq!(v.len(), 21);
-    // Of the first order in dt/τ = 7e-5, and single precision in a thousand small steps.
     for (k, pair) in v.windows(2).enumerate() {
         let slope = (pair[1] - pair[0]) / 1e-3;
-        assert!((slope / (-5e-12 / 2e-12) - 1.0).abs() < 2e-3, "from {k} ms: {slope}");
+        let off = (slope / (-5e-12 / 2e-12) - 1.0).abs();
+        assert!(off < tolerance, "{solver}, from {k} ms: {slope} is off by {off:e}");
     }
 }
 
@@ -64,6 +71,14 @@ fn free_decay_is_a_straight_line_in_v() {
 /// T = τ[(Ig/Iinf)·ln(Ith/Ireset) + (1 + Ig/Iinf)·ln((Iinf − Ireset)/(Iinf − Ith))], f = 1/(refP + T).
 #[test]
 fn rates_under_constant_current() {
+    // The Euler step is of the first order; next to rheobase an error grows tenfold.
+    rates_are_those_of_the_table(r#"Euler(dt: "2 us")"#, "1 s", [5e-3, 5e-3, 1e-3]);
+    rates_are_those_of_the_table(r#"Event(tolerance: "1 us")"#, "2 s", [1e-4, 1e-5, 1e-5]);
+    rates_are_those_of_the_table(r#"Event(tolerance: "10 ns")"#, "2 s", [1e-6, 1e-6, 1e-6]);
+}
+
+/// Tolerances: at 506 pA, at 510 pA, and above.
+fn rates_are_those_of_the_table(solver: &str, duration: &str, tolerances: [f64; 3]) {
     const TABLE: [(f64, f64); 6] = [
         (506.0, 10.515_198_721),
         (510.0, 13.861_128_522),
@@ -82,7 +97,7 @@ fn rates_under_constant_current() {
         .collect();
     let probes: String = (0..6).map(|k| format!("\"n{k}\": Spikes(of: \"n{k}\"),")).collect();
     let text = format!(
-        r#"(duration: "1 s", solver: Euler(dt: "2 us"),
+        r#"(duration: "{duration}", solver: {solver},
             populations: {{ {populations} }}, probes: {{ {probes} }})"#
     );
     let simulation = run(parse(&text, here()));
@@ -90,9 +105,9 @@ fn rates_under_constant_current() {
         let spikes = simulation.probe::<SpikeRecorder>(&format!("n{k}")).unwrap().spikes();
         let (first, last) = (spikes[0].0.seconds(), spikes[spikes.len() - 1].0.seconds());
         let rate = (spikes.len() - 1) as f64 / (last - first);
-        // The Euler step is of the first order; next to rheobase an error grows tenfold.
-        let tolerance = if *pa < 550.0 { 5e-3 } else { 1e-3 };
-        assert!((rate / expected - 1.0).abs() < tolerance, "{pa} pA: {rate} Hz, not {expected}");
+        let tolerance = tolerances[k.min(2)];
+        let off = (rate / expected - 1.0).abs();
+        assert!(off < tolerance, "{solver}, {pa} pA: {rate} Hz, not {expected}: off by {off:e}");
     }
 }
 

@@ -12,8 +12,9 @@ use picoamp::prelude::*;
 fn fingerprint(simulation: &Simulation) -> (std::collections::BTreeMap<String, String>, Vec<u32>) {
     let banks = simulation.world().resource::<Banks>();
     let state = banks.0.iter().flat_map(|bank| {
+        let state = &bank.stepped().expect("a kernel").state;
         (0..bank.len() as usize).flat_map(move |neuron| {
-            (0..bank.state.width()).map(move |column| bank.state.get(neuron, column).to_bits())
+            (0..state.width()).map(move |column| state.get(neuron, column).to_bits())
         })
     });
     (hashes(simulation), state.collect())

@@ -6,15 +6,18 @@ use std::sync::OnceLock;
 use rayon::prelude::*;
 
 use super::{Advanced, Backend, Fault, FaultKind, Sample};
-use crate::bank::{Bank, Drive, LANES, Row, SampleRequest};
+use crate::bank::{Bank, Drive, LANES, Neurons, Row, SampleRequest, Stepped};
 use crate::circuit::Waveform;
 use crate::network::router::{Arrival, Inbox};
 use crate::schedule::Window;
+use crate::solver::event::EventWindow;
 use crate::solver::kernel::{Flag, Kernel, TILE_STEPS};
 use crate::time::Time;
 
 /// Waking the threads and joining them; for work of less than four times that, threads do not pay.
 const NANOSECONDS_OF_A_JOIN: u64 = 100_000;
+/// What an arrival at an event-driven neuron costs on one thread.
+const NANOSECONDS_OF_AN_ARRIVAL: u64 = 200;
 /// A neuron-step on one thread.
 const NANOSECONDS_OF_A_STEP: u64 = 2;
 
@@ -67,14 +70,35 @@ impl Backend for Cpu {
     fn advance(&self, banks: &mut [Bank], inbox: &Inbox, window: &Window, out: &mut Advanced) {
         let mut first_block = 0;
         for (index, bank) in banks.iter_mut().enumerate() {
-            let blocks = bank.blocks();
-            let Some(kernel) = &bank.kernel else {
-                // Advanced on the host.
-                out.spikes.push(Vec::new());
-                first_block += blocks;
-                continue;
+            let (blocks, len) = (bank.blocks(), bank.len());
+            let window = bank.step.map_or(*window, |step| window.in_steps_of(step));
+            let first = first_block;
+            first_block += blocks;
+            let Stepped { kernel, parameters, state } = match &mut bank.neurons {
+                Neurons::Stepped(stepped) => stepped,
+                Neurons::Event(event) => {
+                    let work = NANOSECONDS_OF_AN_ARRIVAL * inbox.events.len() as u64;
+                    let advanced = event.advance(&EventWindow {
+                        span: window.start()..window.end(),
+                        inbox: &inbox.events,
+                        bank: index as u32,
+                        first: (first * LANES) as u32,
+                        samples: &bank.samples,
+                        drives: &bank.drives,
+                        pool: self.pool(work),
+                    });
+                    out.spikes.push(advanced.spikes);
+                    out.samples.extend(advanced.samples);
+                    out.fault = out.fault.into_iter().chain(advanced.fault).min();
+                    out.work += advanced.work;
+                    continue;
+                }
+                Neurons::Host => {
+                    out.spikes.push(Vec::new());
+                    continue;
+                }
             };
-            let work = NANOSECONDS_OF_A_STEP * u64::from(bank.len()) * window.steps;
+            let work = NANOSECONDS_OF_A_STEP * u64::from(len) * window.steps;
             let pool = self.pool(work);
             // Several pieces for each thread even out their load.
             let pieces = pool.map_or(1, |pool| 4 * pool.current_num_threads());
@@ -87,12 +111,11 @@ impl Backend for Cpu {
                 drives: &bank.drives,
                 dc: bank.layout.dc,
                 inbox,
-                window,
+                window: &window,
                 bank: index as u32,
-                first_block,
+                first_block: first,
                 reference: self.reference,
             };
-            let (parameters, state) = (&bank.parameters, &mut bank.state);
             let parameter_rows = parameters.width() * piece;
             let state_rows = state.width() * piece;
             let (parameter_width, state_width) = (parameters.width(), state.width());
@@ -123,7 +146,6 @@ impl Backend for Cpu {
                 out.fault = out.fault.into_iter().chain(output.fault).min();
             }
             out.spikes.push(spikes);
-            first_block += blocks;
         }
     }
 }
@@ -147,7 +169,7 @@ struct Task<'a> {
 /// What comes out of a piece.
 #[derive(Default)]
 struct Output {
-    spikes: Vec<(u32, u32)>,
+    spikes: Vec<(u32, Time)>,
     samples: Vec<Sample>,
     fault: Option<Fault>,
 }
@@ -253,7 +275,7 @@ impl Task<'_> {
                 out.samples.push(Sample {
                     bank: self.bank,
                     request: request as u32,
-                    step,
+                    time: Time::from_steps(step, self.window.dt),
                     state: state.iter().map(|row| f64::from(row.0[lane])).collect(),
                 });
             }
@@ -268,7 +290,8 @@ impl Task<'_> {
                 let fault = Fault { step: u64::from(step), bank: self.bank, slot, kind };
                 out.fault = out.fault.into_iter().chain([fault]).min();
             } else {
-                out.spikes.push((slot, step));
+                let end = self.window.first_step + u64::from(step) + 1;
+                out.spikes.push((slot, Time::from_steps(end, self.window.dt)));
             }
         }
     }

@@ -11,6 +11,7 @@ use crate::network::router::Inbox;
 use crate::network::{Population, WindowSpikes};
 use crate::schedule::{BuiltIn, Window, WindowSet};
 use crate::simulation::{Plugin, Simulation, StageTimes};
+use crate::solver::event;
 use crate::time::Time;
 
 /// Runs kernels over banks.
@@ -36,12 +37,14 @@ pub struct CurrentBackend(pub Box<dyn Backend>);
 /// What comes out of a window.
 #[derive(Debug, Default)]
 pub struct Advanced {
-    /// For each bank: slot, and step from the start of the window.
-    pub spikes: Vec<Vec<(u32, u32)>>,
+    /// For each bank: slot and time of its spikes.
+    pub spikes: Vec<Vec<(u32, Time)>>,
     /// Sampled states.
     pub samples: Vec<Sample>,
     /// The earliest thing that went wrong.
     pub fault: Option<Fault>,
+    /// What event-driven neurons cost.
+    pub work: event::Work,
 }
 
 /// The state of a neuron at a moment.
@@ -51,8 +54,8 @@ pub struct Sample {
     pub bank: u32,
     /// Index of the request in [`Bank::samples`].
     pub request: u32,
-    /// The state before this step.
-    pub step: u64,
+    /// When.
+    pub time: Time,
     /// All state columns of the neuron; of a host model, its variables.
     pub state: SmallVec<[f64; 4]>,
 }
@@ -75,6 +78,8 @@ pub struct Fault {
 pub enum FaultKind {
     /// The membrane current is not a number.
     NotFinite,
+    /// It fires without bound.
+    Storm,
     /// The pulses of this receptor (as the kernel counts them) overflowed their sum.
     InputOverflow(u8),
 }
@@ -82,6 +87,10 @@ pub enum FaultKind {
 /// The samples of the window at hand, for probes.
 #[derive(Resource, Debug, Default)]
 pub struct WindowSamples(pub Vec<Sample>);
+
+/// What event-driven neurons have cost so far.
+#[derive(Resource, Debug, Default)]
+pub struct EventWork(pub event::Work);
 
 /// What stops the run, once something has.
 #[derive(Resource, Debug, Default)]
@@ -98,6 +107,7 @@ pub(crate) fn advance(
     mut samples: ResMut<WindowSamples>,
     mut stop: ResMut<Stop>,
     mut times: ResMut<StageTimes>,
+    mut work: ResMut<EventWork>,
     populations: Query<&Population>,
 ) {
     let started = std::time::Instant::now();
@@ -108,19 +118,20 @@ pub(crate) fn advance(
         stop.0 = Some(describe(fault, &banks.0, &window, &populations));
         // What happened before the fault was measured rightly and is kept: the window ends there.
         window.steps = fault.step;
-        let (end, last_step) = (window.end(), window.first_step + fault.step);
-        out.spikes.iter_mut().for_each(|s| s.retain(|(_, step)| u64::from(*step) < fault.step));
+        let end = window.end();
+        // (With Euler the step of the fault has the time of its end.)
+        out.spikes.iter_mut().for_each(|s| s.retain(|(_, time)| *time <= end));
         spikes.sources.iter_mut().for_each(|s| s.retain(|(time, _)| *time < end));
-        out.samples.retain(|sample| sample.step <= last_step);
+        out.samples.retain(|sample| sample.time <= end);
     }
     for (bank, found) in banks.0.iter().zip(&out.spikes) {
-        for (slot, step) in found {
+        for (slot, time) in found {
             let member = bank.member(*slot);
-            let time = Time::from_steps(window.first_step + u64::from(*step) + 1, window.dt);
-            spikes.populations[member.population].push((time, slot - member.first));
+            spikes.populations[member.population].push((*time, slot - member.first));
         }
     }
     samples.0 = out.samples;
+    work.0 += out.work;
     times.advance += started.elapsed();
 }
 
@@ -141,6 +152,7 @@ fn describe(
         FaultKind::NotFinite => {
             Error::NotFinite { population, neuron, time: Time::from_steps(step + 1, window.dt) }
         }
+        FaultKind::Storm => Error::Storm { population, time: Time::from_steps(step, window.dt) },
         FaultKind::InputOverflow(receptor) => Error::InputOverflow {
             population,
             neuron,
@@ -159,6 +171,7 @@ impl Plugin for BackendPlugin {
         world.insert_resource(CurrentBackend(Box::new(cpu::Cpu::new(None))));
         world.init_resource::<WindowSamples>();
         world.init_resource::<Stop>();
+        world.init_resource::<EventWork>();
         simulation.add_systems(WindowSet::Advance, advance.in_set(BuiltIn));
     }
 }

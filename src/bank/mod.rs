@@ -24,9 +24,11 @@ use std::sync::Arc;
 use bevy_ecs::prelude::*;
 
 use crate::circuit::{Waveform, math};
-use crate::model::{Circuits, Equations, Model, Read, StateVariable};
+use crate::model::{Circuits, Model, Read, StateVariable};
 use crate::scene::Variable;
+use crate::solver::event::EventNeurons;
 use crate::solver::kernel::{Kernel, Layout};
+use crate::time::Time;
 
 /// Neurons in a block.
 pub const LANES: usize = 64;
@@ -148,10 +150,43 @@ pub struct Drive {
     pub waveform: Waveform,
 }
 
-/// Neurons that share a kernel, or a model on the host.
+/// The neurons of a bank, by what advances them.
+pub enum Neurons {
+    /// A model on the host; there are no columns.
+    Host,
+    /// A kernel, step by step.
+    Stepped(Stepped),
+    /// The event-driven solver, which keeps the numbers of each neuron together.
+    Event(Box<dyn EventNeurons>),
+}
+
+/// Columns and the kernel that advances them.
+pub struct Stepped {
+    /// The equations.
+    pub kernel: Arc<dyn Kernel>,
+    /// Biases, as the kernel wants them.
+    pub parameters: Columns,
+    /// State.
+    pub state: Columns,
+}
+
+impl Neurons {
+    /// For a kernel.
+    #[must_use]
+    pub fn stepped(kernel: Arc<dyn Kernel>) -> Neurons {
+        let layout = kernel.layout();
+        let parameters = Columns::new(0, &layout.resting_parameters);
+        let state = Columns::new(0, &layout.resting_state);
+        Neurons::Stepped(Stepped { kernel, parameters, state })
+    }
+}
+
+/// Neurons that share their equations.
 pub struct Bank {
-    /// The equations; `None`: the neurons are advanced on the host, and there are no columns.
-    pub kernel: Option<Arc<dyn Kernel>>,
+    /// What advances them.
+    pub neurons: Neurons,
+    /// Their step; `None`: they have none.
+    pub step: Option<Time>,
     /// What is in which column.
     pub layout: Layout,
     /// What the models of its populations share: the model with its settings, and which circuits
@@ -162,10 +197,6 @@ pub struct Bank {
     circuits: Circuits,
     /// The populations, in the order of their slots.
     pub members: Vec<Member>,
-    /// Biases, as the kernel wants them.
-    pub parameters: Columns,
-    /// State.
-    pub state: Columns,
     /// Direct inputs that change in time, sorted by slot.
     pub drives: Vec<Drive>,
     /// What probes want, sorted by slot.
@@ -176,40 +207,78 @@ pub struct Bank {
 impl Bank {
     /// A bank for the given members (with slots from 0 on, without gaps).
     #[must_use]
-    pub fn new(equations: Equations, model: Model, members: Vec<Member>) -> Bank {
-        let len = members.iter().map(|m| m.len).sum();
-        let (kernel, layout) = match equations {
-            Equations::Kernel(kernel) => {
-                let layout = kernel.layout().clone();
-                (Some(kernel), layout)
-            }
-            Equations::Host(_) => {
+    pub fn new(
+        mut neurons: Neurons,
+        step: Option<Time>,
+        model: Model,
+        members: Vec<Member>,
+    ) -> Bank {
+        let len: u32 = members.iter().map(|m| m.len).sum();
+        let layout = match &mut neurons {
+            Neurons::Host => {
                 let receptors = model.0.receptors().to_vec();
                 let circuits = receptors.iter().map(|r| (*r, 0)).collect();
-                (None, Layout { receptors, circuits, ..Layout::default() })
+                Layout { receptors, circuits, ..Layout::default() }
+            }
+            Neurons::Stepped(stepped) => {
+                let layout = stepped.kernel.layout().clone();
+                stepped.parameters = Columns::new(len as usize, &layout.resting_parameters);
+                stepped.state = Columns::new(len as usize, &layout.resting_state);
+                layout
+            }
+            Neurons::Event(event) => {
+                event.resize(len as usize);
+                event.layout()
             }
         };
-        let parameters = Columns::new(len as usize, &layout.resting_parameters);
-        let state = Columns::new(len as usize, &layout.resting_state);
         Bank {
-            kernel,
+            neurons,
+            step,
             layout,
             variables: model.variables(),
             circuits: model.circuits(),
             model,
             members,
-            parameters,
-            state,
             drives: Vec::new(),
             samples: Vec::new(),
             len,
         }
     }
 
-    /// Itself, if a kernel advances it.
+    /// Whether the neurons are advanced on the host.
     #[must_use]
-    pub fn with_columns(&self) -> Option<&Bank> {
-        self.kernel.is_some().then_some(self)
+    pub fn is_host(&self) -> bool {
+        matches!(self.neurons, Neurons::Host)
+    }
+
+    /// The columns of neurons that a kernel advances.
+    #[must_use]
+    pub fn stepped(&self) -> Option<&Stepped> {
+        match &self.neurons {
+            Neurons::Stepped(stepped) => Some(stepped),
+            _ => None,
+        }
+    }
+
+    /// Changes a state column of a neuron; it acts from `now` on.
+    pub fn set_state(&mut self, slot: u32, column: usize, value: f64, now: Time) {
+        match &mut self.neurons {
+            Neurons::Host => {}
+            Neurons::Stepped(stepped) => stepped.state.set(slot as usize, column, value as f32),
+            Neurons::Event(event) => event.set_state(slot as usize, column, value, now),
+        }
+    }
+
+    /// A state column of a neuron, at the end of the last window (`now`).
+    #[must_use]
+    pub fn state(&self, slot: u32, column: usize, now: Time) -> Option<f64> {
+        match &self.neurons {
+            Neurons::Host => None,
+            Neurons::Stepped(stepped) => Some(f64::from(stepped.state.get(slot as usize, column))),
+            Neurons::Event(event) => {
+                event.state(slot as usize, now, &self.drives).get(column).copied()
+            }
+        }
     }
 
     /// Blocks of [`LANES`] neurons.
@@ -249,13 +318,15 @@ impl Bank {
     pub fn variable(&self, state: &[f64], variable: Variable) -> f64 {
         let found = self.variables.iter().enumerate().find(|(_, v)| v.variable == variable);
         let Some((at, found)) = found else { return f64::NAN };
-        if self.kernel.is_none() {
+        if self.is_host() {
             return state.get(at).copied().unwrap_or(f64::NAN);
         }
         match found.read {
             Read::Membrane => state[self.layout.membrane],
             Read::MembraneVoltage { scale, reference } => {
-                scale * math::ln(state[self.layout.membrane] / reference)
+                let ratio = state[self.layout.membrane] / reference;
+                // No voltage is below 0, and the dark current is rounded to single precision.
+                if ratio < 1.0 + 1e-7 { 0.0 } else { scale * math::ln(ratio) }
             }
             Read::Column(column) => state[column],
             Read::Circuit(circuit) if !self.circuits.has(circuit) => {

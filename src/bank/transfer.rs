@@ -12,10 +12,10 @@ use bevy_ecs::query::ArchetypeFilter;
 use bevy_ecs::schedule::Schedule;
 use bevy_ecs::system::SystemAccess;
 
-use super::{Banks, Slot};
+use super::{Banks, Neurons, Slot, Stepped};
 use crate::circuit::{Membrane, SynapticCurrent};
 use crate::network::{Circuit, Neuron};
-use crate::schedule::BuiltIn;
+use crate::schedule::{BuiltIn, Window};
 
 /// Which state columns somebody reads.
 #[derive(Resource, Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -84,56 +84,67 @@ fn changed<C: Component, K: Component, F: ArchetypeFilter>(
 /// Changed biases of somas of a type → parameter columns.
 pub fn gather_somas<S: Component>(
     mut banks: ResMut<Banks>,
+    window: Res<Window>,
     somas: Query<(&Slot, &Neuron, Ref<S>)>,
 ) {
-    changed(&somas, |slot, _, soma| {
-        let bank = &mut banks.0[slot.bank as usize];
-        let (Some(kernel), parameters) = (&bank.kernel, &mut bank.parameters) else { return };
-        kernel.soma_columns(soma, &mut |column, value| {
-            parameters.set(slot.index as usize, column, value);
-        });
+    changed(&somas, |slot, _, soma| match &mut banks.0[slot.bank as usize].neurons {
+        Neurons::Host => {}
+        Neurons::Stepped(Stepped { kernel, parameters, .. }) => {
+            kernel.soma_columns(soma, &mut |column, value| {
+                parameters.set(slot.index as usize, column, value);
+            });
+        }
+        Neurons::Event(event) => event.set_soma(slot.index as usize, soma, window.start()),
     });
 }
 
 /// Changed membranes → state.
 pub fn gather_membranes(
     mut banks: ResMut<Banks>,
+    window: Res<Window>,
     membranes: Query<(&Slot, &Neuron, Ref<Membrane>)>,
 ) {
     changed(&membranes, |slot, _, membrane| {
         let bank = &mut banks.0[slot.bank as usize];
-        if bank.kernel.is_some() {
-            bank.state.set(slot.index as usize, bank.layout.membrane, membrane.0 as f32);
-        }
+        bank.set_state(slot.index, bank.layout.membrane, membrane.0, window.start());
     });
 }
 
 /// Changed biases of synapse circuits of a type → parameter columns.
 pub fn gather_synapses<S: Component>(
     mut banks: ResMut<Banks>,
+    window: Res<Window>,
     synapses: Query<(&Slot, &Circuit, Ref<S>)>,
 ) {
     changed(&synapses, |slot, circuit, synapse| {
         let bank = &mut banks.0[slot.bank as usize];
         let Some((index, _)) = bank.layout.circuit(circuit.receptor) else { return };
         let exponent = bank.member(slot.index).exponents[index];
-        let (Some(kernel), parameters) = (&bank.kernel, &mut bank.parameters) else { return };
-        kernel.synapse_columns(index, synapse, exponent, &mut |column, value| {
-            parameters.set(slot.index as usize, column, value);
-        });
+        let neuron = slot.index as usize;
+        match &mut bank.neurons {
+            Neurons::Host => {}
+            Neurons::Stepped(Stepped { kernel, parameters, .. }) => {
+                kernel.synapse_columns(index, synapse, exponent, &mut |column, value| {
+                    parameters.set(neuron, column, value);
+                });
+            }
+            Neurons::Event(event) => {
+                event.set_synapse(neuron, index, synapse, exponent, window.start());
+            }
+        }
     });
 }
 
 /// Changed synaptic currents → state.
 pub fn gather_currents(
     mut banks: ResMut<Banks>,
+    window: Res<Window>,
     currents: Query<(&Slot, &Circuit, Ref<SynapticCurrent>)>,
 ) {
     changed(&currents, |slot, circuit, current| {
         let bank = &mut banks.0[slot.bank as usize];
-        if let (Some((_, column)), Some(_)) = (bank.layout.circuit(circuit.receptor), &bank.kernel)
-        {
-            bank.state.set(slot.index as usize, column, current.0 as f32);
+        if let Some((_, column)) = bank.layout.circuit(circuit.receptor) {
+            bank.set_state(slot.index, column, current.0, window.start());
         }
     });
 }
@@ -153,6 +164,7 @@ fn overwrite<C: Component<Mutability = Mutable>, K: Component>(
 /// State → membranes, if somebody reads them.
 pub fn scatter_membranes(
     banks: Res<Banks>,
+    window: Res<Window>,
     readback: Res<Readback>,
     mut membranes: Query<(&Slot, &Neuron, &mut Membrane)>,
 ) {
@@ -160,15 +172,15 @@ pub fn scatter_membranes(
         return;
     }
     overwrite(&mut membranes, |slot, _| {
-        let bank = banks.0[slot.bank as usize].with_columns()?;
-        let value = bank.state.get(slot.index as usize, bank.layout.membrane);
-        Some(Membrane(f64::from(value)))
+        let bank = &banks.0[slot.bank as usize];
+        bank.state(slot.index, bank.layout.membrane, window.end()).map(Membrane)
     });
 }
 
 /// State → synaptic currents, if somebody reads them.
 pub fn scatter_currents(
     banks: Res<Banks>,
+    window: Res<Window>,
     readback: Res<Readback>,
     mut currents: Query<(&Slot, &Circuit, &mut SynapticCurrent)>,
 ) {
@@ -176,8 +188,8 @@ pub fn scatter_currents(
         return;
     }
     overwrite(&mut currents, |slot, circuit| {
-        let bank = banks.0[slot.bank as usize].with_columns()?;
+        let bank = &banks.0[slot.bank as usize];
         let (_, column) = bank.layout.circuit(circuit.receptor)?;
-        Some(SynapticCurrent(f64::from(bank.state.get(slot.index as usize, column))))
+        bank.state(slot.index, column, window.end()).map(SynapticCurrent)
     });
 }

@@ -42,6 +42,25 @@ impl Waveform {
         }
     }
 
+    /// Its value at a time in the SI unit, its slope per second, and the next time at which it jumps
+    /// or bends.
+    #[must_use]
+    pub fn at(&self, now: Time) -> (f64, f64, Option<Time>) {
+        match self {
+            Waveform::Steps(steps) | Waveform::File(_, steps) => {
+                let at = steps.partition_point(|(from, _)| *from <= now);
+                let value = if at == 0 { 0.0 } else { steps[at - 1].1 };
+                (value, 0.0, steps.get(at).map(|(from, _)| *from))
+            }
+            Waveform::Ramp { from, start, .. } if now < *start => (*from, 0.0, Some(*start)),
+            Waveform::Ramp { to, end, .. } if now >= *end => (*to, 0.0, None),
+            Waveform::Ramp { from, to, start, end } => {
+                let slope = (to - from) / (*end - *start).seconds();
+                (from + slope * (now - *start).seconds(), slope, Some(*end))
+            }
+        }
+    }
+
     /// Its value in a step, in the SI unit.
     #[must_use]
     pub fn in_step(&self, step: u64, dt: Time) -> f64 {

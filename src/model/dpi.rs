@@ -8,6 +8,7 @@ use crate::scene::decode::{At, Fields};
 use crate::scene::diagnostics::Diagnostics;
 use crate::scene::write;
 use crate::solver::euler;
+use crate::solver::event::{self, EventNeurons};
 use crate::time::Time;
 use crate::units::{self, Unit};
 
@@ -205,6 +206,15 @@ impl NeuronModel for Dpi {
     /// Both presets: `arcana` leaves out circuits of the same neuron.
     fn is_on_dynapse1(&self) -> bool {
         true
+    }
+
+    fn event_equations(
+        &self,
+        circuits: &Circuits,
+        tolerance: Time,
+        is_driven: bool,
+    ) -> Option<Box<dyn EventNeurons>> {
+        Some(event::dpi::neurons(self, circuits, tolerance, is_driven))
     }
 
     fn equations(&self, circuits: &Circuits, dt: Time) -> Equations {

@@ -106,6 +106,7 @@ fn advance_host<M: HostModel>(
     synapses: Query<&M::Synapse>,
 ) {
     let began = std::time::Instant::now();
+    let grid = *window;
     for population in &populations {
         let Some(nominal) = population.model.get::<M>() else { continue };
         let model = &nominal.model;
@@ -114,6 +115,7 @@ fn advance_host<M: HostModel>(
             let Ok((slot, soma, mut state)) = neurons.get_mut(*neuron) else { continue };
             let state = state.bypass_change_detection();
             let bank = &banks.0[slot.bank as usize];
+            let window = bank.step.map_or(grid, |step| grid.in_steps_of(step));
             let mut inputs: SmallVec<[Input<M::Synapse>; 4]> = SmallVec::new();
             for (receptor, circuits) in &population.circuits {
                 if let Ok(synapse) = synapses.get(circuits[index]) {
@@ -131,7 +133,8 @@ fn advance_host<M: HostModel>(
             let mut sample = |step: u64, state: &M::State| {
                 for request in requests.clone().filter(|r| bank.samples[*r].wants(step)) {
                     let (bank, state) = (slot.bank, model.read(state));
-                    samples.0.push(Sample { bank, request: request as u32, step, state });
+                    let time = Time::from_steps(step, window.dt);
+                    samples.0.push(Sample { bank, request: request as u32, time, state });
                 }
             };
             if window.first_step == 0 {

@@ -9,6 +9,7 @@ use super::{Circuits, Conflict, Equations, NeuronModel, Read, StateVariable};
 use crate::circuit::{Bias, Block, Receptor, bias};
 use crate::scene::Variable;
 use crate::solver::euler;
+use crate::solver::event::{self, EventNeurons};
 use crate::time::Time;
 use crate::units::Unit;
 
@@ -106,6 +107,10 @@ impl NeuronModel for Lif {
 
     fn dc_unit(&self) -> Option<Unit> {
         Some(Unit::One)
+    }
+
+    fn event_equations(&self, _: &Circuits, _: Time, _: bool) -> Option<Box<dyn EventNeurons>> {
+        Some(event::lif::neurons())
     }
 
     fn equations(&self, _: &Circuits, dt: Time) -> Equations {

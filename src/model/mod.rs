@@ -24,6 +24,7 @@ use crate::circuit::{Bias, Block, Receptor};
 use crate::scene::Variable;
 use crate::scene::decode::Fields;
 use crate::scene::diagnostics::Diagnostics;
+use crate::solver::event::EventNeurons;
 use crate::solver::kernel::Kernel;
 use crate::time::Time;
 use crate::units::Unit;
@@ -161,6 +162,19 @@ pub trait NeuronModel: Clone + fmt::Debug + PartialEq + Send + Sync + 'static {
     /// `chip: Dynapse1()` may have it.
     fn is_on_dynapse1(&self) -> bool {
         false
+    }
+
+    /// Its neurons as the event-driven solver carries them, at a tolerance of spike times (`is_driven`:
+    /// some have a direct input that changes in time); `None`: they are advanced by steps, whatever
+    /// the solver.
+    fn event_equations(
+        &self,
+        circuits: &Circuits,
+        tolerance: Time,
+        is_driven: bool,
+    ) -> Option<Box<dyn EventNeurons>> {
+        let _ = (circuits, tolerance, is_driven);
+        None
     }
 
     /// The equations that advance its neurons by steps of `dt`.

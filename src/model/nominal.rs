@@ -11,6 +11,7 @@ use crate::error::Error;
 use crate::scene::spawn::{self, Order, Spawned};
 use crate::scene::{BiasPath, Variable};
 use crate::simulation::Simulation;
+use crate::solver::event::{self, EventNeurons};
 use crate::solver::kernel::Kernel;
 use crate::time::Time;
 use crate::units::Unit;
@@ -97,6 +98,8 @@ pub(crate) trait AnyModel: fmt::Debug + Send + Sync + 'static {
     fn is_on_dynapse1(&self) -> bool;
     fn shares_kernel(&self, other: &dyn AnyModel) -> bool;
     fn equations(&self, dt: Time) -> Equations;
+    fn event_equations(&self, tolerance: Time, is_driven: bool) -> Option<Box<dyn EventNeurons>>;
+    fn is_event_driven(&self) -> bool;
     fn wrong_column(&self, kernel: &dyn Kernel) -> Option<usize>;
     fn spawn(&self, order: &Order, world: &mut World) -> Result<Spawned, Error>;
     fn install(&self, simulation: &mut Simulation);
@@ -203,6 +206,14 @@ impl<M: NeuronModel> AnyModel for Nominal<M> {
 
     fn equations(&self, dt: Time) -> Equations {
         self.model.equations(&self.circuits(), dt)
+    }
+
+    fn event_equations(&self, tolerance: Time, is_driven: bool) -> Option<Box<dyn EventNeurons>> {
+        self.model.event_equations(&self.circuits(), tolerance, is_driven)
+    }
+
+    fn is_event_driven(&self) -> bool {
+        self.event_equations(event::FINEST, false).is_some()
     }
 
     /// A parameter column that is set but does not exist.

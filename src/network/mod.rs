@@ -40,11 +40,11 @@ pub use rule::{Edge, Edges, ListedEdge, Pairs, Rule};
 pub const MAX_WEIGHT: f64 = 65_536.0;
 
 /// The longest delay of an edge at a step of `dt`, a whole number of steps: 10 s (the calendar of
-/// arrivals has a page for each window until then), and 2³² − 1 steps.
+/// arrivals has a page for each window until then).
 #[must_use]
 pub fn longest_delay(dt: Time) -> Time {
     const LONGEST: Time = Time::from_picoseconds(10_000_000_000_000);
-    Time::from_steps((LONGEST.picoseconds() / dt.picoseconds()).min(u64::from(u32::MAX)), dt)
+    Time::from_steps(LONGEST.picoseconds() / dt.picoseconds(), dt)
 }
 
 /// A population.

@@ -55,8 +55,8 @@ pub struct PlasticEdge {
     pub source: u32,
     /// Index in the receiving population.
     pub target: u32,
-    /// The delay in steps.
-    pub delay_steps: u32,
+    /// From a spike to its arrival.
+    pub delay: Time,
     /// Its place in the table.
     pub(super) place: u32,
 }
@@ -164,9 +164,9 @@ impl<'a> EdgeWeights<'a> {
         self.table.edges[plastic.edges[edge].place as usize].weight = fixed;
     }
 
-    /// The delay of an edge, at a step of `dt`.
+    /// The delay of an edge.
     #[must_use]
-    pub fn delay(&self, edge: usize, dt: Time) -> Time {
-        Time::from_steps(u64::from(self.edges()[edge].delay_steps), dt)
+    pub fn delay(&self, edge: usize) -> Time {
+        self.edges()[edge].delay
     }
 }

@@ -11,27 +11,38 @@ use super::plasticity::EdgeWeights;
 use super::table::{Numbering, Table};
 use super::{Edge, WindowSpikes};
 use crate::backend::Backend;
+use crate::bank::{Bank, Banks, LANES, Neurons};
 use crate::error::Error;
-use crate::scene::{Connection, GroupId, Scene};
+use crate::scene::{Connection, GroupId, Scene, Solver};
 use crate::schedule::Window;
+use crate::solver::event;
 use crate::solver::kernel::TILE_STEPS;
 use crate::time::Time;
 
 /// The inbox of a window has room for each tile of its steps; a longer window would gain nothing.
 const MOST_WINDOW_STEPS: u64 = 1 << 14;
 
-/// Steps of a window of a scene whose shortest delay between neurons is `shortest`, if there is one:
-/// a spike found in its first step arrives that much after the next step.
-fn window_steps(scene: &Scene, dt: Time, shortest: Option<Time>) -> u64 {
-    let longest = scene.window.steps(dt).clamp(1, MOST_WINDOW_STEPS);
-    shortest.map_or(longest, |delay| longest.min(delay.steps(dt) + 1))
+/// The window of a scene whose shortest delay between neurons is `shortest`, if there is one. With
+/// Euler a spike found in its first step arrives that much after the *next* step.
+fn window(scene: &Scene, shortest: Option<Time>) -> Time {
+    let grid = scene.window_grid();
+    let longest = match scene.window_grid() {
+        Time::TICK => scene.window,
+        step => scene.window.min(Time::from_steps(MOST_WINDOW_STEPS, step)),
+    };
+    let shortest = shortest.map(|delay| match scene.solver {
+        Solver::Euler { dt } => delay + dt,
+        Solver::Event { .. } => delay,
+    });
+    let window = shortest.map_or(longest, |shortest| longest.min(shortest));
+    Time::from_steps(window.whole(grid).max(1), grid)
 }
 
-/// Steps of a window of a scene, unless hand-made edges have shorter delays.
+/// The window of a scene, unless hand-made edges have shorter delays.
 #[must_use]
-pub fn window_steps_of(scene: &Scene, dt: Time) -> u64 {
+pub fn window_of(scene: &Scene) -> Time {
     let between = scene.connections.iter().filter(|c| matches!(c.from, GroupId::Population(_)));
-    window_steps(scene, dt, between.map(Connection::shortest_delay).min())
+    window(scene, between.map(Connection::shortest_delay).min())
 }
 
 /// A group of edges whose spike arrives at a step.
@@ -58,8 +69,72 @@ pub struct Arrival {
 /// order means nothing.
 #[derive(Resource, Debug, Default)]
 pub struct Inbox {
+    /// Tiles of each block; none where all neurons are event-driven.
     tiles: usize,
     arrivals: Vec<Vec<Arrival>>,
+    /// Those of event-driven neurons.
+    pub events: EventInbox,
+}
+
+/// The arrivals of a window at event-driven neurons: a chain for each neuron, so that neither a list
+/// nor a look is wasted on one at which nothing arrives.
+#[derive(Debug, Default)]
+pub struct EventInbox {
+    /// The last arrival of each neuron (blocks counted over all banks), as an index into `nodes`
+    /// plus 1; 0: none.
+    heads: Vec<u32>,
+    nodes: Vec<(event::Arrival, u32)>,
+    /// The neurons at which something arrives.
+    touched: Vec<u32>,
+}
+
+impl EventInbox {
+    fn reset(&mut self, neurons: usize) {
+        self.touched.iter().for_each(|neuron| self.heads[*neuron as usize] = 0);
+        self.touched.clear();
+        self.nodes.clear();
+        self.heads.resize(neurons, 0);
+    }
+
+    fn push(&mut self, neuron: usize, arrival: event::Arrival) {
+        let head = &mut self.heads[neuron];
+        if *head == 0 {
+            self.touched.push(neuron as u32);
+        }
+        self.nodes.push((arrival, *head));
+        *head = self.nodes.len() as u32;
+    }
+
+    /// Appends what arrives at a neuron, in no order.
+    pub fn of(&self, neuron: u32, arrivals: &mut Vec<event::Arrival>) {
+        let mut next = self.heads.get(neuron as usize).copied().unwrap_or(0);
+        while let Some((arrival, before)) = (next as usize).checked_sub(1).map(|k| self.nodes[k]) {
+            arrivals.push(arrival);
+            next = before;
+        }
+    }
+
+    /// The neurons of `first..first + len` at which something arrives, sorted and counted from
+    /// `first`.
+    #[must_use]
+    pub fn touched(&self, first: u32, len: u32) -> Vec<u32> {
+        let own = self.touched.iter().filter(|n| (first..first + len).contains(n));
+        let mut own: Vec<u32> = own.map(|n| n - first).collect();
+        own.sort_unstable();
+        own
+    }
+
+    /// Arrivals.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Whether nothing arrives.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
 }
 
 impl Inbox {
@@ -69,17 +144,24 @@ impl Inbox {
         &self.arrivals[block * self.tiles..(block + 1) * self.tiles]
     }
 
-    fn reset(&mut self, blocks: usize, steps: u64) {
+    /// `steps`: of the window, where neurons are advanced by steps.
+    fn reset(&mut self, blocks: usize, steps: Option<u64>, has_events: bool) {
         self.arrivals.iter_mut().for_each(Vec::clear);
-        self.tiles = (steps as usize).div_ceil(TILE_STEPS).max(1);
+        self.tiles = steps.map_or(0, |steps| (steps as usize).div_ceil(TILE_STEPS).max(1));
         self.arrivals.resize_with(blocks * self.tiles, Vec::new);
+        self.events.reset(if has_events { blocks * LANES } else { 0 });
     }
 }
 
 /// The table of edges and the calendar of arrivals.
 #[derive(Resource, Debug)]
 pub struct Router {
+    /// What times are multiples of.
     dt: Time,
+    /// The step of neurons that are advanced by steps, if there are any.
+    step: Option<Time>,
+    /// For each block of all banks, whether its neurons are event-driven; empty: none is.
+    event_blocks: Vec<bool>,
     window_steps: u64,
     total_steps: u64,
     numbering: Numbering,
@@ -105,10 +187,29 @@ impl Router {
     ) -> Result<Router, Error> {
         let numbering = Numbering::new(scene);
         let (table, shortest_delay) = Table::build(scene, dt, &numbering, world, backend)?;
-        let window_steps = window_steps(scene, dt, shortest_delay);
+        let least = scene.least_delay();
+        if let Some(delay) = shortest_delay.filter(|delay| *delay < least) {
+            return Err(Error::Connection(format!(
+                "the event-driven solver needs a delay of at least {least} s between neurons, but \
+                 this one is {delay} s"
+            )));
+        }
+        let window = window(scene, shortest_delay);
+        let banks = &world.resource::<Banks>().0;
+        let is_event = |bank: &Bank| matches!(bank.neurons, Neurons::Event(_));
+        let event_blocks = if banks.iter().any(is_event) {
+            let blocks = |bank| std::iter::repeat_n(is_event(bank), bank.blocks());
+            banks.iter().flat_map(blocks).collect()
+        } else {
+            Vec::new()
+        };
+        let any_stepped = banks.is_empty() || !banks.iter().all(is_event);
+        let step = any_stepped.then_some(scene.solver.step());
         Ok(Router {
             dt,
-            window_steps,
+            step,
+            event_blocks,
+            window_steps: window.steps(dt),
             total_steps: scene.duration.steps(dt),
             numbering,
             table,
@@ -138,7 +239,7 @@ impl Router {
     /// The edges of a plastic projection with the weights that they have now.
     #[must_use]
     pub fn learnt(&self, projection: usize) -> Option<Vec<Edge>> {
-        self.table.learnt(projection, self.dt)
+        self.table.learnt(projection)
     }
 
     /// Puts spikes of a group into the calendar.
@@ -148,7 +249,7 @@ impl Router {
             let emitter = (first + index) as usize;
             let step = time.steps(self.dt);
             for group in self.table.groups_of(emitter) {
-                let step = step.saturating_add(self.table.delay_steps(group));
+                let step = step.saturating_add(self.table.delay(group).whole(self.dt));
                 // After the end nothing acts.
                 if step >= self.total_steps {
                     continue;
@@ -164,7 +265,8 @@ impl Router {
 
     /// Delivers the arrivals of a window into the inbox.
     pub fn deliver(&mut self, window: &Window, inbox: &mut Inbox) {
-        inbox.reset(self.table.blocks, window.steps);
+        let steps = self.step.map(|step| window.in_steps_of(step).steps);
+        inbox.reset(self.table.blocks, steps, !self.event_blocks.is_empty());
         let (first, end) = (window.first_step, window.first_step + window.steps);
         // A window that `run_for` cut short may end within a page of the calendar.
         let last_page = (end - 1) / self.window_steps;
@@ -189,10 +291,19 @@ impl Router {
 
     fn fan_out(&self, due: Due, first_step: u64, inbox: &mut Inbox) {
         debug_assert!(due.step >= first_step, "an arrival came too late");
-        let at = (due.step - first_step) as usize;
+        let time = Time::from_steps(due.step, self.dt);
+        // With Euler a whole number of steps; among event-driven neurons an arrival acts on stepped
+        // ones in the step in which it falls.
+        let per_step = self.step.map_or(1, |step| step.whole(self.dt));
+        let at = ((due.step - first_step) / per_step) as usize;
         let (tile, step) = (at / TILE_STEPS, (at % TILE_STEPS) as u8);
         for edge in self.table.edges_of(due.group) {
             let (block, lane, receptor) = edge.port.parts();
+            if self.event_blocks.get(block) == Some(&true) {
+                let arrival = event::Arrival { time, receptor, weight: edge.weight };
+                inbox.events.push(block * LANES + usize::from(lane), arrival);
+                continue;
+            }
             inbox.arrivals[block * inbox.tiles + tile].push(Arrival {
                 weight: edge.weight,
                 step,

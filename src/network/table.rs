@@ -35,7 +35,7 @@ pub(super) struct TableEdge {
 /// An edge while the table is being built; the order of the fields is that of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Draft {
-    delay_steps: u32,
+    delay: Time,
     projection: u32,
     port: Port,
     weight: i32,
@@ -45,7 +45,7 @@ struct Draft {
 #[derive(Debug, Clone, Copy)]
 struct Group {
     first_edge: u32,
-    delay_steps: u32,
+    delay: Time,
 }
 
 /// Numbers for everything that spikes: sources, then neurons.
@@ -128,16 +128,16 @@ impl Table {
                 let draft = |edge: super::Edge| {
                     let port = port_of(edge.target);
                     let weight = fixed_point(port, edge.weight);
-                    let (projection, delay_steps) = (index as u32, edge.delay.steps(dt) as u32);
-                    (first + edge.source, Draft { delay_steps, projection, port, weight })
+                    let (projection, delay) = (index as u32, edge.delay);
+                    (first + edge.source, Draft { delay, projection, port, weight })
                 };
                 in_batches(scene, connection, backend, draft, each);
             }
             for edge in &manual {
                 let weight = fixed_point(edge.port, edge.weight);
-                let delay_steps = edge.delay.steps(dt) as u32;
+                let delay = edge.delay;
                 let projection = u32::MAX;
-                each(edge.emitter, Draft { delay_steps, projection, port: edge.port, weight });
+                each(edge.emitter, Draft { delay, projection, port: edge.port, weight });
             }
         };
 
@@ -154,7 +154,7 @@ impl Table {
                 help: "reduce the connection probability or the sizes".into(),
             });
         }
-        let none = Draft { delay_steps: 0, projection: 0, port: Port::default(), weight: 0 };
+        let none = Draft { delay: Time::ZERO, projection: 0, port: Port::default(), weight: 0 };
         let mut filled = vec![none; total as usize];
         let mut next = first_edge.clone();
         drafts(&mut |emitter, draft| {
@@ -181,15 +181,15 @@ impl Table {
             first_group.push(groups.len() as u32);
             let mut last = None;
             for at in first_edge[e]..first_edge[e + 1] {
-                let delay_steps = filled[at as usize].delay_steps;
-                if last != Some(delay_steps) {
-                    groups.push(Group { first_edge: at as u32, delay_steps });
-                    last = Some(delay_steps);
+                let delay = filled[at as usize].delay;
+                if last != Some(delay) {
+                    groups.push(Group { first_edge: at as u32, delay });
+                    last = Some(delay);
                 }
             }
         }
         first_group.push(groups.len() as u32);
-        groups.push(Group { first_edge: total as u32, delay_steps: 0 });
+        groups.push(Group { first_edge: total as u32, delay: Time::ZERO });
         let edge = |draft: Draft| TableEdge { port: draft.port, weight: draft.weight };
         let edges = filled.iter().map(|draft| edge(*draft)).collect();
 
@@ -208,8 +208,8 @@ impl Table {
                 row.map(move |place| (source, place as usize))
             });
             let edges = own.filter(|(_, place)| is_own(&filled[*place])).map(|(source, place)| {
-                let Draft { port, delay_steps, .. } = filled[place];
-                PlasticEdge { source, target: port.after(first), delay_steps, place: place as u32 }
+                let Draft { port, delay, .. } = filled[place];
+                PlasticEdge { source, target: port.after(first), delay, place: place as u32 }
             });
             let edges: Vec<PlasticEdge> = edges.collect();
             let mut by_target: Vec<u32> = (0..edges.len() as u32).collect();
@@ -237,13 +237,13 @@ impl Table {
     }
 
     /// The edges of a plastic projection with the weights that they have now.
-    pub(super) fn learnt(&self, projection: usize, dt: Time) -> Option<Vec<super::Edge>> {
+    pub(super) fn learnt(&self, projection: usize) -> Option<Vec<super::Edge>> {
         let plastic = self.plastic.iter().find(|p| p.projection == projection)?;
         let edge = |(e, weight): (&PlasticEdge, &f64)| super::Edge {
             source: e.source,
             target: e.target,
             weight: *weight,
-            delay: Time::from_steps(u64::from(e.delay_steps), dt),
+            delay: e.delay,
         };
         Some(plastic.edges.iter().zip(&plastic.weights).map(edge).collect())
     }
@@ -254,8 +254,8 @@ impl Table {
     }
 
     /// The delay of a group.
-    pub(super) fn delay_steps(&self, group: u32) -> u64 {
-        u64::from(self.groups[group as usize].delay_steps)
+    pub(super) fn delay(&self, group: u32) -> Time {
+        self.groups[group as usize].delay
     }
 
     /// The edges of a group.

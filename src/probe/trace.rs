@@ -13,7 +13,7 @@ use crate::model::Model;
 use crate::network::Population;
 use crate::scene::decode::{At, Fields};
 use crate::scene::diagnostics::{Diagnostics, suggest};
-use crate::scene::{GroupId, Scene, Selection, Solver, Variable, write};
+use crate::scene::{GroupId, Scene, Selection, Variable, write};
 use crate::schedule::{BuiltIn, WindowSet};
 use crate::simulation::Simulation;
 use crate::time::Time;
@@ -120,7 +120,7 @@ impl ProbeKind for Trace {
 
     fn spawn(&self, span: Span, probe: Entity, simulation: &mut Simulation) {
         let scene = simulation.scene();
-        let (Solver::Euler { dt }, end) = (scene.solver, scene.duration);
+        let (dt, end) = (scene.solver.grid(), scene.duration);
         let size = scene.populations[self.of].size;
         let neurons: Vec<u32> = (0..self.neurons.len(size)).map(|k| self.neurons.get(k)).collect();
         let variables = scene.populations[self.of].model.variables();
@@ -134,7 +134,6 @@ impl ProbeKind for Trace {
             unit,
             span,
             end,
-            dt,
             rows: Vec::new(),
             values: Vec::new(),
         };
@@ -170,9 +169,10 @@ impl Trace {
         for (position, neuron) in entities.into_iter().enumerate() {
             let Some(slot) = world.get::<Slot>(neuron).copied() else { continue };
             thresholds.extend(model.0.threshold(world, neuron));
+            let bank = &mut world.resource_mut::<Banks>().0[slot.bank as usize];
+            let dt = bank.step.unwrap_or(dt);
             let last = if span.to == Time::MAX { u64::MAX } else { span.to.steps_up(dt) };
-            let samples = &mut world.resource_mut::<Banks>().0[slot.bank as usize].samples;
-            samples.push(SampleRequest {
+            bank.samples.push(SampleRequest {
                 slot: slot.index,
                 probe,
                 position: position as u32,
@@ -200,7 +200,6 @@ pub struct TraceRecorder {
     unit: Unit,
     span: Span,
     end: Time,
-    dt: Time,
     /// Time and position among `neurons` of each row, in that order.
     rows: Vec<(Time, u32)>,
     /// The values of all rows, in the order of `vars`.
@@ -298,13 +297,13 @@ fn record(
 ) {
     // Blocks deliver their samples one after the other; rows are in order of time. A window's
     // samples are all later than those of the windows before.
-    samples.0.sort_unstable_by_key(|sample| (sample.step, sample.bank, sample.request));
+    samples.0.sort_unstable_by_key(|sample| (sample.time, sample.bank, sample.request));
     for sample in &samples.0 {
         let bank = &banks.0[sample.bank as usize];
         let request = &bank.samples[sample.request as usize];
         let Ok(mut recorder) = recorders.get_mut(request.probe) else { continue };
-        let TraceRecorder { vars, rows, values, dt, .. } = &mut *recorder;
-        rows.push((Time::from_steps(sample.step, *dt), request.position));
+        let TraceRecorder { vars, rows, values, .. } = &mut *recorder;
+        rows.push((sample.time, request.position));
         values.extend(vars.iter().map(|v| bank.variable(&sample.state, *v)));
     }
 }

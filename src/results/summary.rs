@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use bevy_ecs::prelude::World;
+
 use super::RunReport;
-use crate::backend::CurrentBackend;
+use crate::backend::{CurrentBackend, EventWork};
+use crate::bank::{Banks, Neurons};
 use crate::error::Error;
 use crate::network::Router;
 use crate::probe::digest::{self, SpikeDigests};
-use crate::scene::Solver as SceneSolver;
 use crate::scene::spawn::RealisedMismatch;
+use crate::scene::{Scene, Solver as SceneSolver};
 use crate::simulation::{Simulation, StageTimes};
 
 /// A run in numbers. Times are in seconds, values in SI units.
@@ -69,10 +72,28 @@ pub struct Summary {
 /// The solver.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Solver {
-    /// `Euler`.
+    /// `Event` or `Euler`.
     pub name: &'static str,
-    /// Its step.
-    pub dt_s: f64,
+    /// Euler's step; of the event-driven solver the step of populations that are advanced by steps, if
+    /// there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dt_s: Option<f64>,
+    /// The tolerance of spike times.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tolerance_s: Option<f64>,
+    /// `single` or `double`: the precision of each event-driven population.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub precision: BTreeMap<String, &'static str>,
+    /// Right-hand sides of all event-driven neurons, all stages, rejected steps and pieces in closed
+    /// form included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub right_sides: Option<u64>,
+    /// Their adaptive steps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u64>,
+    /// Those of them that were rejected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rejected_steps: Option<u64>,
 }
 
 /// Mismatch of a bias.
@@ -128,7 +149,6 @@ impl Summary {
         write: Duration,
     ) -> Summary {
         let (scene, world) = (simulation.scene(), simulation.world());
-        let SceneSolver::Euler { dt } = scene.solver;
         let times = world.resource::<StageTimes>();
         let digests = &world.resource::<SpikeDigests>().0;
         let named = || scene.populations.keys().map(String::as_str).zip(digests.iter().copied());
@@ -157,7 +177,7 @@ impl Summary {
             seed: scene.seed,
             backend: world.resource::<CurrentBackend>().0.name(),
             threads: report.threads,
-            solver: Solver { name: "Euler", dt_s: dt.seconds() },
+            solver: solver(scene, world),
             duration_s: scene.duration.seconds(),
             simulated_s,
             neurons,
@@ -192,8 +212,37 @@ impl Summary {
     }
 }
 
+fn solver(scene: &Scene, world: &World) -> Solver {
+    let any_stepped = (0..scene.populations.len()).any(|k| scene.is_stepped(k));
+    let SceneSolver::Event { tolerance, step } = scene.solver else {
+        let (name, dt_s) = ("Euler", Some(scene.solver.step().seconds()));
+        let (tolerance_s, precision) = (None, BTreeMap::new());
+        let (right_sides, steps, rejected_steps) = (None, None, None);
+        return Solver { name, dt_s, tolerance_s, precision, right_sides, steps, rejected_steps };
+    };
+    let mut precision = BTreeMap::new();
+    for bank in &world.resource::<Banks>().0 {
+        let Neurons::Event(neurons) = &bank.neurons else { continue };
+        for member in &bank.members {
+            if let Some((name, _)) = scene.populations.get_index(member.population) {
+                precision.insert(name.clone(), neurons.precision());
+            }
+        }
+    }
+    let work = world.resource::<EventWork>().0;
+    Solver {
+        name: "Event",
+        dt_s: any_stepped.then_some(step.seconds()),
+        tolerance_s: Some(tolerance.seconds()),
+        precision,
+        right_sides: Some(work.right_sides),
+        steps: Some(work.steps),
+        rejected_steps: Some(work.rejected),
+    }
+}
+
 fn mismatch(
-    scene: &crate::Scene,
+    scene: &Scene,
     realised: &RealisedMismatch,
 ) -> BTreeMap<String, BTreeMap<String, Mismatch>> {
     let of_bias = |r: &crate::scene::spawn::Realised| {

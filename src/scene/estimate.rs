@@ -1,10 +1,10 @@
 //! What a scene will cost: memory and work, before anything is allocated.
 
-use super::{GroupId, Scene, Solver};
+use super::{GroupId, Scene};
 use crate::bank::LANES;
 use crate::error::Error;
 use crate::network::law::Law;
-use crate::network::router::window_steps_of;
+use crate::network::router::window_of;
 use crate::solver::kernel::TILE_STEPS;
 use crate::time::Time;
 
@@ -15,19 +15,19 @@ const CIRCUIT_BYTES: u128 = 160;
 /// Bytes of a spike source.
 const SOURCE_BYTES: u128 = 200;
 /// Bytes of an edge in the router's table, and while that is being built.
-const EDGE_BYTES: u128 = 8 + 16;
+const EDGE_BYTES: u128 = 8 + 24;
 /// Bytes of an edge whose weight can change: where it ends, and its weight in double precision.
-const PLASTIC_BYTES: u128 = 28;
+const PLASTIC_BYTES: u128 = 36;
 /// Bytes of a group of edges with the same delay.
-const GROUP_BYTES: u128 = 8;
+const GROUP_BYTES: u128 = 16;
 /// Bytes of an emitter's row and of its delay group.
-const EMITTER_BYTES: u128 = 36;
+const EMITTER_BYTES: u128 = 44;
 /// Bytes of a recorded spike.
 pub(crate) const SPIKE_BYTES: u128 = 16;
 /// Bytes of a spike of a source on its way: in the window, in the calendar, in an inbox.
 const PENDING_SPIKE_BYTES: u128 = 40;
 /// Bytes of an arrival in an inbox, which grows by doubling.
-const ARRIVAL_BYTES: u128 = 16;
+const ARRIVAL_BYTES: u128 = 48;
 /// Bytes of a page of the calendar: one for each window until the longest delay.
 const PAGE_BYTES: u128 = 24;
 /// Bytes of a list of arrivals: one for each block and tile of a window.
@@ -57,9 +57,8 @@ impl Estimate {
     #[must_use]
     pub fn of(scene: &Scene) -> Estimate {
         let mut memory: Vec<(String, u128)> = Vec::new();
-        let Solver::Euler { dt } = scene.solver;
-        let window_steps = window_steps_of(scene, dt);
-        let window_s = Time::from_steps(window_steps, dt).seconds();
+        let window = window_of(scene);
+        let window_s = window.seconds();
         let (mut neurons, mut circuits, mut sources, mut edges) = (0, 0, 0, 0);
         let (mut arrivals, mut longest_delay) = (0.0, Time::ZERO);
         for (name, population) in &scene.populations {
@@ -101,14 +100,17 @@ impl Estimate {
             let bytes = probe.kind.bytes(scene, probe.span);
             memory.push((format!("probe `{name}`"), bytes));
         }
-        let lists =
-            neurons.div_ceil(LANES as u128) * u128::from(window_steps).div_ceil(TILE_STEPS as u128);
-        let inbox = lists * INBOX_BYTES + arrivals as u128 * ARRIVAL_BYTES;
+        let stepped = (0..scene.populations.len()).any(|k| scene.is_stepped(k));
+        let steps = if stepped { window.whole(scene.solver.step()) } else { 0 };
+        let tiles = u128::from(steps.div_ceil(TILE_STEPS as u64));
+        let lists = neurons.div_ceil(LANES as u128).saturating_mul(tiles);
+        let arrivals = (arrivals as u128).saturating_mul(ARRIVAL_BYTES);
+        let inbox = lists.saturating_mul(INBOX_BYTES).saturating_add(arrivals);
         memory.push(("the inbox of a window".to_string(), inbox));
-        let pages = longest_delay.min(scene.duration).steps(dt) / window_steps;
+        let pages = longest_delay.min(scene.duration).whole(window);
         memory.push(("the calendar of delays".to_string(), u128::from(pages) * PAGE_BYTES));
         memory.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
-        let steps = u128::from(scene.duration.steps(dt));
+        let steps = u128::from(scene.duration.steps(scene.solver.step()));
         Estimate { neurons, circuits, sources, edges, steps, memory }
     }
 

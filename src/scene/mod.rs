@@ -44,6 +44,7 @@ use crate::network::source::Train;
 use crate::network::{Edges, Plasticity, Rule};
 use crate::plugins::Plugins;
 use crate::probe::{ProbeKind, Span};
+use crate::solver::event;
 use crate::time::Time;
 use chip::Chip;
 use diagnostics::{Diagnostics, SceneReport, Texts};
@@ -79,11 +80,48 @@ pub struct Scene {
 /// How neurons are advanced in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Solver {
+    /// From event to event, every spike time to a tolerance: results do not depend on a step.
+    Event {
+        /// The largest error of a spike time, over the first second.
+        tolerance: Time,
+        /// The step of models that have no event-driven equations: those on the host, and kernels
+        /// of plugins.
+        step: Time,
+    },
     /// Forward Euler at a fixed step, in the order of operations of the published code.
     Euler {
         /// The step.
         dt: Time,
     },
+}
+
+impl Solver {
+    /// What every time of a scene is a multiple of: Euler's step, otherwise a picosecond.
+    #[must_use]
+    pub fn grid(self) -> Time {
+        match self {
+            Solver::Event { .. } => Time::TICK,
+            Solver::Euler { dt } => dt,
+        }
+    }
+
+    /// The step of models that are advanced by steps.
+    #[must_use]
+    pub fn step(self) -> Time {
+        match self {
+            Solver::Event { step, .. } => step,
+            Solver::Euler { dt } => dt,
+        }
+    }
+
+    /// Euler's step.
+    #[must_use]
+    pub fn euler_dt(self) -> Option<Time> {
+        match self {
+            Solver::Event { .. } => None,
+            Solver::Euler { dt } => Some(dt),
+        }
+    }
 }
 
 /// A group of spike sources.
@@ -286,8 +324,34 @@ impl Scene {
     #[must_use]
     pub fn edges<'a>(&self, connection: &'a Connection) -> Edges<'a> {
         let (from_size, to_size) = self.sizes(connection);
-        let Solver::Euler { dt } = self.solver;
-        Edges::new(connection, self.seed, dt, from_size, to_size)
+        Edges::new(connection, self.seed, self.solver.grid(), from_size, to_size)
+    }
+
+    /// Whether a population is advanced by steps: with Euler all, with the event-driven solver those
+    /// whose model has no event-driven equations.
+    #[must_use]
+    pub fn is_stepped(&self, population: usize) -> bool {
+        match self.solver {
+            Solver::Euler { .. } => true,
+            Solver::Event { .. } => !self.populations[population].model.0.is_event_driven(),
+        }
+    }
+
+    /// What the ends of windows are multiples of: a step, where a population is advanced by steps.
+    #[must_use]
+    pub fn window_grid(&self) -> Time {
+        let any = (0..self.populations.len()).any(|k| self.is_stepped(k));
+        if any { self.solver.step() } else { self.solver.grid() }
+    }
+
+    /// The shortest delay that is allowed between neurons: a window of the event-driven solver is no
+    /// longer than that.
+    #[must_use]
+    pub fn least_delay(&self) -> Time {
+        match self.solver {
+            Solver::Event { .. } => self.window_grid().max(event::SHORTEST_DELAY),
+            Solver::Euler { .. } => Time::ZERO,
+        }
     }
 
     /// The sizes of both ends of a projection.

@@ -6,7 +6,7 @@ use bevy_ecs::prelude::*;
 use bevy_ecs::schedule::IntoScheduleConfigs;
 
 use super::{BiasPath, Population as ScenePopulation, Scene, Solver};
-use crate::bank::{Bank, Banks, Drive, Member, Slot, transfer};
+use crate::bank::{Bank, Banks, Drive, Member, Neurons, Slot, transfer};
 use crate::circuit::mismatch::stream_key;
 use crate::circuit::{Membrane, Receptor, SynapticCurrent};
 use crate::error::Error;
@@ -45,8 +45,8 @@ pub struct RealisedMismatch(pub Vec<Vec<Realised>>);
 /// # Errors
 /// [`Error::Instance`] when a drawn or measured instance cannot work.
 pub fn spawn(scene: &Scene, world: &mut World) -> Result<(), Error> {
-    let Solver::Euler { dt } = scene.solver;
-    let slots = lay_out_banks(scene, dt, world)?;
+    let dt = scene.solver.step();
+    let slots = lay_out_banks(scene, world)?;
     let mut realised = Vec::new();
     for (index, (name, population)) in scene.populations.iter().enumerate() {
         let entity = world.spawn_empty().id();
@@ -73,7 +73,7 @@ pub fn spawn(scene: &Scene, world: &mut World) -> Result<(), Error> {
 
 /// Populations with the same equations, receptors and constants share a bank; the result says where
 /// the neurons of each population start.
-fn lay_out_banks(scene: &Scene, dt: Time, world: &mut World) -> Result<Vec<Slot>, Error> {
+fn lay_out_banks(scene: &Scene, world: &mut World) -> Result<Vec<Slot>, Error> {
     let mut banks: Vec<(&Model, Vec<Member>)> = Vec::new();
     let mut slots = Vec::new();
     for (index, population) in scene.populations.values().enumerate() {
@@ -90,15 +90,29 @@ fn lay_out_banks(scene: &Scene, dt: Time, world: &mut World) -> Result<Vec<Slot>
         slots.push(Slot { bank: bank as u32, index: first });
     }
     let lay_out = |(model, members): (&Model, Vec<Member>)| {
-        let equations = model.0.equations(dt);
-        if let Equations::Kernel(kernel) = &equations {
-            check_kernel(model, &**kernel)?;
-        }
-        let mut bank = Bank::new(equations, model.clone(), members);
+        let event = match scene.solver {
+            Solver::Event { tolerance, .. } => {
+                let dc = |member: &Member| scene.populations[member.population].dc.is_some();
+                model.0.event_equations(tolerance, members.iter().any(dc))
+            }
+            Solver::Euler { .. } => None,
+        };
+        let step = scene.solver.step();
+        let neurons = match (event, model.0.equations(step)) {
+            (Some(neurons), _) => Neurons::Event(neurons),
+            (None, Equations::Host(_)) => Neurons::Host,
+            (None, Equations::Kernel(kernel)) => {
+                check_kernel(model, &*kernel)?;
+                Neurons::stepped(kernel)
+            }
+        };
+        let step = (!matches!(neurons, Neurons::Event(_))).then_some(step);
+        let mut bank = Bank::new(neurons, step, model.clone(), members);
+        let (is_host, has_dc) = (bank.is_host(), bank.layout.dc.is_some());
         for member in &mut bank.members {
             member.exponents = vec![0; bank.layout.circuits.len()];
             let population = &scene.populations[member.population];
-            check_population(population, bank.kernel.is_some(), bank.layout.dc.is_some())?;
+            check_population(population, !is_host, has_dc)?;
             if let Some(waveform) = &population.dc {
                 let slots = member.first..member.first + member.len;
                 bank.drives.push(Drive { slots, waveform: waveform.clone() });
@@ -373,7 +387,7 @@ fn neuron(population: Entity, index: usize) -> Neuron {
 /// Adds the systems that a model needs: what gathers its biases, or what advances it on the host.
 pub(crate) fn install<M: NeuronModel>(nominal: &Nominal<M>, simulation: &mut Simulation) {
     struct Gather<B>(PhantomData<B>);
-    let Solver::Euler { dt } = simulation.scene().solver;
+    let dt = simulation.scene().solver.step();
     if let Equations::Host(host) = nominal.model.equations(&nominal.circuits(), dt) {
         (host.install)(simulation);
         return;

@@ -24,8 +24,7 @@ pub fn to_ron(scene: &Scene, file_path: impl Fn(&InputFile) -> String) -> String
     line(format!("seed: {}", scene.seed));
     line(format!("duration: {}", time(scene.duration)));
     line(format!("window: {}", time(scene.window)));
-    let Solver::Euler { dt } = scene.solver;
-    line(format!("solver: Euler(dt: {})", time(dt)));
+    line(format!("solver: {}", solver(scene.solver)));
     let file_path = |file: &InputFile| quoted(&file_path(file));
     let sources = scene.sources.iter().map(|(name, s)| (name, source(s, &file_path)));
     line(format!("sources: {}", map(sources)));
@@ -43,6 +42,15 @@ pub fn to_ron(scene: &Scene, file_path: impl Fn(&InputFile) -> String) -> String
     line(format!("chip: {}", scene.chip.as_ref().map_or("Off".into(), |c| chip(scene, c))));
     out.push_str(")\n");
     out
+}
+
+fn solver(solver: Solver) -> String {
+    match solver {
+        Solver::Event { tolerance, step } => {
+            format!("Event(tolerance: {}, step: {})", time(tolerance), time(step))
+        }
+        Solver::Euler { dt } => format!("Euler(dt: {})", time(dt)),
+    }
 }
 
 /// `{ "name": value, … }`, one entry per line, inside the top level.

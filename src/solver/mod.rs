@@ -2,8 +2,10 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`event`] | from event to event, to a tolerance |
 //! | [`kernel`] | what a kernel is, and how one scalar step becomes vector code |
 //! | [`euler`] | forward Euler in the published order of operations |
 
 pub mod euler;
+pub mod event;
 pub mod kernel;

@@ -222,14 +222,14 @@ fn what_stderr_shows() {
       help: indices go from 0 to 3
     error: the scene has 2 errors; nothing was written
     "#);
-    insta::assert_snapshot!(shown(&[("    solver: Euler(dt: \"1 ms\"),\n", "")]), @r#"
-      × `solver` is missing
+    insta::assert_snapshot!(shown(&[("    duration: \"1 s\",\n", "")]), @r#"
+      × `duration` is missing
        ╭─[bad.ron:1:1]
      1 │ (
        · ─
-     2 │     duration: "1 s",
+     2 │     solver: Euler(dt: "1 ms"),
        ╰────
-      help: this version has one solver: solver: Euler(dt: "1 ms")
+      help: for example duration: "1 s"
     error: the scene has 1 error; nothing was written
     "#);
 }

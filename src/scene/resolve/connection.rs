@@ -6,12 +6,13 @@ use std::sync::Arc;
 use super::super::decode::At;
 use super::super::diagnostics::{Diagnostics, suggest};
 use super::super::files::Folder;
-use super::super::{Connection, GroupId, Selection};
+use super::super::{Connection, GroupId, Selection, Solver};
 use super::{Names, rule};
 use crate::circuit::Receptor;
 use crate::model::Model;
 use crate::network::law::{Delays, Law, Weights};
 use crate::network::{MAX_WEIGHT, Plasticity, Rule};
+use crate::solver::event::SHORTEST_DELAY;
 use crate::time::Time;
 
 /// Reads the list of projections and adds the circuits that they need.
@@ -19,14 +20,16 @@ pub fn connections(
     list: &[At],
     names: &mut Names,
     folder: &mut Folder,
-    dt: Option<Time>,
+    solver: Option<Solver>,
     dx: &mut Diagnostics,
 ) -> Vec<Connection> {
+    let least = solver.and_then(|solver| least_delay(solver, names));
     let mut connections: Vec<Connection> = Vec::new();
     let mut taken = BTreeSet::new();
     for at in list {
         let mut target = None;
-        let read = connection(at, names, folder, dt, &mut target, dx);
+        let dt = solver.map(Solver::grid);
+        let read = connection(at, names, folder, (dt, least), &mut target, dx);
         // Also of a connection with mistakes elsewhere.
         if let Some((to, receptor)) = target
             && let Some(population) = &mut names.populations[to]
@@ -47,11 +50,20 @@ pub fn connections(
     connections
 }
 
+/// The shortest delay between neurons, where there is one: with the event-driven solver a window is no
+/// longer, and neurons that are advanced by steps need a step in it.
+fn least_delay(solver: Solver, names: &Names) -> Option<Time> {
+    if solver.euler_dt().is_some() {
+        return None;
+    }
+    Some(super::step_of_windows(solver, names).unwrap_or_default().max(SHORTEST_DELAY))
+}
+
 fn connection(
     at: &At,
     names: &Names,
     folder: &mut Folder,
-    dt: Option<Time>,
+    (dt, least): (Option<Time>, Option<Time>),
     target: &mut Option<(usize, Receptor)>,
     dx: &mut Diagnostics,
 ) -> Option<(Connection, bool)> {
@@ -145,8 +157,8 @@ fn connection(
         Some(at) => rule::weights(&at, rounds, dx),
         None => Some(Weights { law: Law::One(1.0), rounds }),
     };
-    let delay = match delay_at {
-        Some(at) => rule::delays(&at, dt, dx),
+    let delay = match &delay_at {
+        Some(at) => rule::delays(at, dt, dx),
         None => Some(Delays(Law::One(Time::ZERO))),
     };
     let plasticity = match plasticity_at {
@@ -186,6 +198,22 @@ fn connection(
         delay: delay?,
         plasticity: plasticity?,
     };
+    if let (GroupId::Population(_), Some(least), Some(rule_at)) = (connection.from, least, &rule_at)
+        && connection.shortest_delay() < least
+    {
+        let shortest = connection.shortest_delay();
+        let message = if shortest == Time::ZERO {
+            "the event-driven solver needs a delay between neurons".to_string()
+        } else {
+            format!(
+                "the event-driven solver needs a longer delay than {shortest} s between neurons"
+            )
+        };
+        delay_at.as_ref().unwrap_or(rule_at).error(dx, message).help(format!(
+            "at least {least} s, for example delay: \"1 ms\"; or choose solver: Euler(dt: …), where a \
+             spike acts in the next step"
+        ));
+    }
     if let (Some(at), Some(from_size), Some(to_size)) = (&rule_at, from_size, to_size) {
         rule::check_draws(at, &connection, from_size, to_size, dx);
     }

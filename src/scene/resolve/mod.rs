@@ -24,6 +24,7 @@ use super::{GroupId, Population, Scene, Selection, Solver, Source};
 use crate::circuit::Domain;
 use crate::model::Model;
 use crate::plugins::Plugins;
+use crate::solver::event;
 use crate::time::Time;
 
 /// The longest window unless the scene says otherwise: as many whole steps as fit into 100 ms, at
@@ -143,21 +144,9 @@ pub fn resolve<'n>(
     let solver = solver(&mut fields, dx);
     let window = match (&window_at, solver) {
         (Some(at), _) => at.time(dx, Domain::Positive),
-        (None, Some(Solver::Euler { dt })) => Some(default_window(dt)),
+        (None, Some(solver)) => Some(default_window(solver.grid())),
         (None, None) => None,
     };
-    if let Some(Solver::Euler { dt }) = solver {
-        for (at, time, what) in
-            [(&duration_at, duration, "duration"), (&window_at, window, "window")]
-        {
-            if let (Some(at), Some(time)) = (at, time)
-                && !time.is_multiple_of(dt)
-            {
-                at.error(dx, format!("the {what} {time} s is no multiple of the step dt = {dt} s"))
-                    .help("choose a whole number of steps");
-            }
-        }
-    }
 
     let models_at = fields.get("models");
     let sources_at = fields.get("sources");
@@ -213,12 +202,31 @@ pub fn resolve<'n>(
             later.extend(rest.map(|rest| (key.text.clone(), rest)));
         }
     }
-    let dt = solver.map(|Solver::Euler { dt }| dt);
+    let dt = solver.map(Solver::grid);
+    if let Some(dt) = solver.and_then(|solver| step_of_windows(solver, &names)) {
+        for (at, time, what) in
+            [(&duration_at, duration, "duration"), (&window_at, window, "window")]
+        {
+            if let (Some(at), Some(time)) = (at, time)
+                && !time.is_multiple_of(dt)
+            {
+                at.error(dx, format!("the {what} {time} s is no multiple of the step dt = {dt} s"))
+                    .help("choose a whole number of steps");
+            }
+        }
+    }
     places.connections = connections_at.and_then(|at| at.list(dx)).unwrap_or_default();
-    let connections = connection::connections(&places.connections, &mut names, &mut folder, dt, dx);
+    let connections =
+        connection::connections(&places.connections, &mut names, &mut folder, solver, dx);
     for (name, rest) in later {
         if let Some(population) = names.populations.get_mut(&name) {
-            population::finish(population, rest, &mut folder, dt, dx);
+            population::finish(
+                population,
+                rest,
+                &mut folder,
+                solver.and_then(Solver::euler_dt),
+                dx,
+            );
         }
     }
     let mut probes = IndexMap::new();
@@ -253,15 +261,56 @@ pub fn resolve<'n>(
 }
 
 fn solver(fields: &mut Fields, dx: &mut Diagnostics) -> Option<Solver> {
-    let at =
-        fields.need(dx, "solver", "this version has one solver: solver: Euler(dt: \"1 ms\")")?;
-    let variant = at.variant(dx, "a solver", &["Euler"])?;
+    let default = Solver::Event {
+        tolerance: Time::from_picoseconds(1_000_000),
+        step: Time::from_picoseconds(100_000_000),
+    };
+    let Some(at) = fields.get("solver") else { return Some(default) };
+    let variant = at.variant(dx, "a solver", &["Event", "Euler"])?;
     let mut fields = variant.fields(dx)?;
-    let dt = fields
-        .need(dx, "dt", "for example Euler(dt: \"1 ms\")")
-        .and_then(|at| at.time(dx, Domain::Positive));
+    if variant.name == "Euler" {
+        let dt = fields
+            .need(dx, "dt", "for example Euler(dt: \"1 ms\")")
+            .and_then(|at| at.time(dx, Domain::Positive));
+        fields.close(dx);
+        return dt.map(|dt| Solver::Euler { dt });
+    }
+    let Solver::Event { mut tolerance, mut step } = default else { return None };
+    let mut complete = true;
+    if let Some(at) = fields.get("tolerance") {
+        match at.time(dx, Domain::Positive) {
+            Some(given) if given < event::FINEST => {
+                at.error(
+                    dx,
+                    format!("the tolerance {given} s is finer than the arithmetic can keep"),
+                )
+                .help(format!(
+                    "the finest is {} s: time is kept in picoseconds, and the error of many steps in \
+                     double precision adds up",
+                    event::FINEST
+                ));
+                complete = false;
+            }
+            Some(given) => tolerance = given,
+            None => complete = false,
+        }
+    }
+    if let Some(at) = fields.get("step") {
+        match at.time(dx, Domain::Positive) {
+            Some(given) => step = given,
+            None => complete = false,
+        }
+    }
     fields.close(dx);
-    dt.map(|dt| Solver::Euler { dt })
+    complete.then_some(Solver::Event { tolerance, step })
+}
+
+/// The step of which windows are multiples: that of Euler, or of models that have no event-driven
+/// equations.
+fn step_of_windows(solver: Solver, names: &Names) -> Option<Time> {
+    let is_stepped = |p: &Population| !p.model.0.is_event_driven();
+    let any = solver.euler_dt().is_some() || names.populations.values().flatten().any(is_stepped);
+    any.then(|| solver.step())
 }
 
 /// Names become keys and files of results.

@@ -1,0 +1,347 @@
+//! DPI neurons as the event-driven solver keeps them: what follows from their biases, and their state.
+
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use smallvec::SmallVec;
+
+use super::lanes;
+use super::real::Real;
+use super::step::{AHP, AMPA, Form, GABAA, GABAB, Logistic, NMDA, PowerLaw};
+use super::{EventBank, EventModel, EventNeurons, Job, Output};
+use crate::circuit::forms::{FeedbackForm, RefractoryForm};
+use crate::circuit::{Constants, Preset, Receptor, Soma, Synapse, math};
+use crate::model::{Circuits, Dpi, NeuronModel};
+use crate::solver::kernel::Layout;
+use crate::time::Time;
+
+/// Circuits of a neuron.
+pub(super) const CIRCUITS: usize = 5;
+const ALL: [Receptor; CIRCUITS] =
+    [Receptor::Ampa, Receptor::Nmda, Receptor::Gabaa, Receptor::Gabab, Receptor::Ahp];
+
+/// The event-driven neurons of a model; `is_driven`: some have a direct input that changes in time.
+#[must_use]
+pub fn neurons(
+    dpi: &Dpi,
+    circuits: &Circuits,
+    tolerance: Time,
+    is_driven: bool,
+) -> Box<dyn EventNeurons> {
+    if tolerance < super::SINGLE_PRECISION {
+        in_precision::<f64>(dpi, circuits, tolerance, is_driven)
+    } else {
+        in_precision::<f32>(dpi, circuits, tolerance, is_driven)
+    }
+}
+
+fn in_precision<R: Real>(
+    dpi: &Dpi,
+    circuits: &Circuits,
+    tolerance: Time,
+    is_driven: bool,
+) -> Box<dyn EventNeurons> {
+    // Most neurons have AMPA alone, and an input that is never below the dark current.
+    let is_plain = dpi.preset == Preset::Arcana && !circuits.has(Receptor::Gabab) && !is_driven;
+    match (dpi.forms.feedback, is_plain) {
+        (FeedbackForm::PowerLaw, true) => {
+            Box::new(EventBank::new(DpiEvent::<R, PowerLaw, 1>::new(dpi, circuits, tolerance)))
+        }
+        (FeedbackForm::PowerLaw, false) => {
+            Box::new(EventBank::new(DpiEvent::<R, PowerLaw, 5>::new(dpi, circuits, tolerance)))
+        }
+        (FeedbackForm::Logistic | FeedbackForm::Off, _) => {
+            Box::new(EventBank::new(DpiEvent::<R, Logistic, 5>::new(dpi, circuits, tolerance)))
+        }
+    }
+}
+
+/// DPI neurons in precision `R`, with feedback `F`, of whose circuits the first `N` can have a current
+/// above their floor.
+pub struct DpiEvent<R, F, const N: usize> {
+    pub(super) dpi: Dpi,
+    circuits: Circuits,
+    pub(super) b: f64,
+    /// The tolerance of a step, s.
+    pub(super) tolerance: f64,
+    marker: PhantomData<(R, F)>,
+}
+
+/// A step's tolerance is this part of that of spike times: errors of steps add up, and slow trains
+/// amplify them.
+const STEP_TOLERANCE: f64 = 0.01;
+
+impl<R, F, const N: usize> DpiEvent<R, F, N> {
+    fn new(dpi: &Dpi, circuits: &Circuits, tolerance: Time) -> DpiEvent<R, F, N> {
+        let kappa = dpi.constants.kappa;
+        DpiEvent {
+            dpi: *dpi,
+            circuits: circuits.clone(),
+            b: kappa / (kappa + 1.0),
+            tolerance: STEP_TOLERANCE * tolerance.seconds(),
+            marker: PhantomData,
+        }
+    }
+
+    /// The currents that a neuron has where no synapse is above its floor: of each circuit, and
+    /// whether it has it from the start.
+    fn floors(&self) -> [(f64, bool); CIRCUITS] {
+        let i0 = self.dpi.constants.i0;
+        ALL.map(|receptor| {
+            let has = self.dpi.circuits().contains(&receptor) && !self.circuits.is_off(receptor);
+            (if has { i0 } else { 0.0 }, receptor != Receptor::Ahp)
+        })
+    }
+}
+
+/// Where a membrane is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// At its floor, with a right-hand side below 0.
+    Rest,
+    /// Held at its reset.
+    Hold,
+    /// On its way.
+    Run,
+}
+
+/// A DPI neuron. Currents are in A, but where a comment says rate: those are a·I in 1/s.
+#[derive(Debug, Clone)]
+pub struct DpiNeuron {
+    // What follows from biases.
+    /// a = κ/(C·UT), 1/(A·s).
+    pub(super) a: f64,
+    pub(super) i0: f64,
+    pub(super) i_gain: f64,
+    /// I0/Igain and its logarithm.
+    pub(super) r: f64,
+    pub(super) ln_r: f64,
+    /// Threshold on both charts, and as Imem/Igain.
+    pub(super) q_th: f64,
+    pub(super) z_th: f64,
+    pub(super) y_th: f64,
+    /// The reset.
+    pub(super) q_reset: f64,
+    pub(super) y_reset: f64,
+    /// The feedback there, as a rate.
+    pub(super) feedback_reset: f64,
+    /// From here on the feedback's gate is open.
+    pub(super) y_open: f64,
+    pub(super) feedback: f64,
+    pub(super) gate_slope: f64,
+    pub(super) gate_offset: f64,
+    pub(super) y_nmda: f64,
+    /// The constant parts of input and leak.
+    pub(super) input: f64,
+    pub(super) leak: f64,
+    pub(super) ref_p: f64,
+    pub(super) tau: [f64; CIRCUITS],
+    pub(super) jump: [f64; CIRCUITS],
+    pub(super) floor: [f64; CIRCUITS],
+
+    // State.
+    pub(super) time: Time,
+    pub(super) phase: Phase,
+    pub(super) x: f64,
+    pub(super) k: f64,
+    pub(super) h: f64,
+    pub(super) y: f64,
+    pub(super) is_z: bool,
+    pub(super) is_first: f64,
+    pub(super) first_q: f64,
+    pub(super) first_z: f64,
+    /// Above the floor; 0: at it.
+    pub(super) current: [f64; CIRCUITS],
+    pub(super) has_floor: [bool; CIRCUITS],
+    pub(super) refractory: Option<Time>,
+    pub(super) is_awake: bool,
+    /// Biases or state have changed: chart and rate are to be found anew, from this membrane
+    /// current.
+    pub(super) anew: Option<f64>,
+}
+
+impl<R: Real, F: Form, const N: usize> EventModel for DpiEvent<R, F, N> {
+    type Soma = Soma;
+    type Synapse = Synapse;
+    type Neuron = DpiNeuron;
+
+    fn layout(&self) -> Layout {
+        let all = self.dpi.circuits();
+        let mut resting_state = vec![self.dpi.constants.i0];
+        resting_state
+            .extend(all.iter().map(|c| self.dpi.resting_current(*c, self.circuits.is_off(*c))));
+        Layout {
+            receptors: self.dpi.receptors().to_vec(),
+            circuits: all.iter().copied().zip(1..).collect(),
+            membrane: 0,
+            dc: Some(0),
+            resting_parameters: Vec::new(),
+            resting_state: resting_state.into_iter().map(|i| i as f32).collect(),
+        }
+    }
+
+    fn precision(&self) -> &'static str {
+        R::NAME
+    }
+
+    fn neuron(&self) -> DpiNeuron {
+        let floors = self.floors();
+        DpiNeuron {
+            a: 0.0,
+            i0: self.dpi.constants.i0,
+            i_gain: 0.0,
+            r: 0.0,
+            ln_r: 0.0,
+            q_th: 0.0,
+            z_th: 0.0,
+            y_th: 0.0,
+            q_reset: 0.0,
+            y_reset: 0.0,
+            feedback_reset: 0.0,
+            y_open: 0.0,
+            feedback: 0.0,
+            gate_slope: 0.0,
+            gate_offset: 0.0,
+            y_nmda: 0.0,
+            input: 0.0,
+            leak: 0.0,
+            ref_p: 0.0,
+            tau: [1.0; CIRCUITS],
+            jump: [0.0; CIRCUITS],
+            floor: floors.map(|(floor, _)| floor),
+            time: Time::ZERO,
+            phase: Phase::Run,
+            x: 0.0,
+            k: 0.0,
+            h: 0.0,
+            y: 0.0,
+            is_z: false,
+            is_first: 0.0,
+            first_q: 1.0,
+            first_z: 0.5,
+            current: [0.0; CIRCUITS],
+            has_floor: floors.map(|(_, has)| has),
+            refractory: None,
+            is_awake: true,
+            anew: Some(self.dpi.constants.i0),
+        }
+    }
+
+    fn set_soma(&self, n: &mut DpiNeuron, soma: &Soma) {
+        let Constants { i0, ut, kappa } = self.dpi.constants;
+        let log2_e = std::f64::consts::LOG2_E;
+        // A soma's current stays what it is while its gain changes.
+        n.anew.get_or_insert(n.y * n.i_gain);
+        let a = kappa / (soma.c * ut);
+        let r = i0 / soma.i_gain;
+        let reset = soma.i_reset.max(i0);
+        let u = |current: f64| math::ln(current / i0);
+        let chart = |current: f64| (u(current) + current / soma.i_gain, current / soma.i_gain);
+        (n.a, n.i_gain, n.r, n.ln_r) = (a, soma.i_gain, r, math::ln(r));
+        (n.q_th, n.y_th) = chart(soma.i_th);
+        (n.q_reset, n.y_reset) = chart(reset);
+        n.z_th = math::exp(-self.b * u(soma.i_th));
+        let (slope, power) = match self.dpi.forms.feedback {
+            FeedbackForm::PowerLaw => (soma.ipfb_slope, i0 * math::exp(self.b * u(reset))),
+            FeedbackForm::Logistic => (1.0 / soma.ipfb_norm, soma.ipfb_gain),
+            FeedbackForm::Off => (0.0, 0.0),
+        };
+        let midpoint = if slope > 0.0 { soma.ipfb_th } else { 0.0 };
+        let gate = 1.0 / (1.0 + math::exp(-slope * (reset - midpoint)));
+        n.feedback_reset = a * power * gate;
+        n.feedback = match self.dpi.forms.feedback {
+            FeedbackForm::PowerLaw => (math::ln(a * i0) - self.b * n.ln_r) * log2_e,
+            FeedbackForm::Logistic | FeedbackForm::Off => a * power,
+        };
+        n.gate_slope = -slope * soma.i_gain * log2_e;
+        n.gate_offset = slope * midpoint * log2_e;
+        // Open to the last bit, even a third below.
+        let open = -1.5 * math::ln(R::EPSILON.double()) + 4.0;
+        n.y_open = if slope > 0.0 { (midpoint + open / slope) / soma.i_gain } else { f64::MAX };
+        n.y_nmda = if self.dpi.forms.nmda_gate { soma.inmda_th / soma.i_gain } else { 0.0 };
+        // `arcana` has Inmda and Iahp at the constant I0, ungated.
+        let constant = if self.dpi.preset == Preset::Arcana { i0 } else { 0.0 };
+        n.input = soma.i_dc + constant;
+        n.leak = soma.i_tau + constant;
+        n.ref_p = soma.ref_p;
+    }
+
+    fn set_synapse(&self, n: &mut DpiNeuron, circuit: usize, synapse: &Synapse, exponent: i32) {
+        let constants = &self.dpi.constants;
+        let at = place(self.dpi.circuits()[circuit]);
+        n.anew.get_or_insert(n.y * n.i_gain);
+        n.tau[at] = synapse.tau(constants);
+        // Scaling by a power of two is exact.
+        n.jump[at] = synapse.jump(self.dpi.forms.pulse, constants) * 2.0_f64.powi(-exponent);
+    }
+
+    fn set_state(&self, n: &mut DpiNeuron, column: usize, value: f64) {
+        if column == 0 {
+            n.anew = Some(value.max(n.i0));
+            return;
+        }
+        n.anew.get_or_insert(n.y * n.i_gain);
+        let at = place(self.dpi.circuits()[column - 1]);
+        if at == AHP {
+            n.has_floor[AHP] = value > 0.0;
+        }
+        n.current[at] = if value > n.floor[at] { value } else { 0.0 };
+    }
+
+    fn settle(&self, n: &mut DpiNeuron) {
+        let Some(current) = n.anew else { return };
+        let current = current.max(n.i0);
+        if n.phase != Phase::Hold {
+            n.phase = Phase::Run;
+            n.y = current / n.i_gain;
+            n.x = math::ln(current / n.i0) + n.y;
+            n.is_z = false;
+            n.is_first = 1.0;
+        }
+        n.is_awake = true;
+    }
+
+    fn state(&self, n: &DpiNeuron) -> SmallVec<[f64; 4]> {
+        let all = self.dpi.circuits().iter().map(|receptor| {
+            let at = place(*receptor);
+            let floor = if n.has_floor[at] { n.floor[at] } else { 0.0 };
+            if n.current[at] > 0.0 { n.current[at] } else { floor }
+        });
+        let membrane = n.anew.unwrap_or(n.y * n.i_gain).max(n.i0);
+        std::iter::once(membrane).chain(all).collect()
+    }
+
+    fn time(&self, n: &DpiNeuron) -> Time {
+        n.time
+    }
+
+    fn is_awake(&self, n: &DpiNeuron) -> bool {
+        n.is_awake
+    }
+
+    fn run(&self, jobs: &mut [Job<DpiNeuron>], window: Range<Time>, out: &mut Output) {
+        lanes::run(self, jobs, window, out);
+    }
+}
+
+impl<R, F, const N: usize> DpiEvent<R, F, N> {
+    /// Which of the five circuits a receptor of the layout is.
+    pub(super) fn place_of(&self, receptor: u8) -> usize {
+        place(self.dpi.circuits()[usize::from(receptor)])
+    }
+
+    /// Whether the membrane is held while refractory (otherwise its input is cut).
+    pub(super) fn holds(&self) -> bool {
+        self.dpi.forms.refractory == RefractoryForm::HoldMembrane
+    }
+}
+
+fn place(receptor: Receptor) -> usize {
+    match receptor {
+        Receptor::Nmda => NMDA,
+        Receptor::Gabaa => GABAA,
+        Receptor::Gabab => GABAB,
+        Receptor::Ahp => AHP,
+        _ => AMPA,
+    }
+}

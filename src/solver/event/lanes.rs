@@ -1,0 +1,839 @@
+//! Which neuron is on which lane, and its way from event to event.
+//!
+//! [`attempt`] steps all lanes at once; whatever is not simply accepted or rejected is handled here,
+//! lane by lane: arrivals, floors, the threshold, changes of the chart. A lane whose neuron has reached
+//! the end of the window takes the next one. No lane looks at another, so a result does not depend on
+//! which neurons are advanced together.
+
+use std::ops::Range;
+
+use multiversion::multiversion;
+use smallvec::SmallVec;
+
+use super::dpi::{CIRCUITS, DpiEvent, DpiNeuron, Phase};
+use super::real::Real;
+use super::step::{
+    ACCEPTED, AHP, AMPA, BROKEN, CHART, CROSSED, FAULT, Form, GABAA, GABAB, LANDED, LATE, Lanes,
+    MEMBRANE_FLOOR, NMDA, REACHED, STAGES, SYNAPSE_FLOOR, TURNED, WIDTH, attempt,
+};
+use super::{Job, Output, most_spikes};
+use crate::backend::FaultKind;
+use crate::circuit::Waveform;
+use crate::circuit::math::{exp, ln};
+use crate::time::Time;
+
+/// What a lane needs besides its numbers.
+#[derive(Clone, Copy)]
+struct Way {
+    /// Index of its job.
+    job: usize,
+    /// The next of its arrivals and stops.
+    arrival: usize,
+    stop: usize,
+    phase: Phase,
+    /// When it is no longer refractory, when a synapse reaches its floor, and when its direct input
+    /// changes; s from the start of the window.
+    refractory: f64,
+    floor: f64,
+    dc_change: f64,
+    /// The direct input: value and slope at a time, A.
+    dc: (f64, f64, f64),
+    /// The step in time before it stepped along its chart.
+    h: f64,
+    /// Whether something arrived.
+    is_driven: bool,
+    spikes: u64,
+}
+
+/// A window's jobs on their lanes.
+struct Run<'a, 'j, R, F, const N: usize> {
+    model: &'a DpiEvent<R, F, N>,
+    lanes: Box<Lanes<R, N>>,
+    ways: [Way; WIDTH],
+    jobs: &'a mut [Job<'j, DpiNeuron>],
+    next: usize,
+    origin: Time,
+    /// End of the window, s from its start.
+    end: f64,
+    most_spikes: u64,
+    out: &'a mut Output,
+}
+
+/// Carries neurons to the end of a window.
+#[multiversion(targets(
+    "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl+fma",
+    "x86_64+avx2+fma",
+    "aarch64+neon"
+))]
+pub(super) fn run<R: Real, F: Form, const N: usize>(
+    model: &DpiEvent<R, F, N>,
+    jobs: &mut [Job<DpiNeuron>],
+    window: Range<Time>,
+    out: &mut Output,
+) {
+    let end = (window.end - window.start).seconds();
+    let idle = Way {
+        job: usize::MAX,
+        arrival: 0,
+        stop: 0,
+        phase: Phase::Rest,
+        refractory: f64::INFINITY,
+        floor: f64::INFINITY,
+        dc_change: f64::INFINITY,
+        dc: (0.0, 0.0, 0.0),
+        h: 0.0,
+        is_driven: false,
+        spikes: 0,
+    };
+    let mut run = Run {
+        model,
+        lanes: Box::new(Lanes::new(model.b, model.tolerance)),
+        ways: [idle; WIDTH],
+        jobs,
+        next: 0,
+        origin: window.start,
+        end,
+        most_spikes: most_spikes(end),
+        out,
+    };
+    for lane in 0..WIDTH {
+        run.refill(lane);
+    }
+    loop {
+        let running = run.lanes.running.iter().filter(|r| **r > R::of(0.0)).count() as u64;
+        if running == 0 {
+            break;
+        }
+        let mut attention = attempt::<R, F, N>(&mut run.lanes);
+        run.out.work.steps += running;
+        run.out.work.right_sides += STAGES * running;
+        let accepted = run.lanes.verdict.iter().filter(|v| **v & ACCEPTED != 0).count() as u64;
+        run.out.work.rejected += running - accepted;
+        while attention != 0 {
+            run.handle(attention.trailing_zeros() as usize);
+            attention &= attention - 1;
+        }
+    }
+}
+
+impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
+    #[inline(always)]
+    fn relative(&self, time: Time) -> f64 {
+        let ticks = time.picoseconds() as i64 - self.origin.picoseconds() as i64;
+        ticks as f64 / Time::PER_SECOND as f64
+    }
+
+    #[inline(always)]
+    fn absolute(&self, t: f64) -> Time {
+        let ticks = (t * Time::PER_SECOND as f64).round_ties_even() as i64;
+        Time::from_picoseconds((self.origin.picoseconds() as i64 + ticks).max(0) as u64)
+    }
+
+    #[inline(always)]
+    fn neuron(&self, lane: usize) -> &DpiNeuron {
+        self.jobs[self.ways[lane].job].neuron
+    }
+
+    /// Puts the next neurons onto a lane until one needs steps.
+    #[inline(always)]
+    fn refill(&mut self, lane: usize) {
+        while self.next < self.jobs.len() {
+            self.load(lane);
+            if self.proceed(lane) {
+                return;
+            }
+            self.store(lane);
+        }
+        self.lanes.running[lane] = R::of(0.0);
+        self.lanes.h[lane] = R::of(0.0);
+    }
+
+    /// Goes on with a lane after an event; where its neuron has reached the end, with the next one.
+    #[inline(always)]
+    fn go_on(&mut self, lane: usize) {
+        if !self.proceed(lane) {
+            self.store(lane);
+            self.refill(lane);
+        }
+    }
+
+    #[inline(always)]
+    fn load(&mut self, lane: usize) {
+        let job = self.next;
+        self.next += 1;
+        let n = &*self.jobs[job].neuron;
+        let of = R::of;
+        let refractory = n.refractory.map_or(f64::INFINITY, |time| self.relative(time));
+        let way = Way {
+            job,
+            arrival: 0,
+            stop: 0,
+            phase: n.phase,
+            refractory,
+            floor: f64::INFINITY,
+            dc_change: f64::INFINITY,
+            dc: (0.0, 0.0, 0.0),
+            h: n.h,
+            is_driven: false,
+            spikes: 0,
+        };
+        let t = self.relative(n.time);
+        let lanes = &mut *self.lanes;
+        lanes.running[lane] = of(1.0);
+        lanes.t[lane] = t;
+        lanes.x[lane] = n.x;
+        lanes.k[lane] = of(n.k);
+        lanes.h[lane] = of(n.h);
+        lanes.y[lane] = of(n.y);
+        lanes.is_swapped[lane] = of(0.0);
+        lanes.is_first[lane] = of(n.is_first);
+        lanes.first_q[lane] = of(n.first_q);
+        lanes.first_z[lane] = of(n.first_z);
+        // A hair below: rounding must not look like a fall.
+        lanes.x_floor[lane] = of(n.r - 16.0 * R::EPSILON.double() * (1.0 + n.r));
+        let is_open = n.refractory.is_none() || self.model.holds();
+        lanes.is_open[lane] = of(f64::from(is_open));
+        for c in 0..N {
+            lanes.current[c][lane] = of(n.a * n.current[c]);
+            lanes.rate[c][lane] = of(std::f64::consts::LOG2_E / n.tau[c]);
+        }
+        lanes.tau[lane] = of(n.tau[AMPA]);
+        lanes.y_nmda[lane] = of(n.y_nmda);
+        lanes.i0[lane] = of(n.a * n.i0);
+        lanes.i0_low[lane] = of(n.a * n.i0 * (1.0 - 32.0 * R::EPSILON.double()));
+        lanes.ln_r[lane] = of(n.ln_r);
+        lanes.log2_r[lane] = of(n.ln_r * std::f64::consts::LOG2_E);
+        lanes.feedback[lane] = of(n.feedback);
+        lanes.gate_slope[lane] = of(n.gate_slope);
+        lanes.gate_offset[lane] = of(n.gate_offset);
+        let is_z = n.is_z;
+        let anew = n.anew.is_some();
+        self.ways[lane] = way;
+        if let Some(waveform) = self.jobs[job].dc {
+            self.read_direct_input(lane, waveform);
+        }
+        self.set_chart(lane, is_z);
+        self.set_constants(lane);
+        if anew {
+            self.start_anew(lane);
+        }
+    }
+
+    /// The direct input from now on.
+    #[inline(always)]
+    fn read_direct_input(&mut self, lane: usize, waveform: &Waveform) {
+        let t = self.lanes.t[lane];
+        let (value, slope, change) = waveform.at(self.absolute(t));
+        self.ways[lane].dc = (value, slope, t);
+        self.ways[lane].dc_change = change.map_or(f64::INFINITY, |time| self.relative(time));
+    }
+
+    /// After biases or state have changed.
+    #[inline(always)]
+    fn start_anew(&mut self, lane: usize) {
+        self.jobs[self.ways[lane].job].neuron.anew = None;
+        if self.ways[lane].phase == Phase::Hold {
+            return;
+        }
+        let (r, y_th, q_th) = {
+            let n = self.neuron(lane);
+            (n.r, n.y_th, n.q_th)
+        };
+        let rate = self.lanes.rate::<F>(lane);
+        self.out.work.right_sides += 1;
+        self.lanes.k[lane] = rate.k;
+        self.set_first_step(lane, rate.total.double());
+        let y = self.lanes.y[lane].double();
+        if self.lanes.x[lane] >= q_th || y >= y_th {
+            self.spike(lane);
+        } else if y <= r * (1.0 + 4.0 * R::EPSILON.double()) {
+            self.ways[lane].phase = Phase::Rest;
+        }
+    }
+
+    /// The sums of what does not decay.
+    #[inline(always)]
+    fn set_constants(&mut self, lane: usize) {
+        let way = &self.ways[lane];
+        let n = &*self.jobs[way.job].neuron;
+        let lanes = &mut *self.lanes;
+        let (of, zero) = (R::of, R::of(0.0));
+        let floor = |c: usize| {
+            let is_above = c < N && lanes.current[c.min(N - 1)][lane] > zero;
+            if is_above || !n.has_floor[c] { 0.0 } else { n.floor[c] }
+        };
+        let (value, slope, from) = way.dc;
+        let direct = value + slope * (lanes.t[lane] - from);
+        if lanes.is_open[lane] > zero {
+            let mut input = n.input + direct + floor(AMPA);
+            if N == 1 {
+                // No more than a constant, taken from another.
+                input -= floor(GABAB);
+            }
+            lanes.base[lane] = of(n.a * input);
+            lanes.slope[lane] = of(n.a * slope);
+            lanes.ampa[lane] = lanes.current[AMPA][lane];
+        } else {
+            lanes.base[lane] = of(n.a * n.i0);
+            lanes.slope[lane] = zero;
+            lanes.ampa[lane] = zero;
+        }
+        lanes.leak[lane] = of(n.a * (n.leak + floor(GABAA) + floor(AHP)));
+        if N > 1 {
+            lanes.nmda[lane] = of(n.a * floor(NMDA));
+            lanes.gabab[lane] = of(n.a * floor(GABAB));
+        }
+    }
+
+    #[inline(always)]
+    fn set_chart(&mut self, lane: usize, is_z: bool) {
+        let n = &*self.jobs[self.ways[lane].job].neuron;
+        let lanes = &mut *self.lanes;
+        let (of, never) = (R::of, R::of(f64::from(f32::MAX)));
+        lanes.is_z[lane] = of(f64::from(is_z));
+        let up = of(n.y_open.min(f64::from(f32::MAX)));
+        lanes.x_th[lane] = of(if is_z { n.z_th } else { n.q_th });
+        lanes.y_up[lane] = if F::POWER && !is_z { up } else { never };
+        lanes.y_down[lane] = if is_z { of(0.7 * n.y_open) } else { of(0.0) };
+    }
+
+    #[inline(always)]
+    fn store(&mut self, lane: usize) {
+        let way = self.ways[lane];
+        let time = self.absolute(self.lanes.t[lane]);
+        let refractory = way.refractory.is_finite().then(|| self.absolute(way.refractory));
+        let is_awake = !self.is_quiet(lane);
+        let lanes = &self.lanes;
+        let n = &mut *self.jobs[way.job].neuron;
+        n.time = time;
+        n.phase = way.phase;
+        n.x = lanes.x[lane];
+        n.k = lanes.k[lane].double();
+        n.h = lanes.h[lane].double();
+        n.y = lanes.y[lane].double();
+        n.is_z = lanes.is_z[lane] > R::of(0.0);
+        n.is_first = lanes.is_first[lane].double();
+        n.first_q = lanes.first_q[lane].double();
+        n.first_z = lanes.first_z[lane].double();
+        for c in 0..N {
+            n.current[c] = lanes.current[c][lane].double() / n.a;
+        }
+        n.refractory = refractory;
+        n.is_awake = is_awake;
+    }
+
+    /// Whether a neuron provably cannot spike unless something arrives: there is a membrane current,
+    /// now or a little above, at which even the largest input and the smallest leak of the future
+    /// lead downwards. Inputs that decay are largest now; what inhibits may be gone.
+    #[inline(always)]
+    fn is_quiet(&mut self, lane: usize) -> bool {
+        let way = self.ways[lane];
+        if way.is_driven || way.refractory.is_finite() || self.jobs[way.job].dc.is_some() {
+            return false;
+        }
+        let n = &*self.jobs[way.job].neuron;
+        let lanes = &self.lanes;
+        if lanes.is_z[lane] > R::of(0.0) {
+            return false;
+        }
+        let now = |c: usize| if c < N { lanes.current[c.min(N - 1)][lane].double() } else { 0.0 };
+        let floor = |c: usize| n.a * if n.has_floor[c] { n.floor[c] } else { 0.0 };
+        let closed = (lanes.base[lane] + lanes.ampa[lane]).double();
+        let nmda = floor(NMDA).max(now(NMDA));
+        let leak = n.a * n.leak + floor(GABAA) + floor(AHP);
+        let y = lanes.y[lane].double();
+        for factor in [1.0, 1.05, 1.5, 3.0] {
+            let y = y * factor;
+            if y >= n.y_th {
+                return false;
+            }
+            self.out.work.right_sides += 1;
+            let gate = 1.0 + exp((n.gate_slope * y + n.gate_offset) * std::f64::consts::LN_2);
+            let feedback = if F::POWER {
+                exp(n.feedback * std::f64::consts::LN_2 + self.model.b * ln(y)) / gate
+            } else {
+                n.feedback / gate
+            };
+            let gated = if N > 1 { nmda * y / (y + n.y_nmda) - floor(GABAB) } else { 0.0 };
+            let input = (closed + gated).max(n.a * n.i0);
+            // Less than nothing by a margin for rounding.
+            let total = input + (feedback - leak) * (1.0 + y);
+            if total < -1e-5 * (input + leak * (1.0 + y)) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Lets currents decay until `to`, while the membrane stands still.
+    #[inline(always)]
+    fn skip(&mut self, lane: usize, to: f64) {
+        let lanes = &mut *self.lanes;
+        let dt = R::of(to - lanes.t[lane]);
+        for c in 0..N {
+            let current = lanes.current[c][lane] * (-dt * lanes.rate[c][lane]).exp2();
+            // A floor that was passed.
+            let is_under = current < lanes.i0[lane];
+            lanes.current[c][lane] = if is_under { R::of(0.0) } else { current };
+        }
+        lanes.t[lane] = to;
+        self.set_constants(lane);
+    }
+
+    /// The rate at the floor of the membrane, where it is put.
+    #[inline(always)]
+    fn rate_at_rest(&mut self, lane: usize) -> f64 {
+        let r = self.neuron(lane).r;
+        self.out.work.right_sides += 1;
+        let lanes = &mut *self.lanes;
+        lanes.x[lane] = r;
+        lanes.is_swapped[lane] = R::of(0.0);
+        if lanes.is_z[lane] > R::of(0.0) {
+            self.set_chart(lane, false);
+        }
+        let rate = self.lanes.rate::<F>(lane);
+        self.lanes.k[lane] = rate.k;
+        self.lanes.y[lane] = R::of(r);
+        rate.total.double()
+    }
+
+    /// While the membrane rests: the first time until `to` at which its rate may have become
+    /// positive because inhibition decays; `to` if there is none. (What excites decays as well: it is
+    /// taken as it is now, so the rate is not above this bound; the caller asks again from there.)
+    #[inline(always)]
+    fn end_of_rest(&self, lane: usize, to: f64) -> f64 {
+        if N == 1 {
+            return to;
+        }
+        let lanes = &self.lanes;
+        let n = self.neuron(lane);
+        let t = lanes.t[lane];
+        let inhibition = |c: usize, dt: f64| {
+            let above = lanes.current[c.min(N - 1)][lane].double();
+            let floor = n.a * if n.has_floor[c] { n.floor[c] } else { 0.0 };
+            if above > 0.0 { (above * exp(-dt / n.tau[c])).max(floor) } else { floor }
+        };
+        let i0 = n.a * n.i0;
+        let nmda = (lanes.nmda[lane] + lanes.current[NMDA.min(N - 1)][lane]).double();
+        let gate = n.r / (n.r + n.y_nmda);
+        let excitation = lanes.closed(lane).double() + nmda * gate;
+        let bound = |dt: f64| {
+            let open = lanes.is_open[lane] > R::of(0.0);
+            let rising = lanes.slope[lane].double().max(0.0) * dt;
+            let input = if open { excitation + rising - inhibition(GABAB, dt) } else { i0 };
+            let leak = n.a * n.leak + inhibition(GABAA, dt) + inhibition(AHP, dt);
+            input.max(i0) + (self.feedback_at_rest(n) - leak) * (1.0 + n.r)
+        };
+        if bound(to - t) <= 0.0 {
+            return to;
+        }
+        // The bound only rises: bisection.
+        let (mut low, mut high) = (0.0, to - t);
+        for _ in 0..60 {
+            let middle = 0.5 * (low + high);
+            *(if bound(middle) > 0.0 { &mut high } else { &mut low }) = middle;
+            if high - low < 1e-13 {
+                break;
+            }
+        }
+        t + high
+    }
+
+    #[inline(always)]
+    fn feedback_at_rest(&self, n: &DpiNeuron) -> f64 {
+        let gate = 1.0 + exp((n.gate_slope * n.r + n.gate_offset) * std::f64::consts::LN_2);
+        if F::POWER { n.a * n.i0 / gate } else { n.feedback / gate }
+    }
+
+    /// Handles all that is due at a lane's time; `false` when its neuron has reached the end.
+    #[inline(always)]
+    fn proceed(&mut self, lane: usize) -> bool {
+        loop {
+            let t = self.lanes.t[lane];
+            while let Some(stop) = self.jobs[self.ways[lane].job].stops.get(self.ways[lane].stop)
+                && self.relative(*stop) <= t
+            {
+                let (slot, stop) = (self.jobs[self.ways[lane].job].slot, *stop);
+                let state = self.state(lane);
+                self.out.states.push((slot, stop, state));
+                self.ways[lane].stop += 1;
+            }
+            if t >= self.end {
+                return false;
+            }
+            let before = self.lanes.closed(lane);
+            let mut changed = self.reach_floors(lane);
+            changed |= self.receive(lane);
+            let job = self.ways[lane].job;
+            if t >= self.ways[lane].dc_change
+                && let Some(waveform) = self.jobs[job].dc
+            {
+                self.read_direct_input(lane, waveform);
+                changed = true;
+            }
+            if t >= self.ways[lane].refractory {
+                self.ways[lane].refractory = f64::INFINITY;
+                self.lanes.is_open[lane] = R::of(1.0);
+                if self.ways[lane].phase == Phase::Hold {
+                    self.ways[lane].phase = Phase::Run;
+                    self.reset(lane);
+                }
+                changed = true;
+            }
+            if changed {
+                self.set_constants(lane);
+                self.rate_after_event(lane, before);
+            }
+            let way = &self.ways[lane];
+            let job = &self.jobs[way.job];
+            let time = |time: Option<Time>| time.map_or(f64::INFINITY, |t| self.relative(t));
+            let event = time(job.arrivals.get(way.arrival).map(|a| a.time))
+                .min(time(job.stops.get(way.stop).copied()))
+                .min(self.end)
+                .min(way.refractory)
+                .min(way.floor)
+                .min(way.dc_change);
+            self.lanes.event[lane] = event;
+            match self.ways[lane].phase {
+                Phase::Run => {
+                    if self.lanes.is_z[lane] > R::of(0.0) {
+                        self.choose_way(lane);
+                    }
+                    return true;
+                }
+                Phase::Hold => self.skip(lane, event),
+                Phase::Rest => {
+                    let rate = self.rate_at_rest(lane);
+                    if rate > 0.0 {
+                        self.ways[lane].phase = Phase::Run;
+                        self.set_first_step(lane, rate);
+                        return true;
+                    }
+                    let to = self.end_of_rest(lane, event);
+                    self.skip(lane, to);
+                }
+            }
+        }
+    }
+
+    /// Synapses that have decayed to their floor stay there.
+    #[inline(always)]
+    fn reach_floors(&mut self, lane: usize) -> bool {
+        if self.lanes.t[lane] < self.ways[lane].floor {
+            return false;
+        }
+        self.ways[lane].floor = f64::INFINITY;
+        let lanes = &mut *self.lanes;
+        let limit = lanes.i0[lane] * R::of(1.0 + 64.0 * R::EPSILON.double());
+        let mut changed = false;
+        for c in 0..N {
+            if lanes.current[c][lane] > R::of(0.0) && lanes.current[c][lane] <= limit {
+                lanes.current[c][lane] = R::of(0.0);
+                changed = true;
+            }
+        }
+        changed
+    }
+
+    /// Takes the pulses that have arrived.
+    #[inline(always)]
+    fn receive(&mut self, lane: usize) -> bool {
+        let t = self.lanes.t[lane];
+        let mut changed = false;
+        loop {
+            let job = &self.jobs[self.ways[lane].job];
+            let arrivals = &job.arrivals[self.ways[lane].arrival..];
+            let Some(first) = arrivals.first().filter(|a| self.relative(a.time) <= t) else {
+                return changed;
+            };
+            // Sums of whole numbers do not depend on their order.
+            let same = |a: &&super::Arrival| (a.time, a.receptor) == (first.time, first.receptor);
+            let coinciding = arrivals.iter().take_while(same);
+            let (mut count, mut sum) = (0, 0_i64);
+            for arrival in coinciding {
+                count += 1;
+                sum += i64::from(arrival.weight);
+            }
+            let c = self.model.place_of(first.receptor).min(N - 1);
+            let jump = sum as f64 * job.neuron.jump[c];
+            self.raise(lane, c, jump);
+            self.ways[lane].arrival += count;
+            self.ways[lane].is_driven = true;
+            changed = true;
+        }
+    }
+
+    /// Adds to a current, A.
+    #[inline(always)]
+    fn raise(&mut self, lane: usize, c: usize, jump: f64) {
+        let n = &*self.jobs[self.ways[lane].job].neuron;
+        let lanes = &mut *self.lanes;
+        let now = lanes.current[c][lane].double();
+        let floor = n.a * if n.has_floor[c] { n.floor[c] } else { 0.0 };
+        let raised = if now > 0.0 { now } else { floor } + n.a * jump;
+        // What stays at the floor does not decay.
+        lanes.current[c][lane] = R::of(if raised > n.a * n.i0 { raised } else { 0.0 });
+        self.ways[lane].floor = f64::INFINITY;
+    }
+
+    /// The rate after an event, `before` which the input in closed form was another.
+    #[inline(always)]
+    fn rate_after_event(&mut self, lane: usize, before: R) {
+        if self.ways[lane].phase != Phase::Run {
+            return;
+        }
+        if N > 1 {
+            self.lanes.k[lane] = self.lanes.rate::<F>(lane).k;
+            self.out.work.right_sides += 1;
+            return;
+        }
+        // What is integrated on q does not contain the input; on z it does.
+        let lanes = &mut *self.lanes;
+        if lanes.is_z[lane] > R::of(0.0) {
+            let change = lanes.base[lane] + lanes.ampa[lane] - before;
+            let gain = R::of(1.0) / (R::of(1.0) + lanes.y[lane]);
+            lanes.k[lane] = lanes.k[lane] - lanes.b * R::of(lanes.x[lane]) * change * gain;
+        }
+    }
+
+    /// The first step after a reset or a rest.
+    #[inline(always)]
+    fn set_first_step(&mut self, lane: usize, rate: f64) {
+        let lanes = &mut *self.lanes;
+        let h = lanes.first_q[lane].double().min(2.5) / rate.abs().max(1.0);
+        lanes.h[lane] = R::of(h);
+        lanes.is_first[lane] = R::of(1.0);
+    }
+
+    /// Puts the membrane to its reset.
+    #[inline(always)]
+    fn reset(&mut self, lane: usize) {
+        let n = self.neuron(lane);
+        let (q, y, r, feedback) = (n.q_reset, n.y_reset, n.r, n.feedback_reset);
+        self.set_chart(lane, false);
+        self.set_constants(lane);
+        let lanes = &mut *self.lanes;
+        lanes.is_swapped[lane] = R::of(0.0);
+        lanes.x[lane] = q;
+        lanes.y[lane] = R::of(y);
+        self.out.work.right_sides += 1;
+        let total = if N > 1 {
+            let rate = lanes.rate::<F>(lane);
+            lanes.k[lane] = rate.k;
+            rate.total
+        } else {
+            lanes.k[lane] = (R::of(feedback) - lanes.leak[lane]) * R::of(1.0 + y);
+            lanes.k[lane] + lanes.closed(lane)
+        };
+        self.set_first_step(lane, total.double());
+        let rests = y <= r * (1.0 + 1e-9) && total <= R::of(0.0);
+        self.ways[lane].phase = if rests { Phase::Rest } else { Phase::Run };
+    }
+
+    /// The neuron spikes now.
+    #[inline(always)]
+    fn spike(&mut self, lane: usize) {
+        let t = self.lanes.t[lane];
+        let time = self.absolute(t);
+        let holds = self.model.holds();
+        let way = &mut self.ways[lane];
+        way.spikes += 1;
+        let job = &mut self.jobs[way.job];
+        self.out.spikes.push((job.slot, time));
+        if way.spikes > self.most_spikes {
+            self.out.faults.push((time, job.slot, FaultKind::Storm));
+        }
+        let n = &mut *job.neuron;
+        let (ref_p, y_reset) = (n.ref_p, n.y_reset);
+        if N > 1 && n.jump[AHP] > 0.0 {
+            let jump = n.jump[AHP];
+            self.raise(lane, AHP.min(N - 1), jump);
+            // From its first spike on it has a floor.
+            self.jobs[self.ways[lane].job].neuron.has_floor[AHP] = true;
+        }
+        if ref_p > 0.0 {
+            self.ways[lane].refractory = t + ref_p;
+        }
+        if ref_p > 0.0 && holds {
+            self.ways[lane].phase = Phase::Hold;
+            self.set_chart(lane, false);
+            self.lanes.is_swapped[lane] = R::of(0.0);
+            self.lanes.y[lane] = R::of(y_reset);
+            self.set_constants(lane);
+        } else {
+            self.lanes.is_open[lane] = R::of(f64::from(ref_p <= 0.0));
+            self.reset(lane);
+        }
+    }
+
+    /// On chart z: to the next event in time, or, where the threshold comes first, along the chart.
+    #[inline(always)]
+    fn choose_way(&mut self, lane: usize) {
+        let lanes = &self.lanes;
+        let b = self.model.b;
+        let (z, z_th) = (lanes.x[lane], lanes.x_th[lane].double());
+        let gain = 1.0 / (1.0 + lanes.y[lane].double());
+        // With input and leak as they are now, z goes to the threshold in closed form.
+        let leak = lanes.leak[lane].double() - lanes.closed(lane).double() * gain;
+        let i0 = lanes.i0[lane].double();
+        let rest = lanes.event[lane] - lanes.t[lane];
+        let (top, bottom) = (i0 - leak * z_th, i0 - leak * z);
+        let comes_first = top > 0.0 && bottom > 0.0 && {
+            let is_straight = (leak * z).abs() < 1e-6 * i0;
+            let time =
+                if is_straight { (z - z_th) / (b * i0) } else { ln(top / bottom) / (b * leak) };
+            time < rest
+        };
+        let first = lanes.first_z[lane].double() * z;
+        if comes_first {
+            self.swap(lane);
+            self.lanes.h[lane] = R::of(-first.min(z - z_th));
+        } else {
+            let speed = self.lanes.k[lane].double().abs();
+            self.lanes.h[lane] = R::of(if speed * rest > first { first / speed } else { rest });
+        }
+    }
+
+    /// From steps in time to steps along the chart.
+    #[inline(always)]
+    fn swap(&mut self, lane: usize) {
+        let lanes = &mut *self.lanes;
+        self.ways[lane].h = lanes.h[lane].double();
+        let closed = if lanes.is_z[lane] > R::of(0.0) { R::of(0.0) } else { lanes.closed(lane) };
+        lanes.is_swapped[lane] = R::of(1.0);
+        lanes.h[lane] = R::of(lanes.x_th[lane].double() - lanes.x[lane]);
+        lanes.k[lane] = R::of(1.0) / (lanes.k[lane] + closed);
+    }
+
+    /// And back, with a step of `h`.
+    #[inline(always)]
+    fn unswap(&mut self, lane: usize, h: f64) {
+        let lanes = &mut *self.lanes;
+        let closed = if lanes.is_z[lane] > R::of(0.0) { R::of(0.0) } else { lanes.closed(lane) };
+        lanes.is_swapped[lane] = R::of(0.0);
+        lanes.h[lane] = R::of(h);
+        lanes.k[lane] = R::of(1.0) / lanes.k[lane] - closed;
+    }
+
+    /// Does what the verdict on a lane's step asks for.
+    #[inline(always)]
+    fn handle(&mut self, lane: usize) {
+        let verdict = self.lanes.verdict[lane];
+        let rest = self.lanes.event[lane] - self.lanes.t[lane];
+        if verdict & FAULT != 0 {
+            let (slot, time) =
+                (self.jobs[self.ways[lane].job].slot, self.absolute(self.lanes.t[lane]));
+            self.out.faults.push((time, slot, FaultKind::NotFinite));
+            self.lanes.t[lane] = self.end;
+            self.store(lane);
+            self.refill(lane);
+        } else if verdict & ACCEPTED != 0 {
+            if verdict & LANDED != 0 {
+                self.spike(lane);
+                if self.ways[lane].spikes > self.most_spikes {
+                    self.lanes.t[lane] = self.end;
+                }
+                self.go_on(lane);
+                return;
+            }
+            if verdict & CHART != 0 {
+                self.change_chart(lane);
+            }
+            if verdict & REACHED != 0 {
+                self.go_on(lane);
+            } else if self.lanes.is_z[lane] > R::of(0.0) {
+                self.choose_way(lane);
+            }
+        } else if verdict & BROKEN != 0 {
+            let h = 0.25 * self.ways[lane].h.min(rest);
+            self.unswap(lane, h);
+        } else if verdict & SYNAPSE_FLOOR != 0 {
+            let at = self.next_floor(lane);
+            self.ways[lane].floor = at;
+            self.lanes.event[lane] = self.lanes.event[lane].min(at);
+            if at <= self.lanes.t[lane] {
+                self.go_on(lane);
+            }
+        } else if verdict & LATE != 0 {
+            self.unswap(lane, rest);
+        } else if verdict & CROSSED != 0 {
+            self.swap(lane);
+        } else if verdict & MEMBRANE_FLOOR != 0 {
+            self.fall(lane);
+        } else if verdict & TURNED != 0 {
+            self.lanes.h[lane] = R::of(0.5 * self.lanes.h[lane].double().min(rest));
+        }
+    }
+
+    /// When the first of the synapses reaches its floor.
+    #[inline(always)]
+    fn next_floor(&self, lane: usize) -> f64 {
+        let n = self.neuron(lane);
+        let i0 = self.lanes.i0[lane].double();
+        let above = (0..N).filter(|c| self.lanes.current[*c][lane] > R::of(0.0));
+        let at = above.map(|c| n.tau[c] * ln(self.lanes.current[c][lane].double() / i0).max(0.0));
+        self.lanes.t[lane] + at.fold(f64::INFINITY, f64::min)
+    }
+
+    /// The step would end below the floor of the membrane: it rests there, unless its rate is positive
+    /// again by then.
+    #[inline(always)]
+    fn fall(&mut self, lane: usize) {
+        let rest = self.lanes.event[lane] - self.lanes.t[lane];
+        let h = self.lanes.h[lane].double().min(rest);
+        let to = if h >= rest { self.lanes.event[lane] } else { self.lanes.t[lane] + h };
+        let lanes = &self.lanes;
+        let (t, x, k, y) = (lanes.t[lane], lanes.x[lane], lanes.k[lane], lanes.y[lane]);
+        let currents: [R; N] = std::array::from_fn(|c| lanes.current[c][lane]);
+        self.skip(lane, to);
+        // As short as that, its end is its floor.
+        if self.rate_at_rest(lane) <= 0.0 || h < self.model.tolerance {
+            self.ways[lane].phase = Phase::Rest;
+            self.go_on(lane);
+            return;
+        }
+        let lanes = &mut *self.lanes;
+        (lanes.t[lane], lanes.x[lane], lanes.k[lane], lanes.y[lane]) = (t, x, k, y);
+        for (c, current) in currents.into_iter().enumerate() {
+            lanes.current[c][lane] = current;
+        }
+        lanes.h[lane] = R::of(0.5 * h);
+        self.set_constants(lane);
+    }
+
+    /// To the other chart.
+    #[inline(always)]
+    fn change_chart(&mut self, lane: usize) {
+        let b = self.model.b;
+        let ln_r = self.neuron(lane).ln_r;
+        let lanes = &mut *self.lanes;
+        let y = lanes.y[lane].double();
+        if lanes.is_z[lane] > R::of(0.0) {
+            let u = ln(lanes.x[lane]) / -b;
+            let speed = lanes.k[lane].double() / (-b * lanes.x[lane]);
+            lanes.x[lane] = u + y;
+            lanes.k[lane] = R::of(speed * (1.0 + y)) - lanes.closed(lane);
+            self.set_chart(lane, false);
+            self.set_first_step(lane, speed * (1.0 + y));
+        } else {
+            let z = exp(-b * (ln(y) - ln_r));
+            let speed = (lanes.k[lane] + lanes.closed(lane)).double() / (1.0 + y);
+            lanes.x[lane] = z;
+            lanes.k[lane] = R::of(-b * z * speed);
+            lanes.is_first[lane] = R::of(2.0);
+            self.set_chart(lane, true);
+        }
+    }
+
+    /// The state columns where a lane stands.
+    fn state(&self, lane: usize) -> SmallVec<[f64; 4]> {
+        let n = self.neuron(lane);
+        let mut copy = n.clone();
+        copy.anew = None;
+        copy.y = self.lanes.y[lane].double();
+        for c in 0..N.min(CIRCUITS) {
+            copy.current[c] = self.lanes.current[c][lane].double() / n.a;
+        }
+        super::EventModel::state(self.model, &copy)
+    }
+}

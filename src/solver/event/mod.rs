@@ -1,0 +1,447 @@
+//! From event to event: spike times to a stated tolerance, without a time step.
+//!
+//! Between two events (an arrival, the end of a refractory period, a synapse that reaches its floor,
+//! a change of a direct input) the inputs of a neuron are known functions of time and its state is
+//! carried on by itself. A neuron keeps its own time: nothing is done for one at which nothing
+//! happens. The method is told in `docs/event-solver.md`.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`real`] | numbers of single and double precision, with the functions that equations need |
+//! | [`step`] | one adaptive step of many DPI neurons at once |
+//! | [`dpi`] | DPI neurons: their numbers, and what happens at events |
+//! | [`lanes`] | which neuron is on which lane, and its way from event to event |
+//! | [`lif`] | LIF neurons, in closed form |
+
+pub mod dpi;
+pub mod lanes;
+pub mod lif;
+pub mod real;
+pub mod step;
+
+use std::any::Any;
+use std::ops::{AddAssign, Range};
+
+use rayon::prelude::*;
+use smallvec::SmallVec;
+
+use crate::backend::{Fault, FaultKind, Sample};
+use crate::bank::{Drive, SampleRequest};
+use crate::circuit::{Block, Waveform};
+use crate::network::router::EventInbox;
+use crate::solver::kernel::Layout;
+use crate::time::Time;
+
+/// Below this tolerance the solver computes in double precision.
+pub const SINGLE_PRECISION: Time = Time::from_picoseconds(500_000);
+/// The finest tolerance: picoseconds, in which time is kept, and double precision allow no less.
+pub const FINEST: Time = Time::from_picoseconds(1_000);
+/// The shortest delay between neurons: a window is no longer than that.
+pub const SHORTEST_DELAY: Time = Time::from_picoseconds(1_000_000);
+/// Neurons that a thread takes at a time.
+const PIECE: usize = 512;
+/// A neuron that fires more often within a window, 1/s, is taken for a loop without bound.
+const MOST_RATE: f64 = 1e5;
+
+/// Pulses on their way to a neuron.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Arrival {
+    /// When.
+    pub time: Time,
+    /// The receptor, as the layout counts them.
+    pub receptor: u8,
+    /// Pulses in fixed point.
+    pub weight: i32,
+}
+
+/// A neuron that is to be advanced.
+pub struct Job<'a, N> {
+    /// The neuron.
+    pub neuron: &'a mut N,
+    /// Its slot in the bank.
+    pub slot: u32,
+    /// What arrives until the end, sorted.
+    pub arrivals: &'a [Arrival],
+    /// When its state is wanted, sorted.
+    pub stops: &'a [Time],
+    /// A direct input that changes in time.
+    pub dc: Option<&'a Waveform>,
+}
+
+/// What the work came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Right-hand sides: all stages of all steps, rejected ones too, and each piece in closed form.
+    pub right_sides: u64,
+    /// Steps that were tried.
+    pub steps: u64,
+    /// Steps that were rejected.
+    pub rejected: u64,
+}
+
+impl AddAssign for Work {
+    fn add_assign(&mut self, other: Work) {
+        self.right_sides += other.right_sides;
+        self.steps += other.steps;
+        self.rejected += other.rejected;
+    }
+}
+
+/// What comes out of jobs.
+#[derive(Debug, Default)]
+pub struct Output {
+    /// Slot and time of each spike.
+    pub spikes: Vec<(u32, Time)>,
+    /// State at the stops: slot, time, columns.
+    pub states: Vec<(u32, Time, SmallVec<[f64; 4]>)>,
+    /// Neurons whose state is not a number, or that fire without bound: when, slot, and why.
+    pub faults: Vec<(Time, u32, FaultKind)>,
+    /// What it cost.
+    pub work: Work,
+}
+
+/// Spikes of one neuron in a window of this length, above which it counts as a storm.
+#[must_use]
+pub fn most_spikes(window_s: f64) -> u64 {
+    (window_s * MOST_RATE) as u64 + 100
+}
+
+/// A neuron model that can be carried from event to event.
+pub trait EventModel: Send + Sync + 'static {
+    /// The biases of the soma.
+    type Soma: Block;
+    /// The biases of a synapse circuit.
+    type Synapse: Block;
+    /// Everything of one neuron: what follows from its biases, its state and its time.
+    type Neuron: Clone + Send + Sync;
+
+    /// Receptors and state columns.
+    fn layout(&self) -> Layout;
+    /// The precision of its state: `single` or `double`.
+    fn precision(&self) -> &'static str;
+    /// A neuron before its biases are known.
+    fn neuron(&self) -> Self::Neuron;
+    /// What follows from a soma.
+    fn set_soma(&self, neuron: &mut Self::Neuron, soma: &Self::Soma);
+    /// What follows from the `circuit`-th circuit. A pulse of weight 1 arrives as 2^`exponent`.
+    fn set_synapse(
+        &self,
+        neuron: &mut Self::Neuron,
+        circuit: usize,
+        synapse: &Self::Synapse,
+        exponent: i32,
+    );
+    /// Changes a state column.
+    fn set_state(&self, neuron: &mut Self::Neuron, column: usize, value: f64);
+    /// Called once after biases or state have changed.
+    fn settle(&self, neuron: &mut Self::Neuron);
+    /// The state columns at the neuron's time.
+    fn state(&self, neuron: &Self::Neuron) -> SmallVec<[f64; 4]>;
+    /// The time that a neuron has reached.
+    fn time(&self, neuron: &Self::Neuron) -> Time;
+    /// Whether it may spike without anything arriving.
+    fn is_awake(&self, neuron: &Self::Neuron) -> bool;
+    /// Carries neurons to the end of a window.
+    fn run(&self, jobs: &mut [Job<Self::Neuron>], window: Range<Time>, out: &mut Output);
+}
+
+/// A window as a bank sees it.
+pub struct EventWindow<'a> {
+    /// From its start to its end.
+    pub span: Range<Time>,
+    /// What arrives.
+    pub inbox: &'a EventInbox,
+    /// The bank's index.
+    pub bank: u32,
+    /// The number of its first neuron, as the inbox counts them.
+    pub first: u32,
+    /// What probes want, sorted by slot.
+    pub samples: &'a [SampleRequest],
+    /// Direct inputs that change in time, sorted by slot.
+    pub drives: &'a [Drive],
+    /// Threads, if there are several.
+    pub pool: Option<&'a rayon::ThreadPool>,
+}
+
+/// What comes out of a bank's window.
+#[derive(Debug, Default)]
+pub struct BankOutput {
+    /// Slot and time of each spike.
+    pub spikes: Vec<(u32, Time)>,
+    /// Sampled states.
+    pub samples: Vec<Sample>,
+    /// The earliest thing that went wrong; steps are picoseconds.
+    pub fault: Option<Fault>,
+    /// What it cost.
+    pub work: Work,
+}
+
+/// The neurons of a bank that are carried from event to event, without the type of their model.
+pub trait EventNeurons: Send + Sync {
+    /// Receptors and state columns.
+    fn layout(&self) -> Layout;
+    /// `single` or `double`.
+    fn precision(&self) -> &'static str;
+    /// Makes room for so many neurons.
+    fn resize(&mut self, neurons: usize);
+    /// Changed biases of a soma, a component of the model's type, act from `now` on.
+    fn set_soma(&mut self, slot: usize, soma: &dyn Any, now: Time);
+    /// The same for a circuit.
+    fn set_synapse(
+        &mut self,
+        slot: usize,
+        circuit: usize,
+        synapse: &dyn Any,
+        exponent: i32,
+        now: Time,
+    );
+    /// The same for a column of the state.
+    fn set_state(&mut self, slot: usize, column: usize, value: f64, now: Time);
+    /// The state at a time that is not before the neuron's own. It does not change.
+    fn state(&self, slot: usize, now: Time, drives: &[Drive]) -> SmallVec<[f64; 4]>;
+    /// Advances all neurons at which something happens.
+    fn advance(&mut self, window: &EventWindow) -> BankOutput;
+}
+
+/// The neurons of a bank, of one model.
+pub struct EventBank<M: EventModel> {
+    model: M,
+    layout: Layout,
+    neurons: Vec<M::Neuron>,
+    /// Slots of those that may spike without anything arriving, sorted.
+    awake: Vec<u32>,
+    /// Slots whose biases or state changed since the last window.
+    changed: Vec<u32>,
+}
+
+impl<M: EventModel> EventBank<M> {
+    /// Without neurons.
+    #[must_use]
+    pub fn new(model: M) -> EventBank<M> {
+        let layout = model.layout();
+        EventBank { model, layout, neurons: Vec::new(), awake: Vec::new(), changed: Vec::new() }
+    }
+
+    /// Brings a neuron to a time at which its biases or state change.
+    fn change(&mut self, slot: usize, now: Time, change: impl FnOnce(&M, &mut M::Neuron)) {
+        let neuron = &mut self.neurons[slot];
+        let from = self.model.time(neuron);
+        if from < now {
+            let mut job = [Job { neuron, slot: slot as u32, arrivals: &[], stops: &[], dc: None }];
+            self.model.run(&mut job, from..now, &mut Output::default());
+        }
+        change(&self.model, &mut self.neurons[slot]);
+        self.changed.push(slot as u32);
+    }
+
+    /// Settles what was changed; it is awake until it is known to be quiet.
+    fn settle(&mut self) {
+        self.changed.sort_unstable();
+        self.changed.dedup();
+        for slot in &self.changed {
+            self.model.settle(&mut self.neurons[*slot as usize]);
+        }
+        self.awake = union(&self.awake, &self.changed);
+        self.changed.clear();
+    }
+
+    /// The neurons of some slots, sorted, as jobs.
+    fn run(
+        &self,
+        neurons: &mut [M::Neuron],
+        first: u32,
+        slots: &[u32],
+        window: &EventWindow,
+    ) -> Output {
+        let mut arrivals = Vec::new();
+        let mut ends = Vec::with_capacity(slots.len());
+        for slot in slots {
+            let from = arrivals.len();
+            window.inbox.of(window.first + slot, &mut arrivals);
+            arrivals[from..].sort_unstable();
+            ends.push(arrivals.len());
+        }
+        let mut jobs = Vec::with_capacity(slots.len());
+        let (mut rest, mut next, mut from) = (neurons, first, 0);
+        for (slot, end) in slots.iter().zip(&ends) {
+            let (_, after) = rest.split_at_mut((slot - next) as usize);
+            let Some((neuron, after)) = after.split_first_mut() else { break };
+            (rest, next) = (after, slot + 1);
+            let dc = waveform(window.drives, *slot);
+            jobs.push(Job { neuron, slot: *slot, arrivals: &arrivals[from..*end], stops: &[], dc });
+            from = *end;
+        }
+        let mut out = Output::default();
+        self.model.run(&mut jobs, window.span.clone(), &mut out);
+        out
+    }
+
+    /// The samples of a window, from copies of the neurons at its start: measuring does not change
+    /// what is measured.
+    fn sample(&self, window: &EventWindow, out: &mut Vec<Sample>) {
+        let mut at = 0;
+        while at < window.samples.len() {
+            let slot = window.samples[at].slot;
+            let own = window.samples[at..].iter().take_while(|r| r.slot == slot).count();
+            let requests = at..at + own;
+            at += own;
+            let mut stops: Vec<Time> = Vec::new();
+            for request in &window.samples[requests.clone()] {
+                stops.extend(due(request, &window.span));
+            }
+            stops.sort_unstable();
+            stops.dedup();
+            if stops.is_empty() {
+                continue;
+            }
+            let mut arrivals = Vec::new();
+            window.inbox.of(window.first + slot, &mut arrivals);
+            arrivals.sort_unstable();
+            let mut neuron = self.neurons[slot as usize].clone();
+            let dc = waveform(window.drives, slot);
+            let mut job =
+                [Job { neuron: &mut neuron, slot, arrivals: &arrivals, stops: &stops, dc }];
+            let mut states = Output::default();
+            self.model.run(&mut job, window.span.clone(), &mut states);
+            for (_, time, state) in states.states {
+                for request in requests.clone() {
+                    if window.samples[request].wants(time.picoseconds()) {
+                        let (bank, request) = (window.bank, request as u32);
+                        out.push(Sample { bank, request, time, state: state.clone() });
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The times within a window at which a request wants a sample: after its start and up to its end,
+/// and 0.
+fn due(request: &SampleRequest, span: &Range<Time>) -> impl Iterator<Item = Time> + use<> {
+    let (start, end) = (span.start.picoseconds(), span.end.picoseconds());
+    let every = request.every;
+    let from = if start == 0 { 0 } else { start + 1 };
+    let first = from.max(request.from).next_multiple_of(every);
+    let to = request.to;
+    (first..=end)
+        .step_by(usize::try_from(every).unwrap_or(usize::MAX))
+        .take_while(move |t| *t < to)
+        .map(Time::from_picoseconds)
+}
+
+/// The direct input of a slot.
+fn waveform(drives: &[Drive], slot: u32) -> Option<&Waveform> {
+    drives.iter().find(|d| d.slots.contains(&slot)).map(|d| &d.waveform)
+}
+
+/// Both of two sorted lists.
+fn union(a: &[u32], b: &[u32]) -> Vec<u32> {
+    let mut all: Vec<u32> = Vec::with_capacity(a.len() + b.len());
+    let (mut i, mut k) = (0, 0);
+    loop {
+        let next = match (a.get(i), b.get(k)) {
+            (Some(x), Some(y)) => *x.min(y),
+            (Some(x), None) | (None, Some(x)) => *x,
+            (None, None) => return all,
+        };
+        i += usize::from(a.get(i) == Some(&next));
+        k += usize::from(b.get(k) == Some(&next));
+        all.push(next);
+    }
+}
+
+impl<M: EventModel> EventNeurons for EventBank<M> {
+    fn layout(&self) -> Layout {
+        self.layout.clone()
+    }
+
+    fn precision(&self) -> &'static str {
+        self.model.precision()
+    }
+
+    fn resize(&mut self, neurons: usize) {
+        self.neurons.resize_with(neurons, || self.model.neuron());
+    }
+
+    fn set_soma(&mut self, slot: usize, soma: &dyn Any, now: Time) {
+        if let Some(soma) = soma.downcast_ref() {
+            self.change(slot, now, |model, neuron| model.set_soma(neuron, soma));
+        }
+    }
+
+    fn set_synapse(
+        &mut self,
+        slot: usize,
+        circuit: usize,
+        synapse: &dyn Any,
+        exponent: i32,
+        now: Time,
+    ) {
+        if let Some(synapse) = synapse.downcast_ref() {
+            self.change(slot, now, |model, neuron| {
+                model.set_synapse(neuron, circuit, synapse, exponent);
+            });
+        }
+    }
+
+    fn set_state(&mut self, slot: usize, column: usize, value: f64, now: Time) {
+        self.change(slot, now, |model, neuron| model.set_state(neuron, column, value));
+    }
+
+    fn state(&self, slot: usize, now: Time, drives: &[Drive]) -> SmallVec<[f64; 4]> {
+        let neuron = &self.neurons[slot];
+        let from = self.model.time(neuron);
+        if from >= now {
+            return self.model.state(neuron);
+        }
+        let mut copy = neuron.clone();
+        let dc = waveform(drives, slot as u32);
+        let mut job = [Job { neuron: &mut copy, slot: slot as u32, arrivals: &[], stops: &[], dc }];
+        self.model.run(&mut job, from..now, &mut Output::default());
+        self.model.state(&copy)
+    }
+
+    fn advance(&mut self, window: &EventWindow) -> BankOutput {
+        self.settle();
+        let mut out = BankOutput::default();
+        self.sample(window, &mut out.samples);
+        let touched = window.inbox.touched(window.first, self.neurons.len() as u32);
+        let slots = union(&self.awake, &touched);
+        let mut all = std::mem::take(&mut self.neurons);
+        // Pieces of sorted slots own disjoint parts of the neurons.
+        let mut pieces = Vec::new();
+        let (mut rest, mut next) = (&mut all[..], 0);
+        for piece in slots.chunks(PIECE) {
+            let end = piece.last().map_or(next, |last| last + 1);
+            let (own, after) = rest.split_at_mut((end - next) as usize);
+            pieces.push((own, next, piece));
+            (rest, next) = (after, end);
+        }
+        let run = |(own, first, piece): (&mut [M::Neuron], u32, &[u32])| {
+            self.run(own, first, piece, window)
+        };
+        let outputs: Vec<Output> = match window.pool {
+            Some(pool) if pieces.len() > 1 => {
+                pool.install(|| pieces.into_par_iter().map(run).collect())
+            }
+            _ => pieces.into_iter().map(run).collect(),
+        };
+        self.neurons = all;
+        self.awake.clear();
+        let awake = |slot: &&u32| self.model.is_awake(&self.neurons[**slot as usize]);
+        let awake: Vec<u32> = slots.iter().filter(awake).copied().collect();
+        self.awake = awake;
+        for output in outputs {
+            out.spikes.extend(output.spikes);
+            out.work += output.work;
+            let faults = output.faults.into_iter().map(|(time, slot, kind)| Fault {
+                step: (time - window.span.start).picoseconds(),
+                bank: window.bank,
+                slot,
+                kind,
+            });
+            out.fault = out.fault.into_iter().chain(faults).min();
+        }
+        out
+    }
+}
