@@ -64,7 +64,7 @@ pub fn log2(x: f32) -> f32 {
 }
 
 /// Natural logarithm in double precision for positive normal `x`; relative error below 1e-15.
-#[inline]
+#[inline(always)]
 #[must_use]
 pub fn ln(x: f64) -> f64 {
     // m in [√½, √2): s = (m−1)/(m+1) stays within ±0.1716 and eleven terms reach the last bit.

@@ -67,9 +67,12 @@ pub struct DpiEvent<R, F, const N: usize> {
     marker: PhantomData<(R, F)>,
 }
 
-/// A step's tolerance is this part of that of spike times: errors of steps add up, and slow trains
-/// amplify them.
+/// The tolerance of a step, of that of spike times: errors of steps add up, and slow trains amplify
+/// them.
 const STEP_TOLERANCE: f64 = 0.01;
+/// But no more than that, s: of longer steps neither the error is known well, nor how far the rest of
+/// the train amplifies it, and they would save no more than a tenth of the work.
+const LOOSEST_STEP: f64 = 30e-9;
 
 impl<R, F, const N: usize> DpiEvent<R, F, N> {
     fn new(dpi: &Dpi, circuits: &Circuits, tolerance: Time) -> DpiEvent<R, F, N> {
@@ -78,7 +81,7 @@ impl<R, F, const N: usize> DpiEvent<R, F, N> {
             dpi: *dpi,
             circuits: circuits.clone(),
             b: kappa / (kappa + 1.0),
-            tolerance: STEP_TOLERANCE * tolerance.seconds(),
+            tolerance: (STEP_TOLERANCE * tolerance.seconds()).min(LOOSEST_STEP),
             marker: PhantomData,
         }
     }

@@ -13,8 +13,8 @@ use smallvec::SmallVec;
 use super::dpi::{CIRCUITS, DpiEvent, DpiNeuron, Phase};
 use super::real::Real;
 use super::step::{
-    ACCEPTED, AHP, AMPA, BROKEN, CHART, CROSSED, FAULT, Form, GABAA, GABAB, LANDED, LATE, Lanes,
-    MEMBRANE_FLOOR, NMDA, REACHED, STAGES, SYNAPSE_FLOOR, TURNED, WIDTH, attempt,
+    ACCEPTED, AHP, AMPA, BROKEN, CHART, CROSSED, FAULT, Form, GABAA, GABAB, KINK, LANDED, LATE,
+    Lanes, MEMBRANE_FLOOR, NMDA, REACHED, Rate, STAGES, SYNAPSE_FLOOR, TURNED, WIDTH, attempt,
 };
 use super::{Job, Output, most_spikes};
 use crate::backend::FaultKind;
@@ -239,9 +239,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             let n = self.neuron(lane);
             (n.r, n.y_th, n.q_th)
         };
-        let rate = self.lanes.rate::<F>(lane);
-        self.out.work.right_sides += 1;
-        self.lanes.k[lane] = rate.k;
+        let rate = self.evaluate(lane);
         self.set_first_step(lane, rate.total.double());
         let y = self.lanes.y[lane].double();
         if self.lanes.x[lane] >= q_th || y >= y_th {
@@ -384,15 +382,13 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     #[inline(always)]
     fn rate_at_rest(&mut self, lane: usize) -> f64 {
         let r = self.neuron(lane).r;
-        self.out.work.right_sides += 1;
         let lanes = &mut *self.lanes;
         lanes.x[lane] = r;
         lanes.is_swapped[lane] = R::of(0.0);
         if lanes.is_z[lane] > R::of(0.0) {
             self.set_chart(lane, false);
         }
-        let rate = self.lanes.rate::<F>(lane);
-        self.lanes.k[lane] = rate.k;
+        let rate = self.evaluate(lane);
         self.lanes.y[lane] = R::of(r);
         rate.total.double()
     }
@@ -576,6 +572,16 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         self.ways[lane].floor = f64::INFINITY;
     }
 
+    /// The right-hand side where a lane stands, from which its next step starts.
+    #[inline(always)]
+    fn evaluate(&mut self, lane: usize) -> Rate<R> {
+        self.out.work.right_sides += 1;
+        let rate = self.lanes.rate::<F>(lane);
+        self.lanes.k[lane] = rate.k;
+        self.lanes.margin[lane] = rate.margin;
+        rate
+    }
+
     /// The rate after an event, `before` which the input in closed form was another.
     #[inline(always)]
     fn rate_after_event(&mut self, lane: usize, before: R) {
@@ -583,8 +589,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             return;
         }
         if N > 1 {
-            self.lanes.k[lane] = self.lanes.rate::<F>(lane).k;
-            self.out.work.right_sides += 1;
+            self.evaluate(lane);
             return;
         }
         // What is integrated on q does not contain the input; on z it does.
@@ -616,12 +621,10 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         lanes.is_swapped[lane] = R::of(0.0);
         lanes.x[lane] = q;
         lanes.y[lane] = R::of(y);
-        self.out.work.right_sides += 1;
         let total = if N > 1 {
-            let rate = lanes.rate::<F>(lane);
-            lanes.k[lane] = rate.k;
-            rate.total
+            self.evaluate(lane).total
         } else {
+            self.out.work.right_sides += 1;
             lanes.k[lane] = (R::of(feedback) - lanes.leak[lane]) * R::of(1.0 + y);
             lanes.k[lane] + lanes.closed(lane)
         };
@@ -680,6 +683,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let (top, bottom) = (i0 - leak * z_th, i0 - leak * z);
         let comes_first = top > 0.0 && bottom > 0.0 && {
             let is_straight = (leak * z).abs() < 1e-6 * i0;
+            let ln = |x: f64| R::of(x).log2().double() * std::f64::consts::LN_2;
             let time =
                 if is_straight { (z - z_th) / (b * i0) } else { ln(top / bottom) / (b * leak) };
             time < rest
@@ -760,6 +764,12 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             self.swap(lane);
         } else if verdict & MEMBRANE_FLOOR != 0 {
             self.fall(lane);
+        } else if verdict & KINK != 0 {
+            // `attempt` has left the margin at the end of the step; the crossing is sought by secant.
+            let (from, to) =
+                (self.lanes.margin[lane].double(), self.lanes.margin_end[lane].double());
+            let h = self.lanes.h[lane].double().min(rest);
+            self.lanes.h[lane] = R::of(h * from / (from - to));
         } else if verdict & TURNED != 0 {
             self.lanes.h[lane] = R::of(0.5 * self.lanes.h[lane].double().min(rest));
         }
@@ -809,14 +819,16 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let lanes = &mut *self.lanes;
         let y = lanes.y[lane].double();
         if lanes.is_z[lane] > R::of(0.0) {
-            let u = ln(lanes.x[lane]) / -b;
+            let u = Real::log2(lanes.x[lane]) * std::f64::consts::LN_2 / -b;
             let speed = lanes.k[lane].double() / (-b * lanes.x[lane]);
             lanes.x[lane] = u + y;
             lanes.k[lane] = R::of(speed * (1.0 + y)) - lanes.closed(lane);
             self.set_chart(lane, false);
             self.set_first_step(lane, speed * (1.0 + y));
         } else {
-            let z = exp(-b * (ln(y) - ln_r));
+            // In double precision: here an error of z is one of time.
+            let log2 = Real::log2(y) - ln_r * std::f64::consts::LOG2_E;
+            let z = Real::exp2(-b * log2);
             let speed = (lanes.k[lane] + lanes.closed(lane)).double() / (1.0 + y);
             lanes.x[lane] = z;
             lanes.k[lane] = R::of(-b * z * speed);

@@ -23,6 +23,8 @@ pub trait Real:
 {
     /// Distance of 1 to the next number.
     const EPSILON: Self;
+    /// A gate of 2 to the power of minus this is shut to the last bit.
+    const CLOSED: Self;
     /// Newton steps that solve y + ln y = s to this precision.
     const REFINEMENTS: usize;
     /// Its name.
@@ -51,6 +53,7 @@ pub trait Real:
 
 impl Real for f32 {
     const EPSILON: f32 = f32::EPSILON;
+    const CLOSED: f32 = 30.0;
     const REFINEMENTS: usize = 1;
     const NAME: &'static str = "single";
     #[inline(always)]
@@ -120,6 +123,7 @@ impl Real for f32 {
 
 impl Real for f64 {
     const EPSILON: f64 = f64::EPSILON;
+    const CLOSED: f64 = 60.0;
     const REFINEMENTS: usize = 2;
     const NAME: &'static str = "double";
     #[inline(always)]

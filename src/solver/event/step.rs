@@ -17,7 +17,7 @@
 use super::real::Real;
 
 /// Lanes.
-pub const WIDTH: usize = 32;
+pub const WIDTH: usize = 64;
 /// One number for each lane.
 pub type Row<T> = [T; WIDTH];
 
@@ -43,6 +43,8 @@ pub const BROKEN: u32 = 1 << 8;
 pub const TURNED: u32 = 1 << 9;
 /// The state is not a number.
 pub const FAULT: u32 = 1 << 10;
+/// The input reaches or leaves its floor within the step, not near to one of its ends.
+pub const KINK: u32 = 1 << 11;
 
 /// Currents that decay: AMPA, NMDA, GABA_A, GABA_B, AHP. A lane has the first or all of them.
 pub const AMPA: usize = 0;
@@ -89,6 +91,8 @@ const RUN_AWAY: f64 = 2.0;
 const SENSITIVITY: f64 = 10.0;
 /// But not below this part of it.
 const LEAST_SENSITIVITY: f64 = 0.01;
+/// A step over a bend of the input at its floor counts if it bends so near to one end of the step.
+const NEAR_KINK: f64 = 0.02;
 /// A step in time as short as that counts, whatever its error: time is kept in picoseconds.
 const SHORTEST: f64 = 1e-15;
 
@@ -185,6 +189,11 @@ pub struct Lanes<R, const N: usize> {
     pub gate_slope: Row<R>,
     /// See `gate_slope`.
     pub gate_offset: Row<R>,
+    /// How far the input is above its floor at the start of the next step, and at the end of the one
+    /// that was tried last.
+    pub margin: Row<R>,
+    /// See `margin`.
+    pub margin_end: Row<R>,
     /// The verdict on the last step.
     pub verdict: Row<u32>,
     /// b and its inverse.
@@ -235,6 +244,8 @@ impl<R: Real, const N: usize> Lanes<R, N> {
             feedback: zero,
             gate_slope: zero,
             gate_offset: zero,
+            margin: zero,
+            margin_end: zero,
             verdict: [0; WIDTH],
             b: R::of(b),
             inverse_b: R::of(1.0 / b),
@@ -328,6 +339,8 @@ pub struct Rate<R> {
     pub size: R,
     /// Imem/Igain.
     pub y: R,
+    /// How far the input is above its floor.
+    pub margin: R,
     /// Whether the feedback runs away.
     pub runs_away: bool,
     /// exp(−t/τ) − 1 of AMPA.
@@ -362,71 +375,74 @@ impl<R: Real, const N: usize> Equation<R, N> {
         let s = select(s < of(-60.0), of(-60.0), s);
         let s = select(s > of(1e9), of(1e9), s);
         let start = rough_omega(s);
-        let (y, part);
+        // Of the feedback (on z: of the gain g) numerator and denominator: one division serves the sum.
+        let (y, above, below);
         if F::POWER {
-            let above = select(x < self.x_low, self.x_low, x);
-            let log2 = select(z, above, start).log2();
+            let held = select(x < self.x_low, self.x_low, x);
+            let log2 = select(z, held, start).log2();
             let (y_q, log2_q) = omega(s, start, log2);
             let log2_z = (-self.inverse_b).mul_add(log2, self.log2_r);
             let log2_power = self.b.mul_add(log2_q, self.feedback);
             let power = select(z, log2_z, log2_power).exp2();
             y = select(z, power, y_q);
-            let gate = self.gate_slope.mul_add(y, self.gate_offset).exp2();
-            let inverse = one / (one + select(z, y, gate));
-            // On q the feedback, on z the gain g.
-            part = select(z, inverse, power * inverse);
+            below = one + select(z, y, self.gate(y));
+            above = select(z, one, power);
         } else {
             y = omega(s, start, start.log2()).0;
-            let gate = self.gate_slope.mul_add(y, self.gate_offset).exp2();
-            part = self.feedback / (one + gate);
+            below = one + self.gate(y);
+            above = self.feedback;
         }
 
         let mut leak = self.leak;
         let mut extra = zero;
+        let mut margin = zero;
         if N > 1 {
             leak = leak + now(GABAA) + now(AHP);
             let gated = (self.nmda + now(NMDA)) * (y / (y + self.y_nmda));
             let input = closed + gated - (self.gabab + now(GABAB));
+            margin = select(self.is_open, input - self.i0, zero);
             let input = select(self.is_open, input, self.i0);
             let input = select(input < self.i0, self.i0, input);
             extra = input - closed;
         }
 
+        let input = closed + extra;
         let y1 = one + y;
-        let q_rate = (part - leak).mul_add(y1, extra);
-        let q_total = q_rate + closed;
+        let q_net = (-leak).mul_add(below, above) * y1;
+        let q_sum = extra.mul_add(below, q_net);
+        let q_total = input.mul_add(below, q_net);
+        let z_sum = -self.b * (-leak).mul_add(below, input).mul_add(x, self.i0 * below);
+        let z = z & F::POWER;
+        let (sum, total) = (select(z, z_sum, q_sum), select(z, z_sum, q_total));
+        let k = select(swapped, below, sum) / select(swapped, total, below);
+
+        // What only the end of a step asks for.
+        let inverse = one / below;
+        let part = above * inverse;
         let q_unforced = (part - self.leak).mul_add(y1, self.base);
         let q_size = (part + leak).mul_add(y1, extra.abs());
-        let decay = decays[0];
-        if !F::POWER {
-            let k = select(swapped, one / q_total, q_rate);
-            return Rate {
-                k,
-                total: q_total,
-                unforced: q_unforced,
-                size: q_size,
-                y,
-                runs_away: false,
-                decay,
-                dx,
-            };
-        }
-        let z_rate = -self.b * (closed + extra).mul_add(part, -leak).mul_add(x, self.i0);
         let z_size = self.b * leak.mul_add(x, self.i0);
-        let total = select(z, z_rate, q_total);
-        let k = select(swapped, one / total, select(z, z_rate, q_rate));
+        let total = total * inverse;
         let runs_away =
-            !z & (part * y1 > of(RUN_AWAY) * (closed + extra)) & (part > of(1.5) * leak);
+            F::POWER & !z & (part * y1 > of(RUN_AWAY) * input) & (part > of(1.5) * leak);
         Rate {
             k,
             total,
-            unforced: select(z, z_rate, q_unforced),
+            unforced: select(z, total, q_unforced),
             size: select(z, z_size, q_size),
             y,
+            margin,
             runs_away,
-            decay,
+            decay: decays[0],
             dx,
         }
+    }
+
+    /// 1/σ − 1 of the feedback's gate σ.
+    #[inline(always)]
+    fn gate(&self, y: R) -> R {
+        let exponent = self.gate_slope.mul_add(y, self.gate_offset);
+        select(exponent < R::CLOSED, exponent, R::CLOSED).exp2()
     }
 }
 
@@ -502,6 +518,8 @@ struct Ended<R, const N: usize> {
     k: Row<R>,
     h: Row<R>,
     y: Row<R>,
+    margin: Row<R>,
+    margin_end: Row<R>,
     base: Row<R>,
     ampa: Row<R>,
     current: [Row<R>; N],
@@ -513,7 +531,7 @@ struct Ended<R, const N: usize> {
 /// Tries one step of all lanes; the result has a bit for each lane whose [verdict](Lanes::verdict)
 /// wants attention.
 #[inline(always)]
-pub fn attempt<R: Real, F: Form, const N: usize>(lanes: &mut Lanes<R, N>) -> u32 {
+pub fn attempt<R: Real, F: Form, const N: usize>(lanes: &mut Lanes<R, N>) -> u64 {
     let of = R::of;
     let zero = [of(0.0); WIDTH];
     // Loops hold numbers of one width, so that they fill whole vectors.
@@ -547,6 +565,8 @@ pub fn attempt<R: Real, F: Form, const N: usize>(lanes: &mut Lanes<R, N>) -> u32
         k: zero,
         h: zero,
         y: zero,
+        margin: zero,
+        margin_end: zero,
         base: zero,
         ampa: zero,
         current: [zero; N],
@@ -567,6 +587,10 @@ pub fn attempt<R: Real, F: Form, const N: usize>(lanes: &mut Lanes<R, N>) -> u32
     lanes.k = to.k;
     lanes.h = to.h;
     lanes.y = to.y;
+    if N > 1 {
+        lanes.margin = to.margin;
+        lanes.margin_end = to.margin_end;
+    }
     lanes.base = to.base;
     lanes.ampa = to.ampa;
     lanes.current = to.current;
@@ -575,7 +599,7 @@ pub fn attempt<R: Real, F: Form, const N: usize>(lanes: &mut Lanes<R, N>) -> u32
     lanes.first_z = to.first_z;
     let mut attention = 0;
     for (lane, verdict) in lanes.verdict.iter().enumerate() {
-        attention |= u32::from(*verdict > ACCEPTED) << lane;
+        attention |= u64::from(*verdict > ACCEPTED) << lane;
     }
     attention
 }
@@ -628,7 +652,8 @@ fn end<R: Real, F: Form, const N: usize>(
         // Not a number: as far off as can be.
         let ratio = select(ratio < of(1e6), ratio, of(1e6));
         let ratio = select(ratio > of(1e-6), ratio, of(1e-6));
-        let factor = of(SAFETY) * (of(-0.2) * ratio.log2()).exp2();
+        // A step size needs no more than three digits.
+        let factor = of(SAFETY) * (of(-0.2) * ratio.rough_log2()).rough_exp2();
         let factor = select(factor > of(GROWTH), of(GROWTH), factor);
         let factor = select(factor < of(1.0 / GROWTH), of(1.0 / GROWTH), factor);
         let next = h * factor;
@@ -649,11 +674,21 @@ fn end<R: Real, F: Form, const N: usize>(
             currents[c] = own.mul_add(decay, own);
             under |= (own > zero) & (currents[c] < lanes.i0_low[lane]);
         }
+        let mut kink = false;
+        if N > 1 {
+            let (from, until) = (lanes.margin[lane], end.margin);
+            let (low, high) = (from.abs(), until.abs());
+            let (low, high) = (select(high < low, high, low), select(high < low, low, high));
+            kink = (from * until < zero) & (low > of(NEAR_KINK) * high) & (h > lanes.tolerance);
+            to.margin[lane] = from;
+            to.margin_end[lane] = until;
+        }
         let flag = |condition: bool, bit: u32| select(condition, bit, 0);
         let wrong_always = flag(under, SYNAPSE_FLOOR) | flag(swapped & is_broken, BROKEN);
         let wrong = flag(!swapped & is_beyond, CROSSED)
             | flag(!swapped & !z & (x_new < lanes.x_floor[lane]), MEMBRANE_FLOOR)
             | flag(!swapped & turned, TURNED)
+            | flag(!swapped & kink, KINK)
             | flag(swapped & (dt > rest), LATE);
         // What a step says that is too long for its error may be wrong.
         let wrong = select(is_good, wrong, 0) | wrong_always;
@@ -665,6 +700,9 @@ fn end<R: Real, F: Form, const N: usize>(
             | flag(!swapped & chart, CHART)
             | flag(!(x_new == x_new), FAULT);
         to.verdict[lane] = select(running, select(accepted, right, wrong), 0);
+        if N > 1 {
+            to.margin[lane] = select(accepted, to.margin_end[lane], to.margin[lane]);
+        }
 
         let clipped = !swapped & (lanes.h[lane] > h) & (next < lanes.h[lane]);
         let after = select(clipped, lanes.h[lane], next);
