@@ -1,4 +1,4 @@
-//! Speed of each stage: step, deliver, gather and scatter, load, end to end.
+//! Speed of each stage: step, event advance, deliver, gather and scatter, load, end to end.
 //!
 //!     cargo bench                    # all
 //!     cargo bench -- step            # one
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use bevy_ecs::prelude::*;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use picoamp::backend::cpu::Cpu;
-use picoamp::backend::{Advanced, Backend};
+use picoamp::backend::{Advanced, Backend, EventWork};
 use picoamp::bank::Banks;
 use picoamp::bank::transfer::{self, Readback};
 use picoamp::network::Router;
@@ -77,6 +77,58 @@ fn step(c: &mut Criterion) {
                 });
             });
         }
+    }
+    group.finish();
+}
+
+/// The event-driven solver through 1 s: the seed neuron under 100 Hz at five tolerances, and 10 000
+/// mismatched neurons. Printed beside the times: right-hand sides per output spike.
+fn event(c: &mut Criterion) {
+    let scene = |neurons: usize, tolerance: &str, mismatch: &str| {
+        scene_with(&[
+            format!("solver=Event(tolerance: \"{tolerance}\")"),
+            format!("sources.input=(size: {neurons}, train: Regular(rates: \"100 Hz\"))"),
+            format!("populations.dpi.size={neurons}"),
+            format!("populations.dpi.mismatch={mismatch}"),
+            "probes={\"out\": Spikes(of: \"dpi\")}".into(),
+        ])
+    };
+    let mismatch = "{\"soma.Itau\": Gaussian(cv: 0.1), \"soma.Igain\": Gaussian(cv: 0.1), \
+                    \"ampa.Itau\": Gaussian(cv: 0.1), \"ampa.Igain\": Gaussian(cv: 0.1), \
+                    \"ampa.Iw\": Gaussian(cv: 0.1)}";
+    let mut group = c.benchmark_group("event");
+    group.sample_size(10);
+    for (name, neurons, tolerance, mismatch) in [
+        ("seed neuron, 100 us", 1, "100 us", "{}"),
+        ("seed neuron, 10 us", 1, "10 us", "{}"),
+        ("seed neuron, 1 us", 1, "1 us", "{}"),
+        ("seed neuron, 100 ns", 1, "100 ns", "{}"),
+        ("seed neuron, 10 ns", 1, "10 ns", "{}"),
+        ("10k mismatched, 1 us", 10_000, "1 us", mismatch),
+    ] {
+        let scene = scene(neurons, tolerance, mismatch);
+        let build = || {
+            let mut simulation = Simulation::new(scene.clone()).expect("the scene fits");
+            simulation.set_backend(Cpu::new(Some(1)));
+            simulation
+        };
+        let mut counted = build();
+        counted.run().expect("a valid run");
+        let work = counted.world().resource::<EventWork>().0;
+        let spikes = counted.probe::<SpikeRecorder>("out").expect("a probe").spikes().len();
+        let cost = work.right_sides as f64 / spikes as f64;
+        println!(
+            "{name}: {cost:.1} right-hand sides per spike, {} rejected steps of {}",
+            work.rejected, work.steps
+        );
+        group.throughput(Throughput::Elements(neurons as u64));
+        group.bench_function(name, |b| {
+            b.iter_batched(
+                build,
+                |mut simulation| simulation.run().expect("a valid run"),
+                BatchSize::LargeInput,
+            );
+        });
     }
     group.finish();
 }
@@ -222,5 +274,5 @@ fn end_to_end(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, step, deliver, transfer, load, models, end_to_end);
+criterion_group!(benches, step, event, deliver, transfer, load, models, end_to_end);
 criterion_main!(benches);
