@@ -190,8 +190,8 @@ impl Router {
         let least = scene.least_delay();
         if let Some(delay) = shortest_delay.filter(|delay| *delay < least) {
             return Err(Error::Connection(format!(
-                "the event-driven solver needs a delay of at least {least} s between neurons, but \
-                 this one is {delay} s"
+                "an edge between neurons has a delay of {delay} s, but the event-driven solver needs \
+                 {least} s or more"
             )));
         }
         let window = window(scene, shortest_delay);

@@ -202,17 +202,18 @@ fn connection(
         && connection.shortest_delay() < least
     {
         let shortest = connection.shortest_delay();
-        let message = if shortest == Time::ZERO {
-            "the event-driven solver needs a delay between neurons".to_string()
+        let message = format!(
+            "the event-driven solver needs a delay of at least {least} s between neurons, but the \
+             shortest here is {shortest} s"
+        );
+        let listed = connection.rule.listed().map_or(&[][..], |edges| &edges[..]);
+        let euler = "or choose solver: Euler(dt: …), where a spike acts in the next step";
+        let help = if listed.iter().any(|edge| edge.delay.is_some()) {
+            format!("give each edge at least {least} s; {euler}")
         } else {
-            format!(
-                "the event-driven solver needs a longer delay than {shortest} s between neurons"
-            )
+            format!("write for example delay: \"1 ms\"; {euler}")
         };
-        delay_at.as_ref().unwrap_or(rule_at).error(dx, message).help(format!(
-            "at least {least} s, for example delay: \"1 ms\"; or choose solver: Euler(dt: …), where a \
-             spike acts in the next step"
-        ));
+        delay_at.as_ref().unwrap_or(rule_at).error(dx, message).help(help);
     }
     if let (Some(at), Some(from_size), Some(to_size)) = (&rule_at, from_size, to_size) {
         rule::check_draws(at, &connection, from_size, to_size, dx);

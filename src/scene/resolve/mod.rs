@@ -204,6 +204,13 @@ pub fn resolve<'n>(
     }
     let dt = solver.map(Solver::grid);
     if let Some(dt) = solver.and_then(|solver| step_of_windows(solver, &names)) {
+        let help = match solver {
+            Some(Solver::Event { .. }) => {
+                "choose a whole number of steps: a model here has no event-driven equations and is \
+                 advanced by the solver's `step`"
+            }
+            _ => "choose a whole number of steps",
+        };
         for (at, time, what) in
             [(&duration_at, duration, "duration"), (&window_at, window, "window")]
         {
@@ -211,7 +218,7 @@ pub fn resolve<'n>(
                 && !time.is_multiple_of(dt)
             {
                 at.error(dx, format!("the {what} {time} s is no multiple of the step dt = {dt} s"))
-                    .help("choose a whole number of steps");
+                    .help(help);
             }
         }
     }

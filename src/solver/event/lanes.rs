@@ -505,7 +505,14 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
                         self.set_first_step(lane, rate);
                         return true;
                     }
-                    let to = self.end_of_rest(lane, event);
+                    // So long, at least, that currents change in this precision.
+                    let n = self.neuron(lane);
+                    let slowest = (0..N)
+                        .filter(|c| self.lanes.current[*c][lane] > R::of(0.0))
+                        .map(|c| n.tau[c])
+                        .fold(0.0, f64::max);
+                    let least = (8.0 * R::EPSILON.double() * slowest).max(self.model.tolerance);
+                    let to = self.end_of_rest(lane, event).max(t + least).min(event);
                     self.skip(lane, to);
                 }
             }
@@ -755,6 +762,10 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             let at = self.next_floor(lane);
             self.ways[lane].floor = at;
             self.lanes.event[lane] = self.lanes.event[lane].min(at);
+            // Along the chart nothing ends a step at an event.
+            if self.lanes.is_swapped[lane] > R::of(0.0) {
+                self.unswap(lane, (at - self.lanes.t[lane]).max(0.0));
+            }
             if at <= self.lanes.t[lane] {
                 self.go_on(lane);
             }
