@@ -40,6 +40,8 @@ struct Way {
     dc: (f64, f64, f64),
     /// The step in time before it stepped along its chart.
     h: f64,
+    /// From where the threshold seemed to come after the next event, along the chart.
+    late: f64,
     /// Whether something arrived.
     is_driven: bool,
     spikes: u64,
@@ -82,6 +84,7 @@ pub(super) fn run<R: Real, F: Form, const N: usize>(
         dc_change: f64::INFINITY,
         dc: (0.0, 0.0, 0.0),
         h: 0.0,
+        late: f64::NAN,
         is_driven: false,
         spikes: 0,
     };
@@ -174,6 +177,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             dc_change: f64::INFINITY,
             dc: (0.0, 0.0, 0.0),
             h: n.h,
+            late: f64::NAN,
             is_driven: false,
             spikes: 0,
         };
@@ -726,6 +730,16 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         lanes.k[lane] = R::of(1.0) / lanes.k[lane] - closed;
     }
 
+    /// The neuron stands on its threshold; one that fires without bound is left alone.
+    #[inline(always)]
+    fn land(&mut self, lane: usize) {
+        self.spike(lane);
+        if self.ways[lane].spikes > self.most_spikes {
+            self.lanes.t[lane] = self.end;
+        }
+        self.go_on(lane);
+    }
+
     /// Does what the verdict on a lane's step asks for.
     #[inline(always)]
     fn handle(&mut self, lane: usize) {
@@ -740,11 +754,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             self.refill(lane);
         } else if verdict & ACCEPTED != 0 {
             if verdict & LANDED != 0 {
-                self.spike(lane);
-                if self.ways[lane].spikes > self.most_spikes {
-                    self.lanes.t[lane] = self.end;
-                }
-                self.go_on(lane);
+                self.land(lane);
                 return;
             }
             if verdict & CHART != 0 {
@@ -770,9 +780,18 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
                 self.go_on(lane);
             }
         } else if verdict & LATE != 0 {
+            self.ways[lane].late = self.lanes.x[lane];
             self.unswap(lane, rest);
         } else if verdict & CROSSED != 0 {
-            self.swap(lane);
+            let is_last = self.lanes.h[lane].double() >= rest;
+            if is_last && self.ways[lane].late == self.lanes.x[lane] {
+                // After the event along the chart, before it in time: it is at the event, as nearly as
+                // steps can tell.
+                self.skip(lane, self.lanes.event[lane]);
+                self.land(lane);
+            } else {
+                self.swap(lane);
+            }
         } else if verdict & MEMBRANE_FLOOR != 0 {
             self.fall(lane);
         } else if verdict & KINK != 0 {
