@@ -13,6 +13,10 @@ use picoamp::prelude::*;
 #[allow(dead_code)] // Its `main` is run by the tests of the documents.
 mod custom_source;
 
+#[path = "common/lif_twin.rs"]
+#[allow(dead_code)] // `driven` is for others.
+mod lif_twin;
+
 const NOMINAL: &str = "scenes/ff_nominal.ron";
 
 fn nominal() -> Simulation {
@@ -280,6 +284,67 @@ fn impossible_hand_made_edges_are_refused() {
         s.connect(n, c, 1.0, Time::ZERO)
     });
     assert!(late.contains("edges are fixed once the simulation runs"), "{late}");
+}
+
+/// With the event-driven solver an edge between neurons needs a delay; one from a source does not.
+#[test]
+fn a_hand_made_edge_between_neurons_needs_a_delay() {
+    let with = |delay: Time, from_source: bool| {
+        let sets = ["solver=Event(tolerance: \"1 us\")", "duration=10 ms", "probes={}"];
+        let mut simulation = Simulation::new(scene(NOMINAL, &sets)).unwrap();
+        let source = simulation.source("input", 0).unwrap();
+        let neuron = simulation.neuron("dpi", 0).unwrap();
+        let circuit = simulation.circuit("dpi", 1, Receptor::Ampa).unwrap();
+        simulation.connect(if from_source { source } else { neuron }, circuit, 1.0, delay).unwrap();
+        simulation.run()
+    };
+    let nanoseconds = |ns: u64| Time::from_picoseconds(1000 * ns);
+    for delay in [Time::ZERO, nanoseconds(1), nanoseconds(999)] {
+        let error = with(delay, false).unwrap_err();
+        let expected = format!(
+            "an edge between neurons has a delay of {delay} s, but the event-driven solver needs \
+             0.000001 s or more"
+        );
+        assert_eq!((error.to_string(), error.exit_code()), (expected, 1));
+        with(delay, true).unwrap();
+    }
+    with(nanoseconds(1000), false).unwrap();
+}
+
+/// A model of a plugin without event-driven equations is stepped, also by the event-driven solver:
+/// duration and window of the scene and the spans of a run are whole steps.
+#[test]
+fn a_stepped_model_has_steps_in_the_event_driven_solver() {
+    let plugins = Plugins::default().with(lif_twin::TwinPlugin);
+    let load = |duration: &str, window: &str, delay: &str| {
+        let text = format!(
+            r#"(duration: "{duration}", window: "{window}",
+                solver: Event(tolerance: "1 us", step: "0.1 ms"),
+                populations: {{ "n": (size: 2, model: twin()) }},
+                connections: [
+                    (from: "n", to: "n", receptor: exc, rule: AllToAll, delay: "{delay}"),
+                ])"#
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("stepped.ron");
+        std::fs::write(&path, text).unwrap();
+        plugins.load(path, &[])
+    };
+    let messages = |duration: &str, window: &str, delay: &str| {
+        let error = load(duration, window, delay).unwrap_err();
+        let Error::Scene(report) = error else { panic!("{error}") };
+        let found = report
+            .findings()
+            .iter()
+            .map(|f| format!("{f}\n  help: {}\n", f.finding().help.as_deref().unwrap_or("none")));
+        found.collect::<String>()
+    };
+    insta::assert_snapshot!(messages("10.05 ms", "1.03 ms", "0.05 ms"), @"");
+    let mut simulation = plugins.build(load("10 ms", "1 ms", "0.1 ms").unwrap().scene).unwrap();
+    let error = simulation.run_for(Time::from_picoseconds(150_000_000)).unwrap_err();
+    assert_eq!(error.to_string(), "0.00015 s is no multiple of the step dt = 0.0001 s");
+    simulation.run_for(Time::from_picoseconds(200_000_000)).unwrap();
+    simulation.run().unwrap();
 }
 
 /// A NaN stops the run with the neuron's name and the time; what was recorded is kept.

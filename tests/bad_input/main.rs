@@ -2,6 +2,7 @@
 //! words that help, and before anything is written.
 
 mod chip;
+mod event;
 mod files;
 mod forms;
 mod limits;

@@ -210,3 +210,24 @@ fn numbers_of_notes() {
     assert_eq!(shown, [0.0, 12.3, 123_000.0, 0.000_123, 1.0]);
     assert_eq!([0, 1, 2].map(|n| counted(n, "spike")), ["0 spikes", "1 spike", "2 spikes"]);
 }
+
+#[test]
+fn logarithmic_axes_show_what_is_positive() {
+    let curves = [curve("a", &[(1e-5, 1e-3), (1e-4, 0.0), (1e-3, 20.0), (f64::NAN, 1.0)])];
+    let (title, x_label, y_label, nothing) = ("t", "dt (s)", "error", "none");
+    let plain = Decades { title, x_label, y_label, curves: &curves, level: None, nothing };
+    let svg = decades(&plain);
+    check(&svg);
+    assert_eq!(dots_in(&svg), 2);
+    for tick in [">1e-5<", ">1e-3<", ">0.1<", ">100<"] {
+        assert!(svg.contains(tick), "{tick}");
+    }
+    // A level has room below it.
+    let svg = decades(&Decades { level: Some((1e-6, "finest")), ..plain });
+    check(&svg);
+    assert!(svg.contains(">1e-7<") && svg.contains("finest"));
+    let curves = [curve("a", &[(1e-3, 0.0)])];
+    let svg = decades(&Decades { title, x_label, y_label, curves: &curves, level: None, nothing });
+    check(&svg);
+    assert!(svg.contains(">none<") && dots_in(&svg) == 0);
+}

@@ -204,7 +204,11 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         lanes.tau[lane] = of(n.tau[AMPA]);
         lanes.y_nmda[lane] = of(n.y_nmda);
         lanes.i0[lane] = of(n.a * n.i0);
-        lanes.i0_low[lane] = of(n.a * n.i0 * (1.0 - 32.0 * R::EPSILON.double()));
+        // Rounding of currents, and that of time for the fastest synapse.
+        let fastest = n.tau[..N].iter().copied().fold(f64::INFINITY, f64::min);
+        let clock = 4.0 * f64::EPSILON * self.end / fastest;
+        let rounding = (32.0 * R::EPSILON.double() + clock).min(1e-3);
+        lanes.i0_low[lane] = of(n.a * n.i0 * (1.0 - rounding));
         lanes.ln_r[lane] = of(n.ln_r);
         lanes.log2_r[lane] = of(n.ln_r * std::f64::consts::LOG2_E);
         lanes.feedback[lane] = of(n.feedback);
@@ -531,7 +535,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         }
         self.ways[lane].floor = f64::INFINITY;
         let lanes = &mut *self.lanes;
-        let limit = lanes.i0[lane] * R::of(1.0 + 64.0 * R::EPSILON.double());
+        let limit = lanes.i0[lane] + R::of(2.0) * (lanes.i0[lane] - lanes.i0_low[lane]);
         let mut changed = false;
         for c in 0..N {
             if lanes.current[c][lane] > R::of(0.0) && lanes.current[c][lane] <= limit {
@@ -770,11 +774,15 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             self.unswap(lane, h);
         } else if verdict & SYNAPSE_FLOOR != 0 {
             let at = self.next_floor(lane);
+            let planned = self.ways[lane].floor;
             self.ways[lane].floor = at;
             self.lanes.event[lane] = self.lanes.event[lane].min(at);
-            // Along the chart nothing ends a step at an event.
             if self.lanes.is_swapped[lane] > R::of(0.0) {
+                // Along the chart nothing ends a step at an event.
                 self.unswap(lane, (at - self.lanes.t[lane]).max(0.0));
+            } else if at >= planned {
+                // The step ends there already, but so long a decay is too far off.
+                self.lanes.h[lane] = R::of(0.5 * self.lanes.h[lane].double().min(rest));
             }
             if at <= self.lanes.t[lane] {
                 self.go_on(lane);
