@@ -12,12 +12,12 @@
 //! `summary.json` lists the other files. It is written first, with the status `unfinished`, and once
 //! more when everything else is there.
 
+pub mod folder;
 pub mod summary;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io::{self, BufWriter, Write};
-use std::path::{Component, Path, PathBuf};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 use bevy_ecs::prelude::*;
 
@@ -26,9 +26,11 @@ use crate::error::Error;
 use crate::network::{Edge, Population, Router, Rule};
 use crate::scene::diagnostics::SceneReport;
 use crate::scene::files::InputFile;
-use crate::scene::{Connection, Probe, Scene, write};
+use crate::scene::{Connection, Probe, Scene};
 use crate::simulation::Simulation;
 
+pub use folder::Folder;
+use folder::{SCENE, SUMMARY};
 pub use summary::Summary;
 
 /// What is written besides probes and summary.
@@ -55,16 +57,13 @@ pub struct RunReport<'a> {
 /// A folder that the results of a scene may be written to.
 #[derive(Debug)]
 pub struct ResultsFolder {
-    path: PathBuf,
+    folder: Folder,
     plan: Plan,
-    /// The files of an earlier run, to be replaced.
-    earlier: Vec<String>,
 }
 
 impl ResultsFolder {
-    /// Checks that the results of a scene can be written to a folder; nothing is changed yet. A
-    /// folder that holds files is refused unless `replace` allows to replace those of an earlier
-    /// run; a file that no earlier run has written is never replaced.
+    /// Checks that the results of a scene can be written to a folder; nothing is changed yet. What
+    /// is refused says [`Folder::claim`].
     ///
     /// # Errors
     /// [`Error::OutputExists`] with the file that is in the way, or [`Error::Io`].
@@ -74,25 +73,9 @@ impl ResultsFolder {
         scene: &Scene,
         dump: Dump,
     ) -> Result<ResultsFolder, Error> {
-        let path = path.into();
         let plan = Plan::new(scene, dump);
-        match fs::read_dir(&path) {
-            Ok(entries) => {
-                if !replace && entries.count() > 0 {
-                    return Err(Error::OutputExists { path, file: None });
-                }
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(Error::io("use as a folder for results", path, error)),
-        }
-        let earlier = earlier_files(&path);
-        let foreign = plan
-            .files()
-            .find(|name| !earlier.iter().any(|e| e == name) && path.join(name).exists());
-        if let Some(file) = foreign {
-            return Err(Error::OutputExists { file: Some(file.to_string()), path });
-        }
-        Ok(ResultsFolder { path, plan, earlier })
+        let folder = Folder::claim(path, replace, plan.files(scene))?;
+        Ok(ResultsFolder { folder, plan })
     }
 
     /// Creates the folder, so that one that cannot be had is known before a run and not after it.
@@ -100,13 +83,13 @@ impl ResultsFolder {
     /// # Errors
     /// [`Error::Io`].
     pub fn create(&self) -> Result<(), Error> {
-        fs::create_dir_all(&self.path).map_err(|e| Error::io("create the folder", &self.path, e))
+        self.folder.create()
     }
 
     /// Its path.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.path
+        self.folder.path()
     }
 
     /// Writes everything that was recorded. The files of an earlier run are removed first, others
@@ -116,97 +99,43 @@ impl ResultsFolder {
     /// [`Error::Io`] with the file that could not be written.
     pub fn write(&self, simulation: &Simulation, report: &RunReport) -> Result<Summary, Error> {
         let began = std::time::Instant::now();
-        self.remove_earlier_run()?;
-        // First of all the list of what will be written: should this be cut short, a later run
-        // still knows which files are not the user's.
-        let written: Vec<&str> = self.plan.files().filter(|name| *name != SUMMARY).collect();
-        self.file(SUMMARY, |out| {
-            let status = "unfinished";
-            serde_json::to_writer_pretty(
-                out,
-                &serde_json::json!({ "schema_version": 1, "status": status, "files": written }),
-            )
-            .map_err(io::Error::from)
-        })?;
+        let folder = &self.folder;
+        folder.begin()?;
         let scene = simulation.scene();
-        let text = write::to_ron(scene, InputFile::copy_path);
-        self.file(SCENE, |out| out.write_all(text.as_bytes()))?;
-        for file in input_files(scene) {
-            self.file(&file.copy_path(), |out| out.write_all(&file.content))?;
-        }
+        folder.scene(scene)?;
         for (name, kind, record) in simulation.records() {
             let Some(files) = self.plan.probes.get(name) else { continue };
-            self.file(&files.table, |out| record.table(out))?;
+            folder.file(&files.table, |out| record.table(out))?;
             for (table, file) in kind.further_tables().iter().zip(&files.further_tables) {
-                self.file(file, |out| record.further_table(table, out))?;
+                folder.file(file, |out| record.further_table(table, out))?;
             }
             let title = format!("{} · {name}", scene.name);
-            self.file(&files.picture, |out| out.write_all(record.picture(&title).as_bytes()))?;
+            folder.file(&files.picture, |out| out.write_all(record.picture(&title).as_bytes()))?;
         }
         let world = simulation.world();
         for (population, name) in simulation.populations().into_iter().zip(&self.plan.biases) {
-            self.file(name, |out| write_biases(world, population, out))?;
+            folder.file(name, |out| write_biases(world, population, out))?;
         }
         let connections = scene.connections.iter().enumerate();
         for ((index, connection), name) in connections.zip(&self.plan.edges) {
-            self.file(name, |out| write_edges(simulation, index, connection, out))?;
+            folder.file(name, |out| write_edges(simulation, index, connection, out))?;
         }
-        let written = written.into_iter().map(str::to_string).collect();
-        let summary = Summary::new(simulation, report, written, began.elapsed());
-        self.file(SUMMARY, |out| {
-            serde_json::to_writer_pretty(&mut *out, &summary)?;
-            writeln!(out)
-        })?;
+        let summary = Summary::new(simulation, report, folder.files().to_vec(), began.elapsed());
+        folder.summary(&summary)?;
         Ok(summary)
     }
-
-    fn file(
-        &self,
-        name: &str,
-        content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-    ) -> Result<(), Error> {
-        let path = self.path.join(name);
-        let write = || {
-            if let Some(folder) = path.parent() {
-                fs::create_dir_all(folder)?;
-            }
-            let mut out = BufWriter::new(fs::File::create(&path)?);
-            content(&mut out)?;
-            out.flush()
-        };
-        write().map_err(|error| Error::io("write", &path, error))
-    }
-
-    fn remove_earlier_run(&self) -> Result<(), Error> {
-        for name in &self.earlier {
-            remove(&self.path.join(name))?;
-        }
-        // Only if nothing else is in it.
-        let _ = fs::remove_dir(self.path.join("inputs"));
-        Ok(())
-    }
 }
 
-const SCENE: &str = "scene.ron";
-const SUMMARY: &str = "summary.json";
-
-/// The files that the summary of an earlier run lists, and the summary.
-fn earlier_files(folder: &Path) -> Vec<String> {
-    let Ok(text) = fs::read_to_string(folder.join(SUMMARY)) else { return Vec::new() };
-    let Ok(earlier) = serde_json::from_str::<summary::FileList>(&text) else { return Vec::new() };
-    let is_inside = |name: &String| {
-        let mut parts = Path::new(name).components().peekable();
-        parts.peek().is_some() && parts.all(|part| matches!(part, Component::Normal(_)))
-    };
-    let mut files: Vec<String> = earlier.files.into_iter().filter(is_inside).collect();
-    files.push(SUMMARY.to_string());
-    files
+/// The names of the decided scene and of the copies of the files it reads.
+#[must_use]
+pub fn scene_files(scene: &Scene) -> Vec<String> {
+    let inputs = input_files(scene).into_iter().map(InputFile::copy_path);
+    std::iter::once(SCENE.to_string()).chain(inputs).collect()
 }
 
-/// The names of all files of a run, known before it starts.
+/// The names of the files of a run, known before it starts.
 #[derive(Debug)]
 struct Plan {
-    inputs: Vec<String>,
     probes: BTreeMap<String, ProbeFiles>,
     biases: Vec<String>,
     edges: Vec<String>,
@@ -254,25 +183,16 @@ impl Plan {
             let projections = scene.connections.iter().map(|c| &c.name);
             edges.extend(projections.map(|c| name(&format!("{c}.edges"), "csv")));
         }
-        let inputs = input_files(scene).into_iter().map(InputFile::copy_path).collect();
-        Plan { inputs, probes, biases, edges }
+        Plan { probes, biases, edges }
     }
 
-    fn files(&self) -> impl Iterator<Item = &str> {
+    /// All but the summary.
+    fn files(&self, scene: &Scene) -> Vec<String> {
         let probes = self.probes.values().flat_map(|files| {
             [&files.table, &files.picture].into_iter().chain(&files.further_tables)
         });
-        let named = self.inputs.iter().chain(probes).chain(&self.biases).chain(&self.edges);
-        [SCENE, SUMMARY].into_iter().chain(named.map(String::as_str))
-    }
-}
-
-fn remove(path: &Path) -> Result<(), Error> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(Error::io("remove the file of an earlier run", path, error))
-        }
-        _ => Ok(()),
+        let named = probes.chain(&self.biases).chain(&self.edges);
+        scene_files(scene).into_iter().chain(named.cloned()).collect()
     }
 }
 

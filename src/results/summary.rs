@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use bevy_ecs::prelude::World;
 
@@ -132,13 +132,6 @@ pub struct WallTimes {
     pub host: f64,
     /// Writing tables and pictures.
     pub write: f64,
-}
-
-/// What a later run needs to know of an earlier one.
-#[derive(Debug, Deserialize)]
-pub(super) struct FileList {
-    #[serde(default)]
-    pub files: Vec<String>,
 }
 
 impl Summary {

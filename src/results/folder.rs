@@ -1,0 +1,169 @@
+//! A folder that a command writes its results to.
+
+use std::fs;
+use std::io::{self, BufWriter, Write};
+use std::path::{Component, Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+use crate::scene::files::InputFile;
+use crate::scene::{Scene, write};
+
+/// The decided scene.
+pub const SCENE: &str = "scene.ron";
+/// The summary: it lists the other files, so that a later run knows which are not the user's.
+pub const SUMMARY: &str = "summary.json";
+
+/// A folder for files whose names are known before they are written.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    /// All files but the summary.
+    files: Vec<String>,
+    /// The files of an earlier run, to be replaced.
+    earlier: Vec<String>,
+}
+
+impl Folder {
+    /// Checks that a summary and `files` can be written to a folder; nothing is changed yet. A
+    /// folder that holds files is refused unless `replace` allows to replace those of an earlier
+    /// run; a file that no earlier run has written is never replaced.
+    ///
+    /// # Errors
+    /// [`Error::OutputExists`] with the file that is in the way, or [`Error::Io`].
+    pub fn claim(
+        path: impl Into<PathBuf>,
+        replace: bool,
+        files: Vec<String>,
+    ) -> Result<Folder, Error> {
+        let path = path.into();
+        match fs::read_dir(&path) {
+            Ok(entries) => {
+                if !replace && entries.count() > 0 {
+                    return Err(Error::OutputExists { path, file: None });
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(Error::io("use as a folder for results", path, error)),
+        }
+        let earlier = earlier_files(&path);
+        let foreign = std::iter::once(SUMMARY)
+            .chain(files.iter().map(String::as_str))
+            .find(|name| !earlier.iter().any(|e| e == name) && path.join(name).exists());
+        if let Some(file) = foreign {
+            return Err(Error::OutputExists { file: Some(file.to_string()), path });
+        }
+        Ok(Folder { path, files, earlier })
+    }
+
+    /// Creates the folder, so that one that cannot be had is known before a run and not after it.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn create(&self) -> Result<(), Error> {
+        fs::create_dir_all(&self.path).map_err(|e| Error::io("create the folder", &self.path, e))
+    }
+
+    /// Its path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The names of all files but the summary.
+    #[must_use]
+    pub fn files(&self) -> &[String] {
+        &self.files
+    }
+
+    /// Removes the files of the earlier run and leaves a summary that lists what will be written:
+    /// should that be cut short, a later run still knows which files are not the user's.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn begin(&self) -> Result<(), Error> {
+        for name in &self.earlier {
+            remove(&self.path.join(name))?;
+        }
+        // Only if nothing else is in it.
+        let _ = fs::remove_dir(self.path.join("inputs"));
+        self.summary(&serde_json::json!({
+            "schema_version": 1, "status": "unfinished", "files": self.files
+        }))
+    }
+
+    /// Writes a file.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn file(
+        &self,
+        name: &str,
+        content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), Error> {
+        let path = self.path.join(name);
+        let write = || {
+            if let Some(folder) = path.parent() {
+                fs::create_dir_all(folder)?;
+            }
+            let mut out = BufWriter::new(fs::File::create(&path)?);
+            content(&mut out)?;
+            out.flush()
+        };
+        write().map_err(|error| Error::io("write", &path, error))
+    }
+
+    /// Writes the decided scene and copies of the files it reads.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn scene(&self, scene: &Scene) -> Result<(), Error> {
+        let text = write::to_ron(scene, InputFile::copy_path);
+        self.file(SCENE, |out| out.write_all(text.as_bytes()))?;
+        for file in super::input_files(scene) {
+            self.file(&file.copy_path(), |out| out.write_all(&file.content))?;
+        }
+        Ok(())
+    }
+
+    /// Writes the summary.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn summary(&self, summary: &impl Serialize) -> Result<(), Error> {
+        self.file(SUMMARY, |out| {
+            serde_json::to_writer_pretty(&mut *out, summary)?;
+            writeln!(out)
+        })
+    }
+}
+
+/// What a later run needs to know of an earlier one.
+#[derive(Debug, Deserialize)]
+struct FileList {
+    #[serde(default)]
+    files: Vec<String>,
+}
+
+/// The files that the summary of an earlier run lists, and the summary.
+fn earlier_files(folder: &Path) -> Vec<String> {
+    let Ok(text) = fs::read_to_string(folder.join(SUMMARY)) else { return Vec::new() };
+    let Ok(earlier) = serde_json::from_str::<FileList>(&text) else { return Vec::new() };
+    let is_inside = |name: &String| {
+        let mut parts = Path::new(name).components().peekable();
+        parts.peek().is_some() && parts.all(|part| matches!(part, Component::Normal(_)))
+    };
+    let mut files: Vec<String> = earlier.files.into_iter().filter(is_inside).collect();
+    files.push(SUMMARY.to_string());
+    files
+}
+
+fn remove(path: &Path) -> Result<(), Error> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Error::io("remove the file of an earlier run", path, error))
+        }
+        _ => Ok(()),
+    }
+}
