@@ -1,11 +1,12 @@
 //! Pictures of a run as SVG text: rasters of spikes, curves against time, one quantity of
-//! every neuron against another, and histograms.
+//! every neuron against another, histograms, and curves on logarithmic axes.
 //!
 //! `kuva` lays out the axes, the labels and the legend. The marks themselves are written here
 //! (`compact`): one path for all dots instead of one element a dot, so that 20 000 spikes take
 //! some 200 kB and not 2 MB, and nothing in the text depends on how many pictures the process drew
 //! before. Text is set in whatever sans-serif font the viewer has; drawing needs no font.
 
+mod decades;
 mod dots;
 mod raster;
 mod steps;
@@ -27,6 +28,7 @@ use kuva::render::render::{PathData, Primitive, Scene, render_multiple};
 use kuva::render::render_utils::compute_tick_step;
 use kuva::render::theme::Theme;
 
+pub use decades::{Decades, decades};
 pub use dots::{Dots, dots};
 pub use raster::{Raster, raster};
 pub use steps::{Steps, bars, steps};
