@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+use crate::circuit::Domain;
+use crate::time::Time;
+use crate::units::{self, Unit};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 /// Simulate mixed-signal neuromorphic chips: DPI neurons and synapses with device mismatch.
@@ -30,6 +33,13 @@ Exit codes:
 pub enum Command {
     /// Simulate a scene and write tables, pictures and a summary
     Run(RunArgs),
+    /// Compare the scene by steps with the event-driven solver, spike by spike
+    ///
+    /// Runs the scene once with the event-driven solver (to the scene's tolerance, or to 1 us) and
+    /// with Euler's method at each step, and tells how far each step is off: spikes of all neurons,
+    /// the count of each neuron, and the time of its k-th spike. Times of the scene have to be whole
+    /// numbers of each step; edges between populations need a delay.
+    Converge(ConvergeArgs),
     /// Read a scene, check it, and print what it will cost; change nothing
     Check(SceneArgs),
     /// Print the fully decided scene: every default filled in, itself a valid scene
@@ -87,6 +97,60 @@ pub struct RunArgs {
     /// Print the summary, or the error, as JSON on stdout
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(ClapArgs, Debug)]
+pub struct ConvergeArgs {
+    #[command(flatten)]
+    pub scene: SceneArgs,
+
+    /// Steps of Euler's method, with commas between them
+    #[arg(
+        long,
+        value_name = "STEPS",
+        value_delimiter = ',',
+        value_parser = step,
+        default_values = ["1 ms", "100 us", "20 us"]
+    )]
+    pub dt: Vec<Time>,
+
+    /// Folder for the results [default: runs/<scene name>-converge]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+
+    /// Seed of all random draws, instead of the scene's
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+
+    /// Threads to use at most [default: one per core]; results do not depend on it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+
+    /// Replace the files of an earlier run in the results folder
+    #[arg(long)]
+    pub force: bool,
+
+    /// Print nothing but errors
+    #[arg(long, short)]
+    pub quiet: bool,
+
+    /// Print the summary, or the error, as JSON on stdout instead of the table
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Reads one of the steps of `--dt`.
+fn step(text: &str) -> Result<Time, String> {
+    if text.trim().is_empty() {
+        return Err("a step is missing: write --dt \"1 ms\",\"100 us\"".into());
+    }
+    let seconds = units::parse(text, Unit::Second).map_err(|e| format!("{e}; {}", e.help()))?;
+    Domain::Positive.check(seconds, Unit::Second)?;
+    match Time::from_seconds(seconds) {
+        Some(time) if time > Time::ZERO => Ok(time),
+        Some(_) => Err("the shortest time is 1 ps".into()),
+        None => Err("times go up to 213 days".into()),
+    }
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,12 +1,14 @@
-//! The command line: `picoamp run`, `check` and `resolve`. Data goes to stdout, everything else to
+//! The command line: `picoamp run`, `converge`, `check` and `resolve`. Data goes to stdout, everything else to
 //! stderr.
 
 mod args;
+mod converge;
 mod messages;
 mod progress;
 
 use std::io::Write;
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,6 +39,7 @@ pub fn main(plugins: &Plugins) -> ExitCode {
     let args = Args::parse();
     let (result, json) = match &args.command {
         Command::Run(args) => (run(args, plugins), args.json),
+        Command::Converge(args) => (converge::converge(args, plugins), args.json),
         Command::Check(scene) => (check(scene, plugins), false),
         Command::Resolve(scene) => (resolve(scene, plugins), false),
     };
@@ -62,7 +65,12 @@ fn print(text: &str) -> Result<(), Error> {
     }
 }
 
-fn load(args: &SceneArgs, plugins: &Plugins, extra: Option<String>) -> Result<Loaded, Error> {
+/// Reads a scene with the overrides of the command line and `extra` ones after them.
+fn load(
+    args: &SceneArgs,
+    plugins: &Plugins,
+    extra: impl IntoIterator<Item = String>,
+) -> Result<Loaded, Error> {
     let sets: Vec<String> = args.sets.iter().cloned().chain(extra).collect();
     plugins.load(&args.scene, &sets)
 }
@@ -81,13 +89,7 @@ fn run(args: &RunArgs, plugins: &Plugins) -> Result<(), Error> {
             reason: format!("picoamp {} has no CUDA back end yet", env!("CARGO_PKG_VERSION")),
         });
     }
-    let folder = args.out.clone().unwrap_or_else(|| {
-        let is_safe = |c: char| c.is_alphanumeric() || "._- ".contains(c);
-        let name: String = scene.name.chars().map(|c| if is_safe(c) { c } else { '_' }).collect();
-        // A name of dots would lead out of `runs`.
-        let name = if name.trim_matches(['.', ' ']).is_empty() { "scene".into() } else { name };
-        std::path::Path::new("runs").join(name)
-    });
+    let folder = args.out.clone().unwrap_or_else(|| default_folder(&scene.name, ""));
     let dump = Dump {
         biases: args.dump.contains(&DumpChoice::Biases),
         edges: args.dump.contains(&DumpChoice::Edges),
@@ -129,6 +131,15 @@ fn run(args: &RunArgs, plugins: &Plugins) -> Result<(), Error> {
         print(&text.unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}")))?;
     }
     Ok(())
+}
+
+/// The folder for results of a scene unless `--out` names one.
+fn default_folder(scene: &str, suffix: &str) -> PathBuf {
+    let is_safe = |c: char| c.is_alphanumeric() || "._- ".contains(c);
+    let name: String = scene.chars().map(|c| if is_safe(c) { c } else { '_' }).collect();
+    // A name of dots would lead out of `runs`.
+    let name = if name.trim_matches(['.', ' ']).is_empty() { "scene".into() } else { name };
+    PathBuf::from("runs").join(name + suffix)
 }
 
 /// The first Ctrl-C (or termination) ends the run after its window; the second ends the program.

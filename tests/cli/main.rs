@@ -4,6 +4,7 @@
 mod again;
 #[path = "../common/mod.rs"]
 mod common;
+mod converge;
 mod failures;
 mod output;
 mod overrides;

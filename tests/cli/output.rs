@@ -179,7 +179,7 @@ fn check_prints_the_counts_and_changes_nothing() {
 fn help_and_version() {
     let folder = folder(&[]);
     let help = done(folder.path(), &["--help"]);
-    for expected in ["run", "check", "resolve", "Exit codes:", "130"] {
+    for expected in ["run", "converge", "check", "resolve", "Exit codes:", "130"] {
         assert!(stdout(&help).contains(expected), "{expected} is missing in\n{}", stdout(&help));
     }
     let version = done(folder.path(), &["--version"]);
