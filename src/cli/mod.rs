@@ -178,6 +178,7 @@ fn show_summary(summary: &Summary, folder: &ResultsFolder, scene: &Scene) {
             );
         }
     }
+    summary.hints.iter().for_each(|hint| say!("hint: {hint}"));
     say!("results: {}", folder.path().display());
     let pictures = summary.files.iter().filter(|name| name.ends_with(".svg"));
     for name in pictures {

@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::network::Router;
 use crate::probe::digest::{self, SpikeDigests};
 use crate::scene::spawn::RealisedMismatch;
-use crate::scene::{Scene, Solver as SceneSolver};
+use crate::scene::{Scene, Solver as SceneSolver, hint};
 use crate::simulation::{Simulation, StageTimes};
 
 /// A run in numbers. Times are in seconds, values in SI units.
@@ -61,6 +61,8 @@ pub struct Summary {
     pub ignored_input_spikes: BTreeMap<String, u64>,
     /// Warnings of the scene.
     pub warnings: Vec<String>,
+    /// What the scene might do better.
+    pub hints: Vec<String>,
     /// Wall time by stage.
     pub wall_s: WallTimes,
     /// Simulated neuron-seconds for each second of wall time in the windows.
@@ -186,6 +188,7 @@ impl Summary {
             mismatch: mismatch(scene, world.resource::<RealisedMismatch>()),
             ignored_input_spikes: ignored.collect(),
             warnings: report.warnings.findings().iter().map(ToString::to_string).collect(),
+            hints: hint::coarse_step(scene).into_iter().collect(),
             wall_s: WallTimes {
                 load: report.load.as_secs_f64(),
                 spawn: times.spawn.as_secs_f64(),

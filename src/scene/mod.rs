@@ -13,6 +13,7 @@
 //! | [`chip`] | the chip on which a scene is to fit |
 //! | [`files`] | input files: trains and measured biases |
 //! | [`mod@write`] | a [`Scene`] as RON again |
+//! | [`hint`] | what a scene might do better |
 //! | [`estimate`] | what a scene will cost, before anything is allocated |
 //! | [`spawn`] | a [`Scene`] as entities |
 
@@ -22,6 +23,7 @@ pub mod diagnostics;
 mod edit;
 pub mod estimate;
 pub mod files;
+pub mod hint;
 mod resolve;
 pub mod spawn;
 mod tree;

@@ -159,3 +159,37 @@ fn steps_that_cannot_be_read() {
     insta::assert_snapshot!(first("1e9 s"), @"error: invalid value '1e9 s' for '--dt <STEPS>': times go up to 213 days");
     assert_eq!(files(folder.path()), names(["scene.ron"]));
 }
+
+/// At 1 ms and 100 µs, but not at 20 µs and not with the event-driven solver.
+#[test]
+fn a_coarse_step_is_hinted_at() {
+    let folder = folder_with("ff_nominal.ron");
+    let hint = |solver: &str| {
+        let set = format!("solver={solver}");
+        let args = ["run", "scene.ron", "--out", "out", "--force", "--json", "--set", &set];
+        let output = done(folder.path(), &args);
+        let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let hints: Vec<String> = serde_json::from_value(summary["hints"].clone()).unwrap();
+        // The summary on the terminal says the same, on one line.
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        let said: Vec<&str> = stderr.lines().filter_map(|l| l.strip_prefix("hint: ")).collect();
+        assert_eq!(said, hints);
+        hints.join("\n")
+    };
+    insta::assert_snapshot!(hint("Euler(dt: \"1 ms\")"), @"the step of 1 ms is coarse for `dpi` (τ of soma is 26.6 ms): spikes may be late or missing; use the event-driven solver (--set solver=Event), or see how much with `picoamp converge SCENE`");
+    assert!(hint("Euler(dt: \"100 us\")").starts_with("the step of 100 us is coarse for `dpi`"));
+    assert_eq!(hint("Euler(dt: \"20 us\")"), "");
+    assert_eq!(hint("Event"), "");
+}
+
+/// The worst population is named, and the refractory period counts.
+#[test]
+fn the_hint_names_the_worst_population() {
+    let folder = folder_with("ff_nominal.ron");
+    let other = "populations.held=(size: 1, model: lif(soma: (refP: \"0.5 ms\")))";
+    let sets = ["--set", "solver.dt=20 us", "--set", other];
+    let summary = run(folder.path(), "scene.ron", "out", &sets);
+    let hint = summary["hints"][0].as_str().unwrap();
+    assert!(hint.starts_with("the step of 20 us is coarse for `held` (refP is 500 us)"), "{hint}");
+    assert_eq!(summary["hints"].as_array().unwrap().len(), 1);
+}
