@@ -339,7 +339,14 @@ fn a_stepped_model_has_steps_in_the_event_driven_solver() {
             .map(|f| format!("{f}\n  help: {}\n", f.finding().help.as_deref().unwrap_or("none")));
         found.collect::<String>()
     };
-    insta::assert_snapshot!(messages("10.05 ms", "1.03 ms", "0.05 ms"), @"");
+    insta::assert_snapshot!(messages("10.05 ms", "1.03 ms", "0.05 ms"), @r#"
+    duration: the duration 0.01005 s is no multiple of the step dt = 0.0001 s
+      help: choose a whole number of steps: a model here has no event-driven equations and is advanced by the solver's `step`
+    window: the window 0.00103 s is no multiple of the step dt = 0.0001 s
+      help: choose a whole number of steps: a model here has no event-driven equations and is advanced by the solver's `step`
+    connections.0.delay: the event-driven solver needs a delay of at least 0.0001 s between neurons, but the shortest here is 0.00005 s
+      help: write for example delay: "1 ms"; or choose solver: Euler(dt: …), where a spike acts in the next step
+    "#);
     let mut simulation = plugins.build(load("10 ms", "1 ms", "0.1 ms").unwrap().scene).unwrap();
     let error = simulation.run_for(Time::from_picoseconds(150_000_000)).unwrap_err();
     assert_eq!(error.to_string(), "0.00015 s is no multiple of the step dt = 0.0001 s");

@@ -20,7 +20,48 @@ fn tolerances() {
         ("misspelt", &["solver=Event(tolerence: \"1 us\")"]),
         ("no such solver", &["solver=Events"]),
     ];
-    insta::assert_snapshot!(table_of_sets(&cases), @"");
+    insta::assert_snapshot!(table_of_sets(&cases), @r#"
+    none
+      --set #1:1:25 «"0 s")»
+        solver.tolerance: must be greater than 0, but is 0 s
+        help: a typical value is "1 ms"
+    negative
+      --set #1:1:25 «"-1 us")»
+        solver.tolerance: must be greater than 0, but is -1 us
+        help: a typical value is "1 ms"
+    too fine
+      --set #1:1:25 «"0.1 ns")»
+        solver.tolerance: the tolerance 0.0000000001 s is finer than the arithmetic can keep
+        help: the finest is 0.000000001 s: time is kept in picoseconds, and the error of many steps in double precision adds up
+    finer than time
+      --set #1:1:25 «"1 fs")»
+        solver.tolerance: 1 fs is too short
+        help: the shortest time is 1 ps
+    another unit
+      --set #1:1:25 «"1 uV")»
+        solver.tolerance: `uV` is not a unit of a time
+        help: write a time in s, with a prefix if you like (a f p n u m k M G), for example "1 ms"
+    no unit
+      --set #1:1:25 «1e-6)»
+        solver.tolerance: `1e-6` has no unit, but a time is expected
+        help: write it with its unit, for example "1e-6 s"
+    no number
+      --set #1:1:25 «"small")»
+        solver.tolerance: `small` is not a time: a number and a unit are expected
+        help: write it like "1 ms"
+    of Euler
+      --set #1:1:14 «dt: "1 ms")»
+        solver.dt: there is no field `dt` here
+        help: known here are tolerance, step
+    misspelt
+      --set #1:1:14 «tolerence: "1 us")»
+        solver.tolerence: there is no field `tolerence` here
+        help: did you mean `tolerance`? known here are tolerance, step
+    no such solver
+      --set #1:1:8 «Events»
+        solver: `Events` is not a solver
+        help: did you mean `Event`? known here are Event, Euler
+    "#);
 }
 
 #[test]
@@ -49,7 +90,32 @@ fn delays_between_neurons() {
         &[("e.csv", file)],
         &[("of one edge of a file", &[solver, from, (rule, "rule: File(\"e.csv\")")])],
     );
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @r#"
+    none
+      --set #4:1:21 «0 s»
+        connections.0.delay: the event-driven solver needs a delay of at least 0.000001 s between neurons, but the shortest here is 0 s
+        help: write for example delay: "1 ms"; or choose solver: Euler(dt: …), where a spike acts in the next step
+    too short
+      --set #4:1:21 «10 ns»
+        connections.0.delay: the event-driven solver needs a delay of at least 0.000001 s between neurons, but the shortest here is 0.00000001 s
+        help: write for example delay: "1 ms"; or choose solver: Euler(dt: …), where a spike acts in the next step
+    sometimes too short
+      --set #4:1:21 «Uniform(from: "10 ns", t»
+        connections.0.delay: the event-driven solver needs a delay of at least 0.000001 s between neurons, but the shortest here is 0.00000001 s
+        help: write for example delay: "1 ms"; or choose solver: Euler(dt: …), where a spike acts in the next step
+    left out
+      bad.ron:18:56 «OneToOne),»
+        connections.0.rule: the event-driven solver needs a delay of at least 0.000001 s between neurons, but the shortest here is 0 s
+        help: write for example delay: "1 ms"; or choose solver: Euler(dt: …), where a spike acts in the next step
+    of one edge of a list
+      bad.ron:18:56 «List([(0, 1, 1, "1 ms"),»
+        connections.0.rule: the event-driven solver needs a delay of at least 0.000001 s between neurons, but the shortest here is 0.0000005 s
+        help: give each edge at least 0.000001 s; or choose solver: Euler(dt: …), where a spike acts in the next step
+    of one edge of a file
+      bad.ron:18:56 «File("e.csv")),»
+        connections.0.rule: the event-driven solver needs a delay of at least 0.000001 s between neurons, but the shortest here is 0.0000005 s
+        help: give each edge at least 0.000001 s; or choose solver: Euler(dt: …), where a spike acts in the next step
+    "#);
 }
 
 /// The same projections are right with Euler, and from a source.
