@@ -35,6 +35,8 @@ pub trait Real:
     fn double(self) -> f64;
     /// `self`·a + b, rounded once.
     fn mul_add(self, a: Self, b: Self) -> Self;
+    /// Whether it is no number.
+    fn is_nan(self) -> bool;
     /// The magnitude.
     fn abs(self) -> Self;
     /// 2^x − 1, also near 0; x is clamped to the range of normal numbers.
@@ -67,6 +69,10 @@ impl Real for f32 {
     #[inline(always)]
     fn mul_add(self, a: f32, b: f32) -> f32 {
         f32::mul_add(self, a, b)
+    }
+    #[inline(always)]
+    fn is_nan(self) -> bool {
+        f32::is_nan(self)
     }
     #[inline(always)]
     fn abs(self) -> f32 {
@@ -137,6 +143,10 @@ impl Real for f64 {
     #[inline(always)]
     fn mul_add(self, a: f64, b: f64) -> f64 {
         f64::mul_add(self, a, b)
+    }
+    #[inline(always)]
+    fn is_nan(self) -> bool {
+        f64::is_nan(self)
     }
     #[inline(always)]
     fn abs(self) -> f64 {

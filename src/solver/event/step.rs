@@ -629,12 +629,15 @@ fn end<R: Real, F: Form, const N: usize>(
             if E[j] != 0.0 {
                 error = own[lane].mul_add(of(E[j]), error);
             }
-            is_broken |= !(own[lane] * h > zero);
+            // Neither is a number that is none.
+            let goes_on = own[lane] * h > zero;
+            is_broken |= !goes_on;
         }
         let across = h * sum;
         let (dx, dt) = (select(swapped, h, across), select(swapped, across, h));
         let end = lanes.equation(lane, x).rate::<F>(dx, dt);
-        is_broken |= !(end.k * h > zero);
+        let goes_on = end.k * h > zero;
+        is_broken |= !goes_on;
         let error = (end.k.mul_add(of(E[6]), error) * h).abs();
 
         // The error as a time: what is allowed is a time, too.
@@ -668,11 +671,11 @@ fn end<R: Real, F: Form, const N: usize>(
         let turned = (start * end.total < zero) & peak_matters & (h > lanes.tolerance);
         let mut under = false;
         let mut currents = [zero; N];
-        for c in 0..N {
+        for (c, current) in currents.iter_mut().enumerate() {
             let own = lanes.current[c][lane];
             let decay = if c == 0 { end.decay } else { (-dt * lanes.rate[c][lane]).exp2_m1() };
-            currents[c] = own.mul_add(decay, own);
-            under |= (own > zero) & (currents[c] < lanes.i0_low[lane]);
+            *current = own.mul_add(decay, own);
+            under |= (own > zero) & (*current < lanes.i0_low[lane]);
         }
         let mut kink = false;
         if N > 1 {
@@ -698,7 +701,7 @@ fn end<R: Real, F: Form, const N: usize>(
             | flag(!swapped & (h >= rest), REACHED)
             | flag(swapped & (h == x_th - x), LANDED)
             | flag(!swapped & chart, CHART)
-            | flag(!(x_new == x_new), FAULT);
+            | flag(x_new.is_nan(), FAULT);
         to.verdict[lane] = select(running, select(accepted, right, wrong), 0);
         if N > 1 {
             to.margin[lane] = select(accepted, to.margin_end[lane], to.margin[lane]);
@@ -715,8 +718,8 @@ fn end<R: Real, F: Form, const N: usize>(
         to.base[lane] = select(accepted, base, lanes.base[lane]);
         let ampa = lanes.ampa[lane].mul_add(end.decay, lanes.ampa[lane]);
         to.ampa[lane] = select(accepted, ampa, lanes.ampa[lane]);
-        for c in 0..N {
-            to.current[c][lane] = select(accepted, currents[c], lanes.current[c][lane]);
+        for (c, current) in currents.into_iter().enumerate() {
+            to.current[c][lane] = select(accepted, current, lanes.current[c][lane]);
         }
 
         // What the first step came to is where the next first one starts.
