@@ -1,6 +1,6 @@
 //! Numbers of single or double precision, with the elementary functions that the equations need.
 //!
-//! As in [`math`](crate::circuit::math), they are polynomials in explicit fused multiply-adds: a loop
+//! As in [`math`], they are polynomials in explicit fused multiply-adds: a loop
 //! over lanes vectorises, and any lane width gives the same bits. The `rough` ones start a Newton
 //! iteration and take the exponent from the bits of the number.
 

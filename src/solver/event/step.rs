@@ -1,6 +1,6 @@
 //! One adaptive step of many DPI neurons at once.
 //!
-//! The equation of one neuron ([`Equation::rate`]) and the verdict on its step are written for one
+//! The equation of one neuron (`Equation::rate`) and the verdict on its step are written for one
 //! lane, without branches; loops over the lanes become vector code. Currents are rates here: a
 //! current I stands as a·I in 1/s, a = κ/(C·UT). With u = ln(Imem/I0), y = Imem/Igain and
 //! b = κ/(κ+1) a membrane is on one of two charts:
