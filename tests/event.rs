@@ -180,3 +180,23 @@ fn a_trace_changes_no_spike() {
     let trace = r#""v": Trace(of: "dpi", vars: [Vmem, Iampa], neurons: All, every: "0.7 ms")"#;
     assert_eq!(with(""), with(trace));
 }
+
+/// Every scene ends, whatever its circuits: two of them once stalled, where a neuron rested under
+/// inhibition that decays.
+#[test]
+fn every_scene_ends() {
+    let scenes = std::fs::read_dir("scenes").unwrap().map(|entry| entry.unwrap().path());
+    let mut scenes: Vec<_> = scenes.filter(|p| p.extension().is_some_and(|e| e == "ron")).collect();
+    scenes.sort();
+    assert_eq!(scenes.len(), 9);
+    for path in scenes {
+        let path = path.to_str().unwrap();
+        for tolerance in ["1 us", "10 ns"] {
+            let simulation = run(scene(
+                path,
+                &[&event(tolerance), "window=10 ms", "duration=0.2 s", "probes={}"],
+            ));
+            assert_eq!(simulation.time().seconds(), 0.2, "{path} at {tolerance}");
+        }
+    }
+}

@@ -5,9 +5,9 @@ use crate::units::{self, Unit};
 
 /// Fewer steps than this to the time constant of a soma are coarse.
 ///
-/// Euler's method is late on the run-away of the membrane, some 4 to 12 steps each spike, and so
+/// Euler's method is late on the run-away of the membrane, several steps each spike, and so
 /// it loses spikes: with `picoamp converge`, `scenes/ff_nominal.ron` (τ = 26.6 ms) lost 28 % of its
-/// spikes at 27 steps to τ, 4.5 % at 266, about 2.5 % at 530, 1.2 % at 1330;
+/// spikes at 27 steps to τ, 4.5 % at 266, 1.2 % at 1330; `scenes/ff_mismatch.ron` 2.5 % at 530;
 /// `scenes/dynapse1_core.ron` (14.3 ms) 5 % at 29, 1.4 % at 143, 0.7 % at 286, 0.2 % at 714.
 const SOMA_STEPS: f64 = 500.0;
 /// The same for synapses, which decay smoothly (a step loses about half of its share of τ: 1 %
