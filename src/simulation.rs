@@ -290,9 +290,9 @@ impl Simulation {
     }
 
     /// Runs for a span of simulated time, at most to the end of the scene. A run in pieces gives
-    /// the same results as one in whole. (Systems of plugins run once more where a piece ends within
-    /// a window: what they change between windows, such as weights, is the same for pieces of whole
-    /// windows.)
+    /// the same results as one in whole, bit for bit. Systems of plugins run once more where a piece
+    /// ends within a window, and the event-driven solver ends its steps there: with either, that is
+    /// said of pieces of whole windows (otherwise spike times are still within the tolerance).
     ///
     /// # Errors
     /// As [`Simulation::run`]; [`Error::Limit`] for a span that is no whole number of steps.

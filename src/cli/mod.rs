@@ -192,7 +192,9 @@ fn check(args: &SceneArgs, plugins: &Plugins) -> Result<(), Error> {
     let estimate = Estimate::of(&scene);
     let available = estimate::available_memory();
     let mut text = format!("{}: the scene is valid\n", scene.name);
-    text += &format!("  duration     {} s in {} steps\n", scene.duration, estimate.steps);
+    text += &format!("  duration     {} s", scene.duration);
+    text +=
+        &if estimate.steps > 0 { format!(" in {} steps\n", estimate.steps) } else { "\n".into() };
     text +=
         &format!("  populations  {}\n", names(scene.populations.iter().map(|(k, p)| (k, p.size))));
     text += &format!("  sources      {}\n", names(scene.sources.iter().map(|(k, s)| (k, s.size))));
@@ -211,7 +213,15 @@ fn check(args: &SceneArgs, plugins: &Plugins) -> Result<(), Error> {
         text +=
             &format!("  chip         Dynapse1: {used} of {all} cores on {} {plural}\n", chip.chips);
     }
-    text += &format!("  work         {} neuron-steps\n", estimate.neuron_steps());
+    let from_events = estimate.neurons - estimate.stepped_neurons;
+    let mut work = Vec::new();
+    if from_events > 0 {
+        work.push(format!("{from_events} neurons from event to event"));
+    }
+    if estimate.stepped_neurons > 0 || work.is_empty() {
+        work.push(format!("{} neuron-steps", estimate.neuron_steps()));
+    }
+    text += &format!("  work         {}\n", work.join(", "));
     text += &format!(
         "  memory       about {} of {} available",
         bytes_text(estimate.total_bytes()),

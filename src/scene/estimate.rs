@@ -10,6 +10,8 @@ use crate::time::Time;
 
 /// Bytes of a neuron: entity record, components, bank columns.
 const NEURON_BYTES: u128 = 320;
+/// Bytes of what the event-driven solver keeps of a neuron.
+const EVENT_NEURON_BYTES: u128 = 448;
 /// Bytes of a synapse circuit.
 const CIRCUIT_BYTES: u128 = 160;
 /// Bytes of a spike source.
@@ -46,7 +48,9 @@ pub struct Estimate {
     pub sources: u128,
     /// Edges.
     pub edges: u128,
-    /// Euler steps.
+    /// Neurons that are advanced by steps; the others go from event to event.
+    pub stepped_neurons: u128,
+    /// Their steps; 0 where there are none of them.
     pub steps: u128,
     /// Memory by part, bytes, the largest first.
     pub memory: Vec<(String, u128)>,
@@ -61,12 +65,16 @@ impl Estimate {
         let window_s = window.seconds();
         let (mut neurons, mut circuits, mut sources, mut edges) = (0, 0, 0, 0);
         let (mut arrivals, mut longest_delay) = (0.0, Time::ZERO);
-        for (name, population) in &scene.populations {
+        let mut stepped_neurons = 0;
+        for (index, (name, population)) in scene.populations.iter().enumerate() {
             let n = u128::from(population.size);
             let own_circuits = n * population.model.circuits().present.len() as u128;
             neurons += n;
             circuits += own_circuits;
-            let bytes = n * (NEURON_BYTES + EMITTER_BYTES) + own_circuits * CIRCUIT_BYTES;
+            let is_stepped = scene.is_stepped(index);
+            stepped_neurons += if is_stepped { n } else { 0 };
+            let own = if is_stepped { 0 } else { EVENT_NEURON_BYTES };
+            let bytes = n * (NEURON_BYTES + EMITTER_BYTES + own) + own_circuits * CIRCUIT_BYTES;
             memory.push((format!("population `{name}`"), bytes));
         }
         for (name, source) in &scene.sources {
@@ -100,9 +108,11 @@ impl Estimate {
             let bytes = probe.kind.bytes(scene, probe.span);
             memory.push((format!("probe `{name}`"), bytes));
         }
-        let stepped = (0..scene.populations.len()).any(|k| scene.is_stepped(k));
-        let steps = if stepped { window.whole(scene.solver.step()) } else { 0 };
-        let tiles = u128::from(steps.div_ceil(TILE_STEPS as u64));
+        let steps_of = |span: Time| {
+            let any = stepped_neurons > 0 || scene.solver.euler_dt().is_some();
+            if any { span.steps(scene.solver.step()) } else { 0 }
+        };
+        let tiles = u128::from(steps_of(window).div_ceil(TILE_STEPS as u64));
         let lists = neurons.div_ceil(LANES as u128).saturating_mul(tiles);
         let arrivals = (arrivals as u128).saturating_mul(ARRIVAL_BYTES);
         let inbox = lists.saturating_mul(INBOX_BYTES).saturating_add(arrivals);
@@ -110,14 +120,14 @@ impl Estimate {
         let pages = longest_delay.min(scene.duration).whole(window);
         memory.push(("the calendar of delays".to_string(), u128::from(pages) * PAGE_BYTES));
         memory.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
-        let steps = u128::from(scene.duration.steps(scene.solver.step()));
-        Estimate { neurons, circuits, sources, edges, steps, memory }
+        let steps = u128::from(steps_of(scene.duration));
+        Estimate { neurons, circuits, sources, edges, stepped_neurons, steps, memory }
     }
 
-    /// Euler steps of all neurons.
+    /// Steps of all neurons that are advanced by steps.
     #[must_use]
     pub fn neuron_steps(&self) -> u128 {
-        self.neurons.saturating_mul(self.steps)
+        self.stepped_neurons.saturating_mul(self.steps)
     }
 
     /// Memory of all parts, bytes.

@@ -158,6 +158,11 @@ fn check_prints_the_counts_and_changes_nothing() {
       work         10000000 neuron-steps
     "#);
     assert!(stdout(&output).contains("\n  memory       about "));
+    // From event to event there are no steps.
+    let output = done(folder.path(), &["check", "scene.ron", "--set", "solver=Event"]);
+    let lines: Vec<&str> = stdout(&output).lines().collect();
+    assert_eq!(lines[1], "  duration     1 s");
+    assert_eq!(lines[8], "  work         200 neurons from event to event");
     // Of a chip it says how full it is: two populations of one bias group, and one of another.
     let chip = [
         "populations.more=(size: 100, model: arcana(soma: (Itau: \"4 pA\", Igain: \"80 pA\", \
