@@ -105,13 +105,17 @@ impl EventInbox {
         *head = self.nodes.len() as u32;
     }
 
-    /// Appends what arrives at a neuron, in no order.
+    /// Appends what arrives at a neuron, sorted.
     pub fn of(&self, neuron: u32, arrivals: &mut Vec<event::Arrival>) {
+        let from = arrivals.len();
         let mut next = self.heads.get(neuron as usize).copied().unwrap_or(0);
         while let Some((arrival, before)) = (next as usize).checked_sub(1).map(|k| self.nodes[k]) {
             arrivals.push(arrival);
             next = before;
         }
+        // Most came in the order of time, and the last one is first.
+        arrivals[from..].reverse();
+        arrivals[from..].sort_unstable();
     }
 
     /// The neurons of `first..first + len` at which something arrives, sorted and counted from

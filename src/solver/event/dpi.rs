@@ -69,10 +69,10 @@ pub struct DpiEvent<R, F, const N: usize> {
 
 /// The tolerance of a step, of that of spike times: errors of steps add up, and slow trains amplify
 /// them.
-const STEP_TOLERANCE: f64 = 0.01;
+const STEP_TOLERANCE: f64 = 0.03;
 /// But no more than that, s: of longer steps neither the error is known well, nor how far the rest of
 /// the train amplifies it, and they would save no more than a tenth of the work.
-const LOOSEST_STEP: f64 = 30e-9;
+const LOOSEST_STEP: f64 = 50e-9;
 
 impl<R, F, const N: usize> DpiEvent<R, F, N> {
     fn new(dpi: &Dpi, circuits: &Circuits, tolerance: Time) -> DpiEvent<R, F, N> {
@@ -147,6 +147,7 @@ pub struct DpiNeuron {
     pub(super) phase: Phase,
     pub(super) x: f64,
     pub(super) k: f64,
+    pub(super) unforced: f64,
     pub(super) h: f64,
     pub(super) y: f64,
     pub(super) is_z: bool,
@@ -216,6 +217,7 @@ impl<R: Real, F: Form, const N: usize> EventModel for DpiEvent<R, F, N> {
             phase: Phase::Run,
             x: 0.0,
             k: 0.0,
+            unforced: 0.0,
             h: 0.0,
             y: 0.0,
             is_z: false,

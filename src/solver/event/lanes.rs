@@ -1,9 +1,10 @@
 //! Which neuron is on which lane, and its way from event to event.
 //!
-//! [`attempt`] steps all lanes at once; whatever is not simply accepted or rejected is handled here,
+//! [`attempt_all`] steps all lanes at once; whatever is not simply accepted or rejected is handled here,
 //! lane by lane: arrivals, floors, the threshold, changes of the chart. A lane whose neuron has reached
-//! the end of the window takes the next one. No lane looks at another, so a result does not depend on
-//! which neurons are advanced together.
+//! the end of the window takes the next one. Neurons on chart q are on the first lanes, those on chart
+//! z on the last ones, so that a vector has one chart. No lane looks at another, so a result does not
+//! depend on which neurons are advanced together.
 
 use std::ops::Range;
 
@@ -13,8 +14,9 @@ use smallvec::SmallVec;
 use super::dpi::{CIRCUITS, DpiEvent, DpiNeuron, Phase};
 use super::real::Real;
 use super::step::{
-    ACCEPTED, AHP, AMPA, BROKEN, CHART, CROSSED, FAULT, Form, GABAA, GABAB, KINK, LANDED, LATE,
-    Lanes, MEMBRANE_FLOOR, NMDA, REACHED, Rate, STAGES, SYNAPSE_FLOOR, TURNED, WIDTH, attempt,
+    ACCEPTED, AHP, AMPA, Attempt, BLOCK, BROKEN, CHART, CROSSED, FAULT, Form, GABAA, GABAB, KINK,
+    LANDED, LATE, Lanes, MEMBRANE_FLOOR, NEURONS, NMDA, REACHED, Rate, STAGES, SYNAPSE_FLOOR,
+    TURNED, WIDTH, attempt_all,
 };
 use super::{Job, Output, most_spikes};
 use crate::backend::FaultKind;
@@ -51,9 +53,14 @@ struct Way {
 struct Run<'a, 'j, R, F, const N: usize> {
     model: &'a DpiEvent<R, F, N>,
     lanes: Box<Lanes<R, N>>,
-    ways: [Way; WIDTH],
+    ways: [Way; NEURONS],
+    /// The index of each lane's way.
+    seats: [u8; WIDTH],
     jobs: &'a mut [Job<'j, DpiNeuron>],
     next: usize,
+    /// Lanes with neurons on chart q, and on chart z.
+    on_q: usize,
+    on_z: usize,
     origin: Time,
     /// End of the window, s from its start.
     end: f64,
@@ -91,39 +98,136 @@ pub(super) fn run<R: Real, F: Form, const N: usize>(
     let mut run = Run {
         model,
         lanes: Box::new(Lanes::new(model.b, model.tolerance)),
-        ways: [idle; WIDTH],
+        ways: [idle; NEURONS],
+        seats: [0; WIDTH],
         jobs,
         next: 0,
+        on_q: 0,
+        on_z: 0,
         origin: window.start,
         end,
         most_spikes: most_spikes(end),
         out,
     };
-    for lane in 0..WIDTH {
-        run.refill(lane);
+    let mut room = Box::new(Attempt::new());
+    for seat in 0..NEURONS.min(run.jobs.len()) {
+        let lane = run.on_q;
+        run.seats[lane] = seat as u8;
+        if run.next == run.jobs.len() {
+            break;
+        }
+        run.on_q += 1;
+        run.load(lane);
+        run.go_on(lane);
+        if !run.is_in_place(lane) {
+            run.place(lane);
+        }
     }
     loop {
-        let running = run.lanes.running.iter().filter(|r| **r > R::of(0.0)).count() as u64;
+        let running = (run.on_q + run.on_z) as u64;
         if running == 0 {
             break;
         }
-        let mut attention = attempt::<R, F, N>(&mut run.lanes);
+        attempt_all::<R, F, N>(&mut run.lanes, &mut room, run.on_q, run.on_z);
+        let accepted = run.lanes.verdict.iter().filter(|v| **v & ACCEPTED != 0).count() as u64;
         run.out.work.steps += running;
         run.out.work.right_sides += STAGES * running;
-        let accepted = run.lanes.verdict.iter().filter(|v| **v & ACCEPTED != 0).count() as u64;
         run.out.work.rejected += running - accepted;
-        while attention != 0 {
-            run.handle(attention.trailing_zeros() as usize);
-            attention &= attention - 1;
+        let (mut handled, mut count) = ([0; WIDTH], 0);
+        for (first, lanes) in [(0, run.on_q), (NEURONS, run.on_z)] {
+            for block in (0..lanes.div_ceil(BLOCK)).rev() {
+                let from = first + block * BLOCK;
+                if run.wants_attention(from..from + BLOCK) {
+                    for lane in (from..from + BLOCK).rev() {
+                        handled[count % WIDTH] = lane;
+                        count += usize::from(run.lanes.verdict[lane] > ACCEPTED);
+                    }
+                }
+            }
+        }
+        let mut leaving: [SmallVec<[usize; NEURONS]>; 2] = Default::default();
+        for lane in handled.into_iter().take(count) {
+            if run.handle(lane) {
+                run.go_on(lane);
+            }
+            run.lanes.verdict[lane] = 0;
+            if !run.is_in_place(lane) {
+                leaving[usize::from(lane >= NEURONS)].push(lane);
+            }
+        }
+        let [from_q, from_z] = leaving;
+        for (a, b) in from_q.iter().zip(&from_z) {
+            run.exchange(*a, *b);
+        }
+        // Backwards: a lane that is left is filled by the last one, which must be in place by then.
+        for lane in from_q.into_iter().chain(from_z) {
+            if !run.is_in_place(lane) {
+                run.place(lane);
+            }
         }
     }
 }
 
 impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     #[inline(always)]
+    fn wants_attention(&self, lanes: Range<usize>) -> bool {
+        self.lanes.verdict[lanes].iter().fold(0, |all, verdict| all | verdict) > ACCEPTED
+    }
+
+    /// Whether a lane has a neuron, and on its chart.
+    #[inline(always)]
+    fn is_in_place(&self, lane: usize) -> bool {
+        let is_z = self.lanes.is_z[lane] > R::of(0.0);
+        self.lanes.running[lane] > R::of(0.0) && is_z == (lane >= NEURONS)
+    }
+
+    /// Brings the neuron of a lane to those of its chart, if there is one; the last lane fills the place.
+    #[inline(always)]
+    fn place(&mut self, lane: usize) {
+        if self.lanes.running[lane] > R::of(0.0) {
+            let is_z = self.lanes.is_z[lane] > R::of(0.0);
+            let (first, on) = if is_z { (NEURONS, &mut self.on_z) } else { (0, &mut self.on_q) };
+            let to = first + *on;
+            *on += 1;
+            self.copy(lane, to);
+        }
+        let was_z = lane >= NEURONS;
+        let (first, on) = if was_z { (NEURONS, &mut self.on_z) } else { (0, &mut self.on_q) };
+        *on -= 1;
+        let last = first + *on;
+        self.copy(last, lane);
+        self.clear(last);
+    }
+
+    #[inline(always)]
+    fn exchange(&mut self, a: usize, b: usize) {
+        self.lanes.exchange(a, b);
+        self.seats.swap(a, b);
+    }
+
+    #[inline(always)]
+    fn copy(&mut self, from: usize, to: usize) {
+        self.lanes.copy(from, to);
+        self.seats[to] = self.seats[from];
+    }
+
+    /// Where the rest of a lane's neuron is kept: it stays there when the neuron changes its lane.
+    #[inline(always)]
+    fn seat(&self, lane: usize) -> usize {
+        usize::from(self.seats[lane]) % NEURONS
+    }
+
+    #[inline(always)]
+    fn clear(&mut self, lane: usize) {
+        self.lanes.running[lane] = R::of(0.0);
+        self.lanes.h[lane] = R::of(0.0);
+        self.lanes.verdict[lane] = 0;
+    }
+
+    #[inline(always)]
     fn relative(&self, time: Time) -> f64 {
         let ticks = time.picoseconds() as i64 - self.origin.picoseconds() as i64;
-        ticks as f64 / Time::PER_SECOND as f64
+        ticks as f64 * (1.0 / Time::PER_SECOND as f64)
     }
 
     #[inline(always)]
@@ -134,29 +238,19 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
 
     #[inline(always)]
     fn neuron(&self, lane: usize) -> &DpiNeuron {
-        self.jobs[self.ways[lane].job].neuron
-    }
-
-    /// Puts the next neurons onto a lane until one needs steps.
-    #[inline(always)]
-    fn refill(&mut self, lane: usize) {
-        while self.next < self.jobs.len() {
-            self.load(lane);
-            if self.proceed(lane) {
-                return;
-            }
-            self.store(lane);
-        }
-        self.lanes.running[lane] = R::of(0.0);
-        self.lanes.h[lane] = R::of(0.0);
+        self.jobs[self.ways[self.seat(lane)].job].neuron
     }
 
     /// Goes on with a lane after an event; where its neuron has reached the end, with the next one.
     #[inline(always)]
     fn go_on(&mut self, lane: usize) {
-        if !self.proceed(lane) {
+        while !self.proceed(lane) {
             self.store(lane);
-            self.refill(lane);
+            if self.next == self.jobs.len() {
+                self.clear(lane);
+                return;
+            }
+            self.load(lane);
         }
     }
 
@@ -187,6 +281,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         lanes.t[lane] = t;
         lanes.x[lane] = n.x;
         lanes.k[lane] = of(n.k);
+        lanes.unforced[lane] = of(n.unforced);
         lanes.h[lane] = of(n.h);
         lanes.y[lane] = of(n.y);
         lanes.is_swapped[lane] = of(0.0);
@@ -210,13 +305,12 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let rounding = (32.0 * R::EPSILON.double() + clock).min(1e-3);
         lanes.i0_low[lane] = of(n.a * n.i0 * (1.0 - rounding));
         lanes.ln_r[lane] = of(n.ln_r);
-        lanes.log2_r[lane] = of(n.ln_r * std::f64::consts::LOG2_E);
         lanes.feedback[lane] = of(n.feedback);
         lanes.gate_slope[lane] = of(n.gate_slope);
         lanes.gate_offset[lane] = of(n.gate_offset);
         let is_z = n.is_z;
         let anew = n.anew.is_some();
-        self.ways[lane] = way;
+        self.ways[self.seat(lane)] = way;
         if let Some(waveform) = self.jobs[job].dc {
             self.read_direct_input(lane, waveform);
         }
@@ -232,15 +326,16 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     fn read_direct_input(&mut self, lane: usize, waveform: &Waveform) {
         let t = self.lanes.t[lane];
         let (value, slope, change) = waveform.at(self.absolute(t));
-        self.ways[lane].dc = (value, slope, t);
-        self.ways[lane].dc_change = change.map_or(f64::INFINITY, |time| self.relative(time));
+        self.ways[self.seat(lane)].dc = (value, slope, t);
+        self.ways[self.seat(lane)].dc_change =
+            change.map_or(f64::INFINITY, |time| self.relative(time));
     }
 
     /// After biases or state have changed.
     #[inline(always)]
     fn start_anew(&mut self, lane: usize) {
-        self.jobs[self.ways[lane].job].neuron.anew = None;
-        if self.ways[lane].phase == Phase::Hold {
+        self.jobs[self.ways[self.seat(lane)].job].neuron.anew = None;
+        if self.ways[self.seat(lane)].phase == Phase::Hold {
             return;
         }
         let (r, y_th, q_th) = {
@@ -253,14 +348,14 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         if self.lanes.x[lane] >= q_th || y >= y_th {
             self.spike(lane);
         } else if y <= r * (1.0 + 4.0 * R::EPSILON.double()) {
-            self.ways[lane].phase = Phase::Rest;
+            self.ways[self.seat(lane)].phase = Phase::Rest;
         }
     }
 
     /// The sums of what does not decay.
     #[inline(always)]
     fn set_constants(&mut self, lane: usize) {
-        let way = &self.ways[lane];
+        let way = &self.ways[self.seat(lane)];
         let n = &*self.jobs[way.job].neuron;
         let lanes = &mut *self.lanes;
         let (of, zero) = (R::of, R::of(0.0));
@@ -293,7 +388,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
 
     #[inline(always)]
     fn set_chart(&mut self, lane: usize, is_z: bool) {
-        let n = &*self.jobs[self.ways[lane].job].neuron;
+        let n = &*self.jobs[self.ways[self.seat(lane)].job].neuron;
         let lanes = &mut *self.lanes;
         let (of, never) = (R::of, R::of(f64::from(f32::MAX)));
         lanes.is_z[lane] = of(f64::from(is_z));
@@ -305,7 +400,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
 
     #[inline(always)]
     fn store(&mut self, lane: usize) {
-        let way = self.ways[lane];
+        let way = self.ways[self.seat(lane)];
         let time = self.absolute(self.lanes.t[lane]);
         let refractory = way.refractory.is_finite().then(|| self.absolute(way.refractory));
         let is_awake = !self.is_quiet(lane);
@@ -315,6 +410,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         n.phase = way.phase;
         n.x = lanes.x[lane];
         n.k = lanes.k[lane].double();
+        n.unforced = lanes.unforced[lane].double();
         n.h = lanes.h[lane].double();
         n.y = lanes.y[lane].double();
         n.is_z = lanes.is_z[lane] > R::of(0.0);
@@ -333,7 +429,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     /// lead downwards. Inputs that decay are largest now; what inhibits may be gone.
     #[inline(always)]
     fn is_quiet(&mut self, lane: usize) -> bool {
-        let way = self.ways[lane];
+        let way = self.ways[self.seat(lane)];
         if way.is_driven || way.refractory.is_finite() || self.jobs[way.job].dc.is_some() {
             return false;
         }
@@ -454,13 +550,14 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     fn proceed(&mut self, lane: usize) -> bool {
         loop {
             let t = self.lanes.t[lane];
-            while let Some(stop) = self.jobs[self.ways[lane].job].stops.get(self.ways[lane].stop)
+            while let Some(stop) =
+                self.jobs[self.ways[self.seat(lane)].job].stops.get(self.ways[self.seat(lane)].stop)
                 && self.relative(*stop) <= t
             {
-                let (slot, stop) = (self.jobs[self.ways[lane].job].slot, *stop);
+                let (slot, stop) = (self.jobs[self.ways[self.seat(lane)].job].slot, *stop);
                 let state = self.state(lane);
                 self.out.states.push((slot, stop, state));
-                self.ways[lane].stop += 1;
+                self.ways[self.seat(lane)].stop += 1;
             }
             if t >= self.end {
                 return false;
@@ -468,18 +565,18 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             let before = self.lanes.closed(lane);
             let mut changed = self.reach_floors(lane);
             changed |= self.receive(lane);
-            let job = self.ways[lane].job;
-            if t >= self.ways[lane].dc_change
+            let job = self.ways[self.seat(lane)].job;
+            if t >= self.ways[self.seat(lane)].dc_change
                 && let Some(waveform) = self.jobs[job].dc
             {
                 self.read_direct_input(lane, waveform);
                 changed = true;
             }
-            if t >= self.ways[lane].refractory {
-                self.ways[lane].refractory = f64::INFINITY;
+            if t >= self.ways[self.seat(lane)].refractory {
+                self.ways[self.seat(lane)].refractory = f64::INFINITY;
                 self.lanes.is_open[lane] = R::of(1.0);
-                if self.ways[lane].phase == Phase::Hold {
-                    self.ways[lane].phase = Phase::Run;
+                if self.ways[self.seat(lane)].phase == Phase::Hold {
+                    self.ways[self.seat(lane)].phase = Phase::Run;
                     self.reset(lane);
                 }
                 changed = true;
@@ -488,7 +585,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
                 self.set_constants(lane);
                 self.rate_after_event(lane, before);
             }
-            let way = &self.ways[lane];
+            let way = &self.ways[self.seat(lane)];
             let job = &self.jobs[way.job];
             let time = |time: Option<Time>| time.map_or(f64::INFINITY, |t| self.relative(t));
             let event = time(job.arrivals.get(way.arrival).map(|a| a.time))
@@ -498,7 +595,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
                 .min(way.floor)
                 .min(way.dc_change);
             self.lanes.event[lane] = event;
-            match self.ways[lane].phase {
+            match self.ways[self.seat(lane)].phase {
                 Phase::Run => {
                     if self.lanes.is_z[lane] > R::of(0.0) {
                         self.choose_way(lane);
@@ -509,7 +606,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
                 Phase::Rest => {
                     let rate = self.rate_at_rest(lane);
                     if rate > 0.0 {
-                        self.ways[lane].phase = Phase::Run;
+                        self.ways[self.seat(lane)].phase = Phase::Run;
                         self.set_first_step(lane, rate);
                         return true;
                     }
@@ -530,10 +627,10 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     /// Synapses that have decayed to their floor stay there.
     #[inline(always)]
     fn reach_floors(&mut self, lane: usize) -> bool {
-        if self.lanes.t[lane] < self.ways[lane].floor {
+        if self.lanes.t[lane] < self.ways[self.seat(lane)].floor {
             return false;
         }
-        self.ways[lane].floor = f64::INFINITY;
+        self.ways[self.seat(lane)].floor = f64::INFINITY;
         let lanes = &mut *self.lanes;
         let limit = lanes.i0[lane] + R::of(2.0) * (lanes.i0[lane] - lanes.i0_low[lane]);
         let mut changed = false;
@@ -552,8 +649,8 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let t = self.lanes.t[lane];
         let mut changed = false;
         loop {
-            let job = &self.jobs[self.ways[lane].job];
-            let arrivals = &job.arrivals[self.ways[lane].arrival..];
+            let job = &self.jobs[self.ways[self.seat(lane)].job];
+            let arrivals = &job.arrivals[self.ways[self.seat(lane)].arrival..];
             let Some(first) = arrivals.first().filter(|a| self.relative(a.time) <= t) else {
                 return changed;
             };
@@ -568,8 +665,8 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             let c = self.model.place_of(first.receptor).min(N - 1);
             let jump = sum as f64 * job.neuron.jump[c];
             self.raise(lane, c, jump);
-            self.ways[lane].arrival += count;
-            self.ways[lane].is_driven = true;
+            self.ways[self.seat(lane)].arrival += count;
+            self.ways[self.seat(lane)].is_driven = true;
             changed = true;
         }
     }
@@ -577,14 +674,14 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     /// Adds to a current, A.
     #[inline(always)]
     fn raise(&mut self, lane: usize, c: usize, jump: f64) {
-        let n = &*self.jobs[self.ways[lane].job].neuron;
+        let n = &*self.jobs[self.ways[self.seat(lane)].job].neuron;
         let lanes = &mut *self.lanes;
         let now = lanes.current[c][lane].double();
         let floor = n.a * if n.has_floor[c] { n.floor[c] } else { 0.0 };
         let raised = if now > 0.0 { now } else { floor } + n.a * jump;
         // What stays at the floor does not decay.
         lanes.current[c][lane] = R::of(if raised > n.a * n.i0 { raised } else { 0.0 });
-        self.ways[lane].floor = f64::INFINITY;
+        self.ways[self.seat(lane)].floor = f64::INFINITY;
     }
 
     /// The right-hand side where a lane stands, from which its next step starts.
@@ -593,6 +690,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         self.out.work.right_sides += 1;
         let rate = self.lanes.rate::<F>(lane);
         self.lanes.k[lane] = rate.k;
+        self.lanes.unforced[lane] = rate.unforced;
         self.lanes.margin[lane] = rate.margin;
         rate
     }
@@ -600,7 +698,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     /// The rate after an event, `before` which the input in closed form was another.
     #[inline(always)]
     fn rate_after_event(&mut self, lane: usize, before: R) {
-        if self.ways[lane].phase != Phase::Run {
+        if self.ways[self.seat(lane)].phase != Phase::Run {
             return;
         }
         if N > 1 {
@@ -641,11 +739,12 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         } else {
             self.out.work.right_sides += 1;
             lanes.k[lane] = (R::of(feedback) - lanes.leak[lane]) * R::of(1.0 + y);
+            lanes.unforced[lane] = lanes.k[lane] + lanes.base[lane];
             lanes.k[lane] + lanes.closed(lane)
         };
         self.set_first_step(lane, total.double());
         let rests = y <= r * (1.0 + 1e-9) && total <= R::of(0.0);
-        self.ways[lane].phase = if rests { Phase::Rest } else { Phase::Run };
+        self.ways[self.seat(lane)].phase = if rests { Phase::Rest } else { Phase::Run };
     }
 
     /// The neuron spikes now.
@@ -654,7 +753,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let t = self.lanes.t[lane];
         let time = self.absolute(t);
         let holds = self.model.holds();
-        let way = &mut self.ways[lane];
+        let way = &mut self.ways[self.seat(lane)];
         way.spikes += 1;
         let job = &mut self.jobs[way.job];
         self.out.spikes.push((job.slot, time));
@@ -667,13 +766,13 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             let jump = n.jump[AHP];
             self.raise(lane, AHP.min(N - 1), jump);
             // From its first spike on it has a floor.
-            self.jobs[self.ways[lane].job].neuron.has_floor[AHP] = true;
+            self.jobs[self.ways[self.seat(lane)].job].neuron.has_floor[AHP] = true;
         }
         if ref_p > 0.0 {
-            self.ways[lane].refractory = t + ref_p;
+            self.ways[self.seat(lane)].refractory = t + ref_p;
         }
         if ref_p > 0.0 && holds {
-            self.ways[lane].phase = Phase::Hold;
+            self.ways[self.seat(lane)].phase = Phase::Hold;
             self.set_chart(lane, false);
             self.lanes.is_swapped[lane] = R::of(0.0);
             self.lanes.y[lane] = R::of(y_reset);
@@ -703,21 +802,26 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
                 if is_straight { (z - z_th) / (b * i0) } else { ln(top / bottom) / (b * leak) };
             time < rest
         };
-        let first = lanes.first_z[lane].double() * z;
+        let speed = lanes.k[lane].double().abs();
+        let is_first = lanes.is_first[lane] > R::of(1.5);
+        let step = if is_first {
+            lanes.first_z[lane].double() * z
+        } else {
+            lanes.h[lane].double() * speed
+        };
         if comes_first {
             self.swap(lane);
-            self.lanes.h[lane] = R::of(-first.min(z - z_th));
-        } else {
-            let speed = self.lanes.k[lane].double().abs();
-            self.lanes.h[lane] = R::of(if speed * rest > first { first / speed } else { rest });
+            self.lanes.h[lane] = R::of(-step.min(z - z_th));
+        } else if is_first {
+            self.lanes.h[lane] = R::of(if speed * rest > step { step / speed } else { rest });
         }
     }
 
     /// From steps in time to steps along the chart.
     #[inline(always)]
     fn swap(&mut self, lane: usize) {
+        self.ways[self.seat(lane)].h = self.lanes.h[lane].double();
         let lanes = &mut *self.lanes;
-        self.ways[lane].h = lanes.h[lane].double();
         let closed = if lanes.is_z[lane] > R::of(0.0) { R::of(0.0) } else { lanes.closed(lane) };
         lanes.is_swapped[lane] = R::of(1.0);
         lanes.h[lane] = R::of(lanes.x_th[lane].double() - lanes.x[lane]);
@@ -734,48 +838,36 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         lanes.k[lane] = R::of(1.0) / lanes.k[lane] - closed;
     }
 
-    /// The neuron stands on its threshold; one that fires without bound is left alone.
+    /// Does what the verdict on a lane's step asks for; whether an event is due then.
     #[inline(always)]
-    fn land(&mut self, lane: usize) {
-        self.spike(lane);
-        if self.ways[lane].spikes > self.most_spikes {
-            self.lanes.t[lane] = self.end;
-        }
-        self.go_on(lane);
-    }
-
-    /// Does what the verdict on a lane's step asks for.
-    #[inline(always)]
-    fn handle(&mut self, lane: usize) {
+    fn handle(&mut self, lane: usize) -> bool {
         let verdict = self.lanes.verdict[lane];
         let rest = self.lanes.event[lane] - self.lanes.t[lane];
+        let mut is_at_threshold = false;
         if verdict & FAULT != 0 {
             let (slot, time) =
-                (self.jobs[self.ways[lane].job].slot, self.absolute(self.lanes.t[lane]));
+                (self.jobs[self.ways[self.seat(lane)].job].slot, self.absolute(self.lanes.t[lane]));
             self.out.faults.push((time, slot, FaultKind::NotFinite));
             self.lanes.t[lane] = self.end;
-            self.store(lane);
-            self.refill(lane);
+            return true;
         } else if verdict & ACCEPTED != 0 {
-            if verdict & LANDED != 0 {
-                self.land(lane);
-                return;
-            }
             if verdict & CHART != 0 {
                 self.change_chart(lane);
             }
             if verdict & REACHED != 0 {
-                self.go_on(lane);
-            } else if self.lanes.is_z[lane] > R::of(0.0) {
+                return true;
+            }
+            is_at_threshold = verdict & LANDED != 0;
+            if !is_at_threshold && self.lanes.is_z[lane] > R::of(0.0) {
                 self.choose_way(lane);
             }
         } else if verdict & BROKEN != 0 {
-            let h = 0.25 * self.ways[lane].h.min(rest);
+            let h = 0.25 * self.ways[self.seat(lane)].h.min(rest);
             self.unswap(lane, h);
         } else if verdict & SYNAPSE_FLOOR != 0 {
             let at = self.next_floor(lane);
-            let planned = self.ways[lane].floor;
-            self.ways[lane].floor = at;
+            let planned = self.ways[self.seat(lane)].floor;
+            self.ways[self.seat(lane)].floor = at;
             self.lanes.event[lane] = self.lanes.event[lane].min(at);
             if self.lanes.is_swapped[lane] > R::of(0.0) {
                 // Along the chart nothing ends a step at an event.
@@ -784,24 +876,22 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
                 // The step ends there already, but so long a decay is too far off.
                 self.lanes.h[lane] = R::of(0.5 * self.lanes.h[lane].double().min(rest));
             }
-            if at <= self.lanes.t[lane] {
-                self.go_on(lane);
-            }
+            return at <= self.lanes.t[lane];
         } else if verdict & LATE != 0 {
-            self.ways[lane].late = self.lanes.x[lane];
+            self.ways[self.seat(lane)].late = self.lanes.x[lane];
             self.unswap(lane, rest);
         } else if verdict & CROSSED != 0 {
             let is_last = self.lanes.h[lane].double() >= rest;
-            if is_last && self.ways[lane].late == self.lanes.x[lane] {
+            is_at_threshold = is_last && self.ways[self.seat(lane)].late == self.lanes.x[lane];
+            if is_at_threshold {
                 // After the event along the chart, before it in time: it is at the event, as nearly as
                 // steps can tell.
                 self.skip(lane, self.lanes.event[lane]);
-                self.land(lane);
             } else {
                 self.swap(lane);
             }
         } else if verdict & MEMBRANE_FLOOR != 0 {
-            self.fall(lane);
+            return self.fall(lane);
         } else if verdict & KINK != 0 {
             // `attempt` has left the margin at the end of the step; the crossing is sought by secant.
             let (from, to) =
@@ -811,6 +901,14 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         } else if verdict & TURNED != 0 {
             self.lanes.h[lane] = R::of(0.5 * self.lanes.h[lane].double().min(rest));
         }
+        if is_at_threshold {
+            self.spike(lane);
+            if self.ways[self.seat(lane)].spikes > self.most_spikes {
+                // One that fires without bound is left alone.
+                self.lanes.t[lane] = self.end;
+            }
+        }
+        is_at_threshold
     }
 
     /// When the first of the synapses reaches its floor.
@@ -824,9 +922,9 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     }
 
     /// The step would end below the floor of the membrane: it rests there, unless its rate is positive
-    /// again by then.
+    /// again by then; whether it rests.
     #[inline(always)]
-    fn fall(&mut self, lane: usize) {
+    fn fall(&mut self, lane: usize) -> bool {
         let rest = self.lanes.event[lane] - self.lanes.t[lane];
         let h = self.lanes.h[lane].double().min(rest);
         let to = if h >= rest { self.lanes.event[lane] } else { self.lanes.t[lane] + h };
@@ -836,9 +934,8 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         self.skip(lane, to);
         // As short as that, its end is its floor.
         if self.rate_at_rest(lane) <= 0.0 || h < self.model.tolerance {
-            self.ways[lane].phase = Phase::Rest;
-            self.go_on(lane);
-            return;
+            self.ways[self.seat(lane)].phase = Phase::Rest;
+            return true;
         }
         let lanes = &mut *self.lanes;
         (lanes.t[lane], lanes.x[lane], lanes.k[lane], lanes.y[lane]) = (t, x, k, y);
@@ -847,6 +944,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         }
         lanes.h[lane] = R::of(0.5 * h);
         self.set_constants(lane);
+        false
     }
 
     /// To the other chart.
@@ -858,7 +956,9 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let y = lanes.y[lane].double();
         if lanes.is_z[lane] > R::of(0.0) {
             let u = Real::log2(lanes.x[lane]) * std::f64::consts::LN_2 / -b;
+            let per_q = (1.0 + y) / (-b * lanes.x[lane]);
             let speed = lanes.k[lane].double() / (-b * lanes.x[lane]);
+            lanes.unforced[lane] = lanes.unforced[lane] * R::of(per_q);
             lanes.x[lane] = u + y;
             lanes.k[lane] = R::of(speed * (1.0 + y)) - lanes.closed(lane);
             self.set_chart(lane, false);
@@ -870,6 +970,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             let speed = (lanes.k[lane] + lanes.closed(lane)).double() / (1.0 + y);
             lanes.x[lane] = z;
             lanes.k[lane] = R::of(-b * z * speed);
+            lanes.unforced[lane] = lanes.unforced[lane] * R::of(-b * z / (1.0 + y));
             lanes.is_first[lane] = R::of(2.0);
             self.set_chart(lane, true);
         }

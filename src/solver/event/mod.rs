@@ -256,9 +256,7 @@ impl<M: EventModel> EventBank<M> {
         let mut arrivals = Vec::new();
         let mut ends = Vec::with_capacity(slots.len());
         for slot in slots {
-            let from = arrivals.len();
             window.inbox.of(window.first + slot, &mut arrivals);
-            arrivals[from..].sort_unstable();
             ends.push(arrivals.len());
         }
         let mut jobs = Vec::with_capacity(slots.len());
@@ -296,7 +294,6 @@ impl<M: EventModel> EventBank<M> {
             }
             let mut arrivals = Vec::new();
             window.inbox.of(window.first + slot, &mut arrivals);
-            arrivals.sort_unstable();
             let mut neuron = self.neurons[slot as usize].clone();
             let dc = waveform(window.drives, slot);
             let mut job =

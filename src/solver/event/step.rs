@@ -14,10 +14,17 @@
 //! A lane steps in time, or, *swapped*, along its chart with time as what is integrated: so its last
 //! step lands on the threshold.
 
+use std::ops::Range;
+
 use super::real::Real;
 
-/// Lanes.
-pub const WIDTH: usize = 64;
+/// Lanes that are worked on together: two vectors of single precision.
+pub const BLOCK: usize = 32;
+/// Neurons that are advanced at once.
+pub const NEURONS: usize = 128;
+/// Lanes: for as many on each chart, so that no vector holds both; and a few that stay empty, because
+/// rows a power of two apart would share few sets of the cache.
+pub const WIDTH: usize = 2 * NEURONS + 16;
 /// One number for each lane.
 pub type Row<T> = [T; WIDTH];
 
@@ -82,15 +89,28 @@ pub const STAGES: u64 = 6;
 
 /// The next step is this much of what the error allows.
 const SAFETY: f64 = 0.9;
-/// A step is at most so many times the one before, and at least its inverse.
-const GROWTH: f64 = 5.0;
+/// Error ratios beyond these count as these: a step is at most five times the one before, and at least
+/// its fifth: (SAFETY/5)^5 and (SAFETY·5)^5.
+const SMALLEST_RATIO: f64 = 1.89e-4;
+/// See [`SMALLEST_RATIO`].
+const LARGEST_RATIO: f64 = 1845.0;
+/// ln y for large s: ln s, less this offset, plus this slope times ln s, up to 0 (fitted).
+const OMEGA_OFFSET: f64 = 0.4;
+/// See [`OMEGA_OFFSET`].
+const OMEGA_SLOPE: f64 = 0.075;
 /// On chart z once the feedback is so many times the input.
-const RUN_AWAY: f64 = 2.0;
+const RUN_AWAY: f64 = 0.7;
 /// A step's tolerance is reduced by how much faster the membrane moves than it would without synaptic
 /// input, times this: a decaying input amplifies errors, most where feedback and leak balance.
-const SENSITIVITY: f64 = 10.0;
+const SENSITIVITY: f64 = 20.0;
 /// But not below this part of it.
-const LEAST_SENSITIVITY: f64 = 0.01;
+const LEAST_SENSITIVITY: f64 = 0.02;
+/// A step's tolerance is this part of it on chart z, and this where not all input is in closed form:
+/// there the error is hardly less than its estimate; elsewhere it is much less, since most of what moves
+/// the membrane is not integrated at all.
+const ON_Z: f64 = 0.1;
+/// See [`ON_Z`].
+const NOT_CLOSED: f64 = 0.25;
 /// A step over a bend of the input at its floor counts if it bends so near to one end of the step.
 const NEAR_KINK: f64 = 0.02;
 /// A step in time as short as that counts, whatever its error: time is kept in picoseconds.
@@ -116,150 +136,161 @@ impl Form for Logistic {
     const POWER: bool = false;
 }
 
-/// The neurons that are being advanced, one on each lane. Flags are 0 or 1.
-#[derive(Clone)]
-#[repr(align(64))]
-pub struct Lanes<R, const N: usize> {
+/// Defines [`Lanes`] and what is done with each of its rows.
+macro_rules! lanes {
+    ($($(#[$doc:meta])* $row:ident: $start:expr,)*) => {
+        /// The neurons that are being advanced, one on each lane. Flags are 0 or 1. Neurons on chart q
+        /// fill lanes from the first on, those on chart z from lane [`NEURONS`] on.
+        #[derive(Clone)]
+        #[repr(align(64))]
+        pub struct Lanes<R, const N: usize> {
+            $($(#[$doc])* pub $row: Row<R>,)*
+            /// Its time, and that of its next event, s from the start of the window.
+            pub t: Row<f64>,
+            /// See `t`.
+            pub event: Row<f64>,
+            /// Its place on its chart.
+            pub x: Row<f64>,
+            /// The currents that decay, and their rates log2(e)/τ.
+            pub current: [Row<R>; N],
+            /// See `current`.
+            pub rate: [Row<R>; N],
+            /// The verdict on the last step.
+            pub verdict: Row<u32>,
+            /// b and its inverse.
+            pub b: R,
+            /// See `b`.
+            pub inverse_b: R,
+            /// The tolerance of a step, s.
+            pub tolerance: R,
+        }
+
+        impl<R: Real, const N: usize> Lanes<R, N> {
+            /// Without neurons.
+            #[must_use]
+            pub fn new(b: f64, tolerance: f64) -> Lanes<R, N> {
+                Lanes {
+                    $($row: [R::of($start); WIDTH],)*
+                    t: [0.0; WIDTH],
+                    event: [0.0; WIDTH],
+                    x: [1.0; WIDTH],
+                    current: [[R::of(0.0); WIDTH]; N],
+                    rate: [[R::of(0.0); WIDTH]; N],
+                    verdict: [0; WIDTH],
+                    b: R::of(b),
+                    inverse_b: R::of(1.0 / b),
+                    tolerance: R::of(tolerance),
+                }
+            }
+
+            /// Copies a lane to another.
+            #[inline(always)]
+            pub fn copy(&mut self, from: usize, to: usize) {
+                assert!(from < WIDTH && to < WIDTH);
+                $(self.$row[to] = self.$row[from];)*
+                self.t[to] = self.t[from];
+                self.event[to] = self.event[from];
+                self.x[to] = self.x[from];
+                for c in 0..N {
+                    self.current[c][to] = self.current[c][from];
+                    self.rate[c][to] = self.rate[c][from];
+                }
+                self.verdict[to] = self.verdict[from];
+            }
+
+            /// Exchanges two lanes.
+            #[inline(always)]
+            pub fn exchange(&mut self, a: usize, b: usize) {
+                assert!(a < WIDTH && b < WIDTH);
+                $(self.$row.swap(a, b);)*
+                self.t.swap(a, b);
+                self.event.swap(a, b);
+                self.x.swap(a, b);
+                for c in 0..N {
+                    self.current[c].swap(a, b);
+                    self.rate[c].swap(a, b);
+                }
+                self.verdict.swap(a, b);
+            }
+        }
+    };
+}
+
+lanes! {
     /// Whether there is a neuron that steps.
-    pub running: Row<R>,
-    /// Its time, and that of its next event, s from the start of the window.
-    pub t: Row<f64>,
-    /// See `t`.
-    pub event: Row<f64>,
-    /// Its place on its chart, and its rate there (swapped: its inverse; on q without the input in
-    /// closed form).
-    pub x: Row<f64>,
-    /// See `x`.
-    pub k: Row<R>,
+    running: 0.0,
+    /// Its rate on its chart (swapped: the inverse; on q without the input in closed form).
+    k: 0.0,
     /// The next step: s, or along the chart.
-    pub h: Row<R>,
+    h: 0.0,
     /// Imem/Igain.
-    pub y: Row<R>,
+    y: 1.0,
+    /// What d(chart)/dt would be without synaptic input.
+    unforced: 0.0,
     /// Whether it is on chart z.
-    pub is_z: Row<R>,
+    is_z: 0.0,
     /// Whether it steps along the chart.
-    pub is_swapped: Row<R>,
+    is_swapped: 0.0,
     /// 1: its next step is the first after a reset; 2: the first on z.
-    pub is_first: Row<R>,
+    is_first: 0.0,
     /// What the first step after a reset came to, in q; and the first on z, relative to z.
-    pub first_q: Row<R>,
+    first_q: 0.0,
     /// See `first_q`.
-    pub first_z: Row<R>,
+    first_z: 0.0,
     /// The threshold and the floor on this chart.
-    pub x_th: Row<R>,
+    x_th: 1.0,
     /// See `x_th`.
-    pub x_floor: Row<R>,
+    x_floor: 0.0,
     /// Above and below this y the chart changes.
-    pub y_up: Row<R>,
+    y_up: 1.0,
     /// See `y_up`.
-    pub y_down: Row<R>,
+    y_down: 0.0,
     /// Whether its input is open (not refractory).
-    pub is_open: Row<R>,
-    /// The currents that decay, and their rates log2(e)/τ.
-    pub current: [Row<R>; N],
-    /// See `current`.
-    pub rate: [Row<R>; N],
+    is_open: 1.0,
     /// What of the input has a closed form: AMPA's current with its τ, a constant and its slope.
-    pub ampa: Row<R>,
+    ampa: 0.0,
     /// See `ampa`.
-    pub tau: Row<R>,
+    tau: 0.0,
     /// See `ampa`.
-    pub base: Row<R>,
+    base: 0.0,
     /// See `ampa`.
-    pub slope: Row<R>,
+    slope: 0.0,
     /// The constant part of NMDA, and where its gate is half open.
-    pub nmda: Row<R>,
+    nmda: 0.0,
     /// See `nmda`.
-    pub y_nmda: Row<R>,
+    y_nmda: 1.0,
     /// The constant part of GABA_B.
-    pub gabab: Row<R>,
+    gabab: 0.0,
     /// The constant part of the leak.
-    pub leak: Row<R>,
+    leak: 0.0,
     /// The dark current, and what counts as below it.
-    pub i0: Row<R>,
+    i0: 0.0,
     /// See `i0`.
-    pub i0_low: Row<R>,
-    /// ln and log2 of I0/Igain.
-    pub ln_r: Row<R>,
-    /// See `ln_r`.
-    pub log2_r: Row<R>,
+    i0_low: 0.0,
+    /// ln of I0/Igain.
+    ln_r: 0.0,
     /// Power law: log2 of the feedback at y = 1; logistic: the feedback far above its gate.
-    pub feedback: Row<R>,
+    feedback: 0.0,
     /// The gate's exponent to base 2: slope·y + offset.
-    pub gate_slope: Row<R>,
+    gate_slope: 0.0,
     /// See `gate_slope`.
-    pub gate_offset: Row<R>,
+    gate_offset: 0.0,
     /// How far the input is above its floor at the start of the next step, and at the end of the one
     /// that was tried last.
-    pub margin: Row<R>,
+    margin: 0.0,
     /// See `margin`.
-    pub margin_end: Row<R>,
-    /// The verdict on the last step.
-    pub verdict: Row<u32>,
-    /// b and its inverse.
-    pub b: R,
-    /// See `b`.
-    pub inverse_b: R,
-    /// The tolerance of a step, s.
-    pub tolerance: R,
+    margin_end: 0.0,
 }
 
 impl<R: Real, const N: usize> Lanes<R, N> {
-    /// Without neurons.
-    #[must_use]
-    pub fn new(b: f64, tolerance: f64) -> Lanes<R, N> {
-        let (zero, one) = ([R::of(0.0); WIDTH], [R::of(1.0); WIDTH]);
-        Lanes {
-            running: zero,
-            t: [0.0; WIDTH],
-            event: [0.0; WIDTH],
-            x: [1.0; WIDTH],
-            k: zero,
-            h: zero,
-            y: one,
-            is_z: zero,
-            is_swapped: zero,
-            is_first: zero,
-            first_q: zero,
-            first_z: zero,
-            x_th: one,
-            x_floor: zero,
-            y_up: one,
-            y_down: zero,
-            is_open: one,
-            current: [zero; N],
-            rate: [zero; N],
-            ampa: zero,
-            tau: zero,
-            base: zero,
-            slope: zero,
-            nmda: zero,
-            y_nmda: one,
-            gabab: zero,
-            leak: zero,
-            i0: zero,
-            i0_low: zero,
-            ln_r: zero,
-            log2_r: zero,
-            feedback: zero,
-            gate_slope: zero,
-            gate_offset: zero,
-            margin: zero,
-            margin_end: zero,
-            verdict: [0; WIDTH],
-            b: R::of(b),
-            inverse_b: R::of(1.0 / b),
-            tolerance: R::of(tolerance),
-        }
-    }
-
     /// The equation of a lane whose step starts at `x`.
     #[inline(always)]
     fn equation(&self, lane: usize, x: R) -> Equation<R, N> {
         let zero = R::of(0.0);
         Equation {
             x,
-            is_z: self.is_z[lane] > zero,
+            inverse_x: R::of(1.0) / x,
+            y: self.y[lane],
             is_swapped: self.is_swapped[lane] > zero,
             is_open: self.is_open[lane] > zero,
             x_low: R::of(0.5) * self.x_th[lane],
@@ -275,7 +306,6 @@ impl<R: Real, const N: usize> Lanes<R, N> {
             leak: self.leak[lane],
             i0: self.i0[lane],
             ln_r: self.ln_r[lane],
-            log2_r: self.log2_r[lane],
             feedback: self.feedback[lane],
             gate_slope: self.gate_slope[lane],
             gate_offset: self.gate_offset[lane],
@@ -288,7 +318,12 @@ impl<R: Real, const N: usize> Lanes<R, N> {
     #[inline(always)]
     pub fn rate<F: Form>(&self, lane: usize) -> Rate<R> {
         let zero = R::of(0.0);
-        self.equation(lane, R::of(self.x[lane])).rate::<F>(zero, zero)
+        let equation = self.equation(lane, R::of(self.x[lane]));
+        if F::POWER && self.is_z[lane] > zero {
+            equation.rate::<F, true>(zero, zero)
+        } else {
+            equation.rate::<F, false>(zero, zero)
+        }
     }
 
     /// The input in closed form where a lane stands.
@@ -302,7 +337,8 @@ impl<R: Real, const N: usize> Lanes<R, N> {
 #[derive(Clone, Copy)]
 struct Equation<R, const N: usize> {
     x: R,
-    is_z: bool,
+    inverse_x: R,
+    y: R,
     is_swapped: bool,
     is_open: bool,
     x_low: R,
@@ -318,7 +354,6 @@ struct Equation<R, const N: usize> {
     leak: R,
     i0: R,
     ln_r: R,
-    log2_r: R,
     feedback: R,
     gate_slope: R,
     gate_offset: R,
@@ -355,42 +390,38 @@ fn select<T: Copy>(condition: bool, yes: T, no: T) -> T {
 }
 
 impl<R: Real, const N: usize> Equation<R, N> {
-    /// At `dx` from the step's start (on q in time: without the input in closed form), `t` after it.
+    /// At `dx` from the step's start (on q in time: without the input in closed form), `t` after it, on
+    /// chart z or q.
     #[inline(always)]
-    fn rate<F: Form>(&self, dx: R, t: R) -> Rate<R> {
+    fn rate<F: Form, const Z: bool>(&self, dx: R, t: R) -> Rate<R> {
         let of = R::of;
         let (zero, one) = (of(0.0), of(1.0));
-        let (z, swapped) = (self.is_z, self.is_swapped);
 
         let decays: [R; N] = std::array::from_fn(|c| (-t * self.rate[c]).exp2_m1());
         let now = |c: usize| self.current[c].mul_add(decays[c], self.current[c]);
-        let ramp = of(0.5) * self.slope;
-        let integral = t * ramp.mul_add(t, self.base) - self.ampa * self.tau * decays[0];
         let closed = self.slope.mul_add(t, self.base) + self.ampa.mul_add(decays[0], self.ampa);
-        let dx = dx + select(!swapped & !z, integral, zero);
+        let dx = if Z {
+            dx
+        } else {
+            let ramp = of(0.5) * self.slope;
+            let integral = t * ramp.mul_add(t, self.base) - self.ampa * self.tau * decays[0];
+            dx + select(self.is_swapped, zero, integral)
+        };
         let x = self.x + dx;
 
-        // One logarithm serves both charts, and one exponential.
-        let s = x + self.ln_r;
-        let s = select(s < of(-60.0), of(-60.0), s);
-        let s = select(s > of(1e9), of(1e9), s);
-        let start = rough_omega(s);
         // Of the feedback (on z: of the gain g) numerator and denominator: one division serves the sum.
         let (y, above, below);
-        if F::POWER {
+        if Z {
+            // From where the step starts: near 1 a logarithm is accurate in relation to itself.
             let held = select(x < self.x_low, self.x_low, x);
-            let log2 = select(z, held, start).log2();
-            let (y_q, log2_q) = omega(s, start, log2);
-            let log2_z = (-self.inverse_b).mul_add(log2, self.log2_r);
-            let log2_power = self.b.mul_add(log2_q, self.feedback);
-            let power = select(z, log2_z, log2_power).exp2();
-            y = select(z, power, y_q);
-            below = one + select(z, y, self.gate(y));
-            above = select(z, one, power);
+            y = self.y * ((held * self.inverse_x).log2() * -self.inverse_b).exp2();
+            (above, below) = (one, one + y);
         } else {
-            y = omega(s, start, start.log2()).0;
+            let log2;
+            (y, log2) = omega(x + self.ln_r);
+            above =
+                if F::POWER { self.b.mul_add(log2, self.feedback).exp2() } else { self.feedback };
             below = one + self.gate(y);
-            above = self.feedback;
         }
 
         let mut leak = self.leak;
@@ -406,35 +437,29 @@ impl<R: Real, const N: usize> Equation<R, N> {
             extra = input - closed;
         }
 
+        // What only the end of a step asks for is dead code elsewhere.
         let input = closed + extra;
-        let y1 = one + y;
-        let q_net = (-leak).mul_add(below, above) * y1;
-        let q_sum = extra.mul_add(below, q_net);
-        let q_total = input.mul_add(below, q_net);
-        let z_sum = -self.b * (-leak).mul_add(below, input).mul_add(x, self.i0 * below);
-        let z = z & F::POWER;
-        let (sum, total) = (select(z, z_sum, q_sum), select(z, z_sum, q_total));
-        let k = select(swapped, below, sum) / select(swapped, total, below);
-
-        // What only the end of a step asks for.
         let inverse = one / below;
-        let part = above * inverse;
-        let q_unforced = (part - self.leak).mul_add(y1, self.base);
-        let q_size = (part + leak).mul_add(y1, extra.abs());
-        let z_size = self.b * leak.mul_add(x, self.i0);
-        let total = total * inverse;
-        let runs_away =
-            F::POWER & !z & (part * y1 > of(RUN_AWAY) * input) & (part > of(1.5) * leak);
-        Rate {
-            k,
-            total,
-            unforced: select(z, total, q_unforced),
-            size: select(z, z_size, q_size),
-            y,
-            margin,
-            runs_away,
-            decay: decays[0],
-            dx,
+        if Z {
+            let sum = -self.b * (-leak).mul_add(below, input).mul_add(x, self.i0 * below);
+            let k = select(self.is_swapped, below, sum) / select(self.is_swapped, sum, below);
+            let total = sum * inverse;
+            let size = self.b * leak.mul_add(x, self.i0);
+            let unforced = -self.b * self.base.mul_add(inverse, -leak).mul_add(x, self.i0);
+            let runs_away = false;
+            Rate { k, total, unforced, size, y, margin, runs_away, decay: decays[0], dx }
+        } else {
+            let y1 = one + y;
+            let net = (-leak).mul_add(below, above) * y1;
+            let sum = extra.mul_add(below, net);
+            let total = input.mul_add(below, net);
+            let k = select(self.is_swapped, below, sum) / select(self.is_swapped, total, below);
+            let part = above * inverse;
+            let total = total * inverse;
+            let unforced = (part - self.leak).mul_add(y1, self.base);
+            let size = (part + leak).mul_add(y1, extra.abs());
+            let runs_away = F::POWER & (part * y1 > of(RUN_AWAY) * input) & (part > of(1.5) * leak);
+            Rate { k, total, unforced, size, y, margin, runs_away, decay: decays[0], dx }
         }
     }
 
@@ -446,28 +471,32 @@ impl<R: Real, const N: usize> Equation<R, N> {
     }
 }
 
-/// The solution of y + ln y = s (the Wright omega function) to half a percent: polynomials of e^s below
-/// −1 and of s up to 6 (minimax fits), and its asymptote.
+/// ln of the solution of y + ln y = s (the Wright omega function), s ≥ −60, to 0.02: a polynomial up to 6
+/// (a minimax fit), and its asymptotes.
 #[inline(always)]
-fn rough_omega<R: Real>(s: R) -> R {
+fn rough_ln_omega<R: Real>(s: R) -> R {
     let of = R::of;
-    let e = (s * of(std::f64::consts::LOG2_E)).rough_exp2();
-    let low = e.mul_add(of(0.705_974_19), of(-0.912_744_65));
-    let low = e * e.mul_add(low, of(0.998_396_01));
-    let middle = s.mul_add(of(-0.003_927_3), of(0.072_009_48));
-    let middle = s.mul_add(s.mul_add(middle, of(0.364_804_91)), of(0.567_934_69));
+    let middle = s.mul_add(of(0.000_460_598_2), of(-0.000_295_719_9));
+    let middle = s.mul_add(s.mul_add(middle, of(-0.063_619_125)), of(0.642_564_39));
+    let middle = s.mul_add(middle, of(-0.580_738_53));
     let above = select(s > of(1.0), s, of(1.0));
     let l = above.rough_log2() * of(std::f64::consts::LN_2);
-    let high = l.mul_add(above.rough_inverse(), above - l);
-    select(s < of(-1.0), low, select(s < of(6.0), middle, high))
+    let less = l.mul_add(of(OMEGA_SLOPE), of(-OMEGA_OFFSET));
+    let high = l + select(less < of(0.0), less, of(0.0));
+    select(s < of(-4.0), s, select(s < of(6.0), middle, high))
 }
 
-/// Refines a solution of y + ln y = s whose log2 is known, by the fourth-order iteration of Fritsch,
-/// Shafer & Crowley 1973: y and log2 y.
+/// The solution of y + ln y = s and its log2, by the fourth-order iteration of Fritsch, Shafer & Crowley
+/// 1973.
 #[inline(always)]
-fn omega<R: Real>(s: R, start: R, log2: R) -> (R, R) {
+fn omega<R: Real>(s: R) -> (R, R) {
     let of = R::of;
-    let (mut y, mut log2) = (start, log2);
+    let log2_e = of(std::f64::consts::LOG2_E);
+    let s = select(s < of(-60.0), of(-60.0), s);
+    let s = select(s > of(1e9), of(1e9), s);
+    let start = rough_ln_omega(s);
+    let mut log2 = start * log2_e;
+    let mut y = log2.exp2();
     for refinement in 0..R::REFINEMENTS {
         if refinement > 0 {
             log2 = y.log2();
@@ -478,259 +507,313 @@ fn omega<R: Real>(s: R, start: R, log2: R) -> (R, R) {
         let delta = rest * (q - rest) / (y1 * of(-2.0).mul_add(rest, q));
         y = y.mul_add(delta, y);
         // ln(1 + delta)
-        let series = delta.mul_add(of(1.0 / 3.0), of(-0.5));
+        let series = delta.mul_add(of(-0.25), of(1.0 / 3.0));
+        let series = delta.mul_add(series, of(-0.5));
         let ln = delta * delta.mul_add(series, of(1.0));
-        log2 = ln.mul_add(of(std::f64::consts::LOG2_E), log2);
+        log2 = ln.mul_add(log2_e, log2);
     }
     (y, log2)
 }
 
-/// A stage of the step of all lanes.
+/// A loop over whole blocks of lanes. Of a known length, the inner one becomes vectors without a rest.
+macro_rules! for_lanes {
+    ($lane:ident in $all:expr, $body:block) => {
+        for first in $all.step_by(BLOCK) {
+            let first = first.min(WIDTH - BLOCK);
+            for $lane in 0..BLOCK {
+                let $lane = first + $lane;
+                $body
+            }
+        }
+    };
+}
+
+/// A stage of the step of blocks of lanes.
 #[inline(always)]
-fn stage<R: Real, F: Form, const N: usize, const S: usize>(
+fn stage<R: Real, F: Form, const N: usize, const Z: bool, const S: usize>(
     lanes: &Lanes<R, N>,
-    x: &Row<R>,
-    h: &Row<R>,
-    k: &[Row<R>; 6],
-) -> Row<R> {
-    let mut out = [R::of(0.0); WIDTH];
-    for lane in 0..WIDTH {
+    all: Range<usize>,
+    to: &mut Attempt<R, N>,
+) {
+    let (before, own) = to.stages.split_at_mut(S);
+    let (x, h) = (&to.x, &to.tried);
+    for_lanes!(lane in all.clone(), {
         let mut sum = R::of(0.0);
-        for (own, weight) in k.iter().zip(A[S]).take(S) {
+        for (k, weight) in before.iter().zip(A[S]) {
             if weight != 0.0 {
-                sum = own[lane].mul_add(R::of(weight), sum);
+                sum = k[lane].mul_add(R::of(weight), sum);
             }
         }
         let (along, across) = (R::of(C[S]) * h[lane], h[lane] * sum);
         let equation = lanes.equation(lane, x[lane]);
         let dx = select(equation.is_swapped, along, across);
         let t = select(equation.is_swapped, across, along);
-        out[lane] = equation.rate::<F>(dx, t).k;
-    }
-    out
+        own[0][lane] = equation.rate::<F, Z>(dx, t).k;
+    });
 }
 
-/// What a step came to.
-struct Ended<R, const N: usize> {
+/// Room for a step: where it starts, what is left until the next event, its size and stages; and what
+/// it came to: the verdict, the step in time and on the chart, and the rows of [`Lanes`] that follow.
+#[repr(align(64))]
+pub struct Attempt<R, const N: usize> {
+    x: Row<R>,
+    rest: Row<R>,
+    tried: Row<R>,
+    stages: [Row<R>; 6],
     verdict: Row<u32>,
     dt: Row<R>,
     dx: Row<R>,
     k: Row<R>,
     h: Row<R>,
     y: Row<R>,
+    unforced: Row<R>,
     margin: Row<R>,
     margin_end: Row<R>,
     base: Row<R>,
     ampa: Row<R>,
     current: [Row<R>; N],
     is_first: Row<R>,
-    first_q: Row<R>,
-    first_z: Row<R>,
+    first: Row<R>,
 }
 
-/// Tries one step of all lanes; the result has a bit for each lane whose [verdict](Lanes::verdict)
-/// wants attention.
-#[inline(always)]
-pub fn attempt<R: Real, F: Form, const N: usize>(lanes: &mut Lanes<R, N>) -> u64 {
-    let of = R::of;
-    let zero = [of(0.0); WIDTH];
-    // Loops hold numbers of one width, so that they fill whole vectors.
-    let (mut x, mut rest) = (zero, zero);
-    for lane in 0..WIDTH {
-        x[lane] = of(lanes.x[lane]);
-        let left = lanes.event[lane] - lanes.t[lane];
-        rest[lane] = of(select(left > 0.0, left, 0.0));
+impl<R: Real, const N: usize> Attempt<R, N> {
+    /// Room.
+    #[must_use]
+    pub fn new() -> Attempt<R, N> {
+        let zero = [R::of(0.0); WIDTH];
+        Attempt {
+            x: zero,
+            rest: zero,
+            tried: zero,
+            stages: [zero; 6],
+            verdict: [0; WIDTH],
+            dt: zero,
+            dx: zero,
+            k: zero,
+            h: zero,
+            y: zero,
+            unforced: zero,
+            margin: zero,
+            margin_end: zero,
+            base: zero,
+            ampa: zero,
+            current: [zero; N],
+            is_first: zero,
+            first: zero,
+        }
     }
-    let mut h = zero;
-    for lane in 0..WIDTH {
-        let (wanted, rest) = (lanes.h[lane], rest[lane]);
+}
+
+/// Tries one step of whole blocks of lanes on one chart; each lane has a [verdict](Lanes::verdict) then.
+#[inline(always)]
+fn attempt<R: Real, F: Form, const N: usize, const Z: bool>(
+    lanes: &mut Lanes<R, N>,
+    to: &mut Attempt<R, N>,
+    all: Range<usize>,
+) {
+    let of = R::of;
+    // Loops hold numbers of one width, so that they fill whole vectors.
+    for_lanes!(lane in all.clone(), {
+        to.x[lane] = of(lanes.x[lane]);
+        let left = lanes.event[lane] - lanes.t[lane];
+        to.rest[lane] = of(select(left > 0.0, left, 0.0));
+    });
+    for_lanes!(lane in all.clone(), {
+        let (wanted, rest) = (lanes.h[lane], to.rest[lane]);
         // No tiny step is left over.
         let timed = select(wanted + wanted > rest, of(0.5) * rest, wanted);
         let timed = select(wanted >= rest, rest, timed);
-        let way = lanes.x_th[lane] - x[lane];
+        let way = lanes.x_th[lane] - to.x[lane];
         let swapped = select(wanted.abs() > of(0.9) * way.abs(), way, wanted);
-        h[lane] = select(lanes.is_swapped[lane] > of(0.0), swapped, timed);
-    }
-    let mut k = [zero; 6];
-    k[0] = lanes.k;
-    k[1] = stage::<R, F, N, 1>(lanes, &x, &h, &k);
-    k[2] = stage::<R, F, N, 2>(lanes, &x, &h, &k);
-    k[3] = stage::<R, F, N, 3>(lanes, &x, &h, &k);
-    k[4] = stage::<R, F, N, 4>(lanes, &x, &h, &k);
-    k[5] = stage::<R, F, N, 5>(lanes, &x, &h, &k);
-    let mut to = Ended {
-        verdict: [0; WIDTH],
-        dt: zero,
-        dx: zero,
-        k: zero,
-        h: zero,
-        y: zero,
-        margin: zero,
-        margin_end: zero,
-        base: zero,
-        ampa: zero,
-        current: [zero; N],
-        is_first: zero,
-        first_q: zero,
-        first_z: zero,
-    };
-    end::<R, F, N>(lanes, &x, &rest, &h, &k, &mut to);
-    for lane in 0..WIDTH {
-        let accepted = to.verdict[lane] & ACCEPTED != 0;
+        to.tried[lane] = select(lanes.is_swapped[lane] > of(0.0), swapped, timed);
+        to.stages[0][lane] = lanes.k[lane];
+    });
+    stage::<R, F, N, Z, 1>(lanes, all.clone(), to);
+    stage::<R, F, N, Z, 2>(lanes, all.clone(), to);
+    stage::<R, F, N, Z, 3>(lanes, all.clone(), to);
+    stage::<R, F, N, Z, 4>(lanes, all.clone(), to);
+    stage::<R, F, N, Z, 5>(lanes, all.clone(), to);
+    for_lanes!(lane in all.clone(), {
+        end::<R, F, N, Z>(lanes, lane, to);
+    });
+    for_lanes!(lane in all.clone(), {
+        let verdict = to.verdict[lane];
+        let accepted = verdict & ACCEPTED != 0;
         let t = lanes.t[lane] + to.dt[lane].double();
-        let t = select(to.verdict[lane] & REACHED != 0, lanes.event[lane], t);
+        let t = select(verdict & REACHED != 0, lanes.event[lane], t);
         let x = lanes.x[lane] + to.dx[lane].double();
         lanes.t[lane] = select(accepted, t, lanes.t[lane]);
         lanes.x[lane] = select(accepted, x, lanes.x[lane]);
+    });
+    lanes.verdict[all.clone()].copy_from_slice(&to.verdict[all.clone()]);
+    let copy = |to: &mut Row<R>, from: &Row<R>| {
+        to[all.clone()].copy_from_slice(&from[all.clone()]);
+    };
+    copy(&mut lanes.k, &to.k);
+    copy(&mut lanes.h, &to.h);
+    copy(&mut lanes.y, &to.y);
+    copy(&mut lanes.unforced, &to.unforced);
+    copy(&mut lanes.base, &to.base);
+    copy(&mut lanes.ampa, &to.ampa);
+    for (current, to) in lanes.current.iter_mut().zip(&to.current) {
+        copy(current, to);
     }
-    lanes.verdict = to.verdict;
-    lanes.k = to.k;
-    lanes.h = to.h;
-    lanes.y = to.y;
+    copy(&mut lanes.is_first, &to.is_first);
+    copy(if Z { &mut lanes.first_z } else { &mut lanes.first_q }, &to.first);
     if N > 1 {
-        lanes.margin = to.margin;
-        lanes.margin_end = to.margin_end;
+        copy(&mut lanes.margin, &to.margin);
+        copy(&mut lanes.margin_end, &to.margin_end);
     }
-    lanes.base = to.base;
-    lanes.ampa = to.ampa;
-    lanes.current = to.current;
-    lanes.is_first = to.is_first;
-    lanes.first_q = to.first_q;
-    lanes.first_z = to.first_z;
-    let mut attention = 0;
-    for (lane, verdict) in lanes.verdict.iter().enumerate() {
-        attention |= u64::from(*verdict > ACCEPTED) << lane;
-    }
-    attention
 }
 
-/// The last stage, the error, and the verdict.
+/// Tries one step of the neurons on the first `q` lanes of chart q, and on the first `z` of chart z.
 #[inline(always)]
-fn end<R: Real, F: Form, const N: usize>(
+pub fn attempt_all<R: Real, F: Form, const N: usize>(
+    lanes: &mut Lanes<R, N>,
+    room: &mut Attempt<R, N>,
+    q: usize,
+    z: usize,
+) {
+    attempt::<R, F, N, false>(lanes, room, 0..q.next_multiple_of(BLOCK));
+    if F::POWER {
+        attempt::<R, F, N, true>(lanes, room, NEURONS..NEURONS + z.next_multiple_of(BLOCK));
+    }
+}
+
+/// The last stage of a lane, the error, the verdict, and what follows from it.
+#[inline(always)]
+fn end<R: Real, F: Form, const N: usize, const Z: bool>(
     lanes: &Lanes<R, N>,
-    x: &Row<R>,
-    rest: &Row<R>,
-    h: &Row<R>,
-    k: &[Row<R>; 6],
-    to: &mut Ended<R, N>,
+    lane: usize,
+    to: &mut Attempt<R, N>,
 ) {
     let of = R::of;
+    let (x, rest, h) = (to.x[lane], to.rest[lane], to.tried[lane]);
     let (zero, one) = (of(0.0), of(1.0));
-    for lane in 0..WIDTH {
-        let (x, rest, h) = (x[lane], rest[lane], h[lane]);
-        let z = lanes.is_z[lane] > zero;
-        let swapped = lanes.is_swapped[lane] > zero;
-        let running = lanes.running[lane] > zero;
-        let (mut sum, mut error, mut is_broken) = (zero, zero, false);
-        for (j, own) in k.iter().enumerate() {
-            if A[6][j] != 0.0 {
-                sum = own[lane].mul_add(of(A[6][j]), sum);
-            }
-            if E[j] != 0.0 {
-                error = own[lane].mul_add(of(E[j]), error);
-            }
-            // Neither is a number that is none.
-            let goes_on = own[lane] * h > zero;
-            is_broken |= !goes_on;
+    let swapped = lanes.is_swapped[lane] > zero;
+    let running = lanes.running[lane] > zero;
+    let (mut sum, mut error, mut is_broken) = (zero, zero, false);
+    for (j, stage) in to.stages.iter().enumerate() {
+        let own = stage[lane];
+        if A[6][j] != 0.0 {
+            sum = own.mul_add(of(A[6][j]), sum);
         }
-        let across = h * sum;
-        let (dx, dt) = (select(swapped, h, across), select(swapped, across, h));
-        let end = lanes.equation(lane, x).rate::<F>(dx, dt);
-        let goes_on = end.k * h > zero;
+        if E[j] != 0.0 {
+            error = own.mul_add(of(E[j]), error);
+        }
+        // Neither is a number that is none.
+        let goes_on = own * h > zero;
         is_broken |= !goes_on;
-        let error = (end.k.mul_add(of(E[6]), error) * h).abs();
+    }
+    let across = h * sum;
+    let (dx, dt) = (select(swapped, h, across), select(swapped, across, h));
+    let end = lanes.equation(lane, x).rate::<F, Z>(dx, dt);
+    let goes_on = end.k * h > zero;
+    is_broken |= !goes_on;
+    let error = (end.k.mul_add(of(E[6]), error) * h).abs();
 
-        // The error as a time: what is allowed is a time, too.
-        let speed = end.total.abs();
-        let sensitivity = of(SENSITIVITY) * end.unforced.abs();
-        let sensitivity = select(sensitivity > speed, speed, sensitivity);
-        let least = of(LEAST_SENSITIVITY) * speed;
-        let sensitivity = select(sensitivity < least, least, sensitivity);
-        let rounding = R::EPSILON * h.abs() * end.size;
-        let timed = lanes.tolerance.mul_add(select(z, speed, sensitivity), rounding);
-        let allowed = select(swapped, of(2.0).mul_add(R::EPSILON * dt, lanes.tolerance), timed);
-        let ratio = error / allowed;
-        let too_short = !swapped & (h <= of(SHORTEST));
-        let is_good = (ratio <= one) | too_short;
-        // Not a number: as far off as can be.
-        let ratio = select(ratio < of(1e6), ratio, of(1e6));
-        let ratio = select(ratio > of(1e-6), ratio, of(1e-6));
-        // A step size needs no more than three digits.
-        let factor = of(SAFETY) * (of(-0.2) * ratio.rough_log2()).rough_exp2();
-        let factor = select(factor > of(GROWTH), of(GROWTH), factor);
-        let factor = select(factor < of(1.0 / GROWTH), of(1.0 / GROWTH), factor);
-        let next = h * factor;
+    // The error as a time: what is allowed is a time, too.
+    let speed = end.total.abs();
+    let (from, to_) = (lanes.unforced[lane], end.unforced);
+    let least_unforced = select(from.abs() < to_.abs(), from.abs(), to_.abs());
+    // A step over a change of sign has 0 within.
+    let least_unforced = select(from * to_ < zero, zero, least_unforced);
+    let sensitivity = of(SENSITIVITY) * least_unforced;
+    let sensitivity = select(sensitivity > speed, speed, sensitivity);
+    let least = of(LEAST_SENSITIVITY) * speed;
+    let sensitivity = select(sensitivity < least, least, sensitivity);
+    let rounding = R::EPSILON * h.abs() * end.size;
+    let part = if Z {
+        ON_Z
+    } else if N > 1 {
+        NOT_CLOSED
+    } else {
+        1.0
+    };
+    let tolerance = of(part) * lanes.tolerance;
+    let timed = tolerance.mul_add(sensitivity, rounding);
+    let allowed = select(swapped, of(2.0).mul_add(R::EPSILON * dt, tolerance), timed);
+    let ratio = error / allowed;
+    let too_short = !swapped & (h <= of(SHORTEST));
+    let is_good = (ratio <= one) | too_short;
+    // Not a number: as far off as can be.
+    let ratio = select(ratio < of(LARGEST_RATIO), ratio, of(LARGEST_RATIO));
+    let ratio = select(ratio > of(SMALLEST_RATIO), ratio, of(SMALLEST_RATIO));
+    let next = h * (of(SAFETY) * ratio.rough_inverse_fifth_root());
 
-        // Where it ends.
-        let x_new = x + end.dx;
-        let x_th = lanes.x_th[lane];
-        let is_beyond = select(z, x_new <= x_th, x_new >= x_th);
-        let start = select(z, lanes.k[lane], lanes.k[lane] + lanes.base[lane] + lanes.ampa[lane]);
-        let peak = h.mul_add(start, x);
-        let peak_matters = select(z, peak <= x_th, (peak >= x_th) | (peak < lanes.x_floor[lane]));
-        let turned = (start * end.total < zero) & peak_matters & (h > lanes.tolerance);
-        let mut under = false;
-        let mut currents = [zero; N];
-        for (c, current) in currents.iter_mut().enumerate() {
-            let own = lanes.current[c][lane];
-            let decay = if c == 0 { end.decay } else { (-dt * lanes.rate[c][lane]).exp2_m1() };
-            *current = own.mul_add(decay, own);
-            under |= (own > zero) & (*current < lanes.i0_low[lane]);
-        }
-        let mut kink = false;
-        if N > 1 {
-            let (from, until) = (lanes.margin[lane], end.margin);
-            let (low, high) = (from.abs(), until.abs());
-            let (low, high) = (select(high < low, high, low), select(high < low, low, high));
-            kink = (from * until < zero) & (low > of(NEAR_KINK) * high) & (h > lanes.tolerance);
-            to.margin[lane] = from;
-            to.margin_end[lane] = until;
-        }
-        let flag = |condition: bool, bit: u32| select(condition, bit, 0);
-        let wrong_always = flag(under, SYNAPSE_FLOOR) | flag(swapped & is_broken, BROKEN);
-        let wrong = flag(!swapped & is_beyond, CROSSED)
-            | flag(!swapped & !z & (x_new < lanes.x_floor[lane]), MEMBRANE_FLOOR)
-            | flag(!swapped & turned, TURNED)
-            | flag(!swapped & kink, KINK)
-            | flag(swapped & (dt > rest), LATE);
-        // What a step says that is too long for its error may be wrong.
-        let wrong = select(is_good, wrong, 0) | wrong_always;
-        let accepted = running & is_good & (wrong == 0);
-        let chart = ((end.y > lanes.y_up[lane]) & end.runs_away) | (end.y < lanes.y_down[lane]);
-        let right = ACCEPTED
-            | flag(!swapped & (h >= rest), REACHED)
-            | flag(swapped & (h == x_th - x), LANDED)
-            | flag(!swapped & chart, CHART)
-            | flag(x_new.is_nan(), FAULT);
-        to.verdict[lane] = select(running, select(accepted, right, wrong), 0);
-        if N > 1 {
-            to.margin[lane] = select(accepted, to.margin_end[lane], to.margin[lane]);
-        }
+    // Where it ends.
+    let x_new = x + end.dx;
+    let x_th = lanes.x_th[lane];
+    let is_beyond = if Z { x_new <= x_th } else { x_new >= x_th };
+    let start = if Z { lanes.k[lane] } else { lanes.k[lane] + lanes.base[lane] + lanes.ampa[lane] };
+    let peak = h.mul_add(start, x);
+    let peak_matters = if Z { peak <= x_th } else { (peak >= x_th) | (peak < lanes.x_floor[lane]) };
+    let turned = (start * end.total < zero) & peak_matters & (h > lanes.tolerance);
+    let mut under = false;
+    let mut currents = [zero; N];
+    for (c, current) in currents.iter_mut().enumerate() {
+        let own = lanes.current[c][lane];
+        let decay = if c == 0 { end.decay } else { (-dt * lanes.rate[c][lane]).exp2_m1() };
+        *current = own.mul_add(decay, own);
+        under |= (own > zero) & (*current < lanes.i0_low[lane]);
+    }
+    let mut kink = false;
+    if N > 1 {
+        let (from, until) = (lanes.margin[lane], end.margin);
+        let (low, high) = (from.abs(), until.abs());
+        let (low, high) = (select(high < low, high, low), select(high < low, low, high));
+        kink = (from * until < zero) & (low > of(NEAR_KINK) * high) & (h > lanes.tolerance);
+    }
+    let flag = |condition: bool, bit: u32| select(condition, bit, 0);
+    let wrong_always = flag(under, SYNAPSE_FLOOR) | flag(swapped & is_broken, BROKEN);
+    let under_floor = !Z & (x_new < lanes.x_floor[lane]);
+    let wrong = flag(!swapped & is_beyond, CROSSED)
+        | flag(!swapped & under_floor, MEMBRANE_FLOOR)
+        | flag(!swapped & turned, TURNED)
+        | flag(!swapped & kink, KINK)
+        | flag(swapped & (dt > rest), LATE);
+    // What a step says that is too long for its error may be wrong.
+    let wrong = select(is_good, wrong, 0) | wrong_always;
+    let accepted = running & is_good & (wrong == 0);
+    let chart = if Z {
+        end.y < lanes.y_down[lane]
+    } else {
+        F::POWER & (end.y > lanes.y_up[lane]) & end.runs_away
+    };
+    let right = ACCEPTED
+        | flag(!swapped & (h >= rest), REACHED)
+        | flag(swapped & (h == x_th - x), LANDED)
+        | flag(!swapped & chart, CHART)
+        | flag(x_new.is_nan(), FAULT);
+    to.verdict[lane] = select(running, select(accepted, right, wrong), 0);
 
-        let clipped = !swapped & (lanes.h[lane] > h) & (next < lanes.h[lane]);
-        let after = select(clipped, lanes.h[lane], next);
-        to.h[lane] = select(accepted, after, select(is_good, lanes.h[lane], next));
-        to.dt[lane] = dt;
-        to.dx[lane] = end.dx;
-        to.k[lane] = select(accepted, end.k, lanes.k[lane]);
-        to.y[lane] = select(accepted, end.y, lanes.y[lane]);
-        let base = lanes.slope[lane].mul_add(dt, lanes.base[lane]);
-        to.base[lane] = select(accepted, base, lanes.base[lane]);
-        let ampa = lanes.ampa[lane].mul_add(end.decay, lanes.ampa[lane]);
-        to.ampa[lane] = select(accepted, ampa, lanes.ampa[lane]);
-        for (c, current) in currents.into_iter().enumerate() {
-            to.current[c][lane] = select(accepted, current, lanes.current[c][lane]);
-        }
+    // What the first step came to is where the next first one starts.
+    let is_first = lanes.is_first[lane] > zero;
+    let per_chart = if Z { select(swapped, one, lanes.k[lane]) / x } else { start };
+    let came_to = (next * per_chart).abs();
+    let came_to = select(came_to > of(1e-3), came_to, of(1e-3));
+    let first = if Z { lanes.first_z[lane] } else { lanes.first_q[lane] };
+    to.first[lane] = select(accepted & is_first, came_to, first);
+    to.is_first[lane] = select(accepted, zero, lanes.is_first[lane]);
 
-        // What the first step came to is where the next first one starts.
-        let is_first = lanes.is_first[lane] > zero;
-        let first_z = lanes.is_first[lane] > of(1.5);
-        let per_z = select(swapped, one, lanes.k[lane]) / x;
-        let came_to = (next * select(first_z, per_z, start)).abs();
-        let came_to = select(came_to > of(1e-3), came_to, of(1e-3));
-        to.first_q[lane] = select(accepted & is_first & !first_z, came_to, lanes.first_q[lane]);
-        to.first_z[lane] = select(accepted & first_z, came_to, lanes.first_z[lane]);
-        to.is_first[lane] = select(accepted, zero, lanes.is_first[lane]);
+    let clipped = !swapped & (lanes.h[lane] > h) & (next < lanes.h[lane]);
+    let after = select(clipped, lanes.h[lane], next);
+    to.h[lane] = select(accepted, after, select(is_good, lanes.h[lane], next));
+    to.dt[lane] = dt;
+    to.dx[lane] = end.dx;
+    to.k[lane] = select(accepted, end.k, lanes.k[lane]);
+    to.y[lane] = select(accepted, end.y, lanes.y[lane]);
+    to.unforced[lane] = select(accepted, end.unforced, lanes.unforced[lane]);
+    let base = lanes.slope[lane].mul_add(dt, lanes.base[lane]);
+    to.base[lane] = select(accepted, base, lanes.base[lane]);
+    let ampa = lanes.ampa[lane].mul_add(end.decay, lanes.ampa[lane]);
+    to.ampa[lane] = select(accepted, ampa, lanes.ampa[lane]);
+    for (c, current) in currents.into_iter().enumerate() {
+        to.current[c][lane] = select(accepted, current, lanes.current[c][lane]);
+    }
+    if N > 1 {
+        to.margin_end[lane] = end.margin;
+        to.margin[lane] = select(accepted, end.margin, lanes.margin[lane]);
     }
 }
 
@@ -741,8 +824,7 @@ mod tests {
     fn omega_solves<R: Real>(digits: f64) {
         for k in -800..4000 {
             let s = R::of(f64::from(k) * 0.05);
-            let start = rough_omega(s);
-            let (y, log2) = omega(s, start, start.log2());
+            let (y, log2) = omega(s);
             let (y, s) = (y.double(), s.double());
             let off = (y + log2.double() * std::f64::consts::LN_2 - s) / (1.0 + y);
             assert!(off.abs() < digits * (1.0 + s.abs() / (1.0 + y)), "{s}: {y} is off by {off}");
