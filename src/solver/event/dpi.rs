@@ -21,21 +21,11 @@ const ALL: [Receptor; CIRCUITS] =
     [Receptor::Ampa, Receptor::Nmda, Receptor::Gabaa, Receptor::Gabab, Receptor::Ahp];
 
 /// The event-driven neurons of a model; `is_driven`: some have a direct input that changes in time.
+///
+/// Single precision is enough where all input is in closed form. Where it is not, a neuron may linger
+/// near a balance of large currents, whose difference single precision does not keep.
 #[must_use]
 pub fn neurons(
-    dpi: &Dpi,
-    circuits: &Circuits,
-    tolerance: Time,
-    is_driven: bool,
-) -> Box<dyn EventNeurons> {
-    if tolerance < super::SINGLE_PRECISION {
-        in_precision::<f64>(dpi, circuits, tolerance, is_driven)
-    } else {
-        in_precision::<f32>(dpi, circuits, tolerance, is_driven)
-    }
-}
-
-fn in_precision<R: Real>(
     dpi: &Dpi,
     circuits: &Circuits,
     tolerance: Time,
@@ -44,14 +34,17 @@ fn in_precision<R: Real>(
     // Most neurons have AMPA alone, and an input that is never below the dark current.
     let is_plain = dpi.preset == Preset::Arcana && !circuits.has(Receptor::Gabab) && !is_driven;
     match (dpi.forms.feedback, is_plain) {
+        (FeedbackForm::PowerLaw, true) if tolerance >= super::SINGLE_PRECISION => {
+            Box::new(EventBank::new(DpiEvent::<f32, PowerLaw, 1>::new(dpi, circuits, tolerance)))
+        }
         (FeedbackForm::PowerLaw, true) => {
-            Box::new(EventBank::new(DpiEvent::<R, PowerLaw, 1>::new(dpi, circuits, tolerance)))
+            Box::new(EventBank::new(DpiEvent::<f64, PowerLaw, 1>::new(dpi, circuits, tolerance)))
         }
         (FeedbackForm::PowerLaw, false) => {
-            Box::new(EventBank::new(DpiEvent::<R, PowerLaw, 5>::new(dpi, circuits, tolerance)))
+            Box::new(EventBank::new(DpiEvent::<f64, PowerLaw, 5>::new(dpi, circuits, tolerance)))
         }
         (FeedbackForm::Logistic | FeedbackForm::Off, _) => {
-            Box::new(EventBank::new(DpiEvent::<R, Logistic, 5>::new(dpi, circuits, tolerance)))
+            Box::new(EventBank::new(DpiEvent::<f64, Logistic, 5>::new(dpi, circuits, tolerance)))
         }
     }
 }

@@ -418,7 +418,9 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         n.first_q = lanes.first_q[lane].double();
         n.first_z = lanes.first_z[lane].double();
         for c in 0..N {
-            n.current[c] = lanes.current[c][lane].double() / n.a;
+            if R::of(n.a * n.current[c]) != lanes.current[c][lane] {
+                n.current[c] = lanes.current[c][lane].double() / n.a;
+            }
         }
         n.refractory = refractory;
         n.is_awake = is_awake;
@@ -467,17 +469,36 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         false
     }
 
+    /// A current above its floor, A: in double precision for as long as it was not integrated.
+    #[inline(always)]
+    fn current(&self, lane: usize, c: usize) -> f64 {
+        let n = self.neuron(lane);
+        let (kept, now) = (n.current[c], self.lanes.current[c][lane]);
+        if R::of(n.a * kept) == now { kept } else { now.double() / n.a }
+    }
+
+    #[inline(always)]
+    fn set_current(&mut self, lane: usize, c: usize, current: f64) {
+        let n = &mut *self.jobs[self.ways[self.seat(lane)].job].neuron;
+        n.current[c] = current;
+        self.lanes.current[c][lane] = R::of(n.a * current);
+    }
+
     /// Lets currents decay until `to`, while the membrane stands still.
     #[inline(always)]
     fn skip(&mut self, lane: usize, to: f64) {
-        let lanes = &mut *self.lanes;
-        let dt = R::of(to - lanes.t[lane]);
+        let dt = to - self.lanes.t[lane];
         for c in 0..N {
-            let current = lanes.current[c][lane] * (-dt * lanes.rate[c][lane]).exp2();
-            // A floor that was passed.
-            let is_under = current < lanes.i0[lane];
-            lanes.current[c][lane] = if is_under { R::of(0.0) } else { current };
+            let now = self.current(lane, c);
+            if now > 0.0 {
+                let n = self.neuron(lane);
+                let decayed = now * exp(-dt / n.tau[c]);
+                // A floor that was passed.
+                let left = if decayed < n.i0 { 0.0 } else { decayed };
+                self.set_current(lane, c, left);
+            }
         }
+        let lanes = &mut *self.lanes;
         lanes.t[lane] = to;
         self.set_constants(lane);
     }
@@ -674,13 +695,13 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     /// Adds to a current, A.
     #[inline(always)]
     fn raise(&mut self, lane: usize, c: usize, jump: f64) {
-        let n = &*self.jobs[self.ways[self.seat(lane)].job].neuron;
-        let lanes = &mut *self.lanes;
-        let now = lanes.current[c][lane].double();
-        let floor = n.a * if n.has_floor[c] { n.floor[c] } else { 0.0 };
-        let raised = if now > 0.0 { now } else { floor } + n.a * jump;
+        let n = self.neuron(lane);
+        let now = self.current(lane, c);
+        let floor = if n.has_floor[c] { n.floor[c] } else { 0.0 };
+        let raised = if now > 0.0 { now } else { floor } + jump;
         // What stays at the floor does not decay.
-        lanes.current[c][lane] = R::of(if raised > n.a * n.i0 { raised } else { 0.0 });
+        let raised = if raised > n.i0 { raised } else { 0.0 };
+        self.set_current(lane, c, raised);
         self.ways[self.seat(lane)].floor = f64::INFINITY;
     }
 
@@ -930,6 +951,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let to = if h >= rest { self.lanes.event[lane] } else { self.lanes.t[lane] + h };
         let lanes = &self.lanes;
         let (t, x, k, y) = (lanes.t[lane], lanes.x[lane], lanes.k[lane], lanes.y[lane]);
+        let unforced = lanes.unforced[lane];
         let currents: [R; N] = std::array::from_fn(|c| lanes.current[c][lane]);
         self.skip(lane, to);
         // As short as that, its end is its floor.
@@ -942,6 +964,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         for (c, current) in currents.into_iter().enumerate() {
             lanes.current[c][lane] = current;
         }
+        lanes.unforced[lane] = unforced;
         lanes.h[lane] = R::of(0.5 * h);
         self.set_constants(lane);
         false

@@ -110,9 +110,18 @@ const LEAST_SENSITIVITY: f64 = 0.02;
 /// the membrane is not integrated at all.
 const ON_Z: f64 = 0.1;
 /// See [`ON_Z`].
-const NOT_CLOSED: f64 = 0.25;
+const NOT_CLOSED: f64 = 0.05;
 /// A step over a bend of the input at its floor counts if it bends so near to one end of the step.
-const NEAR_KINK: f64 = 0.02;
+const NEAR_KINK: f64 = 0.002;
+/// A step may change the exponent (to base 2) of the feedback's gate by no more than that, where it is
+/// between this and its negative and the open feedback would be more than that part of the rate.
+const MOST_OF_GATE: f64 = 6.0;
+/// See [`MOST_OF_GATE`].
+const GATE_MATTERS: f64 = 16.0;
+/// See [`MOST_OF_GATE`].
+const FEEDBACK_MATTERS: f64 = 1e-4;
+/// The ratio of errors after which the next step is half as long.
+const HALVES: f64 = 18.9;
 /// A step in time as short as that counts, whatever its error: time is kept in picoseconds.
 const SHORTEST: f64 = 1e-15;
 
@@ -372,6 +381,8 @@ pub struct Rate<R> {
     pub unforced: R,
     /// How large its terms are: the scale of its rounding error.
     pub size: R,
+    /// What the feedback adds with its gate open.
+    feedback: R,
     /// Imem/Igain.
     pub y: R,
     /// How far the input is above its floor.
@@ -446,8 +457,8 @@ impl<R: Real, const N: usize> Equation<R, N> {
             let total = sum * inverse;
             let size = self.b * leak.mul_add(x, self.i0);
             let unforced = -self.b * self.base.mul_add(inverse, -leak).mul_add(x, self.i0);
-            let runs_away = false;
-            Rate { k, total, unforced, size, y, margin, runs_away, decay: decays[0], dx }
+            let (feedback, runs_away) = (zero, false);
+            Rate { k, total, unforced, size, feedback, y, margin, runs_away, decay: decays[0], dx }
         } else {
             let y1 = one + y;
             let net = (-leak).mul_add(below, above) * y1;
@@ -455,11 +466,12 @@ impl<R: Real, const N: usize> Equation<R, N> {
             let total = input.mul_add(below, net);
             let k = select(self.is_swapped, below, sum) / select(self.is_swapped, total, below);
             let part = above * inverse;
+            let feedback = above * y1;
             let total = total * inverse;
             let unforced = (part - self.leak).mul_add(y1, self.base);
             let size = (part + leak).mul_add(y1, extra.abs());
             let runs_away = F::POWER & (part * y1 > of(RUN_AWAY) * input) & (part > of(1.5) * leak);
-            Rate { k, total, unforced, size, y, margin, runs_away, decay: decays[0], dx }
+            Rate { k, total, unforced, size, feedback, y, margin, runs_away, decay: decays[0], dx }
         }
     }
 
@@ -713,6 +725,7 @@ fn end<R: Real, F: Form, const N: usize, const Z: bool>(
     let error = (end.k.mul_add(of(E[6]), error) * h).abs();
 
     // The error as a time: what is allowed is a time, too.
+    let start = if Z { lanes.k[lane] } else { lanes.k[lane] + lanes.base[lane] + lanes.ampa[lane] };
     let speed = end.total.abs();
     let (from, to_) = (lanes.unforced[lane], end.unforced);
     let least_unforced = select(from.abs() < to_.abs(), from.abs(), to_.abs());
@@ -734,6 +747,16 @@ fn end<R: Real, F: Form, const N: usize, const Z: bool>(
     let timed = tolerance.mul_add(sensitivity, rounding);
     let allowed = select(swapped, of(2.0).mul_add(R::EPSILON * dt, tolerance), timed);
     let ratio = error / allowed;
+    // All stages may lie beside a narrow gate.
+    let exponent = |y: R| lanes.gate_slope[lane].mul_add(y, lanes.gate_offset[lane]);
+    let (from, to_) = (exponent(lanes.y[lane]), exponent(end.y));
+    let (low, high) = (select(from < to_, from, to_), select(from < to_, to_, from));
+    let leaps = !Z
+        & (high - low > of(MOST_OF_GATE))
+        & (low < of(GATE_MATTERS))
+        & (high > of(-GATE_MATTERS))
+        & (end.feedback > of(FEEDBACK_MATTERS) * speed);
+    let ratio = select(leaps & (ratio < of(HALVES)), of(HALVES), ratio);
     let too_short = !swapped & (h <= of(SHORTEST));
     let is_good = (ratio <= one) | too_short;
     // Not a number: as far off as can be.
@@ -745,7 +768,6 @@ fn end<R: Real, F: Form, const N: usize, const Z: bool>(
     let x_new = x + end.dx;
     let x_th = lanes.x_th[lane];
     let is_beyond = if Z { x_new <= x_th } else { x_new >= x_th };
-    let start = if Z { lanes.k[lane] } else { lanes.k[lane] + lanes.base[lane] + lanes.ampa[lane] };
     let peak = h.mul_add(start, x);
     let peak_matters = if Z { peak <= x_th } else { (peak >= x_th) | (peak < lanes.x_floor[lane]) };
     let turned = (start * end.total < zero) & peak_matters & (h > lanes.tolerance);
