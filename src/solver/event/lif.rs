@@ -44,6 +44,8 @@ pub struct LifNeuron {
     jump: [f64; 2],
     time: Time,
     v: f64,
+    /// How much after `time` it was reset, s: less than a picosecond.
+    late: f64,
     current: [f64; 2],
     refractory: Option<Time>,
     is_awake: bool,
@@ -118,8 +120,12 @@ impl Course {
             }
             if to - from <= MOMENT {
                 // At the resolution of time the bound is the value.
-                if self.at(to) >= threshold || self.at(from) >= threshold {
-                    return Some(to);
+                let (before, after) = (self.at(from), self.at(to));
+                if before >= threshold {
+                    return Some(from);
+                }
+                if after >= threshold {
+                    return Some(from + (threshold - before) / (after - before) * (to - from));
                 }
                 continue;
             }
@@ -170,6 +176,7 @@ impl EventModel for LifEvent {
             jump: [0.0; 2],
             time: Time::ZERO,
             v: 0.0,
+            late: 0.0,
             current: [0.0; 2],
             refractory: None,
             is_awake: true,
@@ -188,7 +195,7 @@ impl EventModel for LifEvent {
 
     fn set_state(&self, n: &mut LifNeuron, column: usize, value: f64) {
         if column == 0 {
-            n.v = value;
+            (n.v, n.late) = (value, 0.0);
         } else {
             n.current[column - 1] = value;
         }
@@ -253,6 +260,10 @@ fn run(job: &mut Job<LifNeuron>, end: Time, most: u64, out: &mut Output) {
             (n.v, n.time) = (n.reset, event);
             continue;
         }
+        if n.late != 0.0 {
+            // The reset was so much after its time in whole picoseconds.
+            n.v = Course::new(n, n.dc + dc, slope).at(-std::mem::take(&mut n.late));
+        }
         let course = Course::new(n, n.dc + dc, slope);
         // A state that was put above the threshold spikes at once.
         let crossing =
@@ -269,7 +280,9 @@ fn run(job: &mut Job<LifNeuron>, end: Time, most: u64, out: &mut Output) {
         };
         let ticks = (crossing * Time::PER_SECOND as f64).round() as u64;
         let at = (n.time + Time::from_picoseconds(ticks)).min(event);
-        n.decay((at - n.time).seconds());
+        let until = (at - n.time).seconds();
+        n.late = crossing - until;
+        n.decay(until);
         (n.v, n.time) = (n.reset, at);
         out.spikes.push((job.slot, at));
         spikes += 1;

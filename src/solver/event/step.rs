@@ -117,7 +117,7 @@ const NEAR_KINK: f64 = 0.002;
 /// between this and its negative and the open feedback would be more than that part of the rate.
 const MOST_OF_GATE: f64 = 6.0;
 /// See [`MOST_OF_GATE`].
-const GATE_MATTERS: f64 = 16.0;
+const GATE_MATTERS: f64 = 6.0;
 /// See [`MOST_OF_GATE`].
 const FEEDBACK_MATTERS: f64 = 1e-4;
 /// The ratio of errors after which the next step is half as long.
