@@ -150,6 +150,29 @@ pub struct Drive {
     pub waveform: Waveform,
 }
 
+/// The states of a bank's neurons.
+#[derive(Debug)]
+pub enum States<'a> {
+    /// A model on the host has none here.
+    Host,
+    /// As the kernel keeps them.
+    Stepped(&'a Columns),
+    /// Neuron by neuron, and the columns of each.
+    Event(Vec<f64>, usize),
+}
+
+impl States<'_> {
+    /// A column of a neuron.
+    #[must_use]
+    pub fn get(&self, slot: u32, column: usize) -> Option<f64> {
+        match self {
+            States::Host => None,
+            States::Stepped(state) => Some(f64::from(state.get(slot as usize, column))),
+            States::Event(states, columns) => states.get(slot as usize * columns + column).copied(),
+        }
+    }
+}
+
 /// The neurons of a bank, by what advances them.
 pub enum Neurons {
     /// A model on the host; there are no columns.
@@ -269,14 +292,14 @@ impl Bank {
         }
     }
 
-    /// A state column of a neuron, at the end of the last window (`now`).
+    /// The states of all neurons at the end of the last window (`now`).
     #[must_use]
-    pub fn state(&self, slot: u32, column: usize, now: Time) -> Option<f64> {
+    pub fn states(&self, now: Time) -> States<'_> {
         match &self.neurons {
-            Neurons::Host => None,
-            Neurons::Stepped(stepped) => Some(f64::from(stepped.state.get(slot as usize, column))),
+            Neurons::Host => States::Host,
+            Neurons::Stepped(stepped) => States::Stepped(&stepped.state),
             Neurons::Event(event) => {
-                event.state(slot as usize, now, &self.drives).get(column).copied()
+                States::Event(event.states(now, &self.drives), self.layout.resting_state.len())
             }
         }
     }

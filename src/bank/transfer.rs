@@ -12,7 +12,7 @@ use bevy_ecs::query::ArchetypeFilter;
 use bevy_ecs::schedule::Schedule;
 use bevy_ecs::system::SystemAccess;
 
-use super::{Banks, Neurons, Slot, Stepped};
+use super::{Banks, Neurons, Slot, States, Stepped};
 use crate::circuit::{Membrane, SynapticCurrent};
 use crate::network::{Circuit, Neuron};
 use crate::schedule::{BuiltIn, Window};
@@ -171,9 +171,10 @@ pub fn scatter_membranes(
     if !readback.membrane {
         return;
     }
+    let states: Vec<States> = banks.0.iter().map(|bank| bank.states(window.end())).collect();
     overwrite(&mut membranes, |slot, _| {
-        let bank = &banks.0[slot.bank as usize];
-        bank.state(slot.index, bank.layout.membrane, window.end()).map(Membrane)
+        let bank = slot.bank as usize;
+        states[bank].get(slot.index, banks.0[bank].layout.membrane).map(Membrane)
     });
 }
 
@@ -187,9 +188,10 @@ pub fn scatter_currents(
     if !readback.synaptic {
         return;
     }
+    let states: Vec<States> = banks.0.iter().map(|bank| bank.states(window.end())).collect();
     overwrite(&mut currents, |slot, circuit| {
-        let bank = &banks.0[slot.bank as usize];
-        let (_, column) = bank.layout.circuit(circuit.receptor)?;
-        bank.state(slot.index, column, window.end()).map(SynapticCurrent)
+        let bank = slot.bank as usize;
+        let (_, column) = banks.0[bank].layout.circuit(circuit.receptor)?;
+        states[bank].get(slot.index, column).map(SynapticCurrent)
     });
 }

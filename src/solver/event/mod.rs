@@ -197,8 +197,9 @@ pub trait EventNeurons: Send + Sync {
     );
     /// The same for a column of the state.
     fn set_state(&mut self, slot: usize, column: usize, value: f64, now: Time);
-    /// The state at a time that is not before the neuron's own. It does not change.
-    fn state(&self, slot: usize, now: Time, drives: &[Drive]) -> SmallVec<[f64; 4]>;
+    /// The states of all neurons, one after the other, at a time that is not before their own. They do
+    /// not change.
+    fn states(&self, now: Time, drives: &[Drive]) -> Vec<f64>;
     /// Advances all neurons at which something happens.
     fn advance(&mut self, window: &EventWindow) -> BankOutput;
 }
@@ -385,17 +386,25 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
         self.change(slot, now, |model, neuron| model.set_state(neuron, column, value));
     }
 
-    fn state(&self, slot: usize, now: Time, drives: &[Drive]) -> SmallVec<[f64; 4]> {
-        let neuron = &self.neurons[slot];
-        let from = self.model.time(neuron);
-        if from >= now {
-            return self.model.state(neuron);
+    fn states(&self, now: Time, drives: &[Drive]) -> Vec<f64> {
+        let mut states = Vec::with_capacity(self.neurons.len() * self.layout.resting_state.len());
+        for (piece, neurons) in self.neurons.chunks(PIECE).enumerate() {
+            let mut copies = neurons.to_vec();
+            let start = copies.iter().map(|neuron| self.model.time(neuron)).min().unwrap_or(now);
+            let jobs = copies.iter_mut().zip((piece * PIECE) as u32..);
+            let mut jobs: Vec<Job<M::Neuron>> = jobs
+                .filter(|(neuron, _)| self.model.time(neuron) < now)
+                .map(|(neuron, slot)| {
+                    let dc = waveform(drives, slot);
+                    Job { neuron, slot, arrivals: &[], stops: &[], dc }
+                })
+                .collect();
+            if !jobs.is_empty() {
+                self.model.run(&mut jobs, start..now, &mut Output::default());
+            }
+            states.extend(copies.iter().flat_map(|neuron| self.model.state(neuron)));
         }
-        let mut copy = neuron.clone();
-        let dc = waveform(drives, slot as u32);
-        let mut job = [Job { neuron: &mut copy, slot: slot as u32, arrivals: &[], stops: &[], dc }];
-        self.model.run(&mut job, from..now, &mut Output::default());
-        self.model.state(&copy)
+        states
     }
 
     fn advance(&mut self, window: &EventWindow) -> BankOutput {
