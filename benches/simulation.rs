@@ -6,6 +6,7 @@
 //! Throughputs are in neuron-steps, synaptic events, components and neuron-seconds per second; see
 //! `benches/README.md`.
 
+use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +19,7 @@ use picoamp::bank::transfer::{self, Readback};
 use picoamp::network::Router;
 use picoamp::network::router::Inbox;
 use picoamp::prelude::*;
+use picoamp::probe::picture::{Curve, Decades, decades};
 use picoamp::results::{Dump, ResultsFolder, RunReport};
 use picoamp::scene::GroupId;
 use picoamp::scene::diagnostics::SceneReport;
@@ -249,6 +251,84 @@ fn models(c: &mut Criterion) {
     group.finish();
 }
 
+/// The event-driven solver at ten tolerances: time, and a picture of the largest error of any spike of
+/// nine rates against what it costs, in `docs/pictures`.
+fn work_precision(c: &mut Criterion) {
+    const RATES: [u32; 9] = [1, 5, 10, 20, 50, 75, 100, 150, 199];
+    let mut exact: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let reference = std::fs::read_to_string(root.join("tests/reference/arcana_event_spikes.csv"));
+    for line in reference.expect("a reference of the repository").lines().skip(1) {
+        let (rate, time) = line.split_once(',').expect("two columns");
+        let rate = rate.parse().expect("a rate");
+        exact.entry(rate).or_default().push(time.parse().expect("a time"));
+    }
+    let nominal = root.join("scenes/ff_nominal.ron");
+    let (mut all, mut one) = (Vec::new(), Vec::new());
+    let mut group = c.benchmark_group("work-precision");
+    group.sample_size(10);
+    for tolerance in
+        ["100 us", "3 us", "1 us", "500 ns", "300 ns", "100 ns", "30 ns", "10 ns", "3 ns", "1 ns"]
+    {
+        let build = |rate: u32| {
+            let sets = [
+                format!("solver=Event(tolerance: \"{tolerance}\")"),
+                format!(
+                    "sources.input=(size: 1, train: Regular(rates: \"{rate} Hz\", grid: \"1 ms\"))"
+                ),
+                "populations.dpi.size=1".into(),
+                "probes={\"out\": Spikes(of: \"dpi\")}".into(),
+            ];
+            let scene = Scene::load(nominal.clone(), &sets).expect("a valid scene").scene;
+            let mut simulation = Simulation::new(scene).expect("the scene fits");
+            simulation.set_backend(Cpu::new(Some(1)));
+            simulation
+        };
+        let (mut worst, mut costs) = (0.0_f64, Vec::new());
+        for rate in RATES {
+            let mut simulation = build(rate);
+            simulation.run().expect("a valid run");
+            let spikes = simulation.probe::<SpikeRecorder>("out").expect("a probe").spikes();
+            let exact = &exact[&rate];
+            assert_eq!(spikes.len(), exact.len(), "{tolerance}, {rate} Hz");
+            let off = spikes.iter().zip(exact).map(|((t, _), exact)| (t.seconds() - exact).abs());
+            let off = off.fold(0.0, f64::max);
+            let work = simulation.world().resource::<EventWork>().0;
+            let cost = work.right_sides as f64 / spikes.len() as f64;
+            if rate == 100 {
+                one.push((off, cost));
+            }
+            worst = worst.max(off);
+            costs.push(cost);
+        }
+        let mean = costs.iter().sum::<f64>() / costs.len() as f64;
+        println!("{tolerance}: {mean:.1} right-hand sides per spike, largest error {worst:.2e} s");
+        all.push((worst, mean));
+        group.bench_function(tolerance, |b| {
+            b.iter_batched(
+                || build(100),
+                |mut simulation| simulation.run().expect("a valid run"),
+                BatchSize::LargeInput,
+            );
+        });
+    }
+    group.finish();
+    let curve = |label: &str, mut points: Vec<(f64, f64)>| {
+        points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        Curve { label: label.into(), points }
+    };
+    let picture = decades(&Decades {
+        title: "Event-driven solver: work against precision",
+        x_label: "largest error of a spike time within 1 s (s)",
+        y_label: "right-hand sides per output spike",
+        curves: &[curve("worst and mean of nine rates", all), curve("100 Hz", one)],
+        level: None,
+        nothing: "",
+    });
+    let path = root.join("docs/pictures/work-precision.svg");
+    std::fs::write(path, picture).expect("a picture");
+}
+
 /// The whole seed experiment with its files and pictures, without starting a process.
 fn end_to_end(c: &mut Criterion) {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -274,5 +354,5 @@ fn end_to_end(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, step, event, deliver, transfer, load, models, end_to_end);
+criterion_group!(benches, step, event, work_precision, deliver, transfer, load, models, end_to_end);
 criterion_main!(benches);
