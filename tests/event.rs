@@ -200,3 +200,62 @@ fn every_scene_ends() {
         }
     }
 }
+
+/// Neurons with all receptors, each under a Poisson train of its own, alone and beside others.
+#[test]
+fn a_neuron_does_not_depend_on_those_advanced_with_it() {
+    let text = |from: usize, count: usize| {
+        let names = from..from + count;
+        let all = |line: &dyn Fn(usize) -> String| names.clone().map(line).collect::<String>();
+        let train = |kind: &str, every: usize, k: usize| {
+            let times: Vec<String> =
+                (1..800_usize).map(|i| format!("\"{} us\"", i * every + k * 37 % every)).collect();
+            format!("\"{kind}{k}\": (size: 1, train: Spikes([{}])),\n", times.join(","))
+        };
+        let model = "dynapse1(soma: (Idc: \"300 pA\"))";
+        let edge = |kind: &str, k: usize| {
+            format!(
+                "(from: \"{kind}{k}\", to: \"n{k}\", receptor: {kind}, rule: OneToOne, weight: 1),\n"
+            )
+        };
+        format!(
+            "(duration: \"1 s\", window: \"3 ms\", sources: {{{}{}}}, populations: {{{}}}, \
+             connections: [{}{}], probes: {{{}}})",
+            all(&|k| train("ampa", 1100 + 13 * k, k)),
+            all(&|k| train("gabab", 9700 + 11 * k, k)),
+            all(&|k| format!("\"n{k}\": (size: 1, model: {model}),\n")),
+            all(&|k| edge("ampa", k)),
+            all(&|k| edge("gabab", k)),
+            all(&|k| format!("\"p{k}\": Spikes(of: \"n{k}\"),\n")),
+        )
+    };
+    let spikes = |text: &str, k: usize| {
+        let simulation = run(parse(text, here()));
+        simulation.probe::<SpikeRecorder>(&format!("p{k}")).unwrap().spikes().to_vec()
+    };
+    let together = text(0, 150);
+    for k in [0, 70, 149] {
+        let alone = spikes(&text(k, 1), k);
+        assert!(!alone.is_empty(), "{k}");
+        assert_eq!(alone, spikes(&together, k), "neuron {k}");
+    }
+}
+
+/// After seconds of rest with a synapse that has not decayed to its floor.
+#[test]
+fn a_neuron_wakes_after_a_long_sleep() {
+    for second in 1..12 {
+        let text = format!(
+            "(duration: \"{}.5 s\", window: \"10 ms\", \
+             sources: {{\"s\": (size: 1, train: Spikes([\"1 ms\", \"{second}.013 s\"]))}}, \
+             populations: {{\"n\": (size: 1, model: dynapse1(soma: (Idc: \"1 pA\")))}}, \
+             connections: [(from: \"s\", to: \"n\", receptor: ampa, rule: OneToOne, weight: 30)], \
+             probes: {{\"p\": Spikes(of: \"n\")}})",
+            second
+        );
+        let simulation = run(parse(&text, here()));
+        let spikes = simulation.probe::<SpikeRecorder>("p").unwrap().spikes().to_vec();
+        let before = spikes.iter().filter(|(time, _)| time.seconds() < 0.5).count();
+        assert!(before > 0 && spikes.len() == 2 * before, "{second} s: {spikes:?}");
+    }
+}

@@ -62,7 +62,7 @@ pub struct DpiEvent<R, F, const N: usize> {
 
 /// The tolerance of a step, of that of spike times: errors of steps add up, and slow trains amplify
 /// them.
-const STEP_TOLERANCE: f64 = 0.03;
+const STEP_TOLERANCE: f64 = 0.02;
 /// But no more than that, s: of longer steps neither the error is known well, nor how far the rest of
 /// the train amplifies it, and they would save no more than a tenth of the work.
 const LOOSEST_STEP: f64 = 50e-9;
@@ -123,6 +123,8 @@ pub struct DpiNeuron {
     pub(super) feedback_reset: f64,
     /// From here on the feedback's gate is open.
     pub(super) y_open: f64,
+    /// And below this chart z is left.
+    pub(super) y_down: f64,
     pub(super) feedback: f64,
     pub(super) gate_slope: f64,
     pub(super) gate_offset: f64,
@@ -141,6 +143,7 @@ pub struct DpiNeuron {
     pub(super) x: f64,
     pub(super) k: f64,
     pub(super) unforced: f64,
+    pub(super) margin: f64,
     pub(super) h: f64,
     pub(super) y: f64,
     pub(super) is_z: bool,
@@ -196,6 +199,7 @@ impl<R: Real, F: Form, const N: usize> EventModel for DpiEvent<R, F, N> {
             y_reset: 0.0,
             feedback_reset: 0.0,
             y_open: 0.0,
+            y_down: 0.0,
             feedback: 0.0,
             gate_slope: 0.0,
             gate_offset: 0.0,
@@ -211,6 +215,7 @@ impl<R: Real, F: Form, const N: usize> EventModel for DpiEvent<R, F, N> {
             x: 0.0,
             k: 0.0,
             unforced: 0.0,
+            margin: 0.0,
             h: 0.0,
             y: 0.0,
             is_z: false,
@@ -253,9 +258,12 @@ impl<R: Real, F: Form, const N: usize> EventModel for DpiEvent<R, F, N> {
         };
         n.gate_slope = -slope * soma.i_gain * log2_e;
         n.gate_offset = slope * midpoint * log2_e;
-        // Open to the last bit, even a third below.
-        let open = -1.5 * math::ln(R::EPSILON.double()) + 4.0;
-        n.y_open = if slope > 0.0 { (midpoint + open / slope) / soma.i_gain } else { f64::MAX };
+        // Open to the last bit; well above where chart z is left again.
+        let open = -math::ln(R::EPSILON.double()) + 2.0;
+        let at = |open: f64| {
+            if slope > 0.0 { (midpoint + open / slope) / soma.i_gain } else { f64::MAX }
+        };
+        (n.y_down, n.y_open) = (at(open), at(1.5 * open));
         n.y_nmda = if self.dpi.forms.nmda_gate { soma.inmda_th / soma.i_gain } else { 0.0 };
         // `arcana` has Inmda and Iahp at the constant I0, ungated.
         let constant = if self.dpi.preset == Preset::Arcana { i0 } else { 0.0 };

@@ -68,6 +68,15 @@ struct Run<'a, 'j, R, F, const N: usize> {
     out: &'a mut Output,
 }
 
+/// After an event that makes a membrane so many times as fast, its step is a first one.
+const FASTER: f64 = 4.0;
+
+/// How long a first step is, s, that comes to `way` on q at a rate.
+#[inline(always)]
+fn first_step(way: f64, rate: f64) -> f64 {
+    way.min(2.5) / rate.abs().max(1.0)
+}
+
 /// Carries neurons to the end of a window.
 #[multiversion(targets(
     "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl+fma",
@@ -110,12 +119,12 @@ pub(super) fn run<R: Real, F: Form, const N: usize>(
         out,
     };
     let mut room = Box::new(Attempt::new());
-    for seat in 0..NEURONS.min(run.jobs.len()) {
-        let lane = run.on_q;
-        run.seats[lane] = seat as u8;
+    for seat in 0..NEURONS {
         if run.next == run.jobs.len() {
             break;
         }
+        let lane = run.on_q;
+        run.seats[lane] = seat as u8;
         run.on_q += 1;
         run.load(lane);
         run.go_on(lane);
@@ -282,6 +291,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         lanes.x[lane] = n.x;
         lanes.k[lane] = of(n.k);
         lanes.unforced[lane] = of(n.unforced);
+        lanes.margin[lane] = of(n.margin);
         lanes.h[lane] = of(n.h);
         lanes.y[lane] = of(n.y);
         lanes.is_swapped[lane] = of(0.0);
@@ -301,7 +311,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         lanes.i0[lane] = of(n.a * n.i0);
         // Rounding of currents, and that of time for the fastest synapse.
         let fastest = n.tau[..N].iter().copied().fold(f64::INFINITY, f64::min);
-        let clock = 4.0 * f64::EPSILON * self.end / fastest;
+        let clock = 4.0 * f64::EPSILON * self.end.max(-t) / fastest;
         let rounding = (32.0 * R::EPSILON.double() + clock).min(1e-3);
         lanes.i0_low[lane] = of(n.a * n.i0 * (1.0 - rounding));
         lanes.ln_r[lane] = of(n.ln_r);
@@ -336,16 +346,14 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     fn start_anew(&mut self, lane: usize) {
         self.jobs[self.ways[self.seat(lane)].job].neuron.anew = None;
         if self.ways[self.seat(lane)].phase == Phase::Hold {
+            self.lanes.y[lane] = R::of(self.neuron(lane).y_reset);
             return;
         }
-        let (r, y_th, q_th) = {
-            let n = self.neuron(lane);
-            (n.r, n.y_th, n.q_th)
-        };
+        let (r, y_th) = (self.neuron(lane).r, self.neuron(lane).y_th);
         let rate = self.evaluate(lane);
         self.set_first_step(lane, rate.total.double());
         let y = self.lanes.y[lane].double();
-        if self.lanes.x[lane] >= q_th || y >= y_th {
+        if self.is_at_threshold(lane) || y >= y_th {
             self.spike(lane);
         } else if y <= r * (1.0 + 4.0 * R::EPSILON.double()) {
             self.ways[self.seat(lane)].phase = Phase::Rest;
@@ -395,7 +403,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let up = of(n.y_open.min(f64::from(f32::MAX)));
         lanes.x_th[lane] = of(if is_z { n.z_th } else { n.q_th });
         lanes.y_up[lane] = if F::POWER && !is_z { up } else { never };
-        lanes.y_down[lane] = if is_z { of(0.7 * n.y_open) } else { of(0.0) };
+        lanes.y_down[lane] = if is_z { of(n.y_down) } else { of(0.0) };
     }
 
     #[inline(always)]
@@ -411,6 +419,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         n.x = lanes.x[lane];
         n.k = lanes.k[lane].double();
         n.unforced = lanes.unforced[lane].double();
+        n.margin = lanes.margin[lane].double();
         n.h = lanes.h[lane].double();
         n.y = lanes.y[lane].double();
         n.is_z = lanes.is_z[lane] > R::of(0.0);
@@ -583,7 +592,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             if t >= self.end {
                 return false;
             }
-            let before = self.lanes.closed(lane);
+            let before = (self.lanes.closed(lane), self.lanes.base[lane]);
             let mut changed = self.reach_floors(lane);
             changed |= self.receive(lane);
             let job = self.ways[self.seat(lane)].job;
@@ -716,22 +725,36 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         rate
     }
 
-    /// The rate after an event, `before` which the input in closed form was another.
+    /// The rate after an event, `before` which the input in closed form, and its constant part, was another.
     #[inline(always)]
-    fn rate_after_event(&mut self, lane: usize, before: R) {
+    fn rate_after_event(&mut self, lane: usize, (before, base): (R, R)) {
         if self.ways[self.seat(lane)].phase != Phase::Run {
             return;
         }
+        let is_z = self.lanes.is_z[lane] > R::of(0.0);
+        let slow = self.lanes.k[lane] + before;
         if N > 1 {
             self.evaluate(lane);
-            return;
+        } else {
+            // What is integrated on q does not contain the input; on z it does.
+            let lanes = &mut *self.lanes;
+            let change = lanes.closed(lane) - before;
+            let mut constant = lanes.base[lane] - base;
+            if is_z {
+                let gain = R::of(1.0) / (R::of(1.0) + lanes.y[lane]);
+                let by_input = -lanes.b * R::of(lanes.x[lane]) * gain;
+                lanes.k[lane] = lanes.k[lane] + by_input * change;
+                constant = by_input * constant;
+            }
+            lanes.unforced[lane] = lanes.unforced[lane] + constant;
         }
-        // What is integrated on q does not contain the input; on z it does.
+        // Much faster than before, the next step is no longer than a first one: of a longer one not
+        // even the error is known.
         let lanes = &mut *self.lanes;
-        if lanes.is_z[lane] > R::of(0.0) {
-            let change = lanes.base[lane] + lanes.ampa[lane] - before;
-            let gain = R::of(1.0) / (R::of(1.0) + lanes.y[lane]);
-            lanes.k[lane] = lanes.k[lane] - lanes.b * R::of(lanes.x[lane]) * change * gain;
+        let fast = (lanes.k[lane] + lanes.closed(lane)).abs();
+        if !is_z && fast > R::of(FASTER) * slow.abs() {
+            let first = first_step(lanes.first_q[lane].double(), fast.double());
+            lanes.h[lane] = R::of(lanes.h[lane].double().min(first));
         }
     }
 
@@ -739,8 +762,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     #[inline(always)]
     fn set_first_step(&mut self, lane: usize, rate: f64) {
         let lanes = &mut *self.lanes;
-        let h = lanes.first_q[lane].double().min(2.5) / rate.abs().max(1.0);
-        lanes.h[lane] = R::of(h);
+        lanes.h[lane] = R::of(first_step(lanes.first_q[lane].double(), rate));
         lanes.is_first[lane] = R::of(1.0);
     }
 
@@ -830,12 +852,19 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         } else {
             lanes.h[lane].double() * speed
         };
-        if comes_first {
+        if comes_first && !self.is_at_threshold(lane) {
             self.swap(lane);
             self.lanes.h[lane] = R::of(-step.min(z - z_th));
         } else if is_first {
             self.lanes.h[lane] = R::of(if speed * rest > step { step / speed } else { rest });
         }
+    }
+
+    /// Whether a lane is on the threshold already, as nearly as its precision tells.
+    #[inline(always)]
+    fn is_at_threshold(&self, lane: usize) -> bool {
+        let (x, x_th) = (R::of(self.lanes.x[lane]), self.lanes.x_th[lane]);
+        if self.lanes.is_z[lane] > R::of(0.0) { x <= x_th } else { x >= x_th }
     }
 
     /// From steps in time to steps along the chart.
@@ -855,7 +884,8 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let lanes = &mut *self.lanes;
         let closed = if lanes.is_z[lane] > R::of(0.0) { R::of(0.0) } else { lanes.closed(lane) };
         lanes.is_swapped[lane] = R::of(0.0);
-        lanes.h[lane] = R::of(h);
+        // No factor leads away from 0; beyond the next event no step goes.
+        lanes.h[lane] = R::of(h.max(self.model.tolerance));
         lanes.k[lane] = R::of(1.0) / lanes.k[lane] - closed;
     }
 
@@ -903,12 +933,13 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             self.unswap(lane, rest);
         } else if verdict & CROSSED != 0 {
             let is_last = self.lanes.h[lane].double() >= rest;
-            is_at_threshold = is_last && self.ways[self.seat(lane)].late == self.lanes.x[lane];
-            if is_at_threshold {
+            let is_at_event = is_last && self.ways[self.seat(lane)].late == self.lanes.x[lane];
+            is_at_threshold = is_at_event || self.is_at_threshold(lane);
+            if is_at_event {
                 // After the event along the chart, before it in time: it is at the event, as nearly as
                 // steps can tell.
                 self.skip(lane, self.lanes.event[lane]);
-            } else {
+            } else if !is_at_threshold {
                 self.swap(lane);
             }
         } else if verdict & MEMBRANE_FLOOR != 0 {
@@ -951,7 +982,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let to = if h >= rest { self.lanes.event[lane] } else { self.lanes.t[lane] + h };
         let lanes = &self.lanes;
         let (t, x, k, y) = (lanes.t[lane], lanes.x[lane], lanes.k[lane], lanes.y[lane]);
-        let unforced = lanes.unforced[lane];
+        let (unforced, margin) = (lanes.unforced[lane], lanes.margin[lane]);
         let currents: [R; N] = std::array::from_fn(|c| lanes.current[c][lane]);
         self.skip(lane, to);
         // As short as that, its end is its floor.
@@ -964,7 +995,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         for (c, current) in currents.into_iter().enumerate() {
             lanes.current[c][lane] = current;
         }
-        lanes.unforced[lane] = unforced;
+        (lanes.unforced[lane], lanes.margin[lane]) = (unforced, margin);
         lanes.h[lane] = R::of(0.5 * h);
         self.set_constants(lane);
         false

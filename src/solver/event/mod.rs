@@ -329,7 +329,8 @@ fn due(request: &SampleRequest, span: &Range<Time>) -> impl Iterator<Item = Time
 
 /// The direct input of a slot.
 fn waveform(drives: &[Drive], slot: u32) -> Option<&Waveform> {
-    drives.iter().find(|d| d.slots.contains(&slot)).map(|d| &d.waveform)
+    let at = drives.partition_point(|drive| drive.slots.end <= slot);
+    drives.get(at).filter(|drive| drive.slots.contains(&slot)).map(|drive| &drive.waveform)
 }
 
 /// Both of two sorted lists.

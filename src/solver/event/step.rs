@@ -122,8 +122,9 @@ const GATE_MATTERS: f64 = 6.0;
 const FEEDBACK_MATTERS: f64 = 1e-4;
 /// The ratio of errors after which the next step is half as long.
 const HALVES: f64 = 18.9;
-/// A step in time as short as that counts, whatever its error: time is kept in picoseconds.
-const SHORTEST: f64 = 1e-15;
+/// A step in time as short as that counts, whatever its error, so that no rejection goes on for ever: it
+/// is a hundredth of the picosecond in which time is kept.
+const SHORTEST: f64 = 1e-14;
 
 /// The form of the feedback.
 pub trait Form: Copy + Send + Sync + 'static {
@@ -150,7 +151,6 @@ macro_rules! lanes {
     ($($(#[$doc:meta])* $row:ident: $start:expr,)*) => {
         /// The neurons that are being advanced, one on each lane. Flags are 0 or 1. Neurons on chart q
         /// fill lanes from the first on, those on chart z from lane [`NEURONS`] on.
-        #[derive(Clone)]
         #[repr(align(64))]
         pub struct Lanes<R, const N: usize> {
             $($(#[$doc])* pub $row: Row<R>,)*
@@ -652,7 +652,9 @@ fn attempt<R: Real, F: Form, const N: usize, const Z: bool>(
         let verdict = to.verdict[lane];
         let accepted = verdict & ACCEPTED != 0;
         let t = lanes.t[lane] + to.dt[lane].double();
-        let t = select(verdict & REACHED != 0, lanes.event[lane], t);
+        // Rounding leads a step that lands on the threshold no further than the next event.
+        let is_there = (verdict & REACHED != 0) | (t > lanes.event[lane]);
+        let t = select(is_there, lanes.event[lane], t);
         let x = lanes.x[lane] + to.dx[lane].double();
         lanes.t[lane] = select(accepted, t, lanes.t[lane]);
         lanes.x[lane] = select(accepted, x, lanes.x[lane]);
@@ -751,11 +753,17 @@ fn end<R: Real, F: Form, const N: usize, const Z: bool>(
     let exponent = |y: R| lanes.gate_slope[lane].mul_add(y, lanes.gate_offset[lane]);
     let (from, to_) = (exponent(lanes.y[lane]), exponent(end.y));
     let (low, high) = (select(from < to_, from, to_), select(from < to_, to_, from));
+    let feedback = if F::POWER {
+        end.feedback
+    } else {
+        let y = select(lanes.y[lane] < end.y, end.y, lanes.y[lane]);
+        lanes.feedback[lane] * (one + y)
+    };
     let leaps = !Z
         & (high - low > of(MOST_OF_GATE))
         & (low < of(GATE_MATTERS))
         & (high > of(-GATE_MATTERS))
-        & (end.feedback > of(FEEDBACK_MATTERS) * speed);
+        & (feedback > of(FEEDBACK_MATTERS) * speed);
     let ratio = select(leaps & (ratio < of(HALVES)), of(HALVES), ratio);
     let too_short = !swapped & (h <= of(SHORTEST));
     let is_good = (ratio <= one) | too_short;
