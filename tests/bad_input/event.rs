@@ -24,19 +24,19 @@ fn tolerances() {
     none
       --set #1:1:25 «"0 s")»
         solver.tolerance: must be greater than 0, but is 0 s
-        help: a typical value is "1 ms"
+        help: it is at least 1 ns; the default is 1 us
     negative
       --set #1:1:25 «"-1 us")»
         solver.tolerance: must be greater than 0, but is -1 us
-        help: a typical value is "1 ms"
+        help: it is at least 1 ns; the default is 1 us
     too fine
       --set #1:1:25 «"0.1 ns")»
-        solver.tolerance: the tolerance 0.0000000001 s is finer than the arithmetic can keep
-        help: the finest is 0.000000001 s: time is kept in picoseconds, and the error of many steps in double precision adds up
+        solver.tolerance: the tolerance 100 ps is finer than the arithmetic can keep
+        help: it is at least 1 ns; the default is 1 us. Time is kept in picoseconds, and the error of many steps in double precision adds up
     finer than time
       --set #1:1:25 «"1 fs")»
-        solver.tolerance: 1 fs is too short
-        help: the shortest time is 1 ps
+        solver.tolerance: the tolerance 1 fs is finer than the arithmetic can keep
+        help: it is at least 1 ns; the default is 1 us. Time is kept in picoseconds, and the error of many steps in double precision adds up
     another unit
       --set #1:1:25 «"1 uV")»
         solver.tolerance: `uV` is not a unit of a time

@@ -26,6 +26,7 @@ use crate::model::Model;
 use crate::plugins::Plugins;
 use crate::solver::event;
 use crate::time::Time;
+use crate::units::{self, Unit};
 
 /// The longest window unless the scene says otherwise: as many whole steps as fit into 100 ms, at
 /// least one.
@@ -285,21 +286,31 @@ fn solver(fields: &mut Fields, dx: &mut Diagnostics) -> Option<Solver> {
     let Solver::Event { mut tolerance, mut step } = default else { return None };
     let mut complete = true;
     if let Some(at) = fields.get("tolerance") {
-        match at.time(dx, Domain::Positive) {
-            Some(given) if given < event::FINEST => {
-                at.error(
-                    dx,
-                    format!("the tolerance {given} s is finer than the arithmetic can keep"),
-                )
-                .help(format!(
-                    "the finest is {} s: time is kept in picoseconds, and the error of many steps in \
-                     double precision adds up",
-                    event::FINEST
-                ));
-                complete = false;
+        let given = at.quantity(dx, Unit::Second, Domain::Any);
+        complete = given.is_some();
+        if let Some(given) = given {
+            let finest = units::format(event::FINEST.seconds(), Unit::Second);
+            let shown = units::format(given, Unit::Second);
+            let help = format!("it is at least {finest}; the default is 1 us");
+            match Time::from_seconds(given) {
+                _ if given <= 0.0 => {
+                    at.error(dx, format!("must be greater than 0, but is {shown}")).help(help);
+                    complete = false;
+                }
+                _ if given < event::FINEST.seconds() => {
+                    let why = "is finer than the arithmetic can keep";
+                    at.error(dx, format!("the tolerance {shown} {why}")).help(format!(
+                        "{help}. Time is kept in picoseconds, and the error of many steps in double \
+                         precision adds up"
+                    ));
+                    complete = false;
+                }
+                Some(given) => tolerance = given,
+                None => {
+                    at.error(dx, format!("{shown} is too long")).help(help);
+                    complete = false;
+                }
             }
-            Some(given) => tolerance = given,
-            None => complete = false,
         }
     }
     if let Some(at) = fields.get("step") {
