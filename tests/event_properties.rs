@@ -431,7 +431,7 @@ fn compare(ours: &[f64], exact: &[f64], allowed: &[f64]) -> Result<f64, String> 
     let mut worst = 0.0_f64;
     for (k, ((ours, exact), allowed)) in ours.iter().zip(exact).zip(allowed).enumerate() {
         let off = (ours - exact).abs();
-        if !(off <= *allowed) {
+        if off.is_nan() || off > *allowed {
             return Err(format!("spike {k}: {ours} s instead of {exact} s, {off:e} s off"));
         }
         worst = worst.max(off / allowed);

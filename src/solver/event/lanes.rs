@@ -118,7 +118,7 @@ pub(super) fn run<R: Real, F: Form, const N: usize>(
         most_spikes: most_spikes(end),
         out,
     };
-    let mut room = Box::new(Attempt::new());
+    let mut room = Box::<Attempt<R, N>>::default();
     for seat in 0..NEURONS {
         if run.next == run.jobs.len() {
             break;

@@ -588,10 +588,8 @@ pub struct Attempt<R, const N: usize> {
     first: Row<R>,
 }
 
-impl<R: Real, const N: usize> Attempt<R, N> {
-    /// Room.
-    #[must_use]
-    pub fn new() -> Attempt<R, N> {
+impl<R: Real, const N: usize> Default for Attempt<R, N> {
+    fn default() -> Attempt<R, N> {
         let zero = [R::of(0.0); WIDTH];
         Attempt {
             x: zero,
