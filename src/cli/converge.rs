@@ -83,17 +83,20 @@ struct Runner<'a> {
 
 pub fn converge(args: &ConvergeArgs, plugins: &Plugins) -> Result<(), Error> {
     let seed = args.seed.map(|seed| format!("seed={seed}"));
-    let read =
-        |solver: Option<String>| load(&args.scene, plugins, seed.iter().cloned().chain(solver));
+    let read = |sets: &[String]| {
+        load(&args.scene, plugins, seed.iter().cloned().chain(sets.iter().cloned()))
+    };
     // All scenes are read before the first one runs: a step that does not fit is known at once.
-    let mut loaded = read(None)?;
+    let mut loaded = read(&[])?;
     if loaded.scene.solver.euler_dt().is_some() {
-        loaded = read(Some("solver=Event".into()))?;
+        loaded = read(&["solver=Event".into()])?;
     }
     let Loaded { scene: reference, warnings } = loaded;
     let by_steps = |dt: Time| {
         let quantity = units::format(dt.seconds(), Unit::Second);
-        Ok((dt, read(Some(format!("solver=Euler(dt: \"{quantity}\")")))?.scene))
+        // Probes record nothing here: their intervals need not be multiples of the step.
+        let sets = [format!("solver=Euler(dt: \"{quantity}\")"), "probes={}".into()];
+        Ok((dt, read(&sets)?.scene))
     };
     let steps = args.dt.iter().map(|dt| by_steps(*dt)).collect::<Result<Vec<_>, Error>>()?;
     let Solver::Event { tolerance, step } = reference.solver else {

@@ -132,6 +132,16 @@ fn a_step_that_does_not_fit_is_an_error_of_the_scene() {
 }
 
 /// Between populations the event-driven solver needs a delay.
+/// Nothing is recorded: intervals of probes need not be multiples of the steps.
+#[test]
+fn probes_do_not_have_to_fit_the_steps() {
+    for scene in ["receptors.ron", "adaptation.ron"] {
+        let folder = folder_with(scene);
+        let output = done(folder.path(), &["converge", "scene.ron"]);
+        assert!(stdout(&output).contains("\n    1 ms "), "{}", stdout(&output));
+    }
+}
+
 #[test]
 fn an_edge_without_delay_is_an_error_of_the_scene() {
     let folder = folder_with("ff_nominal.ron");
