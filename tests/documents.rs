@@ -130,6 +130,49 @@ fn the_pictures_are_those_of_the_program() {
     }
 }
 
+/// Links of a page in `folder` that lead to no file, or to no heading of one.
+fn dead_links(text: &str, folder: &Path) -> Vec<String> {
+    let slug = |heading: &str| -> String {
+        let kept = heading.to_lowercase().replace(' ', "-");
+        kept.chars().filter(|c| c.is_alphanumeric() || "-_".contains(*c)).collect()
+    };
+    let links = text.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
+    let links = links.map(|(link, _)| link).filter(|link| !link.contains("://"));
+    let is_dead = |link: &&str| {
+        let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
+        let target = if path.is_empty() { None } else { Some(folder.join(path)) };
+        let Some(target) = target else { return !has(text, anchor, slug) };
+        let page = fs::read_to_string(&target).unwrap_or_default();
+        !target.exists() || (!anchor.is_empty() && !has(&page, anchor, slug))
+    };
+    links.filter(is_dead).map(String::from).collect()
+}
+
+/// Whether a page has a heading with this anchor.
+fn has(page: &str, anchor: &str, slug: impl Fn(&str) -> String) -> bool {
+    let headings = page.lines().filter_map(|line| line.strip_prefix('#'));
+    headings.map(|heading| slug(heading.trim_start_matches('#').trim())).any(|s| s == anchor)
+}
+
+#[test]
+fn every_link_of_the_documents_leads_somewhere() {
+    let pages = ["README.md", "CHANGELOG.md", "benches/README.md"].map(String::from);
+    let docs = fs::read_dir(file("docs")).unwrap();
+    let docs = docs.map(|page| format!("docs/{}", page.unwrap().file_name().display()));
+    for page in pages.into_iter().chain(docs).filter(|page| page.ends_with(".md")) {
+        let path = file(&page);
+        let dead = dead_links(&read(&page), path.parent().unwrap());
+        assert!(dead.is_empty(), "{page}: {dead:?}");
+    }
+}
+
+#[test]
+fn a_dead_link_is_noticed() {
+    let root = file("README.md");
+    let text = "[a](docs/scene.md) [b](docs/none.md) [c](README.md#none) [d](#here)\n## Here\n";
+    assert_eq!(dead_links(text, root.parent().unwrap()), ["docs/none.md", "README.md#none"]);
+}
+
 #[test]
 fn the_scenes_in_the_documents_run() {
     let scenes = blocks(&read("README.md"), "ron");

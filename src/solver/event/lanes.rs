@@ -2,9 +2,9 @@
 //!
 //! [`attempt_all`] steps all lanes at once; whatever is not simply accepted or rejected is handled here,
 //! lane by lane: arrivals, floors, the threshold, changes of the chart. A lane whose neuron has reached
-//! the end of the window takes the next one. Neurons on chart q are on the first lanes, those on chart
-//! z on the last ones, so that a vector has one chart. No lane looks at another, so a result does not
-//! depend on which neurons are advanced together.
+//! the end of the window takes the next one. Neurons on chart q are on other lanes than those on chart
+//! z, so that a vector has one chart. No lane looks at another, so a result does not depend on which
+//! neurons are advanced together.
 
 use std::ops::Range;
 

@@ -32,7 +32,8 @@ use crate::network::router::EventInbox;
 use crate::solver::kernel::Layout;
 use crate::time::Time;
 
-/// Below this tolerance the solver computes in double precision.
+/// Below this tolerance all neurons are in double precision, above it those whose input is all in closed
+/// form in single.
 pub const SINGLE_PRECISION: Time = Time::from_picoseconds(500_000);
 /// The finest tolerance: picoseconds, in which time is kept, and double precision allow no less.
 pub const FINEST: Time = Time::from_picoseconds(1_000);

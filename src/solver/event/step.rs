@@ -483,7 +483,7 @@ impl<R: Real, const N: usize> Equation<R, N> {
     }
 }
 
-/// ln of the solution of y + ln y = s (the Wright omega function), s ≥ −60, to 0.02: a polynomial up to 6
+/// ln of the solution of y + ln y = s (the Wright omega function), s ≥ −60, to 0.03: a polynomial up to 6
 /// (a minimax fit), and its asymptotes.
 #[inline(always)]
 fn rough_ln_omega<R: Real>(s: R) -> R {
