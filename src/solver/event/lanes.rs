@@ -58,9 +58,8 @@ struct Run<'a, 'j, R, F, const N: usize> {
     seats: [u8; WIDTH],
     jobs: &'a mut [Job<'j, DpiNeuron>],
     next: usize,
-    /// Lanes with neurons on chart q, and on chart z.
-    on_q: usize,
-    on_z: usize,
+    /// How many neurons are on chart q, and on chart z.
+    on: [usize; 2],
     origin: Time,
     /// End of the window, s from its start.
     end: f64,
@@ -111,8 +110,7 @@ pub(super) fn run<R: Real, F: Form, const N: usize>(
         seats: [0; WIDTH],
         jobs,
         next: 0,
-        on_q: 0,
-        on_z: 0,
+        on: [0; 2],
         origin: window.start,
         end,
         most_spikes: most_spikes(end),
@@ -123,9 +121,9 @@ pub(super) fn run<R: Real, F: Form, const N: usize>(
         if run.next == run.jobs.len() {
             break;
         }
-        let lane = run.on_q;
+        let lane = run.on[0];
         run.seats[lane] = seat as u8;
-        run.on_q += 1;
+        run.on[0] += 1;
         run.load(lane);
         run.go_on(lane);
         if !run.is_in_place(lane) {
@@ -133,19 +131,19 @@ pub(super) fn run<R: Real, F: Form, const N: usize>(
         }
     }
     loop {
-        let running = (run.on_q + run.on_z) as u64;
+        let running = (run.on[0] + run.on[1]) as u64;
         if running == 0 {
             break;
         }
-        attempt_all::<R, F, N>(&mut run.lanes, &mut room, run.on_q, run.on_z);
+        attempt_all::<R, F, N>(&mut run.lanes, &mut room, run.on);
         let accepted = run.lanes.verdict.iter().filter(|v| **v & ACCEPTED != 0).count() as u64;
         run.out.work.steps += running;
         run.out.work.right_sides += STAGES * running;
         run.out.work.rejected += running - accepted;
         let (mut handled, mut count) = ([0; WIDTH], 0);
-        for (first, lanes) in [(0, run.on_q), (NEURONS, run.on_z)] {
+        for (chart, lanes) in run.on.into_iter().enumerate() {
             for block in (0..lanes.div_ceil(BLOCK)).rev() {
-                let from = first + block * BLOCK;
+                let from = chart * NEURONS + block * BLOCK;
                 if run.wants_attention(from..from + BLOCK) {
                     for lane in (from..from + BLOCK).rev() {
                         handled[count % WIDTH] = lane;
@@ -177,7 +175,7 @@ pub(super) fn run<R: Real, F: Form, const N: usize>(
     }
 }
 
-impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
+impl<'j, R: Real, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
     #[inline(always)]
     fn wants_attention(&self, lanes: Range<usize>) -> bool {
         self.lanes.verdict[lanes].iter().fold(0, |all, verdict| all | verdict) > ACCEPTED
@@ -194,16 +192,13 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     #[inline(always)]
     fn place(&mut self, lane: usize) {
         if self.lanes.running[lane] > R::of(0.0) {
-            let is_z = self.lanes.is_z[lane] > R::of(0.0);
-            let (first, on) = if is_z { (NEURONS, &mut self.on_z) } else { (0, &mut self.on_q) };
-            let to = first + *on;
-            *on += 1;
-            self.copy(lane, to);
+            let chart = usize::from(self.lanes.is_z[lane] > R::of(0.0));
+            self.copy(lane, chart * NEURONS + self.on[chart]);
+            self.on[chart] += 1;
         }
-        let was_z = lane >= NEURONS;
-        let (first, on) = if was_z { (NEURONS, &mut self.on_z) } else { (0, &mut self.on_q) };
-        *on -= 1;
-        let last = first + *on;
+        let chart = usize::from(lane >= NEURONS);
+        self.on[chart] -= 1;
+        let last = chart * NEURONS + self.on[chart];
         self.copy(last, lane);
         self.clear(last);
     }
@@ -227,6 +222,28 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     }
 
     #[inline(always)]
+    fn way(&self, lane: usize) -> &Way {
+        &self.ways[self.seat(lane)]
+    }
+
+    #[inline(always)]
+    fn way_mut(&mut self, lane: usize) -> &mut Way {
+        let seat = self.seat(lane);
+        &mut self.ways[seat]
+    }
+
+    #[inline(always)]
+    fn job(&self, lane: usize) -> &Job<'j, DpiNeuron> {
+        &self.jobs[self.way(lane).job]
+    }
+
+    #[inline(always)]
+    fn neuron_mut(&mut self, lane: usize) -> &mut DpiNeuron {
+        let job = self.way(lane).job;
+        self.jobs[job].neuron
+    }
+
+    #[inline(always)]
     fn clear(&mut self, lane: usize) {
         self.lanes.running[lane] = R::of(0.0);
         self.lanes.h[lane] = R::of(0.0);
@@ -247,7 +264,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
 
     #[inline(always)]
     fn neuron(&self, lane: usize) -> &DpiNeuron {
-        self.jobs[self.ways[self.seat(lane)].job].neuron
+        self.job(lane).neuron
     }
 
     /// Goes on with a lane after an event; where its neuron has reached the end, with the next one.
@@ -336,16 +353,15 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     fn read_direct_input(&mut self, lane: usize, waveform: &Waveform) {
         let t = self.lanes.t[lane];
         let (value, slope, change) = waveform.at(self.absolute(t));
-        self.ways[self.seat(lane)].dc = (value, slope, t);
-        self.ways[self.seat(lane)].dc_change =
-            change.map_or(f64::INFINITY, |time| self.relative(time));
+        self.way_mut(lane).dc = (value, slope, t);
+        self.way_mut(lane).dc_change = change.map_or(f64::INFINITY, |time| self.relative(time));
     }
 
     /// After biases or state have changed.
     #[inline(always)]
     fn start_anew(&mut self, lane: usize) {
-        self.jobs[self.ways[self.seat(lane)].job].neuron.anew = None;
-        if self.ways[self.seat(lane)].phase == Phase::Hold {
+        self.neuron_mut(lane).anew = None;
+        if self.way(lane).phase == Phase::Hold {
             self.lanes.y[lane] = R::of(self.neuron(lane).y_reset);
             return;
         }
@@ -356,7 +372,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         if self.is_at_threshold(lane) || y >= y_th {
             self.spike(lane);
         } else if y <= r * (1.0 + 4.0 * R::EPSILON.double()) {
-            self.ways[self.seat(lane)].phase = Phase::Rest;
+            self.way_mut(lane).phase = Phase::Rest;
         }
     }
 
@@ -396,7 +412,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
 
     #[inline(always)]
     fn set_chart(&mut self, lane: usize, is_z: bool) {
-        let n = &*self.jobs[self.ways[self.seat(lane)].job].neuron;
+        let n = &*self.jobs[self.way(lane).job].neuron;
         let lanes = &mut *self.lanes;
         let (of, never) = (R::of, R::of(f64::from(f32::MAX)));
         lanes.is_z[lane] = of(f64::from(is_z));
@@ -488,9 +504,10 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
 
     #[inline(always)]
     fn set_current(&mut self, lane: usize, c: usize, current: f64) {
-        let n = &mut *self.jobs[self.ways[self.seat(lane)].job].neuron;
+        let n = self.neuron_mut(lane);
         n.current[c] = current;
-        self.lanes.current[c][lane] = R::of(n.a * current);
+        let rate = n.a * current;
+        self.lanes.current[c][lane] = R::of(rate);
     }
 
     /// Lets currents decay until `to`, while the membrane stands still.
@@ -580,14 +597,13 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     fn proceed(&mut self, lane: usize) -> bool {
         loop {
             let t = self.lanes.t[lane];
-            while let Some(stop) =
-                self.jobs[self.ways[self.seat(lane)].job].stops.get(self.ways[self.seat(lane)].stop)
+            while let Some(stop) = self.job(lane).stops.get(self.way(lane).stop)
                 && self.relative(*stop) <= t
             {
-                let (slot, stop) = (self.jobs[self.ways[self.seat(lane)].job].slot, *stop);
+                let (slot, stop) = (self.job(lane).slot, *stop);
                 let state = self.state(lane);
                 self.out.states.push((slot, stop, state));
-                self.ways[self.seat(lane)].stop += 1;
+                self.way_mut(lane).stop += 1;
             }
             if t >= self.end {
                 return false;
@@ -595,18 +611,18 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             let before = (self.lanes.closed(lane), self.lanes.base[lane]);
             let mut changed = self.reach_floors(lane);
             changed |= self.receive(lane);
-            let job = self.ways[self.seat(lane)].job;
-            if t >= self.ways[self.seat(lane)].dc_change
+            let job = self.way(lane).job;
+            if t >= self.way(lane).dc_change
                 && let Some(waveform) = self.jobs[job].dc
             {
                 self.read_direct_input(lane, waveform);
                 changed = true;
             }
-            if t >= self.ways[self.seat(lane)].refractory {
-                self.ways[self.seat(lane)].refractory = f64::INFINITY;
+            if t >= self.way(lane).refractory {
+                self.way_mut(lane).refractory = f64::INFINITY;
                 self.lanes.is_open[lane] = R::of(1.0);
-                if self.ways[self.seat(lane)].phase == Phase::Hold {
-                    self.ways[self.seat(lane)].phase = Phase::Run;
+                if self.way(lane).phase == Phase::Hold {
+                    self.way_mut(lane).phase = Phase::Run;
                     self.reset(lane);
                 }
                 changed = true;
@@ -625,7 +641,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
                 .min(way.floor)
                 .min(way.dc_change);
             self.lanes.event[lane] = event;
-            match self.ways[self.seat(lane)].phase {
+            match self.way(lane).phase {
                 Phase::Run => {
                     if self.lanes.is_z[lane] > R::of(0.0) {
                         self.choose_way(lane);
@@ -636,7 +652,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
                 Phase::Rest => {
                     let rate = self.rate_at_rest(lane);
                     if rate > 0.0 {
-                        self.ways[self.seat(lane)].phase = Phase::Run;
+                        self.way_mut(lane).phase = Phase::Run;
                         self.set_first_step(lane, rate);
                         return true;
                     }
@@ -657,10 +673,10 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     /// Synapses that have decayed to their floor stay there.
     #[inline(always)]
     fn reach_floors(&mut self, lane: usize) -> bool {
-        if self.lanes.t[lane] < self.ways[self.seat(lane)].floor {
+        if self.lanes.t[lane] < self.way(lane).floor {
             return false;
         }
-        self.ways[self.seat(lane)].floor = f64::INFINITY;
+        self.way_mut(lane).floor = f64::INFINITY;
         let lanes = &mut *self.lanes;
         let limit = lanes.i0[lane] + R::of(2.0) * (lanes.i0[lane] - lanes.i0_low[lane]);
         let mut changed = false;
@@ -679,8 +695,8 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let t = self.lanes.t[lane];
         let mut changed = false;
         loop {
-            let job = &self.jobs[self.ways[self.seat(lane)].job];
-            let arrivals = &job.arrivals[self.ways[self.seat(lane)].arrival..];
+            let job = self.job(lane);
+            let arrivals = &job.arrivals[self.way(lane).arrival..];
             let Some(first) = arrivals.first().filter(|a| self.relative(a.time) <= t) else {
                 return changed;
             };
@@ -695,8 +711,8 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             let c = self.model.place_of(first.receptor).min(N - 1);
             let jump = sum as f64 * job.neuron.jump[c];
             self.raise(lane, c, jump);
-            self.ways[self.seat(lane)].arrival += count;
-            self.ways[self.seat(lane)].is_driven = true;
+            self.way_mut(lane).arrival += count;
+            self.way_mut(lane).is_driven = true;
             changed = true;
         }
     }
@@ -711,7 +727,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         // What stays at the floor does not decay.
         let raised = if raised > n.i0 { raised } else { 0.0 };
         self.set_current(lane, c, raised);
-        self.ways[self.seat(lane)].floor = f64::INFINITY;
+        self.way_mut(lane).floor = f64::INFINITY;
     }
 
     /// The right-hand side where a lane stands, from which its next step starts.
@@ -728,7 +744,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     /// The rate after an event, `before` which the input in closed form, and its constant part, was another.
     #[inline(always)]
     fn rate_after_event(&mut self, lane: usize, (before, base): (R, R)) {
-        if self.ways[self.seat(lane)].phase != Phase::Run {
+        if self.way(lane).phase != Phase::Run {
             return;
         }
         let is_z = self.lanes.is_z[lane] > R::of(0.0);
@@ -787,7 +803,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         };
         self.set_first_step(lane, total.double());
         let rests = y <= r * (1.0 + 1e-9) && total <= R::of(0.0);
-        self.ways[self.seat(lane)].phase = if rests { Phase::Rest } else { Phase::Run };
+        self.way_mut(lane).phase = if rests { Phase::Rest } else { Phase::Run };
     }
 
     /// The neuron spikes now.
@@ -809,13 +825,13 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             let jump = n.jump[AHP];
             self.raise(lane, AHP.min(N - 1), jump);
             // From its first spike on it has a floor.
-            self.jobs[self.ways[self.seat(lane)].job].neuron.has_floor[AHP] = true;
+            self.neuron_mut(lane).has_floor[AHP] = true;
         }
         if ref_p > 0.0 {
-            self.ways[self.seat(lane)].refractory = t + ref_p;
+            self.way_mut(lane).refractory = t + ref_p;
         }
         if ref_p > 0.0 && holds {
-            self.ways[self.seat(lane)].phase = Phase::Hold;
+            self.way_mut(lane).phase = Phase::Hold;
             self.set_chart(lane, false);
             self.lanes.is_swapped[lane] = R::of(0.0);
             self.lanes.y[lane] = R::of(y_reset);
@@ -870,7 +886,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     /// From steps in time to steps along the chart.
     #[inline(always)]
     fn swap(&mut self, lane: usize) {
-        self.ways[self.seat(lane)].h = self.lanes.h[lane].double();
+        self.way_mut(lane).h = self.lanes.h[lane].double();
         let lanes = &mut *self.lanes;
         let closed = if lanes.is_z[lane] > R::of(0.0) { R::of(0.0) } else { lanes.closed(lane) };
         lanes.is_swapped[lane] = R::of(1.0);
@@ -896,8 +912,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let rest = self.lanes.event[lane] - self.lanes.t[lane];
         let mut is_at_threshold = false;
         if verdict & FAULT != 0 {
-            let (slot, time) =
-                (self.jobs[self.ways[self.seat(lane)].job].slot, self.absolute(self.lanes.t[lane]));
+            let (slot, time) = (self.job(lane).slot, self.absolute(self.lanes.t[lane]));
             self.out.faults.push((time, slot, FaultKind::NotFinite));
             self.lanes.t[lane] = self.end;
             return true;
@@ -913,12 +928,12 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
                 self.choose_way(lane);
             }
         } else if verdict & BROKEN != 0 {
-            let h = 0.25 * self.ways[self.seat(lane)].h.min(rest);
+            let h = 0.25 * self.way(lane).h.min(rest);
             self.unswap(lane, h);
         } else if verdict & SYNAPSE_FLOOR != 0 {
             let at = self.next_floor(lane);
-            let planned = self.ways[self.seat(lane)].floor;
-            self.ways[self.seat(lane)].floor = at;
+            let planned = self.way(lane).floor;
+            self.way_mut(lane).floor = at;
             self.lanes.event[lane] = self.lanes.event[lane].min(at);
             if self.lanes.is_swapped[lane] > R::of(0.0) {
                 // Along the chart nothing ends a step at an event.
@@ -929,11 +944,11 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             }
             return at <= self.lanes.t[lane];
         } else if verdict & LATE != 0 {
-            self.ways[self.seat(lane)].late = self.lanes.x[lane];
+            self.way_mut(lane).late = self.lanes.x[lane];
             self.unswap(lane, rest);
         } else if verdict & CROSSED != 0 {
             let is_last = self.lanes.h[lane].double() >= rest;
-            let is_at_event = is_last && self.ways[self.seat(lane)].late == self.lanes.x[lane];
+            let is_at_event = is_last && self.way(lane).late == self.lanes.x[lane];
             is_at_threshold = is_at_event || self.is_at_threshold(lane);
             if is_at_event {
                 // After the event along the chart, before it in time: it is at the event, as nearly as
@@ -955,7 +970,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         }
         if is_at_threshold {
             self.spike(lane);
-            if self.ways[self.seat(lane)].spikes > self.most_spikes {
+            if self.way(lane).spikes > self.most_spikes {
                 // One that fires without bound is left alone.
                 self.lanes.t[lane] = self.end;
             }
@@ -987,7 +1002,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         self.skip(lane, to);
         // As short as that, its end is its floor.
         if self.rate_at_rest(lane) <= 0.0 || h < self.model.tolerance {
-            self.ways[self.seat(lane)].phase = Phase::Rest;
+            self.way_mut(lane).phase = Phase::Rest;
             return true;
         }
         let lanes = &mut *self.lanes;

@@ -678,13 +678,12 @@ fn attempt<R: Real, F: Form, const N: usize, const Z: bool>(
     }
 }
 
-/// Tries one step of the neurons on the first `q` lanes of chart q, and on the first `z` of chart z.
+/// Tries one step of all neurons, of which so many are on chart q, and so many on chart z.
 #[inline(always)]
 pub fn attempt_all<R: Real, F: Form, const N: usize>(
     lanes: &mut Lanes<R, N>,
     room: &mut Attempt<R, N>,
-    q: usize,
-    z: usize,
+    [q, z]: [usize; 2],
 ) {
     attempt::<R, F, N, false>(lanes, room, 0..q.next_multiple_of(BLOCK));
     if F::POWER {
