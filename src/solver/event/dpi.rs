@@ -5,9 +5,9 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
-use super::lanes;
+use super::equation::{AHP, AMPA, Form, GABAA, GABAB, Logistic, NMDA, PowerLaw};
 use super::real::Real;
-use super::step::{AHP, AMPA, Form, GABAA, GABAB, Logistic, NMDA, PowerLaw};
+use super::run;
 use super::{EventBank, EventModel, EventNeurons, Job, Output};
 use crate::circuit::forms::{FeedbackForm, RefractoryForm};
 use crate::circuit::{Constants, Preset, Receptor, Soma, Synapse, math};
@@ -326,7 +326,7 @@ impl<R: Real, F: Form, const N: usize> EventModel for DpiEvent<R, F, N> {
     }
 
     fn run(&self, jobs: &mut [Job<DpiNeuron>], window: Range<Time>, out: &mut Output) {
-        lanes::run(self, jobs, window, out);
+        run::run(self, jobs, window, out);
     }
 }
 

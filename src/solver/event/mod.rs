@@ -8,15 +8,21 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`real`] | numbers of single and double precision, with the functions that equations need |
-//! | [`step`] | one adaptive step of many DPI neurons at once |
-//! | [`dpi`] | DPI neurons: their numbers, and what happens at events |
-//! | [`lanes`] | which neuron is on which lane, and its way from event to event |
+//! | [`dpi`] | DPI neurons: their numbers |
+//! | [`equation`] | the equation of one of them |
+//! | [`lanes`] | many of them, on the lanes of vectors |
+//! | [`step`] | one adaptive step of all lanes, and the verdict on it |
+//! | `run` | which neuron is on which lane |
+//! | `events` | its way from event to event |
 //! | [`lif`] | LIF neurons, in closed form |
 
 pub mod dpi;
+pub mod equation;
+mod events;
 pub mod lanes;
 pub mod lif;
 pub mod real;
+mod run;
 pub mod step;
 
 use std::any::Any;

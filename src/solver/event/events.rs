@@ -1,0 +1,651 @@
+//! The way of a neuron from event to event: arrivals, floors, rest, the threshold and its reset, changes
+//! of the chart, and what the verdict on a step asks for.
+
+use super::dpi::{DpiNeuron, Phase};
+use super::equation::{AHP, AMPA, Form, GABAA, GABAB, NMDA, Rate};
+use super::real::Real;
+use super::run::Run;
+use super::step::{
+    ACCEPTED, BROKEN, CHART, CROSSED, FAULT, KINK, LANDED, LATE, MEMBRANE_FLOOR, REACHED,
+    SYNAPSE_FLOOR, TURNED,
+};
+use crate::backend::FaultKind;
+use crate::circuit::Waveform;
+use crate::circuit::math::{exp, ln};
+use crate::time::Time;
+
+/// After an event that makes a membrane so many times as fast, its step is a first one.
+const FASTER: f64 = 4.0;
+
+/// How long a first step is, s, that comes to `way` on q at a rate.
+#[inline(always)]
+fn first_step(way: f64, rate: f64) -> f64 {
+    way.min(2.5) / rate.abs().max(1.0)
+}
+
+impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
+    /// The direct input from now on.
+    #[inline(always)]
+    pub(super) fn read_direct_input(&mut self, lane: usize, waveform: &Waveform) {
+        let t = self.lanes.t[lane];
+        let (value, slope, change) = waveform.at(self.absolute(t));
+        self.way_mut(lane).dc = (value, slope, t);
+        self.way_mut(lane).dc_change = change.map_or(f64::INFINITY, |time| self.relative(time));
+    }
+
+    /// After biases or state have changed.
+    #[inline(always)]
+    pub(super) fn start_anew(&mut self, lane: usize) {
+        self.neuron_mut(lane).anew = None;
+        if self.way(lane).phase == Phase::Hold {
+            self.lanes.y[lane] = R::of(self.neuron(lane).y_reset);
+            return;
+        }
+        let (r, y_th) = (self.neuron(lane).r, self.neuron(lane).y_th);
+        let rate = self.evaluate(lane);
+        self.set_first_step(lane, rate.total.double());
+        let y = self.lanes.y[lane].double();
+        if self.is_at_threshold(lane) || y >= y_th {
+            self.spike(lane);
+        } else if y <= r * (1.0 + 4.0 * R::EPSILON.double()) {
+            self.way_mut(lane).phase = Phase::Rest;
+        }
+    }
+
+    /// The sums of what does not decay.
+    #[inline(always)]
+    pub(super) fn set_constants(&mut self, lane: usize) {
+        let way = &self.ways[self.seat(lane)];
+        let n = &*self.jobs[way.job].neuron;
+        let lanes = &mut *self.lanes;
+        let (of, zero) = (R::of, R::of(0.0));
+        let floor = |c: usize| {
+            let is_above = c < N && lanes.current[c.min(N - 1)][lane] > zero;
+            if is_above || !n.has_floor[c] { 0.0 } else { n.floor[c] }
+        };
+        let (value, slope, from) = way.dc;
+        let direct = value + slope * (lanes.t[lane] - from);
+        if lanes.is_open[lane] > zero {
+            let mut input = n.input + direct + floor(AMPA);
+            if N == 1 {
+                // No more than a constant, taken from another.
+                input -= floor(GABAB);
+            }
+            lanes.base[lane] = of(n.a * input);
+            lanes.slope[lane] = of(n.a * slope);
+            lanes.ampa[lane] = lanes.current[AMPA][lane];
+        } else {
+            lanes.base[lane] = of(n.a * n.i0);
+            lanes.slope[lane] = zero;
+            lanes.ampa[lane] = zero;
+        }
+        lanes.leak[lane] = of(n.a * (n.leak + floor(GABAA) + floor(AHP)));
+        if N > 1 {
+            lanes.nmda[lane] = of(n.a * floor(NMDA));
+            lanes.gabab[lane] = of(n.a * floor(GABAB));
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn set_chart(&mut self, lane: usize, is_z: bool) {
+        let n = &*self.jobs[self.way(lane).job].neuron;
+        let lanes = &mut *self.lanes;
+        let (of, never) = (R::of, R::of(f64::from(f32::MAX)));
+        lanes.is_z[lane] = of(f64::from(is_z));
+        let up = of(n.y_open.min(f64::from(f32::MAX)));
+        lanes.x_th[lane] = of(if is_z { n.z_th } else { n.q_th });
+        lanes.y_up[lane] = if F::POWER && !is_z { up } else { never };
+        lanes.y_down[lane] = if is_z { of(n.y_down) } else { of(0.0) };
+    }
+
+    /// A current above its floor, A: in double precision for as long as it was not integrated.
+    #[inline(always)]
+    pub(super) fn current(&self, lane: usize, c: usize) -> f64 {
+        let n = self.neuron(lane);
+        let (kept, now) = (n.current[c], self.lanes.current[c][lane]);
+        if R::of(n.a * kept) == now { kept } else { now.double() / n.a }
+    }
+
+    #[inline(always)]
+    pub(super) fn set_current(&mut self, lane: usize, c: usize, current: f64) {
+        let n = self.neuron_mut(lane);
+        n.current[c] = current;
+        let rate = n.a * current;
+        self.lanes.current[c][lane] = R::of(rate);
+    }
+
+    /// Lets currents decay until `to`, while the membrane stands still.
+    #[inline(always)]
+    pub(super) fn skip(&mut self, lane: usize, to: f64) {
+        let dt = to - self.lanes.t[lane];
+        for c in 0..N {
+            let now = self.current(lane, c);
+            if now > 0.0 {
+                let n = self.neuron(lane);
+                let decayed = now * exp(-dt / n.tau[c]);
+                // A floor that was passed.
+                let left = if decayed < n.i0 { 0.0 } else { decayed };
+                self.set_current(lane, c, left);
+            }
+        }
+        let lanes = &mut *self.lanes;
+        lanes.t[lane] = to;
+        self.set_constants(lane);
+    }
+
+    /// The rate at the floor of the membrane, where it is put.
+    #[inline(always)]
+    pub(super) fn rate_at_rest(&mut self, lane: usize) -> f64 {
+        let r = self.neuron(lane).r;
+        let lanes = &mut *self.lanes;
+        lanes.x[lane] = r;
+        lanes.is_swapped[lane] = R::of(0.0);
+        if lanes.is_z[lane] > R::of(0.0) {
+            self.set_chart(lane, false);
+        }
+        let rate = self.evaluate(lane);
+        self.lanes.y[lane] = R::of(r);
+        rate.total.double()
+    }
+
+    /// While the membrane rests: the first time until `to` at which its rate may have become
+    /// positive because inhibition decays; `to` if there is none. (What excites decays as well: it is
+    /// taken as it is now, so the rate is not above this bound; the caller asks again from there.)
+    #[inline(always)]
+    pub(super) fn end_of_rest(&self, lane: usize, to: f64) -> f64 {
+        if N == 1 {
+            return to;
+        }
+        let lanes = &self.lanes;
+        let n = self.neuron(lane);
+        let t = lanes.t[lane];
+        let inhibition = |c: usize, dt: f64| {
+            let above = lanes.current[c.min(N - 1)][lane].double();
+            let floor = n.a * if n.has_floor[c] { n.floor[c] } else { 0.0 };
+            if above > 0.0 { (above * exp(-dt / n.tau[c])).max(floor) } else { floor }
+        };
+        let i0 = n.a * n.i0;
+        let nmda = (lanes.nmda[lane] + lanes.current[NMDA.min(N - 1)][lane]).double();
+        let gate = n.r / (n.r + n.y_nmda);
+        let excitation = lanes.closed(lane).double() + nmda * gate;
+        let bound = |dt: f64| {
+            let open = lanes.is_open[lane] > R::of(0.0);
+            let rising = lanes.slope[lane].double().max(0.0) * dt;
+            let input = if open { excitation + rising - inhibition(GABAB, dt) } else { i0 };
+            let leak = n.a * n.leak + inhibition(GABAA, dt) + inhibition(AHP, dt);
+            input.max(i0) + (self.feedback_at_rest(n) - leak) * (1.0 + n.r)
+        };
+        if bound(to - t) <= 0.0 {
+            return to;
+        }
+        // The bound only rises: bisection.
+        let (mut low, mut high) = (0.0, to - t);
+        for _ in 0..60 {
+            let middle = 0.5 * (low + high);
+            *(if bound(middle) > 0.0 { &mut high } else { &mut low }) = middle;
+            if high - low < 1e-13 {
+                break;
+            }
+        }
+        t + high
+    }
+
+    #[inline(always)]
+    pub(super) fn feedback_at_rest(&self, n: &DpiNeuron) -> f64 {
+        let gate = 1.0 + exp((n.gate_slope * n.r + n.gate_offset) * std::f64::consts::LN_2);
+        if F::POWER { n.a * n.i0 / gate } else { n.feedback / gate }
+    }
+
+    /// Handles all that is due at a lane's time; `false` when its neuron has reached the end.
+    #[inline(always)]
+    pub(super) fn proceed(&mut self, lane: usize) -> bool {
+        loop {
+            let t = self.lanes.t[lane];
+            while let Some(stop) = self.job(lane).stops.get(self.way(lane).stop)
+                && self.relative(*stop) <= t
+            {
+                let (slot, stop) = (self.job(lane).slot, *stop);
+                let state = self.state(lane);
+                self.out.states.push((slot, stop, state));
+                self.way_mut(lane).stop += 1;
+            }
+            if t >= self.end {
+                return false;
+            }
+            let before = (self.lanes.closed(lane), self.lanes.base[lane]);
+            let mut changed = self.reach_floors(lane);
+            changed |= self.receive(lane);
+            let job = self.way(lane).job;
+            if t >= self.way(lane).dc_change
+                && let Some(waveform) = self.jobs[job].dc
+            {
+                self.read_direct_input(lane, waveform);
+                changed = true;
+            }
+            if t >= self.way(lane).refractory {
+                self.way_mut(lane).refractory = f64::INFINITY;
+                self.lanes.is_open[lane] = R::of(1.0);
+                if self.way(lane).phase == Phase::Hold {
+                    self.way_mut(lane).phase = Phase::Run;
+                    self.reset(lane);
+                }
+                changed = true;
+            }
+            if changed {
+                self.set_constants(lane);
+                self.rate_after_event(lane, before);
+            }
+            let way = &self.ways[self.seat(lane)];
+            let job = &self.jobs[way.job];
+            let time = |time: Option<Time>| time.map_or(f64::INFINITY, |t| self.relative(t));
+            let event = time(job.arrivals.get(way.arrival).map(|a| a.time))
+                .min(time(job.stops.get(way.stop).copied()))
+                .min(self.end)
+                .min(way.refractory)
+                .min(way.floor)
+                .min(way.dc_change);
+            self.lanes.event[lane] = event;
+            match self.way(lane).phase {
+                Phase::Run => {
+                    if self.lanes.is_z[lane] > R::of(0.0) {
+                        self.choose_way(lane);
+                    }
+                    return true;
+                }
+                Phase::Hold => self.skip(lane, event),
+                Phase::Rest => {
+                    let rate = self.rate_at_rest(lane);
+                    if rate > 0.0 {
+                        self.way_mut(lane).phase = Phase::Run;
+                        self.set_first_step(lane, rate);
+                        return true;
+                    }
+                    // So long, at least, that currents change in this precision.
+                    let n = self.neuron(lane);
+                    let slowest = (0..N)
+                        .filter(|c| self.lanes.current[*c][lane] > R::of(0.0))
+                        .map(|c| n.tau[c])
+                        .fold(0.0, f64::max);
+                    let least = (8.0 * R::EPSILON.double() * slowest).max(self.model.tolerance);
+                    let to = self.end_of_rest(lane, event).max(t + least).min(event);
+                    self.skip(lane, to);
+                }
+            }
+        }
+    }
+
+    /// Synapses that have decayed to their floor stay there.
+    #[inline(always)]
+    pub(super) fn reach_floors(&mut self, lane: usize) -> bool {
+        if self.lanes.t[lane] < self.way(lane).floor {
+            return false;
+        }
+        self.way_mut(lane).floor = f64::INFINITY;
+        let lanes = &mut *self.lanes;
+        let limit = lanes.i0[lane] + R::of(2.0) * (lanes.i0[lane] - lanes.i0_low[lane]);
+        let mut changed = false;
+        for c in 0..N {
+            if lanes.current[c][lane] > R::of(0.0) && lanes.current[c][lane] <= limit {
+                lanes.current[c][lane] = R::of(0.0);
+                changed = true;
+            }
+        }
+        changed
+    }
+
+    /// Takes the pulses that have arrived.
+    #[inline(always)]
+    pub(super) fn receive(&mut self, lane: usize) -> bool {
+        let t = self.lanes.t[lane];
+        let mut changed = false;
+        loop {
+            let job = self.job(lane);
+            let arrivals = &job.arrivals[self.way(lane).arrival..];
+            let Some(first) = arrivals.first().filter(|a| self.relative(a.time) <= t) else {
+                return changed;
+            };
+            // Sums of whole numbers do not depend on their order.
+            let same = |a: &&super::Arrival| (a.time, a.receptor) == (first.time, first.receptor);
+            let coinciding = arrivals.iter().take_while(same);
+            let (mut count, mut sum) = (0, 0_i64);
+            for arrival in coinciding {
+                count += 1;
+                sum += i64::from(arrival.weight);
+            }
+            let c = self.model.place_of(first.receptor).min(N - 1);
+            let jump = sum as f64 * job.neuron.jump[c];
+            self.raise(lane, c, jump);
+            self.way_mut(lane).arrival += count;
+            self.way_mut(lane).is_driven = true;
+            changed = true;
+        }
+    }
+
+    /// Adds to a current, A.
+    #[inline(always)]
+    pub(super) fn raise(&mut self, lane: usize, c: usize, jump: f64) {
+        let n = self.neuron(lane);
+        let now = self.current(lane, c);
+        let floor = if n.has_floor[c] { n.floor[c] } else { 0.0 };
+        let raised = if now > 0.0 { now } else { floor } + jump;
+        // What stays at the floor does not decay.
+        let raised = if raised > n.i0 { raised } else { 0.0 };
+        self.set_current(lane, c, raised);
+        self.way_mut(lane).floor = f64::INFINITY;
+    }
+
+    /// The right-hand side where a lane stands, from which its next step starts.
+    #[inline(always)]
+    pub(super) fn evaluate(&mut self, lane: usize) -> Rate<R> {
+        self.out.work.right_sides += 1;
+        let rate = self.lanes.rate::<F>(lane);
+        self.lanes.k[lane] = rate.k;
+        self.lanes.unforced[lane] = rate.unforced;
+        self.lanes.margin[lane] = rate.margin;
+        rate
+    }
+
+    /// The rate after an event, `before` which the input in closed form, and its constant part, was another.
+    #[inline(always)]
+    pub(super) fn rate_after_event(&mut self, lane: usize, (before, base): (R, R)) {
+        if self.way(lane).phase != Phase::Run {
+            return;
+        }
+        let is_z = self.lanes.is_z[lane] > R::of(0.0);
+        let slow = self.lanes.k[lane] + before;
+        if N > 1 {
+            self.evaluate(lane);
+        } else {
+            // What is integrated on q does not contain the input; on z it does.
+            let lanes = &mut *self.lanes;
+            let change = lanes.closed(lane) - before;
+            let mut constant = lanes.base[lane] - base;
+            if is_z {
+                let gain = R::of(1.0) / (R::of(1.0) + lanes.y[lane]);
+                let by_input = -lanes.b * R::of(lanes.x[lane]) * gain;
+                lanes.k[lane] = lanes.k[lane] + by_input * change;
+                constant = by_input * constant;
+            }
+            lanes.unforced[lane] = lanes.unforced[lane] + constant;
+        }
+        // Much faster than before, the next step is no longer than a first one: of a longer one not
+        // even the error is known.
+        let lanes = &mut *self.lanes;
+        let fast = (lanes.k[lane] + lanes.closed(lane)).abs();
+        if !is_z && fast > R::of(FASTER) * slow.abs() {
+            let first = first_step(lanes.first_q[lane].double(), fast.double());
+            lanes.h[lane] = R::of(lanes.h[lane].double().min(first));
+        }
+    }
+
+    /// The first step after a reset or a rest.
+    #[inline(always)]
+    pub(super) fn set_first_step(&mut self, lane: usize, rate: f64) {
+        let lanes = &mut *self.lanes;
+        lanes.h[lane] = R::of(first_step(lanes.first_q[lane].double(), rate));
+        lanes.is_first[lane] = R::of(1.0);
+    }
+
+    /// Puts the membrane to its reset.
+    #[inline(always)]
+    pub(super) fn reset(&mut self, lane: usize) {
+        let n = self.neuron(lane);
+        let (q, y, r, feedback) = (n.q_reset, n.y_reset, n.r, n.feedback_reset);
+        self.set_chart(lane, false);
+        self.set_constants(lane);
+        let lanes = &mut *self.lanes;
+        lanes.is_swapped[lane] = R::of(0.0);
+        lanes.x[lane] = q;
+        lanes.y[lane] = R::of(y);
+        let total = if N > 1 {
+            self.evaluate(lane).total
+        } else {
+            self.out.work.right_sides += 1;
+            lanes.k[lane] = (R::of(feedback) - lanes.leak[lane]) * R::of(1.0 + y);
+            lanes.unforced[lane] = lanes.k[lane] + lanes.base[lane];
+            lanes.k[lane] + lanes.closed(lane)
+        };
+        self.set_first_step(lane, total.double());
+        let rests = y <= r * (1.0 + 1e-9) && total <= R::of(0.0);
+        self.way_mut(lane).phase = if rests { Phase::Rest } else { Phase::Run };
+    }
+
+    /// The neuron spikes now.
+    #[inline(always)]
+    pub(super) fn spike(&mut self, lane: usize) {
+        let t = self.lanes.t[lane];
+        let time = self.absolute(t);
+        let holds = self.model.holds();
+        let way = &mut self.ways[self.seat(lane)];
+        way.spikes += 1;
+        let job = &mut self.jobs[way.job];
+        self.out.spikes.push((job.slot, time));
+        if way.spikes > self.most_spikes {
+            self.out.faults.push((time, job.slot, FaultKind::Storm));
+        }
+        let n = &mut *job.neuron;
+        let (ref_p, y_reset) = (n.ref_p, n.y_reset);
+        if N > 1 && n.jump[AHP] > 0.0 {
+            let jump = n.jump[AHP];
+            self.raise(lane, AHP.min(N - 1), jump);
+            // From its first spike on it has a floor.
+            self.neuron_mut(lane).has_floor[AHP] = true;
+        }
+        if ref_p > 0.0 {
+            self.way_mut(lane).refractory = t + ref_p;
+        }
+        if ref_p > 0.0 && holds {
+            self.way_mut(lane).phase = Phase::Hold;
+            self.set_chart(lane, false);
+            self.lanes.is_swapped[lane] = R::of(0.0);
+            self.lanes.y[lane] = R::of(y_reset);
+            self.set_constants(lane);
+        } else {
+            self.lanes.is_open[lane] = R::of(f64::from(ref_p <= 0.0));
+            self.reset(lane);
+        }
+    }
+
+    /// On chart z: to the next event in time, or, where the threshold comes first, along the chart.
+    #[inline(always)]
+    pub(super) fn choose_way(&mut self, lane: usize) {
+        let lanes = &self.lanes;
+        let b = self.model.b;
+        let (z, z_th) = (lanes.x[lane], lanes.x_th[lane].double());
+        let gain = 1.0 / (1.0 + lanes.y[lane].double());
+        // With input and leak as they are now, z goes to the threshold in closed form.
+        let leak = lanes.leak[lane].double() - lanes.closed(lane).double() * gain;
+        let i0 = lanes.i0[lane].double();
+        let rest = lanes.event[lane] - lanes.t[lane];
+        let (top, bottom) = (i0 - leak * z_th, i0 - leak * z);
+        let comes_first = top > 0.0 && bottom > 0.0 && {
+            let is_straight = (leak * z).abs() < 1e-6 * i0;
+            let ln = |x: f64| R::of(x).log2().double() * std::f64::consts::LN_2;
+            let time =
+                if is_straight { (z - z_th) / (b * i0) } else { ln(top / bottom) / (b * leak) };
+            time < rest
+        };
+        let speed = lanes.k[lane].double().abs();
+        let is_first = lanes.is_first[lane] > R::of(1.5);
+        let step = if is_first {
+            lanes.first_z[lane].double() * z
+        } else {
+            lanes.h[lane].double() * speed
+        };
+        if comes_first && !self.is_at_threshold(lane) {
+            self.swap(lane);
+            self.lanes.h[lane] = R::of(-step.min(z - z_th));
+        } else if is_first {
+            self.lanes.h[lane] = R::of(if speed * rest > step { step / speed } else { rest });
+        }
+    }
+
+    /// Whether a lane is on the threshold already, as nearly as its precision tells.
+    #[inline(always)]
+    pub(super) fn is_at_threshold(&self, lane: usize) -> bool {
+        let (x, x_th) = (R::of(self.lanes.x[lane]), self.lanes.x_th[lane]);
+        if self.lanes.is_z[lane] > R::of(0.0) { x <= x_th } else { x >= x_th }
+    }
+
+    /// From steps in time to steps along the chart.
+    #[inline(always)]
+    pub(super) fn swap(&mut self, lane: usize) {
+        self.way_mut(lane).h = self.lanes.h[lane].double();
+        let lanes = &mut *self.lanes;
+        let closed = if lanes.is_z[lane] > R::of(0.0) { R::of(0.0) } else { lanes.closed(lane) };
+        lanes.is_swapped[lane] = R::of(1.0);
+        lanes.h[lane] = R::of(lanes.x_th[lane].double() - lanes.x[lane]);
+        lanes.k[lane] = R::of(1.0) / (lanes.k[lane] + closed);
+    }
+
+    /// And back, with a step of `h`.
+    #[inline(always)]
+    pub(super) fn unswap(&mut self, lane: usize, h: f64) {
+        let lanes = &mut *self.lanes;
+        let closed = if lanes.is_z[lane] > R::of(0.0) { R::of(0.0) } else { lanes.closed(lane) };
+        lanes.is_swapped[lane] = R::of(0.0);
+        // No factor leads away from 0; beyond the next event no step goes.
+        lanes.h[lane] = R::of(h.max(self.model.tolerance));
+        lanes.k[lane] = R::of(1.0) / lanes.k[lane] - closed;
+    }
+
+    /// Does what the verdict on a lane's step asks for; whether an event is due then.
+    #[inline(always)]
+    pub(super) fn handle(&mut self, lane: usize) -> bool {
+        let verdict = self.lanes.verdict[lane];
+        let rest = self.lanes.event[lane] - self.lanes.t[lane];
+        let mut is_at_threshold = false;
+        if verdict & FAULT != 0 {
+            let (slot, time) = (self.job(lane).slot, self.absolute(self.lanes.t[lane]));
+            self.out.faults.push((time, slot, FaultKind::NotFinite));
+            self.lanes.t[lane] = self.end;
+            return true;
+        } else if verdict & ACCEPTED != 0 {
+            if verdict & CHART != 0 {
+                self.change_chart(lane);
+            }
+            if verdict & REACHED != 0 {
+                return true;
+            }
+            is_at_threshold = verdict & LANDED != 0;
+            if !is_at_threshold && self.lanes.is_z[lane] > R::of(0.0) {
+                self.choose_way(lane);
+            }
+        } else if verdict & BROKEN != 0 {
+            let h = 0.25 * self.way(lane).h.min(rest);
+            self.unswap(lane, h);
+        } else if verdict & SYNAPSE_FLOOR != 0 {
+            let at = self.next_floor(lane);
+            let planned = self.way(lane).floor;
+            self.way_mut(lane).floor = at;
+            self.lanes.event[lane] = self.lanes.event[lane].min(at);
+            if self.lanes.is_swapped[lane] > R::of(0.0) {
+                // Along the chart nothing ends a step at an event.
+                self.unswap(lane, (at - self.lanes.t[lane]).max(0.0));
+            } else if at >= planned {
+                // The step ends there already, but so long a decay is too far off.
+                self.lanes.h[lane] = R::of(0.5 * self.lanes.h[lane].double().min(rest));
+            }
+            return at <= self.lanes.t[lane];
+        } else if verdict & LATE != 0 {
+            self.way_mut(lane).late = self.lanes.x[lane];
+            self.unswap(lane, rest);
+        } else if verdict & CROSSED != 0 {
+            let is_last = self.lanes.h[lane].double() >= rest;
+            let is_at_event = is_last && self.way(lane).late == self.lanes.x[lane];
+            is_at_threshold = is_at_event || self.is_at_threshold(lane);
+            if is_at_event {
+                // After the event along the chart, before it in time: it is at the event, as nearly as
+                // steps can tell.
+                self.skip(lane, self.lanes.event[lane]);
+            } else if !is_at_threshold {
+                self.swap(lane);
+            }
+        } else if verdict & MEMBRANE_FLOOR != 0 {
+            return self.fall(lane);
+        } else if verdict & KINK != 0 {
+            // `attempt` has left the margin at the end of the step; the crossing is sought by secant.
+            let (from, to) =
+                (self.lanes.margin[lane].double(), self.lanes.margin_end[lane].double());
+            let h = self.lanes.h[lane].double().min(rest);
+            self.lanes.h[lane] = R::of(h * from / (from - to));
+        } else if verdict & TURNED != 0 {
+            self.lanes.h[lane] = R::of(0.5 * self.lanes.h[lane].double().min(rest));
+        }
+        if is_at_threshold {
+            self.spike(lane);
+            if self.way(lane).spikes > self.most_spikes {
+                // One that fires without bound is left alone.
+                self.lanes.t[lane] = self.end;
+            }
+        }
+        is_at_threshold
+    }
+
+    /// When the first of the synapses reaches its floor.
+    #[inline(always)]
+    pub(super) fn next_floor(&self, lane: usize) -> f64 {
+        let n = self.neuron(lane);
+        let i0 = self.lanes.i0[lane].double();
+        let above = (0..N).filter(|c| self.lanes.current[*c][lane] > R::of(0.0));
+        let at = above.map(|c| n.tau[c] * ln(self.lanes.current[c][lane].double() / i0).max(0.0));
+        self.lanes.t[lane] + at.fold(f64::INFINITY, f64::min)
+    }
+
+    /// The step would end below the floor of the membrane: it rests there, unless its rate is positive
+    /// again by then; whether it rests.
+    #[inline(always)]
+    pub(super) fn fall(&mut self, lane: usize) -> bool {
+        let rest = self.lanes.event[lane] - self.lanes.t[lane];
+        let h = self.lanes.h[lane].double().min(rest);
+        let to = if h >= rest { self.lanes.event[lane] } else { self.lanes.t[lane] + h };
+        let lanes = &self.lanes;
+        let (t, x, k, y) = (lanes.t[lane], lanes.x[lane], lanes.k[lane], lanes.y[lane]);
+        let (unforced, margin) = (lanes.unforced[lane], lanes.margin[lane]);
+        let currents: [R; N] = std::array::from_fn(|c| lanes.current[c][lane]);
+        self.skip(lane, to);
+        // As short as that, its end is its floor.
+        if self.rate_at_rest(lane) <= 0.0 || h < self.model.tolerance {
+            self.way_mut(lane).phase = Phase::Rest;
+            return true;
+        }
+        let lanes = &mut *self.lanes;
+        (lanes.t[lane], lanes.x[lane], lanes.k[lane], lanes.y[lane]) = (t, x, k, y);
+        for (c, current) in currents.into_iter().enumerate() {
+            lanes.current[c][lane] = current;
+        }
+        (lanes.unforced[lane], lanes.margin[lane]) = (unforced, margin);
+        lanes.h[lane] = R::of(0.5 * h);
+        self.set_constants(lane);
+        false
+    }
+
+    /// To the other chart.
+    #[inline(always)]
+    pub(super) fn change_chart(&mut self, lane: usize) {
+        let b = self.model.b;
+        let ln_r = self.neuron(lane).ln_r;
+        let lanes = &mut *self.lanes;
+        let y = lanes.y[lane].double();
+        if lanes.is_z[lane] > R::of(0.0) {
+            let u = Real::log2(lanes.x[lane]) * std::f64::consts::LN_2 / -b;
+            let per_q = (1.0 + y) / (-b * lanes.x[lane]);
+            let speed = lanes.k[lane].double() / (-b * lanes.x[lane]);
+            lanes.unforced[lane] = lanes.unforced[lane] * R::of(per_q);
+            lanes.x[lane] = u + y;
+            lanes.k[lane] = R::of(speed * (1.0 + y)) - lanes.closed(lane);
+            self.set_chart(lane, false);
+            self.set_first_step(lane, speed * (1.0 + y));
+        } else {
+            // In double precision: here an error of z is one of time.
+            let log2 = Real::log2(y) - ln_r * std::f64::consts::LOG2_E;
+            let z = Real::exp2(-b * log2);
+            let speed = (lanes.k[lane] + lanes.closed(lane)).double() / (1.0 + y);
+            lanes.x[lane] = z;
+            lanes.k[lane] = R::of(-b * z * speed);
+            lanes.unforced[lane] = lanes.unforced[lane] * R::of(-b * z / (1.0 + y));
+            lanes.is_first[lane] = R::of(2.0);
+            self.set_chart(lane, true);
+        }
+    }
+}

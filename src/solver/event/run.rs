@@ -1,0 +1,421 @@
+//! Which neuron is on which lane.
+//!
+//! [`attempt_all`] steps all lanes at once; whatever is not simply accepted or rejected is
+//! [handled](super::events) lane by lane. A lane whose neuron has reached
+//! the end of the window takes the next one. Neurons on chart q are on other lanes than those on chart
+//! z, so that a vector has one chart. No lane looks at another, so a result does not depend on which
+//! neurons are advanced together.
+
+use std::ops::Range;
+
+use multiversion::multiversion;
+use smallvec::SmallVec;
+
+use super::dpi::{CIRCUITS, DpiEvent, DpiNeuron, Phase};
+use super::equation::{AHP, AMPA, Form, GABAA, GABAB, NMDA};
+use super::lanes::{BLOCK, Lanes, NEURONS, WIDTH};
+use super::real::Real;
+use super::step::{ACCEPTED, Attempt, STAGES, attempt_all};
+use super::{Job, Output, most_spikes};
+use crate::circuit::math::{exp, ln};
+use crate::time::Time;
+
+/// What a lane needs besides its numbers.
+#[derive(Clone, Copy)]
+pub(super) struct Way {
+    /// Index of its job.
+    pub(super) job: usize,
+    /// The next of its arrivals and stops.
+    pub(super) arrival: usize,
+    pub(super) stop: usize,
+    pub(super) phase: Phase,
+    /// When it is no longer refractory, when a synapse reaches its floor, and when its direct input
+    /// changes; s from the start of the window.
+    pub(super) refractory: f64,
+    pub(super) floor: f64,
+    pub(super) dc_change: f64,
+    /// The direct input: value and slope at a time, A.
+    pub(super) dc: (f64, f64, f64),
+    /// The step in time before it stepped along its chart.
+    pub(super) h: f64,
+    /// From where the threshold seemed to come after the next event, along the chart.
+    pub(super) late: f64,
+    /// Whether something arrived.
+    pub(super) is_driven: bool,
+    pub(super) spikes: u64,
+}
+
+/// A window's jobs on their lanes.
+pub(super) struct Run<'a, 'j, R, F, const N: usize> {
+    pub(super) model: &'a DpiEvent<R, F, N>,
+    pub(super) lanes: Box<Lanes<R, N>>,
+    pub(super) ways: [Way; NEURONS],
+    /// The index of each lane's way.
+    pub(super) seats: [u8; WIDTH],
+    pub(super) jobs: &'a mut [Job<'j, DpiNeuron>],
+    pub(super) next: usize,
+    /// How many neurons are on chart q, and on chart z.
+    pub(super) on: [usize; 2],
+    pub(super) origin: Time,
+    /// End of the window, s from its start.
+    pub(super) end: f64,
+    pub(super) most_spikes: u64,
+    pub(super) out: &'a mut Output,
+}
+
+/// Carries neurons to the end of a window.
+#[multiversion(targets(
+    "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl+fma",
+    "x86_64+avx2+fma",
+    "aarch64+neon"
+))]
+pub(super) fn run<R: Real, F: Form, const N: usize>(
+    model: &DpiEvent<R, F, N>,
+    jobs: &mut [Job<DpiNeuron>],
+    window: Range<Time>,
+    out: &mut Output,
+) {
+    let end = (window.end - window.start).seconds();
+    let idle = Way {
+        job: usize::MAX,
+        arrival: 0,
+        stop: 0,
+        phase: Phase::Rest,
+        refractory: f64::INFINITY,
+        floor: f64::INFINITY,
+        dc_change: f64::INFINITY,
+        dc: (0.0, 0.0, 0.0),
+        h: 0.0,
+        late: f64::NAN,
+        is_driven: false,
+        spikes: 0,
+    };
+    let mut run = Run {
+        model,
+        lanes: Box::new(Lanes::new(model.b, model.tolerance)),
+        ways: [idle; NEURONS],
+        seats: [0; WIDTH],
+        jobs,
+        next: 0,
+        on: [0; 2],
+        origin: window.start,
+        end,
+        most_spikes: most_spikes(end),
+        out,
+    };
+    let mut room = Box::<Attempt<R, N>>::default();
+    for seat in 0..NEURONS {
+        if run.next == run.jobs.len() {
+            break;
+        }
+        let lane = run.on[0];
+        run.seats[lane] = seat as u8;
+        run.on[0] += 1;
+        run.load(lane);
+        run.go_on(lane);
+        if !run.is_in_place(lane) {
+            run.place(lane);
+        }
+    }
+    loop {
+        let running = (run.on[0] + run.on[1]) as u64;
+        if running == 0 {
+            break;
+        }
+        attempt_all::<R, F, N>(&mut run.lanes, &mut room, run.on);
+        let accepted = run.lanes.verdict.iter().filter(|v| **v & ACCEPTED != 0).count() as u64;
+        run.out.work.steps += running;
+        run.out.work.right_sides += STAGES * running;
+        run.out.work.rejected += running - accepted;
+        let (mut handled, mut count) = ([0; WIDTH], 0);
+        for (chart, lanes) in run.on.into_iter().enumerate() {
+            for block in (0..lanes.div_ceil(BLOCK)).rev() {
+                let from = chart * NEURONS + block * BLOCK;
+                if run.wants_attention(from..from + BLOCK) {
+                    for lane in (from..from + BLOCK).rev() {
+                        handled[count % WIDTH] = lane;
+                        count += usize::from(run.lanes.verdict[lane] > ACCEPTED);
+                    }
+                }
+            }
+        }
+        let mut leaving: [SmallVec<[usize; NEURONS]>; 2] = Default::default();
+        for lane in handled.into_iter().take(count) {
+            if run.handle(lane) {
+                run.go_on(lane);
+            }
+            run.lanes.verdict[lane] = 0;
+            if !run.is_in_place(lane) {
+                leaving[usize::from(lane >= NEURONS)].push(lane);
+            }
+        }
+        let [from_q, from_z] = leaving;
+        for (a, b) in from_q.iter().zip(&from_z) {
+            run.exchange(*a, *b);
+        }
+        // Backwards: a lane that is left is filled by the last one, which must be in place by then.
+        for lane in from_q.into_iter().chain(from_z) {
+            if !run.is_in_place(lane) {
+                run.place(lane);
+            }
+        }
+    }
+}
+
+impl<'j, R: Real, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
+    #[inline(always)]
+    pub(super) fn wants_attention(&self, lanes: Range<usize>) -> bool {
+        self.lanes.verdict[lanes].iter().fold(0, |all, verdict| all | verdict) > ACCEPTED
+    }
+
+    /// Whether a lane has a neuron, and on its chart.
+    #[inline(always)]
+    pub(super) fn is_in_place(&self, lane: usize) -> bool {
+        let is_z = self.lanes.is_z[lane] > R::of(0.0);
+        self.lanes.running[lane] > R::of(0.0) && is_z == (lane >= NEURONS)
+    }
+
+    /// Brings the neuron of a lane to those of its chart, if there is one; the last lane fills the place.
+    #[inline(always)]
+    pub(super) fn place(&mut self, lane: usize) {
+        if self.lanes.running[lane] > R::of(0.0) {
+            let chart = usize::from(self.lanes.is_z[lane] > R::of(0.0));
+            self.copy(lane, chart * NEURONS + self.on[chart]);
+            self.on[chart] += 1;
+        }
+        let chart = usize::from(lane >= NEURONS);
+        self.on[chart] -= 1;
+        let last = chart * NEURONS + self.on[chart];
+        self.copy(last, lane);
+        self.clear(last);
+    }
+
+    #[inline(always)]
+    pub(super) fn exchange(&mut self, a: usize, b: usize) {
+        self.lanes.exchange(a, b);
+        self.seats.swap(a, b);
+    }
+
+    #[inline(always)]
+    pub(super) fn copy(&mut self, from: usize, to: usize) {
+        self.lanes.copy(from, to);
+        self.seats[to] = self.seats[from];
+    }
+
+    /// Where the rest of a lane's neuron is kept: it stays there when the neuron changes its lane.
+    #[inline(always)]
+    pub(super) fn seat(&self, lane: usize) -> usize {
+        usize::from(self.seats[lane]) % NEURONS
+    }
+
+    #[inline(always)]
+    pub(super) fn way(&self, lane: usize) -> &Way {
+        &self.ways[self.seat(lane)]
+    }
+
+    #[inline(always)]
+    pub(super) fn way_mut(&mut self, lane: usize) -> &mut Way {
+        let seat = self.seat(lane);
+        &mut self.ways[seat]
+    }
+
+    #[inline(always)]
+    pub(super) fn job(&self, lane: usize) -> &Job<'j, DpiNeuron> {
+        &self.jobs[self.way(lane).job]
+    }
+
+    #[inline(always)]
+    pub(super) fn neuron_mut(&mut self, lane: usize) -> &mut DpiNeuron {
+        let job = self.way(lane).job;
+        self.jobs[job].neuron
+    }
+
+    #[inline(always)]
+    pub(super) fn clear(&mut self, lane: usize) {
+        self.lanes.running[lane] = R::of(0.0);
+        self.lanes.h[lane] = R::of(0.0);
+        self.lanes.verdict[lane] = 0;
+    }
+
+    #[inline(always)]
+    pub(super) fn relative(&self, time: Time) -> f64 {
+        let ticks = time.picoseconds() as i64 - self.origin.picoseconds() as i64;
+        ticks as f64 * (1.0 / Time::PER_SECOND as f64)
+    }
+
+    #[inline(always)]
+    pub(super) fn absolute(&self, t: f64) -> Time {
+        let ticks = (t * Time::PER_SECOND as f64).round_ties_even() as i64;
+        Time::from_picoseconds((self.origin.picoseconds() as i64 + ticks).max(0) as u64)
+    }
+
+    #[inline(always)]
+    pub(super) fn neuron(&self, lane: usize) -> &DpiNeuron {
+        self.job(lane).neuron
+    }
+
+    /// Goes on with a lane after an event; where its neuron has reached the end, with the next one.
+    #[inline(always)]
+    pub(super) fn go_on(&mut self, lane: usize) {
+        while !self.proceed(lane) {
+            self.store(lane);
+            if self.next == self.jobs.len() {
+                self.clear(lane);
+                return;
+            }
+            self.load(lane);
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn load(&mut self, lane: usize) {
+        let job = self.next;
+        self.next += 1;
+        let n = &*self.jobs[job].neuron;
+        let of = R::of;
+        let refractory = n.refractory.map_or(f64::INFINITY, |time| self.relative(time));
+        let way = Way {
+            job,
+            arrival: 0,
+            stop: 0,
+            phase: n.phase,
+            refractory,
+            floor: f64::INFINITY,
+            dc_change: f64::INFINITY,
+            dc: (0.0, 0.0, 0.0),
+            h: n.h,
+            late: f64::NAN,
+            is_driven: false,
+            spikes: 0,
+        };
+        let t = self.relative(n.time);
+        let lanes = &mut *self.lanes;
+        lanes.running[lane] = of(1.0);
+        lanes.t[lane] = t;
+        lanes.x[lane] = n.x;
+        lanes.k[lane] = of(n.k);
+        lanes.unforced[lane] = of(n.unforced);
+        lanes.margin[lane] = of(n.margin);
+        lanes.h[lane] = of(n.h);
+        lanes.y[lane] = of(n.y);
+        lanes.is_swapped[lane] = of(0.0);
+        lanes.is_first[lane] = of(n.is_first);
+        lanes.first_q[lane] = of(n.first_q);
+        lanes.first_z[lane] = of(n.first_z);
+        // A hair below: rounding must not look like a fall.
+        lanes.x_floor[lane] = of(n.r - 16.0 * R::EPSILON.double() * (1.0 + n.r));
+        let is_open = n.refractory.is_none() || self.model.holds();
+        lanes.is_open[lane] = of(f64::from(is_open));
+        for c in 0..N {
+            lanes.current[c][lane] = of(n.a * n.current[c]);
+            lanes.rate[c][lane] = of(std::f64::consts::LOG2_E / n.tau[c]);
+        }
+        lanes.tau[lane] = of(n.tau[AMPA]);
+        lanes.y_nmda[lane] = of(n.y_nmda);
+        lanes.i0[lane] = of(n.a * n.i0);
+        // Rounding of currents, and that of time for the fastest synapse.
+        let fastest = n.tau[..N].iter().copied().fold(f64::INFINITY, f64::min);
+        let clock = 4.0 * f64::EPSILON * self.end.max(-t) / fastest;
+        let rounding = (32.0 * R::EPSILON.double() + clock).min(1e-3);
+        lanes.i0_low[lane] = of(n.a * n.i0 * (1.0 - rounding));
+        lanes.ln_r[lane] = of(n.ln_r);
+        lanes.feedback[lane] = of(n.feedback);
+        lanes.gate_slope[lane] = of(n.gate_slope);
+        lanes.gate_offset[lane] = of(n.gate_offset);
+        let is_z = n.is_z;
+        let anew = n.anew.is_some();
+        self.ways[self.seat(lane)] = way;
+        if let Some(waveform) = self.jobs[job].dc {
+            self.read_direct_input(lane, waveform);
+        }
+        self.set_chart(lane, is_z);
+        self.set_constants(lane);
+        if anew {
+            self.start_anew(lane);
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn store(&mut self, lane: usize) {
+        let way = self.ways[self.seat(lane)];
+        let time = self.absolute(self.lanes.t[lane]);
+        let refractory = way.refractory.is_finite().then(|| self.absolute(way.refractory));
+        let is_awake = !self.is_quiet(lane);
+        let lanes = &self.lanes;
+        let n = &mut *self.jobs[way.job].neuron;
+        n.time = time;
+        n.phase = way.phase;
+        n.x = lanes.x[lane];
+        n.k = lanes.k[lane].double();
+        n.unforced = lanes.unforced[lane].double();
+        n.margin = lanes.margin[lane].double();
+        n.h = lanes.h[lane].double();
+        n.y = lanes.y[lane].double();
+        n.is_z = lanes.is_z[lane] > R::of(0.0);
+        n.is_first = lanes.is_first[lane].double();
+        n.first_q = lanes.first_q[lane].double();
+        n.first_z = lanes.first_z[lane].double();
+        for c in 0..N {
+            if R::of(n.a * n.current[c]) != lanes.current[c][lane] {
+                n.current[c] = lanes.current[c][lane].double() / n.a;
+            }
+        }
+        n.refractory = refractory;
+        n.is_awake = is_awake;
+    }
+
+    /// Whether a neuron provably cannot spike unless something arrives: there is a membrane current,
+    /// now or a little above, at which even the largest input and the smallest leak of the future
+    /// lead downwards. Inputs that decay are largest now; what inhibits may be gone.
+    #[inline(always)]
+    pub(super) fn is_quiet(&mut self, lane: usize) -> bool {
+        let way = self.ways[self.seat(lane)];
+        if way.is_driven || way.refractory.is_finite() || self.jobs[way.job].dc.is_some() {
+            return false;
+        }
+        let n = &*self.jobs[way.job].neuron;
+        let lanes = &self.lanes;
+        if lanes.is_z[lane] > R::of(0.0) {
+            return false;
+        }
+        let now = |c: usize| if c < N { lanes.current[c.min(N - 1)][lane].double() } else { 0.0 };
+        let floor = |c: usize| n.a * if n.has_floor[c] { n.floor[c] } else { 0.0 };
+        let closed = (lanes.base[lane] + lanes.ampa[lane]).double();
+        let nmda = floor(NMDA).max(now(NMDA));
+        let leak = n.a * n.leak + floor(GABAA) + floor(AHP);
+        let y = lanes.y[lane].double();
+        for factor in [1.0, 1.05, 1.5, 3.0] {
+            let y = y * factor;
+            if y >= n.y_th {
+                return false;
+            }
+            self.out.work.right_sides += 1;
+            let gate = 1.0 + exp((n.gate_slope * y + n.gate_offset) * std::f64::consts::LN_2);
+            let feedback = if F::POWER {
+                exp(n.feedback * std::f64::consts::LN_2 + self.model.b * ln(y)) / gate
+            } else {
+                n.feedback / gate
+            };
+            let gated = if N > 1 { nmda * y / (y + n.y_nmda) - floor(GABAB) } else { 0.0 };
+            let input = (closed + gated).max(n.a * n.i0);
+            // Less than nothing by a margin for rounding.
+            let total = input + (feedback - leak) * (1.0 + y);
+            if total < -1e-5 * (input + leak * (1.0 + y)) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// The state columns where a lane stands.
+    pub(super) fn state(&self, lane: usize) -> SmallVec<[f64; 4]> {
+        let n = self.neuron(lane);
+        let mut copy = n.clone();
+        copy.anew = None;
+        copy.y = self.lanes.y[lane].double();
+        for c in 0..N.min(CIRCUITS) {
+            copy.current[c] = self.lanes.current[c][lane].double() / n.a;
+        }
+        super::EventModel::state(self.model, &copy)
+    }
+}
