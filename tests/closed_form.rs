@@ -47,6 +47,34 @@ fn free_decay_is_a_straight_line_in_v() {
     decay_has_its_slope(r#"Event(tolerance: "10 ns")"#, 1e-9);
 }
 
+/// A synaptic current falls as exp(−t/τ), τ = C·UT/(κ·Itau), in single and in double precision.
+#[test]
+fn a_synaptic_current_decays_exponentially() {
+    for (tolerance, precision, most) in [("1 us", "single", 1e-5), ("10 ns", "double", 1e-9)] {
+        let text = format!(
+            "(duration: \"200 ms\", solver: Event(tolerance: \"{tolerance}\"),
+            sources: {{ \"s\": (size: 1, train: Spikes([\"0.5 ms\"])) }},
+            populations: {{ \"n\": (size: 1, model: arcana(soma: (Ipfb_norm: \"1.4e9 /A\"),
+                ampa: (Itau: \"2 pA\", Igain: \"20 pA\", Iw: \"200 pA\"))) }},
+            connections: [(from: \"s\", to: \"n\", receptor: ampa, rule: OneToOne)],
+            probes: {{ \"t\": Trace(of: \"n\", vars: [Iampa], neurons: [0], every: \"1 ms\") }})"
+        );
+        let simulation = run(parse(&text, std::path::Path::new(".")));
+        let trace = simulation.probe::<TraceRecorder>("t").unwrap();
+        let samples: Vec<(f64, f64)> = trace
+            .samples(0, Variable::Synapse(Receptor::Ampa))
+            .map(|(time, current)| (time.seconds(), current))
+            .collect();
+        let tau = 2e-12 * 0.025 / (0.705 * 2e-12);
+        let (start, first) = samples[1];
+        for &(time, current) in &samples[2..] {
+            let expected = first * picoamp::circuit::math::exp(-(time - start) / tau);
+            let off = (current / expected - 1.0).abs();
+            assert!(off < most, "{precision}, {time} s: {off:e}");
+        }
+    }
+}
+
 fn decay_has_its_slope(solver: &str, tolerance: f64) {
     // A dark current small enough not to feed the soma.
     let model = bare("Itau: \"5 pA\", Ith: \"1 uA\", Ireset: \"1 fA\", Idc: \"0 A\"")
