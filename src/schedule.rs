@@ -5,10 +5,10 @@
 //! | [`First`](WindowSet::First) | your systems | see the state at the start of the window |
 //! | [`Stimulate`](WindowSet::Stimulate) | sources emit the spikes of this window | their arrivals may lie in it |
 //! | [`Gather`](WindowSet::Gather) | components that changed → banks | after every system that may have written them |
-//! | [`Deliver`](WindowSet::Deliver) | arrivals of this window → inboxes | after Stimulate; all of them are known now |
+//! | [`Deliver`](WindowSet::Deliver) | calendar and spikes of sources → inboxes | after Stimulate; all arrivals of this window are known now |
 //! | [`Advance`](WindowSet::Advance) | the back end integrates every neuron through the window | the only place where time passes |
 //! | [`Scatter`](WindowSet::Scatter) | banks → components that somebody reads | before your systems look |
-//! | [`Route`](WindowSet::Route) | output spikes → the calendar; then all spikes are sorted | arrive in a later window at the earliest |
+//! | [`Route`](WindowSet::Route) | output spikes → the calendar | arrive in a later window at the earliest |
 //! | [`Measure`](WindowSet::Measure) | probes | see the spikes and samples of this window |
 //! | [`Last`](WindowSet::Last) | your systems | see the state at the end of the window; what they write acts in the next |
 //!

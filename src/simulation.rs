@@ -124,10 +124,7 @@ impl Simulation {
         spawn::spawn(&scene, &mut world)?;
         let dt = scene.solver.grid();
         world.insert_resource(Window { first_step: 0, steps: 0, dt });
-        world.insert_resource(WindowSpikes {
-            sources: vec![Vec::new(); scene.sources.len()],
-            populations: vec![Vec::new(); scene.populations.len()],
-        });
+        world.insert_resource(WindowSpikes::new(scene.sources.len(), scene.populations.len()));
         let spawn = began.elapsed();
         world.insert_resource(StageTimes { spawn, ..StageTimes::default() });
         let schedule = window_schedule();
@@ -461,10 +458,9 @@ pub struct RouterPlugin;
 impl Plugin for RouterPlugin {
     fn build(&self, simulation: &mut Simulation) {
         simulation.world_mut().init_resource::<Inbox>();
-        // Spikes of sources are routed before the window is delivered: they may arrive in it.
         simulation.add_systems(
             WindowSet::Deliver,
-            (router::route_sources, router::deliver).chain().in_set(BuiltIn),
+            (router::deliver, router::route_sources).chain().in_set(BuiltIn),
         );
         simulation.add_systems(WindowSet::Route, router::route_populations.in_set(BuiltIn));
     }

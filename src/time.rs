@@ -31,9 +31,14 @@ impl Time {
     /// 213 days.
     #[must_use]
     pub fn from_seconds(seconds: f64) -> Option<Time> {
-        let ticks = (seconds * Self::PER_SECOND as f64).round();
-        // Up to 2^64; a NaN is in no range.
-        (0.0..18_446_744_073_709_551_616.0).contains(&ticks).then_some(Time(ticks as u64))
+        let ticks = seconds * Self::PER_SECOND as f64;
+        // Up to 2^64; a NaN is neither.
+        if !(ticks > -0.5 && ticks < 18_446_744_073_709_551_616.0) {
+            return None;
+        }
+        // Rounded by hand: `round` calls the platform's library for every spike of a source.
+        let whole = ticks as u64;
+        Some(Time(whole + u64::from(ticks - whole as f64 >= 0.5)))
     }
 
     /// Picoseconds.
@@ -131,6 +136,16 @@ mod tests {
         assert_eq!(Time::from_seconds(-1e-3), None);
         assert_eq!(Time::from_seconds(f64::NAN), None);
         assert_eq!(Time::from_seconds(1e9), None);
+    }
+
+    #[test]
+    fn rounds_to_the_nearest_picosecond() {
+        for ticks in [-0.51_f64, -0.5, -0.49, 0.0, 0.49, 0.5, 0.51, 1.5, 2.5, 1e7 + 0.5, 9e15, 1.8e19] {
+            let seconds = ticks * 1e-12;
+            let rounded = (seconds * 1e12).round();
+            let expected = (rounded >= 0.0).then(|| Time::from_picoseconds(rounded as u64));
+            assert_eq!(Time::from_seconds(seconds), expected, "{ticks}");
+        }
     }
 
     #[test]

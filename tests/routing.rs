@@ -78,14 +78,14 @@ fn delivered(scene: &Scene, spikes: &[(GroupId, u32, u64)], windows: &[u64]) -> 
             break;
         }
         let window = Window { first_step, steps: *steps, dt };
-        // Spikes of sources of this window act in it; those of neurons were found in the step
-        // before their time, in an earlier window.
+        router.deliver(&window, &mut inbox);
+        // Spikes of this window may act in it.
         for (group, index, step) in spikes {
             if (first_step..first_step + steps).contains(step) {
-                router.route(*group, &[(Time::from_steps(*step, dt), *index)]);
+                let spikes = [(Time::from_steps(*step, dt), *index)];
+                router.route(*group, &spikes, &window, &mut inbox);
             }
         }
-        router.deliver(&window, &mut inbox);
         let banks = simulation.world().resource::<Banks>();
         let mut block = 0;
         for bank in &banks.0 {

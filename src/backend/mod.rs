@@ -121,13 +121,13 @@ pub(crate) fn advance(
         let end = window.end();
         // (With Euler the step of the fault has the time of its end.)
         out.spikes.iter_mut().for_each(|s| s.retain(|(_, time)| *time <= end));
-        spikes.sources.iter_mut().for_each(|s| s.retain(|(time, _)| *time < end));
+        spikes.sources.iter_mut().for_each(|s| s.retain(|time| time < end));
         out.samples.retain(|sample| sample.time <= end);
     }
     for (bank, found) in banks.0.iter().zip(&out.spikes) {
         for (slot, time) in found {
             let member = bank.member(*slot);
-            spikes.populations[member.population].push((*time, slot - member.first));
+            spikes.populations[member.population].push(*time, slot - member.first);
         }
     }
     samples.0 = out.samples;

@@ -155,7 +155,7 @@ fn advance_host<M: HostModel>(
                 let end = window.first_step + step + 1;
                 if spiked {
                     let time = Time::from_steps(end, window.dt);
-                    spikes.populations[population.index].push((time, index as u32));
+                    spikes.populations[population.index].push(time, index as u32);
                 }
                 sample(end, state);
             }

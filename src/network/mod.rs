@@ -13,6 +13,7 @@
 //! | [`projection`] | projections, and edges made by hand |
 //! | [`table`] | the table of edges |
 //! | [`port`] | where edges end, and what a weight is there |
+//! | [`spikes`] | the spikes of a window |
 //! | [`router`] | the calendar of arrivals and the inboxes of banks |
 
 pub mod law;
@@ -22,19 +23,20 @@ pub mod projection;
 pub mod router;
 pub mod rule;
 pub mod source;
+pub mod spikes;
 pub mod table;
 
 use bevy_ecs::prelude::*;
 
 use crate::circuit::Receptor;
 use crate::model::Model;
-use crate::scene::GroupId;
 use crate::time::Time;
 
 pub use plasticity::{EdgeWeights, PlasticEdge, Plasticity};
 pub use projection::{FanOut, HandMadeEdge, Projection};
 pub use router::Router;
 pub use rule::{Edge, Edges, ListedEdge, Pairs, Rule};
+pub use spikes::{GroupSpikes, WindowSpikes};
 
 /// The largest weight of an edge: pulses per spike.
 pub const MAX_WEIGHT: f64 = 65_536.0;
@@ -103,38 +105,4 @@ pub struct SpikeSource {
     pub group_index: usize,
     /// Its index in the group.
     pub index: u32,
-}
-
-/// A resource: the spikes of the window at hand, group by group: those of sources from its start on
-/// (start ≤ t < end), those of neurons up to its end (start < t ≤ end; a spike found in a step has the
-/// time of the step's end). Complete and sorted by time and neuron for systems in [`WindowSet::Last`](crate::schedule::WindowSet::Last).
-#[derive(Resource, Debug, Default)]
-pub struct WindowSpikes {
-    /// Spikes of each group of sources: time and index.
-    pub sources: Vec<Vec<(Time, u32)>>,
-    /// Spikes of each population: time and index.
-    pub populations: Vec<Vec<(Time, u32)>>,
-}
-
-impl WindowSpikes {
-    /// The spikes of a group.
-    #[must_use]
-    pub fn of(&self, group: GroupId) -> &[(Time, u32)] {
-        match group {
-            GroupId::Source(index) => &self.sources[index],
-            GroupId::Population(index) => &self.populations[index],
-        }
-    }
-
-    pub(crate) fn clear(&mut self) {
-        self.sources.iter_mut().chain(&mut self.populations).for_each(Vec::clear);
-    }
-
-    pub(crate) fn sort(&mut self) {
-        let all = self.sources.iter_mut().chain(&mut self.populations);
-        // As one number each, which compares without a branch.
-        let key =
-            |(time, index): &(Time, u32)| u128::from(time.picoseconds()) << 32 | u128::from(*index);
-        all.for_each(|spikes| spikes.sort_unstable_by_key(key));
-    }
 }

@@ -1,7 +1,8 @@
 //! The router: from spikes to the inboxes of banks.
 //!
-//! A spike is put into the calendar once per group of edges with the same delay, at the window in
-//! which they arrive; the fan-out happens when that window is delivered.
+//! A spike of a source that arrives in the window at hand goes straight into the inboxes. Otherwise
+//! it is put into the calendar once per group of edges with the same delay, at the window in which
+//! they arrive; the fan-out happens when that window is delivered.
 
 use std::collections::VecDeque;
 
@@ -170,9 +171,11 @@ pub struct Router {
     total_steps: u64,
     numbering: Numbering,
     table: Table,
-    /// Arrivals by window, from window `calendar_start` on.
+    /// Arrivals after this window by window, from window `calendar_start` on.
     calendar: VecDeque<Vec<Due>>,
     calendar_start: u64,
+    /// Empty pages.
+    spare_pages: Vec<Vec<Due>>,
 }
 
 impl Router {
@@ -219,6 +222,7 @@ impl Router {
             table,
             calendar: VecDeque::new(),
             calendar_start: 0,
+            spare_pages: Vec::new(),
         })
     }
 
@@ -246,32 +250,12 @@ impl Router {
         self.table.learnt(projection)
     }
 
-    /// Puts spikes of a group into the calendar.
-    pub fn route(&mut self, group: GroupId, spikes: &[(Time, u32)]) {
-        let first = self.numbering.first(group);
-        for (time, index) in spikes {
-            let emitter = (first + index) as usize;
-            let step = time.steps(self.dt);
-            for group in self.table.groups_of(emitter) {
-                let step = step.saturating_add(self.table.delay(group).whole(self.dt));
-                // After the end nothing acts.
-                if step >= self.total_steps {
-                    continue;
-                }
-                let page = (step / self.window_steps).saturating_sub(self.calendar_start) as usize;
-                if self.calendar.len() <= page {
-                    self.calendar.resize_with(page + 1, Vec::new);
-                }
-                self.calendar[page].push(Due { group, step });
-            }
-        }
-    }
-
-    /// Delivers the arrivals of a window into the inbox.
+    /// Delivers the arrivals of a window that are in the calendar into the inbox, which is emptied
+    /// first.
     pub fn deliver(&mut self, window: &Window, inbox: &mut Inbox) {
         let steps = self.step.map(|step| window.in_steps_of(step).steps);
         inbox.reset(self.table.blocks, steps, !self.event_blocks.is_empty());
-        let (first, end) = (window.first_step, window.first_step + window.steps);
+        let end = window.first_step + window.steps;
         // A window that `run_for` cut short may end within a page of the calendar.
         let last_page = (end - 1) / self.window_steps;
         let pages = (last_page + 1 - self.calendar_start).min(self.calendar.len() as u64) as usize;
@@ -280,7 +264,7 @@ impl Router {
             due.retain(|due| {
                 let now = due.step < end;
                 if now {
-                    self.fan_out(*due, first, inbox);
+                    self.fan_out(*due, window, inbox);
                 }
                 !now
             });
@@ -290,16 +274,54 @@ impl Router {
             let page = self.calendar.pop_front().unwrap_or_default();
             debug_assert!(page.is_empty(), "an arrival was left behind");
             self.calendar_start += 1;
+            // A later page takes over its memory.
+            self.spare_pages.push(page);
         }
     }
 
-    fn fan_out(&self, due: Due, first_step: u64, inbox: &mut Inbox) {
-        debug_assert!(due.step >= first_step, "an arrival came too late");
+    /// Routes spikes of a group: arrivals within `window` go into the inbox, later ones into the
+    /// calendar.
+    pub fn route(
+        &mut self,
+        group: GroupId,
+        spikes: &[(Time, u32)],
+        window: &Window,
+        inbox: &mut Inbox,
+    ) {
+        let first = self.numbering.first(group);
+        let end = window.first_step + window.steps;
+        for (time, index) in spikes {
+            let emitter = (first + index) as usize;
+            let step = time.steps(self.dt);
+            for group in self.table.groups_of(emitter) {
+                let due = Due { group, step: step.saturating_add(self.table.delay_steps(group)) };
+                if due.step < end {
+                    self.fan_out(due, window, inbox);
+                } else if due.step < self.total_steps {
+                    self.page_of(due.step).push(due);
+                }
+            }
+        }
+    }
+
+    /// The page of the calendar to which a step belongs.
+    fn page_of(&mut self, step: u64) -> &mut Vec<Due> {
+        let page = (step / self.window_steps).saturating_sub(self.calendar_start) as usize;
+        while self.calendar.len() <= page {
+            self.calendar.push_back(self.spare_pages.pop().unwrap_or_default());
+        }
+        &mut self.calendar[page]
+    }
+
+    fn fan_out(&self, due: Due, window: &Window, inbox: &mut Inbox) {
+        debug_assert!(due.step >= window.first_step, "an arrival came too late");
         let time = Time::from_steps(due.step, self.dt);
         // With Euler a whole number of steps; among event-driven neurons an arrival acts on stepped
         // ones in the step in which it falls.
-        let per_step = self.step.map_or(1, |step| step.whole(self.dt));
-        let at = ((due.step - first_step) / per_step) as usize;
+        let at = due.step - window.first_step;
+        let at = self.step.filter(|step| *step != self.dt).map_or(at, |step| {
+            at / step.whole(self.dt)
+        }) as usize;
         let (tile, step) = (at / TILE_STEPS, (at % TILE_STEPS) as u8);
         for edge in self.table.edges_of(due.group) {
             let (block, lane, receptor) = edge.port.parts();
@@ -318,21 +340,31 @@ impl Router {
     }
 }
 
-/// Spikes of sources → calendar.
-pub fn route_sources(mut router: ResMut<Router>, spikes: Res<WindowSpikes>) {
-    for (index, spikes) in spikes.sources.iter().enumerate() {
-        router.route(GroupId::Source(index), spikes);
-    }
-}
-
-/// Spikes of populations → calendar.
-pub fn route_populations(mut router: ResMut<Router>, spikes: Res<WindowSpikes>) {
-    for (index, spikes) in spikes.populations.iter().enumerate() {
-        router.route(GroupId::Population(index), spikes);
-    }
-}
-
 /// Calendar → inboxes.
 pub fn deliver(mut router: ResMut<Router>, window: Res<Window>, mut inbox: ResMut<Inbox>) {
     router.deliver(&window, &mut inbox);
+}
+
+/// Spikes of sources → inboxes and calendar.
+pub fn route_sources(
+    mut router: ResMut<Router>,
+    window: Res<Window>,
+    mut inbox: ResMut<Inbox>,
+    spikes: Res<WindowSpikes>,
+) {
+    for (index, spikes) in spikes.sources.iter().enumerate() {
+        router.route(GroupId::Source(index), spikes.emitted(), &window, &mut inbox);
+    }
+}
+
+/// Spikes of populations → calendar: none arrives in the window in which it was fired.
+pub fn route_populations(
+    mut router: ResMut<Router>,
+    window: Res<Window>,
+    mut inbox: ResMut<Inbox>,
+    spikes: Res<WindowSpikes>,
+) {
+    for (index, spikes) in spikes.populations.iter().enumerate() {
+        router.route(GroupId::Population(index), spikes.emitted(), &window, &mut inbox);
+    }
 }

@@ -45,7 +45,8 @@ struct Draft {
 #[derive(Debug, Clone, Copy)]
 struct Group {
     first_edge: u32,
-    delay: Time,
+    /// In steps of the grid.
+    delay: u64,
 }
 
 /// Numbers for everything that spikes: sources, then neurons.
@@ -183,13 +184,13 @@ impl Table {
             for at in first_edge[e]..first_edge[e + 1] {
                 let delay = filled[at as usize].delay;
                 if last != Some(delay) {
-                    groups.push(Group { first_edge: at as u32, delay });
+                    groups.push(Group { first_edge: at as u32, delay: delay.whole(dt) });
                     last = Some(delay);
                 }
             }
         }
         first_group.push(groups.len() as u32);
-        groups.push(Group { first_edge: total as u32, delay: Time::ZERO });
+        groups.push(Group { first_edge: total as u32, delay: 0 });
         let edge = |draft: Draft| TableEdge { port: draft.port, weight: draft.weight };
         let edges = filled.iter().map(|draft| edge(*draft)).collect();
 
@@ -253,8 +254,8 @@ impl Table {
         self.first_group[emitter]..self.first_group[emitter + 1]
     }
 
-    /// The delay of a group.
-    pub(super) fn delay(&self, group: u32) -> Time {
+    /// The delay of a group, in steps of the grid.
+    pub(super) fn delay_steps(&self, group: u32) -> u64 {
         self.groups[group as usize].delay
     }
 

@@ -43,7 +43,6 @@ use bevy_ecs::component::Component;
 use bevy_ecs::prelude::*;
 
 use crate::circuit::Domain;
-use crate::network::{WindowSpikes, router};
 use crate::plugins::Plugins;
 use crate::scene::decode::Fields;
 use crate::scene::diagnostics::Diagnostics;
@@ -236,12 +235,7 @@ pub(crate) fn register(plugins: &mut Plugins) {
     plugins.add_probe(FanoFactors::KIND, fano::Fano::read);
 }
 
-/// Sorts the spikes of the window, for everybody who reads them.
-fn sort_spikes(mut spikes: ResMut<WindowSpikes>) {
-    spikes.sort();
-}
-
-/// Adds what probes need: sorted spikes, and the digests of all of them.
+/// Adds what probes need, and the digests of all spikes.
 pub struct ProbePlugin;
 
 impl Plugin for ProbePlugin {
@@ -250,10 +244,6 @@ impl Plugin for ProbePlugin {
         let world = simulation.world_mut();
         world.insert_resource(digest::SpikeDigests(vec![Default::default(); populations]));
         world.init_resource::<ProbeEntities>();
-        simulation.add_systems(
-            WindowSet::Route,
-            sort_spikes.after(router::route_populations).in_set(BuiltIn),
-        );
         simulation.add_systems(WindowSet::Measure, digest::digest.in_set(BuiltIn));
     }
 }

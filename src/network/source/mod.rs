@@ -122,7 +122,7 @@ pub fn stimulate<T: SpikeTrain>(
         let train = train.bypass_change_detection();
         let out = &mut spikes.sources[source.group_index];
         while train.next() < window.end() {
-            out.push((train.next(), source.index));
+            out.push(train.next(), source.index);
             train.advance();
         }
     }

@@ -1,0 +1,162 @@
+//! The spikes of a window.
+
+use std::ops::Deref;
+use std::sync::OnceLock;
+
+use bevy_ecs::prelude::Resource;
+
+use crate::scene::GroupId;
+use crate::time::Time;
+
+/// A resource: the spikes of the window at hand, group by group: those of sources from its start on
+/// (start ≤ t < end), those of neurons up to its end (start < t ≤ end; a spike found in a step has the
+/// time of the step's end). Complete for systems in [`WindowSet::Last`](crate::schedule::WindowSet::Last).
+#[derive(Resource, Debug, Default)]
+pub struct WindowSpikes {
+    /// Spikes of each group of sources.
+    pub sources: Vec<GroupSpikes>,
+    /// Spikes of each population.
+    pub populations: Vec<GroupSpikes>,
+}
+
+impl WindowSpikes {
+    /// No spikes of so many groups of sources and populations.
+    #[must_use]
+    pub fn new(sources: usize, populations: usize) -> WindowSpikes {
+        let silent = |n| std::iter::repeat_with(GroupSpikes::default).take(n).collect();
+        WindowSpikes { sources: silent(sources), populations: silent(populations) }
+    }
+
+    /// The spikes of a group, sorted by time and neuron.
+    #[must_use]
+    pub fn of(&self, group: GroupId) -> &[(Time, u32)] {
+        match group {
+            GroupId::Source(index) => &self.sources[index],
+            GroupId::Population(index) => &self.populations[index],
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.sources.iter_mut().chain(&mut self.populations).for_each(GroupSpikes::clear);
+    }
+}
+
+/// Spikes of a group, time and index: a slice sorted by both. They are sorted when somebody looks at
+/// that slice first, because most groups are only routed, for which their order does not matter.
+#[derive(Debug, Default)]
+pub struct GroupSpikes {
+    emitted: Vec<(Time, u32)>,
+    /// `None` within: those emitted are sorted as they are.
+    sorted: OnceLock<Option<Vec<(Time, u32)>>>,
+}
+
+impl GroupSpikes {
+    /// Adds a spike.
+    pub fn push(&mut self, time: Time, index: u32) {
+        self.sorted.take();
+        self.emitted.push((time, index));
+    }
+
+    /// The spikes in the order in which they were emitted, which means nothing.
+    #[must_use]
+    pub fn emitted(&self) -> &[(Time, u32)] {
+        &self.emitted
+    }
+
+    /// Keeps the spikes whose time is wanted.
+    pub(crate) fn retain(&mut self, mut wanted: impl FnMut(Time) -> bool) {
+        self.sorted.take();
+        self.emitted.retain(|(time, _)| wanted(*time));
+    }
+
+    fn clear(&mut self) {
+        self.sorted.take();
+        self.emitted.clear();
+    }
+}
+
+impl Deref for GroupSpikes {
+    type Target = [(Time, u32)];
+
+    fn deref(&self) -> &[(Time, u32)] {
+        let sort = || (!self.emitted.is_sorted()).then(|| sorted(&self.emitted));
+        self.sorted.get_or_init(sort).as_ref().unwrap_or(&self.emitted)
+    }
+}
+
+/// The spikes sorted by time and index.
+fn sorted(spikes: &[(Time, u32)]) -> Vec<(Time, u32)> {
+    let ticks = |time: &Time| time.picoseconds();
+    let first = spikes.iter().map(|(time, _)| ticks(time)).min().unwrap_or(0);
+    let span = spikes.iter().map(|(time, _)| ticks(time)).max().unwrap_or(0) - first;
+    let bits = spikes.iter().map(|(_, index)| *index).max().unwrap_or(0).checked_ilog2();
+    let bits = bits.map_or(0, |highest| highest + 1);
+    if span.leading_zeros() < bits {
+        let mut spikes = spikes.to_vec();
+        spikes.sort_unstable();
+        return spikes;
+    }
+    // As one number each, which takes half the time.
+    let key = |(time, index): &(Time, u32)| (ticks(time) - first) << bits | u64::from(*index);
+    let mut keys: Vec<u64> = spikes.iter().map(key).collect();
+    keys.sort_unstable();
+    let spike = |key: u64| {
+        let index = key & ((1 << bits) - 1);
+        (Time::from_picoseconds((key >> bits) + first), index as u32)
+    };
+    keys.into_iter().map(spike).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn spikes_of(given: &[(u64, u32)]) -> GroupSpikes {
+        let mut spikes = GroupSpikes::default();
+        given.iter().for_each(|(t, n)| spikes.push(Time::from_picoseconds(*t), *n));
+        spikes
+    }
+
+    fn expected(given: &[(u64, u32)]) -> Vec<(Time, u32)> {
+        let mut sorted = given.to_vec();
+        sorted.sort_unstable();
+        sorted.into_iter().map(|(t, n)| (Time::from_picoseconds(t), n)).collect()
+    }
+
+    #[test]
+    fn far_apart_in_time_and_index() {
+        for given in [
+            vec![],
+            vec![(u64::MAX, u32::MAX), (0, 0), (u64::MAX, 0), (0, u32::MAX)],
+            vec![(5, 0), (3, 0), (4, 0)],
+            vec![(u64::MAX, 1), (u64::MAX - 1, 2), (u64::MAX, 0)],
+            vec![(1 << 63, 1), (0, 0), (1, 0), (0, 1)],
+        ] {
+            assert_eq!(*spikes_of(&given), expected(&given));
+        }
+    }
+
+    #[test]
+    fn a_spike_that_comes_after_a_look_is_in_its_place() {
+        let mut spikes = spikes_of(&[(5, 0), (3, 1)]);
+        assert_eq!(*spikes, expected(&[(3, 1), (5, 0)]));
+        spikes.push(Time::from_picoseconds(4), 7);
+        assert_eq!(*spikes, expected(&[(3, 1), (4, 7), (5, 0)]));
+        spikes.retain(|time| time.picoseconds() != 3);
+        assert_eq!(*spikes, expected(&[(4, 7), (5, 0)]));
+        spikes.clear();
+        assert!(spikes.is_empty() && spikes.emitted().is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn in_the_order_of_time_and_index(
+            given in prop::collection::vec((0_u64..1 << 50, 0_u32..1 << 20), 0..200),
+            start in 0_u64..1 << 62,
+        ) {
+            let given: Vec<_> = given.into_iter().map(|(t, n)| (start + t, n)).collect();
+            prop_assert_eq!(&*spikes_of(&given), expected(&given));
+        }
+    }
+}
