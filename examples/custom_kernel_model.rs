@@ -119,8 +119,7 @@ impl EulerModel<6, 2, 1> for QifEuler {
         let spike = v >= peak;
         state[0] = if spike { reset } else { v };
         state[1] = i.mul_add(loss, i);
-        // What is not a number is flagged, too.
-        spike | v.is_nan()
+        spike
     }
 }
 

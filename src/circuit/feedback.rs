@@ -1,10 +1,11 @@
 //! Positive feedback of the soma: the current that makes a spike's upstroke.
 //!
-//! Two published forms, in single precision as the kernels compute them. What is per neuron
-//! (threshold, slope, gain) is passed as three numbers that [`Feedback::columns`] makes of the
-//! biases.
+//! Two published forms, in single precision as the kernels compute them: what they need is Ifb/Itau,
+//! and as a fraction, because they have another division with which to make this one. What is per
+//! neuron (slope and midpoint of the gate, gain) is passed as three numbers that
+//! [`Feedback::columns`] makes of the biases.
 
-use super::math::{exp2, ln, log2};
+use super::math::{exp2_within, ln, log2};
 use super::{Constants, Soma};
 
 /// A form of the feedback.
@@ -12,11 +13,12 @@ pub trait Feedback: Copy + Send + Sync + 'static {
     /// The form for a process.
     fn new(constants: &Constants) -> Self;
 
-    /// The three numbers of a neuron: slope of the gate's exponent to base 2, midpoint, and gain.
-    fn columns(soma: &Soma) -> [f64; 3];
+    /// The three numbers of a neuron: slope and offset of the gate's exponent to base 2, and gain.
+    fn columns(&self, soma: &Soma) -> [f64; 3];
 
-    /// The feedback current at `i_mem`, both in A.
-    fn current(&self, i_mem: f32, columns: [f32; 3]) -> f32;
+    /// Ifb/Itau at a membrane current of `i_mem` (A, normal and positive): numerator and denominator,
+    /// of which the latter is between 1 and 2⁶⁴ + 1.
+    fn fraction(&self, i_mem: f32, columns: [f32; 3]) -> (f32, f32);
 }
 
 /// Quintana et al. 2024 (arXiv 2409.14918):
@@ -24,28 +26,30 @@ pub trait Feedback: Copy + Send + Sync + 'static {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PowerLaw {
     exponent: f32,
-    log2_scale: f32,
+    log2_scale: f64,
 }
 
 impl Feedback for PowerLaw {
     fn new(constants: &Constants) -> PowerLaw {
         let kappa = constants.kappa;
-        let log2_i0 = ln(constants.i0) * std::f64::consts::LOG2_E;
         PowerLaw {
             exponent: (kappa / (kappa + 1.0)) as f32,
-            log2_scale: (log2_i0 / (kappa + 1.0)) as f32,
+            log2_scale: ln(constants.i0) * std::f64::consts::LOG2_E / (kappa + 1.0),
         }
     }
 
-    fn columns(soma: &Soma) -> [f64; 3] {
+    fn columns(&self, soma: &Soma) -> [f64; 3] {
         let slope = -soma.ipfb_slope * std::f64::consts::LOG2_E;
-        [slope, soma.ipfb_th, 1.0]
+        // The gain as its logarithm, which is added to that of the power.
+        let gain = self.log2_scale - ln(soma.i_tau) * std::f64::consts::LOG2_E;
+        [slope, -slope * soma.ipfb_th, gain]
     }
 
     #[inline(always)]
-    fn current(&self, i_mem: f32, [slope, midpoint, _]: [f32; 3]) -> f32 {
-        let power = exp2(self.exponent.mul_add(log2(i_mem), self.log2_scale));
-        power / (1.0 + exp2(slope * (i_mem - midpoint)))
+    fn fraction(&self, i_mem: f32, [slope, offset, gain]: [f32; 3]) -> (f32, f32) {
+        // Currents from 1e-38 to 1e38 A: the exponent is within ±126.
+        let power = exp2_within(self.exponent.mul_add(log2(i_mem), gain));
+        (power, gate(slope.mul_add(i_mem, offset)))
     }
 }
 
@@ -59,14 +63,14 @@ impl Feedback for Logistic {
         Logistic
     }
 
-    fn columns(soma: &Soma) -> [f64; 3] {
+    fn columns(&self, soma: &Soma) -> [f64; 3] {
         let slope = -std::f64::consts::LOG2_E / soma.ipfb_norm;
-        [slope, soma.ipfb_th, soma.ipfb_gain]
+        [slope, -slope * soma.ipfb_th, soma.ipfb_gain / soma.i_tau]
     }
 
     #[inline(always)]
-    fn current(&self, i_mem: f32, [slope, midpoint, gain]: [f32; 3]) -> f32 {
-        gain / (1.0 + exp2(slope * (i_mem - midpoint)))
+    fn fraction(&self, i_mem: f32, [slope, offset, gain]: [f32; 3]) -> (f32, f32) {
+        (gain, gate(slope.mul_add(i_mem, offset)))
     }
 }
 
@@ -79,14 +83,22 @@ impl Feedback for NoFeedback {
         NoFeedback
     }
 
-    fn columns(_: &Soma) -> [f64; 3] {
+    fn columns(&self, _: &Soma) -> [f64; 3] {
         [0.0; 3]
     }
 
     #[inline(always)]
-    fn current(&self, _: f32, _: [f32; 3]) -> f32 {
-        0.0
+    fn fraction(&self, _: f32, _: [f32; 3]) -> (f32, f32) {
+        (0.0, 1.0)
     }
+}
+
+/// `1 + 2^x`. A gate that is closed by more than 2⁶⁴ stays at that: nothing is left of the feedback
+/// beside the dark current, and no product with the denominator overflows.
+#[inline(always)]
+fn gate(x: f32) -> f32 {
+    let x = if x > 64.0 { 64.0 } else { x };
+    1.0 + exp2_within(if x < -126.0 { -126.0 } else { x })
 }
 
 #[cfg(test)]
@@ -103,11 +115,12 @@ mod tests {
     fn the_power_law_is_the_published_one() {
         let c = Constants { i0: 0.05e-12, ut: 0.025, kappa: 0.705 };
         let soma = Soma { ipfb_slope: 1.4e9, ipfb_th: 2e-10, ..Preset::Arcana.soma(&c) };
-        let columns = PowerLaw::columns(&soma).map(|x| x as f32);
+        let columns = PowerLaw::new(&c).columns(&soma).map(|x| x as f32);
         for i_mem in [5e-14, 1e-12, 1e-10, 1e-9, 1e-6, 1e-2_f64] {
             let exact = c.i0.powf(1.0 / (c.kappa + 1.0)) * i_mem.powf(c.kappa / (c.kappa + 1.0))
                 / (1.0 + (-1.4e9 * (i_mem - 2e-10)).exp());
-            agree(PowerLaw::new(&c).current(i_mem as f32, columns), exact);
+            let (above, below) = PowerLaw::new(&c).fraction(i_mem as f32, columns);
+            agree(above / below, exact / soma.i_tau);
         }
     }
 
@@ -115,12 +128,13 @@ mod tests {
     fn the_logistic_is_the_published_one() {
         let c = Preset::Dynapse1.constants();
         let soma = Preset::Dynapse1.soma(&c);
-        let columns = Logistic::columns(&soma).map(|x| x as f32);
+        let columns = Logistic.columns(&soma).map(|x| x as f32);
         for i_mem in [1e-12, 5e-10, 9e-10, 1e-9, 1.5e-9_f64] {
             let exact = 100e-12 / (1.0 + (-(i_mem - 1e-9) / 20e-12).exp());
             // The exponent keeps seven digits, of which it has up to two before the point.
             let tolerance = 1e-5;
-            let ours = f64::from(Logistic.current(i_mem as f32, columns));
+            let (above, below) = Logistic.fraction(i_mem as f32, columns);
+            let ours = f64::from(above / below) * soma.i_tau;
             assert!((ours / exact - 1.0).abs() < tolerance, "{i_mem}: {ours} {exact}");
         }
     }

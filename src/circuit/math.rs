@@ -19,11 +19,18 @@ const LN2_LOW: f64 = 1.908_214_929_270_587_7e-10;
 #[inline(always)]
 #[must_use]
 pub fn exp2(x: f32) -> f32 {
-    /// Adding and subtracting 1.5·2²³ rounds to the nearest integer (ties to even).
-    const ROUND: f32 = 12_582_912.0;
     // Comparisons, not `min` and `max`, which cost more for the sake of NaN.
     let x = if x > 127.0 { 127.0 } else { x };
-    let x = if x < -126.0 { -126.0 } else { x };
+    exp2_within(if x < -126.0 { -126.0 } else { x })
+}
+
+/// `2^x` in single precision for −126 ≤ x ≤ 127, which is not checked: beyond, and of NaN, the
+/// result has no meaning. Relative error below 2e-7.
+#[inline(always)]
+#[must_use]
+pub fn exp2_within(x: f32) -> f32 {
+    /// Adding and subtracting 1.5·2²³ rounds to the nearest integer (ties to even).
+    const ROUND: f32 = 12_582_912.0;
     let shifted = x + ROUND;
     let n = shifted - ROUND;
     let r = x - n;

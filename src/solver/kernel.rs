@@ -17,14 +17,14 @@ use crate::circuit::{Block, Receptor};
 /// stays in the first-level cache.
 pub const TILE_STEPS: usize = 64;
 
-/// A lane that crossed its threshold, or whose state is no longer a number.
+/// A lane that crossed its threshold, or whose membrane is not a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Flag {
     /// The step, from the start of the tile.
     pub step: u32,
     /// The lane.
     pub lane: u32,
-    /// Whether the state is not a number (otherwise: a spike).
+    /// Whether the membrane is not a number (otherwise: a spike).
     pub fault: bool,
 }
 
@@ -132,14 +132,26 @@ pub trait Kernel: Send + Sync {
 /// The step must be branch-free (`if` only to choose between two values), use [`f32::mul_add`]
 /// wherever a product is added, and no function of the platform's libm; then every lane width and
 /// every platform gives the same bits. It should be `#[inline(always)]`, to become part of the
-/// vector loop.
+/// vector loop. A membrane that is not a number must stay so: it stops the run, and is looked for after
+/// some steps only.
 pub trait EulerModel<const P: usize, const S: usize, const R: usize>: CircuitColumns {
     /// Advances `state`. `arrivals` are the pulse sums of this step. The result is true for a
-    /// spike, and also when the membrane is not a number (which the state then shows).
+    /// spike. (That the membrane is not a number is seen in the state.)
     fn step(&self, parameters: [f32; P], state: &mut [f32; S], arrivals: [f32; R]) -> bool;
 
-    /// State column of the membrane, to tell a spike from a fault.
+    /// State column of the membrane: the run stops where it is not a number.
     const MEMBRANE: usize;
+
+    /// State column in which refractory steps are counted down to zero, and the parameter column with
+    /// their number; `None`: the model has none.
+    const REFRACTORY: Option<(usize, usize)> = None;
+
+    /// The step where neither column of [`EulerModel::REFRACTORY`] is above zero in any lane: the same
+    /// results without the work for it.
+    #[inline(always)]
+    fn step_awake(&self, parameters: [f32; P], state: &mut [f32; S], arrivals: [f32; R]) -> bool {
+        self.step(parameters, state, arrivals)
+    }
 }
 
 /// A model's step over the lanes of a block.
@@ -195,7 +207,13 @@ where
         flags: &mut Vec<Flag>,
     ) {
         as_model(parameters, state, arrivals, |parameters, state, arrivals| {
-            advance_block::<M, P, S, R>(&self.model, parameters, state, arrivals, flags);
+            let rests = |row: &Row| row.0.iter().all(|steps| *steps == 0.0);
+            let never = M::REFRACTORY.is_some_and(|(s, p)| rests(&state[s]) && rests(&parameters[p]));
+            if never {
+                advance_block::<M, true, P, S, R>(&self.model, parameters, state, arrivals, flags);
+            } else {
+                advance_block::<M, false, P, S, R>(&self.model, parameters, state, arrivals, flags);
+            }
         });
     }
 
@@ -212,57 +230,32 @@ where
     }
 }
 
-/// One step of lanes `lanes` of a block; the result says whether any lane was flagged.
-#[inline(always)]
-fn step_lanes<M, const P: usize, const S: usize, const R: usize>(
-    model: &M,
-    parameters: &[Row; P],
-    state: &mut [Row; S],
-    arrivals: &[Row<i32>; R],
-    flagged: &mut [u32; LANES],
-) -> bool
-where
-    M: EulerModel<P, S, R>,
-{
-    let mut any = 0;
-    for (lane, flagged) in flagged.iter_mut().enumerate() {
-        let mut own: [f32; S] = std::array::from_fn(|k| state[k].0[lane]);
-        let flag = model.step(
-            std::array::from_fn(|k| parameters[k].0[lane]),
-            &mut own,
-            std::array::from_fn(|k| arrivals[k].0[lane] as f32),
-        );
-        for k in 0..S {
-            state[k].0[lane] = own[k];
+/// Steps that are marked at a time: a bit for each in a lane's mark.
+const MARKED: usize = u32::BITS as usize;
+
+/// For each lane, a bit for each step that is marked. Marks take no branch in the vector loop and are
+/// looked through afterwards.
+type Marks = Row<u32>;
+
+/// Appends what is marked; `first` is the first step, from the start of the tile.
+fn collect(marks: &Marks, first: u32, fault: bool, flags: &mut Vec<Flag>) {
+    for (lane, marks) in (0..).zip(&marks.0) {
+        let mut rest = *marks;
+        while rest != 0 {
+            flags.push(Flag { step: first + rest.trailing_zeros(), lane, fault });
+            rest &= rest - 1;
         }
-        *flagged = u32::from(flag);
-        any |= u32::from(flag);
-    }
-    any != 0
-}
-
-/// Collects the flagged lanes of a step.
-#[inline(always)]
-fn collect<const S: usize>(
-    step: u32,
-    membrane: usize,
-    state: &[Row; S],
-    flagged: &[u32; LANES],
-    flags: &mut Vec<Flag>,
-) {
-    for (lane, _) in flagged.iter().enumerate().filter(|(_, flag)| **flag != 0) {
-        let fault = state[membrane].0[lane].is_nan();
-        flags.push(Flag { step, lane: lane as u32, fault });
     }
 }
 
-/// Advances a block by `arrivals.len()` steps in vector code, for the instruction set at hand.
+/// Advances a block by `arrivals.len()` steps in vector code, for the instruction set at hand; with
+/// [`EulerModel::step_awake`] if none is refractory.
 #[multiversion(targets(
     "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl+fma",
     "x86_64+avx2+fma",
     "aarch64+neon"
 ))]
-fn advance_block<M, const P: usize, const S: usize, const R: usize>(
+fn advance_block<M, const AWAKE: bool, const P: usize, const S: usize, const R: usize>(
     model: &M,
     parameters: &[Row; P],
     state: &mut [Row; S],
@@ -271,10 +264,32 @@ fn advance_block<M, const P: usize, const S: usize, const R: usize>(
 ) where
     M: EulerModel<P, S, R>,
 {
-    let mut flagged = [0; LANES];
-    for (step, arrivals) in arrivals.iter().enumerate() {
-        if step_lanes(model, parameters, state, arrivals, &mut flagged) {
-            collect(step as u32, M::MEMBRANE, state, &flagged, flags);
+    for (first, arrivals) in (0..).step_by(MARKED).zip(arrivals.chunks(MARKED)) {
+        let before = *state;
+        let mut spikes = Row([0; LANES]);
+        for (step, arrivals) in arrivals.iter().enumerate() {
+            let bit = 1 << step;
+            for lane in 0..LANES {
+                let mut own = std::array::from_fn(|k| state[k].0[lane]);
+                let parameters = std::array::from_fn(|k| parameters[k].0[lane]);
+                let pulses = std::array::from_fn(|k| arrivals[k].0[lane] as f32);
+                let spike = if AWAKE {
+                    model.step_awake(parameters, &mut own, pulses)
+                } else {
+                    model.step(parameters, &mut own, pulses)
+                };
+                spikes.0[lane] |= if spike { bit } else { 0 };
+                for k in 0..S {
+                    state[k].0[lane] = own[k];
+                }
+            }
+        }
+        if state[M::MEMBRANE].0.iter().any(|v| v.is_nan()) {
+            // In which step that happened is for the reference to say.
+            *state = before;
+            advance_marked(model, parameters, state, arrivals, first, flags);
+        } else {
+            collect(&spikes, first, false, flags);
         }
     }
 }
@@ -289,21 +304,38 @@ fn advance_scalar<M, const P: usize, const S: usize, const R: usize>(
 ) where
     M: EulerModel<P, S, R>,
 {
+    for (first, arrivals) in (0..).step_by(MARKED).zip(arrivals.chunks(MARKED)) {
+        advance_marked(model, parameters, state, arrivals, first, flags);
+    }
+}
+
+/// The same for steps that are marked together; `first` is the first of them, from the start of the
+/// tile.
+fn advance_marked<M, const P: usize, const S: usize, const R: usize>(
+    model: &M,
+    parameters: &[Row; P],
+    state: &mut [Row; S],
+    arrivals: &[[Row<i32>; R]],
+    first: u32,
+    flags: &mut Vec<Flag>,
+) where
+    M: EulerModel<P, S, R>,
+{
+    let (mut spikes, mut faults) = (Row([0; LANES]), Row([0; LANES]));
     for lane in 0..LANES {
-        let own_parameters: [f32; P] = std::array::from_fn(|k| parameters[k].0[lane]);
-        let mut own: [f32; S] = std::array::from_fn(|k| state[k].0[lane]);
+        let mut own = std::array::from_fn(|k| state[k].0[lane]);
+        let parameters = std::array::from_fn(|k| parameters[k].0[lane]);
         for (step, arrivals) in arrivals.iter().enumerate() {
             let pulses = std::array::from_fn(|k| arrivals[k].0[lane] as f32);
-            if model.step(own_parameters, &mut own, pulses) {
-                let fault = own[M::MEMBRANE].is_nan();
-                flags.push(Flag { step: step as u32, lane: lane as u32, fault });
-            }
+            spikes.0[lane] |= u32::from(model.step(parameters, &mut own, pulses)) << step;
+            faults.0[lane] |= u32::from(own[M::MEMBRANE].is_nan()) << step;
         }
         for k in 0..S {
             state[k].0[lane] = own[k];
         }
     }
-    flags.sort_by_key(|flag| (flag.step, flag.lane));
+    collect(&spikes, first, false, flags);
+    collect(&faults, first, true, flags);
 }
 
 /// Views the slices of [`Kernel::advance`] as the arrays of a model. A bank is made with the widths of

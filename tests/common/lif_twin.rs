@@ -99,7 +99,7 @@ impl EulerModel<9, 4, 2> for TwinEuler {
         let spike = (v >= threshold) & !held;
         let left = if held { refractory - 1.0 } else { 0.0 };
         *state = [if spike { reset } else { v }, if spike { ref_steps } else { left }, e, i];
-        spike | v.is_nan()
+        spike
     }
 }
 

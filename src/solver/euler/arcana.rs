@@ -14,9 +14,11 @@ const MEMBRANE: usize = 0;
 const REFRACTORY: usize = 1;
 const SYNAPSES: usize = 2;
 /// Parameter columns: those of the soma, then two for each receptor.
-const SOMA: usize = 13;
+const SOMA: usize = 12;
+/// The one of the refractory period in steps.
+const REFRACTORY_STEPS: usize = 11;
 /// The one of the constant input.
-const DC: usize = 6;
+const DC: usize = 5;
 
 /// The `arcana` preset with `R` receptors, feedback `F`, and the membrane held while refractory or
 /// its input cut.
@@ -49,29 +51,29 @@ pub(super) fn kernel<F: Feedback, const HOLD: bool>(
         (*dpi, circuits.clone(), dt.seconds(), F::new(&dpi.constants));
     if with_gabab {
         let euler = ArcanaEuler::<F, HOLD, 2> { dpi, circuits, dt, i0, feedback };
-        Arc::new(Lanes::<_, 17, 4, 2>::new(euler))
+        Arc::new(Lanes::<_, 16, 4, 2>::new(euler))
     } else {
         let euler = ArcanaEuler::<F, HOLD, 1> { dpi, circuits, dt, i0, feedback };
-        Arc::new(Lanes::<_, 15, 3, 1>::new(euler))
+        Arc::new(Lanes::<_, 14, 3, 1>::new(euler))
     }
 }
 
 impl<F: Feedback, const HOLD: bool, const R: usize> ArcanaEuler<F, HOLD, R> {
-    /// One step; see [`ArcanaEuler`]. `synapses` holds dt/τ and the jump of each receptor.
+    /// One step; see [`ArcanaEuler`]. Without `CAN_REST`, of a neuron that is not and will not be.
     #[inline(always)]
-    fn advance(
+    fn advance<const CAN_REST: bool, const P: usize, const S: usize>(
         &self,
-        soma: [f32; SOMA],
-        synapses: [(f32, f32); R],
-        (i_mem, refractory): (&mut f32, &mut f32),
-        currents: &mut [f32; R],
+        parameters: [f32; P],
+        state: &mut [f32; S],
         arrivals: [f32; R],
     ) -> bool {
+        let soma: [f32; SOMA] = std::array::from_fn(|k| parameters[k]);
+        let synapses: [(f32, f32); R] =
+            std::array::from_fn(|r| (parameters[SOMA + 2 * r], parameters[SOMA + 2 * r + 1]));
         let [
             alpha,
             alpha_leak,
             one_plus_beta,
-            inverse_i_tau,
             i_gain,
             dt_over_tau,
             i_dc,
@@ -82,40 +84,41 @@ impl<F: Feedback, const HOLD: bool, const R: usize> ArcanaEuler<F, HOLD, R> {
             feedback_2,
             refractory_steps,
         ] = soma;
-        let mut jumped = *currents;
-        for r in 0..R {
+        let jumped: [f32; R] = std::array::from_fn(|r| {
             let (_, jump) = synapses[r];
-            jumped[r] = arrivals[r].mul_add(jump, currents[r]);
-        }
+            arrivals[r].mul_add(jump, state[SYNAPSES + r])
+        });
         let excitation = i_dc + jumped[0];
         // Without a GABA_B circuit its current rests at I0 and the difference is 0.
         let i_in = if R > 1 { excitation - (jumped[R - 1] - self.i0) } else { excitation };
-        let is_refractory = *refractory > 0.0;
+        let is_refractory = CAN_REST && state[REFRACTORY] > 0.0;
         let i_in = if !HOLD && is_refractory { 0.0 } else { i_in };
         let i_in = at_least(i_in, self.i0);
 
-        let i = *i_mem;
+        let i = state[MEMBRANE];
         let columns = [feedback_0, feedback_1, feedback_2];
-        let feedback = self.feedback.current(i, columns) * inverse_i_tau;
+        let (feedback, gate) = self.feedback.fraction(i, columns);
         let sum = i + i_gain;
         let drive = alpha.mul_add(i_in, -alpha_leak);
         let drive = (-i).mul_add(one_plus_beta, drive);
-        let drive = feedback.mul_add(sum, drive);
-        // 1/(1 + Igain/Imem) = Imem/(Imem + Igain)
-        let slope = drive * i / sum;
+        let drive = feedback.mul_add(sum, drive * gate);
+        // 1/(1 + Igain/Imem) = Imem/(Imem + Igain); a division takes as long as ten products.
+        let slope = drive * i / (gate * sum);
         let next = at_least(slope.mul_add(dt_over_tau, i), self.i0);
         let next = if HOLD && is_refractory { i_reset } else { next };
 
         for r in 0..R {
             let (dt_over_tau, _) = synapses[r];
-            currents[r] = at_least((-dt_over_tau).mul_add(currents[r], jumped[r]), self.i0);
+            let current = &mut state[SYNAPSES + r];
+            *current = at_least((-dt_over_tau).mul_add(*current, jumped[r]), self.i0);
         }
         let spike = (next >= i_th) & !(HOLD && is_refractory);
-        *i_mem = if spike { i_reset } else { next };
-        let left = if is_refractory { *refractory - 1.0 } else { 0.0 };
-        *refractory = if spike { refractory_steps } else { left };
-        // A NaN is flagged, too; it shows in Imem.
-        spike | next.is_nan()
+        state[MEMBRANE] = if spike { i_reset } else { next };
+        if CAN_REST {
+            let left = if is_refractory { state[REFRACTORY] - 1.0 } else { 0.0 };
+            state[REFRACTORY] = if spike { refractory_steps } else { left };
+        }
+        spike
     }
 
     /// The parameter columns of a soma, computed in double precision.
@@ -123,7 +126,7 @@ impl<F: Feedback, const HOLD: bool, const R: usize> ArcanaEuler<F, HOLD, R> {
         let constants = &self.dpi.constants;
         let i0 = constants.i0;
         let alpha = soma.i_gain / soma.i_tau;
-        let feedback = F::columns(soma);
+        let feedback = self.feedback.columns(soma);
         // The current of a circuit that was taken out is 0, while its state column rests at I0.
         let is_off = |receptor| if self.circuits.is_off(receptor) { i0 } else { 0.0 };
         let i_dc = soma.i_dc + is_off(Receptor::Gabab) - is_off(Receptor::Ampa);
@@ -131,7 +134,6 @@ impl<F: Feedback, const HOLD: bool, const R: usize> ArcanaEuler<F, HOLD, R> {
             alpha,
             alpha * (soma.i_tau + i0),
             1.0 + i0 / soma.i_tau,
-            1.0 / soma.i_tau,
             soma.i_gain,
             self.dt / soma.tau(constants),
             i_dc,
@@ -153,6 +155,8 @@ macro_rules! euler_model {
         {
             const MEMBRANE: usize = MEMBRANE;
 
+            const REFRACTORY: Option<(usize, usize)> = Some((REFRACTORY, REFRACTORY_STEPS));
+
             #[inline(always)]
             fn step(
                 &self,
@@ -160,26 +164,23 @@ macro_rules! euler_model {
                 state: &mut [f32; $states],
                 arrivals: [f32; $r],
             ) -> bool {
-                let soma = std::array::from_fn(|k| parameters[k]);
-                let synapses = std::array::from_fn(|r| {
-                    (parameters[SOMA + 2 * r], parameters[SOMA + 2 * r + 1])
-                });
-                let (mut i_mem, mut refractory) = (state[MEMBRANE], state[REFRACTORY]);
-                let mut currents = std::array::from_fn(|r| state[SYNAPSES + r]);
-                let membrane = (&mut i_mem, &mut refractory);
-                let flag = self.advance(soma, synapses, membrane, &mut currents, arrivals);
-                state[MEMBRANE] = i_mem;
-                state[REFRACTORY] = refractory;
-                for r in 0..$r {
-                    state[SYNAPSES + r] = currents[r];
-                }
-                flag
+                self.advance::<true, _, _>(parameters, state, arrivals)
+            }
+
+            #[inline(always)]
+            fn step_awake(
+                &self,
+                parameters: [f32; $parameters],
+                state: &mut [f32; $states],
+                arrivals: [f32; $r],
+            ) -> bool {
+                self.advance::<false, _, _>(parameters, state, arrivals)
             }
         }
     };
 }
-euler_model!(1, 15, 3);
-euler_model!(2, 17, 4);
+euler_model!(1, 14, 3);
+euler_model!(2, 16, 4);
 
 impl<F: Feedback, const HOLD: bool, const R: usize> CircuitColumns for ArcanaEuler<F, HOLD, R> {
     type Soma = Soma;
@@ -191,8 +192,8 @@ impl<F: Feedback, const HOLD: bool, const R: usize> CircuitColumns for ArcanaEul
         let circuits = receptors.iter().enumerate().map(columns).collect();
         let mut resting_parameters = vec![0.0; SOMA + 2 * R];
         // No input, no feedback, no leak; and a threshold that is never reached.
-        resting_parameters[4] = 1.0;
-        resting_parameters[7] = f32::INFINITY;
+        resting_parameters[3] = 1.0;
+        resting_parameters[6] = f32::INFINITY;
         let mut resting_state = vec![self.i0; SYNAPSES + R];
         resting_state[REFRACTORY] = 0.0;
         Layout {

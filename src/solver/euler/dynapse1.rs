@@ -104,12 +104,12 @@ impl<F: Feedback, const HOLD: bool> EulerModel<PARAMETERS, STATES, RECEPTORS>
         let i_in = at_least(i_in, i0);
         let leak = ahp + gabaa;
         let columns = [feedback_0, feedback_1, feedback_2];
-        let feedback = self.feedback.current(i, columns) * inverse_i_tau;
+        let (feedback, feedback_gate) = self.feedback.fraction(i, columns);
         let sum = i + i_gain;
         let drive = alpha * (i_in - i_tau - leak);
         let drive = (-i).mul_add(leak.mul_add(inverse_i_tau, 1.0), drive);
-        let drive = feedback.mul_add(sum, drive);
-        let change = drive * i / sum * dt_over_tau;
+        let drive = feedback.mul_add(sum, drive * feedback_gate);
+        let change = drive * i / (feedback_gate * sum) * dt_over_tau;
         let change = if rests { (i_in - i0) * rest_slope } else { change };
         let next = if HOLD && is_refractory { i } else { i + change };
 
@@ -136,8 +136,7 @@ impl<F: Feedback, const HOLD: bool> EulerModel<PARAMETERS, STATES, RECEPTORS>
         state[MEMBRANE] = if spike { i_reset } else { next };
         let left = if is_refractory { state[REFRACTORY] - 1.0 } else { 0.0 };
         state[REFRACTORY] = if spike { refractory_steps } else { left };
-        // A NaN is flagged, too; it shows in Imem.
-        spike | next.is_nan()
+        spike
     }
 }
 
@@ -174,7 +173,7 @@ impl<F: Feedback, const HOLD: bool> CircuitColumns for Dynapse1Euler<F, HOLD> {
         let constants = &self.dpi.constants;
         let alpha = soma.i_gain / soma.i_tau;
         let tau0 = constants.tau(soma.c, constants.i0);
-        let feedback = F::columns(soma);
+        let feedback = self.feedback.columns(soma);
         let columns: [f64; SOMA] = [
             alpha,
             soma.i_tau,

@@ -60,8 +60,7 @@ impl EulerModel<PARAMETERS, STATES, 2> for LifEuler {
         state[MEMBRANE] = if spike { reset } else { v };
         let left = if is_refractory { state[REFRACTORY] - 1.0 } else { 0.0 };
         state[REFRACTORY] = if spike { refractory_steps } else { left };
-        // A NaN is flagged, too; it shows in v.
-        spike | v.is_nan()
+        spike
     }
 }
 
