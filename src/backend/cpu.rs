@@ -78,7 +78,7 @@ impl Backend for Cpu {
                 Neurons::Stepped(stepped) => stepped,
                 Neurons::Event(event) => {
                     let work = NANOSECONDS_OF_AN_ARRIVAL * inbox.events.len() as u64;
-                    let advanced = event.advance(&EventWindow {
+                    let window = EventWindow {
                         span: window.start()..window.end(),
                         inbox: &inbox.events,
                         bank: index as u32,
@@ -86,17 +86,11 @@ impl Backend for Cpu {
                         samples: &bank.samples,
                         drives: &bank.drives,
                         pool: self.pool(work),
-                    });
-                    out.spikes.push(advanced.spikes);
-                    out.samples.extend(advanced.samples);
-                    out.fault = out.fault.into_iter().chain(advanced.fault).min();
-                    out.work += advanced.work;
+                    };
+                    event.advance(&window, out);
                     continue;
                 }
-                Neurons::Host => {
-                    out.spikes.push(Vec::new());
-                    continue;
-                }
+                Neurons::Host => continue,
             };
             let work = NANOSECONDS_OF_A_STEP * u64::from(len) * window.steps;
             let pool = self.pool(work);
@@ -120,32 +114,30 @@ impl Backend for Cpu {
             let state_rows = state.width() * piece;
             let (parameter_width, state_width) = (parameters.width(), state.width());
             let parameters = parameters.rows();
-            let run = |(k, (parameters, state)): (usize, (&[Row], &mut [Row]))| {
-                task.run(k * piece, parameters, parameter_width, state, state_width)
+            let run = |first, parameters: &[Row], state: &mut [Row], out: &mut Output| {
+                task.run(first, parameters, parameter_width, state, state_width, out);
             };
-            let outputs: Vec<Output> = match pool {
-                None => parameters
-                    .chunks(parameter_rows)
-                    .zip(state.rows_mut().chunks_mut(state_rows))
-                    .enumerate()
-                    .map(run)
-                    .collect(),
-                Some(pool) => pool.install(|| {
-                    parameters
-                        .par_chunks(parameter_rows)
-                        .zip(state.rows_mut().par_chunks_mut(state_rows))
-                        .enumerate()
-                        .map(run)
-                        .collect()
-                }),
+            let mut all = Output {
+                spikes: std::mem::take(&mut out.spikes[index]),
+                samples: std::mem::take(&mut out.samples),
+                fault: out.fault,
             };
-            let mut spikes = Vec::new();
-            for output in outputs {
-                spikes.extend(output.spikes);
-                out.samples.extend(output.samples);
-                out.fault = out.fault.into_iter().chain(output.fault).min();
+            match pool {
+                None => run(0, parameters, state.rows_mut(), &mut all),
+                Some(pool) => {
+                    let pieces = parameters.par_chunks(parameter_rows);
+                    let pieces = pieces.zip(state.rows_mut().par_chunks_mut(state_rows));
+                    let run = |(k, (parameters, state)): (usize, (&[Row], &mut [Row]))| {
+                        let mut out = Output::default();
+                        run(k * piece, parameters, state, &mut out);
+                        out
+                    };
+                    let outputs: Vec<Output> =
+                        pool.install(|| pieces.enumerate().map(run).collect());
+                    outputs.into_iter().for_each(|output| all.append(output));
+                }
             }
-            out.spikes.push(spikes);
+            Output { spikes: out.spikes[index], samples: out.samples, fault: out.fault } = all;
         }
     }
 }
@@ -174,6 +166,14 @@ struct Output {
     fault: Option<Fault>,
 }
 
+impl Output {
+    fn append(&mut self, other: Output) {
+        self.spikes.extend(other.spikes);
+        self.samples.extend(other.samples);
+        self.fault = self.fault.into_iter().chain(other.fault).min();
+    }
+}
+
 impl Task<'_> {
     /// Runs the blocks from `first` on that the rows hold.
     fn run(
@@ -183,15 +183,17 @@ impl Task<'_> {
         parameter_width: usize,
         state: &mut [Row],
         state_width: usize,
-    ) -> Output {
-        let mut out = Output::default();
-        let mut tile = vec![Row([0_i32; LANES]); TILE_STEPS * self.receptors];
+        out: &mut Output,
+    ) {
+        let mut room = Room {
+            tile: vec![Row([0; LANES]); TILE_STEPS * self.receptors],
+            flags: Vec::with_capacity(LANES),
+        };
         let blocks = parameters.chunks_exact(parameter_width);
         for (k, (parameters, state)) in blocks.zip(state.chunks_exact_mut(state_width)).enumerate()
         {
-            self.run_block(first + k, parameters, state, &mut tile, &mut out);
+            self.run_block(first + k, parameters, state, &mut room, out);
         }
-        out
     }
 
     /// Runs one block through the window, stopping wherever a probe wants its state.
@@ -200,13 +202,12 @@ impl Task<'_> {
         block: usize,
         parameters: &[Row],
         state: &mut [Row],
-        tile: &mut [Row<i32>],
+        Room { tile, flags }: &mut Room,
         out: &mut Output,
     ) {
         let receptors = self.receptors;
         let first_slot = (block * LANES) as u32;
         let requests = self.requests(first_slot);
-        let mut flags = Vec::new();
         let mut driven = Driven::new(self, first_slot, parameters);
         if self.window.first_step == 0 {
             self.sample(requests.clone(), 0, state, out);
@@ -241,14 +242,15 @@ impl Task<'_> {
                 flags.clear();
                 let rows = &tile[from * receptors..to * receptors];
                 if self.reference {
-                    self.kernel.advance_reference(parameters, state, rows, &mut flags);
+                    self.kernel.advance_reference(parameters, state, rows, flags);
                 } else {
-                    self.kernel.advance(parameters, state, rows, &mut flags);
+                    self.kernel.advance(parameters, state, rows, flags);
                 }
-                self.collect(&flags, first_slot, tile_start + from, out);
+                self.collect(flags, first_slot, tile_start + from, out);
                 self.sample(requests.clone(), start + run, state, out);
                 from = to;
             }
+            clear(arrivals, tile, receptors);
         }
     }
 
@@ -344,9 +346,27 @@ impl<'a> Driven<'a> {
     }
 }
 
-/// Sums the arrivals of a tile; the result is the earliest arrival that overflowed its sum.
+/// What a piece needs room for.
+struct Room {
+    /// The sums of arrivals, a row for each step and receptor; zero but for the tile at hand.
+    tile: Vec<Row<i32>>,
+    flags: Vec<Flag>,
+}
+
+/// Takes the arrivals out of a tile, which costs less than to empty it where they are few.
+fn clear(arrivals: &[Arrival], tile: &mut [Row<i32>], receptors: usize) {
+    if arrivals.len() > TILE_STEPS * receptors {
+        tile.fill(Row([0; LANES]));
+        return;
+    }
+    for arrival in arrivals {
+        let row = usize::from(arrival.step) * receptors + usize::from(arrival.receptor);
+        tile[row].0[usize::from(arrival.lane)] = 0;
+    }
+}
+
+/// Sums the arrivals of a tile into zeros; the result is the earliest arrival that overflowed its sum.
 fn lay_out(arrivals: &[Arrival], tile: &mut [Row<i32>], receptors: usize) -> Option<Arrival> {
-    tile.fill(Row([0; LANES]));
     let mut overflow: Option<Arrival> = None;
     for arrival in arrivals {
         let row = usize::from(arrival.step) * receptors + usize::from(arrival.receptor);

@@ -26,7 +26,7 @@ pub trait Backend: Send + Sync + 'static {
         None
     }
 
-    /// Advances every neuron through a window.
+    /// Advances every neuron through a window; `out` is [empty](Advanced::clear).
     fn advance(&self, banks: &mut [Bank], inbox: &Inbox, window: &Window, out: &mut Advanced);
 }
 
@@ -45,6 +45,17 @@ pub struct Advanced {
     pub fault: Option<Fault>,
     /// What event-driven neurons cost.
     pub work: event::Work,
+}
+
+impl Advanced {
+    /// Empties it for a window of so many banks. Lists keep their memory.
+    pub fn clear(&mut self, banks: usize) {
+        self.spikes.resize_with(banks, Vec::new);
+        self.spikes.iter_mut().for_each(Vec::clear);
+        self.samples.clear();
+        self.fault = None;
+        self.work = event::Work::default();
+    }
 }
 
 /// The state of a neuron at a moment.
@@ -109,11 +120,13 @@ pub(crate) fn advance(
     mut times: ResMut<StageTimes>,
     mut work: ResMut<EventWork>,
     populations: Query<&Population>,
+    mut out: Local<Advanced>,
 ) {
     let started = std::time::Instant::now();
-    let mut out = Advanced { samples: std::mem::take(&mut samples.0), ..Advanced::default() };
-    out.samples.clear();
-    backend.0.advance(&mut banks.0, &inbox, &window, &mut out);
+    let out = &mut *out;
+    std::mem::swap(&mut out.samples, &mut samples.0);
+    out.clear(banks.0.len());
+    backend.0.advance(&mut banks.0, &inbox, &window, out);
     if let Some(fault) = out.fault {
         stop.0 = Some(describe(fault, &banks.0, &window, &populations));
         // What happened before the fault was measured rightly and is kept: the window ends there.
@@ -125,12 +138,16 @@ pub(crate) fn advance(
         out.samples.retain(|sample| sample.time <= end);
     }
     for (bank, found) in banks.0.iter().zip(&out.spikes) {
+        let mut member = bank.members.first();
         for (slot, time) in found {
-            let member = bank.member(*slot);
-            spikes.populations[member.population].push(*time, slot - member.first);
+            // Most come from the member of the one before.
+            let own = member.filter(|m| (m.first..m.first + m.len).contains(slot));
+            let own = own.unwrap_or_else(|| bank.member(*slot));
+            spikes.populations[own.population].push(*time, slot - own.first);
+            member = Some(own);
         }
     }
-    samples.0 = out.samples;
+    std::mem::swap(&mut out.samples, &mut samples.0);
     work.0 += out.work;
     times.advance += started.elapsed();
 }

@@ -31,7 +31,7 @@ use std::ops::{AddAssign, Range};
 use rayon::prelude::*;
 use smallvec::SmallVec;
 
-use crate::backend::{Fault, FaultKind, Sample};
+use crate::backend::{Advanced, Fault, FaultKind, Sample};
 use crate::bank::{Drive, SampleRequest};
 use crate::circuit::{Block, Waveform};
 use crate::network::router::EventInbox;
@@ -170,19 +170,6 @@ pub struct EventWindow<'a> {
     pub pool: Option<&'a rayon::ThreadPool>,
 }
 
-/// What comes out of a bank's window.
-#[derive(Debug, Default)]
-pub struct BankOutput {
-    /// Slot and time of each spike.
-    pub spikes: Vec<(u32, Time)>,
-    /// Sampled states.
-    pub samples: Vec<Sample>,
-    /// The earliest thing that went wrong; steps are picoseconds.
-    pub fault: Option<Fault>,
-    /// What it cost.
-    pub work: Work,
-}
-
 /// The neurons of a bank that are carried from event to event, without the type of their model.
 pub trait EventNeurons: Send + Sync {
     /// Receptors and state columns.
@@ -207,8 +194,8 @@ pub trait EventNeurons: Send + Sync {
     /// The states of all neurons, one after the other, at a time that is not before their own. They do
     /// not change.
     fn states(&self, now: Time, drives: &[Drive]) -> Vec<f64>;
-    /// Advances all neurons at which something happens.
-    fn advance(&mut self, window: &EventWindow) -> BankOutput;
+    /// Advances all neurons at which something happens; what comes out is appended.
+    fn advance(&mut self, window: &EventWindow, out: &mut Advanced);
 }
 
 /// The neurons of a bank, of one model.
@@ -415,9 +402,8 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
         states
     }
 
-    fn advance(&mut self, window: &EventWindow) -> BankOutput {
+    fn advance(&mut self, window: &EventWindow, out: &mut Advanced) {
         self.settle();
-        let mut out = BankOutput::default();
         self.sample(window, &mut out.samples);
         let touched = window.inbox.touched(window.first, self.neurons.len() as u32);
         let slots = union(&self.awake, &touched);
@@ -446,7 +432,7 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
         let awake: Vec<u32> = slots.iter().filter(awake).copied().collect();
         self.awake = awake;
         for output in outputs {
-            out.spikes.extend(output.spikes);
+            out.spikes[window.bank as usize].extend(output.spikes);
             out.work += output.work;
             let faults = output.faults.into_iter().map(|(time, slot, kind)| Fault {
                 step: (time - window.span.start).picoseconds(),
@@ -456,6 +442,5 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
             });
             out.fault = out.fault.into_iter().chain(faults).min();
         }
-        out
     }
 }
