@@ -1,7 +1,7 @@
 //! A neuron model of one's own as a kernel: the quadratic integrate-and-fire neuron.
 //!
-//! The step is written once, in scalar code without branches, and runs as vector code over blocks of
-//! 64 neurons, at the speed of the built-in models. Scenes name it `qif(soma: (dc: 1.5), exc: (…))`:
+//! The step is written once, over a [`Number`], and runs as vector code over blocks of 64 neurons, at the
+//! speed of the built-in models. Scenes name it `qif(soma: (dc: 1.5), exc: (…))`:
 //!
 //!     cargo run --release --example custom_kernel_model -- run examples/scenes/qif.ron
 //!
@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use bevy_ecs::prelude::*;
+use picoamp::circuit::number::{Mask, Number};
 use picoamp::circuit::{Bias, Block, bias, math};
 use picoamp::model::{Circuits, Conflict, Equations, NeuronModel, Read, StateVariable};
 use picoamp::prelude::*;
@@ -111,13 +112,13 @@ impl EulerModel<6, 2, 1> for QifEuler {
     const MEMBRANE: usize = 0;
 
     #[inline(always)]
-    fn step(&self, parameters: [f32; 6], state: &mut [f32; 2], arrivals: [f32; 1]) -> bool {
-        let [dt_over_tau, dc, peak, reset, loss, w] = parameters;
+    fn step<V: Number>(&self, parameters: [V; 6], state: &mut [V; 2], arrivals: [V; 1]) -> V::Mask {
+        let [dt_over_tau, dc, peak, reset, loss, w] = std::array::from_fn(parameter);
         let i = arrivals[0].mul_add(w, state[1]);
         let v = state[0];
         let v = v.mul_add(v, i + dc).mul_add(dt_over_tau, v);
-        let spike = v >= peak;
-        state[0] = if spike { reset } else { v };
+        let spike = v.ge(peak);
+        state[0] = spike.select(reset, v);
         state[1] = i.mul_add(loss, i);
         spike
     }

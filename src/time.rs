@@ -140,7 +140,9 @@ mod tests {
 
     #[test]
     fn rounds_to_the_nearest_picosecond() {
-        for ticks in [-0.51_f64, -0.5, -0.49, 0.0, 0.49, 0.5, 0.51, 1.5, 2.5, 1e7 + 0.5, 9e15, 1.8e19] {
+        for ticks in
+            [-0.51_f64, -0.5, -0.49, 0.0, 0.49, 0.5, 0.51, 1.5, 2.5, 1e7 + 0.5, 9e15, 1.8e19]
+        {
             let seconds = ticks * 1e-12;
             let rounded = (seconds * 1e12).round();
             let expected = (rounded >= 0.0).then(|| Time::from_picoseconds(rounded as u64));

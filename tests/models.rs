@@ -411,6 +411,7 @@ mod odd {
     use std::sync::Arc;
 
     use super::lif_twin::{TwinSoma, TwinSynapse};
+    use picoamp::circuit::number::Number;
     use picoamp::model::{Circuits, Equations, NeuronModel, StateVariable};
     use picoamp::prelude::*;
     use picoamp::solver::kernel::{CircuitColumns, EulerModel, Lanes, Layout};
@@ -449,8 +450,13 @@ mod odd {
 
     impl EulerModel<1, 1, 2> for OddEuler {
         const MEMBRANE: usize = 0;
-        fn step(&self, _: [f32; 1], _: &mut [f32; 1], _: [f32; 2]) -> bool {
-            false
+        fn step<V: Number>(
+            &self,
+            _: impl Fn(usize) -> V,
+            state: &mut [V; 1],
+            _: [V; 2],
+        ) -> V::Mask {
+            state[0].lt(state[0])
         }
     }
 

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::OnceLock;
 
+use fearless_simd::Level;
 use rayon::prelude::*;
 
 use super::{Advanced, Backend, Fault, FaultKind, Sample};
@@ -26,6 +27,7 @@ pub struct Cpu {
     threads: usize,
     /// Started when a window is worth it; `None`: it could not be.
     pool: OnceLock<Option<rayon::ThreadPool>>,
+    level: Level,
     reference: bool,
 }
 
@@ -37,14 +39,20 @@ impl Cpu {
         let threads = threads.unwrap_or_else(|| {
             std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
         });
-        Cpu { threads, pool: OnceLock::new(), reference: false }
+        Cpu { threads, pool: OnceLock::new(), level: Level::new(), reference: false }
+    }
+
+    /// The same on an instruction set; results do not depend on it.
+    #[must_use]
+    pub fn on(self, level: Level) -> Cpu {
+        Cpu { level, ..self }
     }
 
     /// The scalar reference: one thread, one lane after the other. Slow, and what all others must
     /// equal bit for bit.
     #[must_use]
     pub fn reference() -> Cpu {
-        Cpu { threads: 1, pool: OnceLock::new(), reference: true }
+        Cpu { threads: 1, reference: true, ..Cpu::new(Some(1)) }
     }
 
     /// Threads that it may use.
@@ -108,6 +116,7 @@ impl Backend for Cpu {
                 window: &window,
                 bank: index as u32,
                 first_block: first,
+                level: self.level,
                 reference: self.reference,
             };
             let parameter_rows = parameters.width() * piece;
@@ -155,6 +164,7 @@ struct Task<'a> {
     bank: u32,
     /// First block of the bank, counted over all banks.
     first_block: usize,
+    level: Level,
     reference: bool,
 }
 
@@ -244,7 +254,7 @@ impl Task<'_> {
                 if self.reference {
                     self.kernel.advance_reference(parameters, state, rows, flags);
                 } else {
-                    self.kernel.advance(parameters, state, rows, flags);
+                    self.kernel.advance(self.level, parameters, state, rows, flags);
                 }
                 self.collect(flags, first_slot, tile_start + from, out);
                 self.sample(requests.clone(), start + run, state, out);

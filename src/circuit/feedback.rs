@@ -6,6 +6,7 @@
 //! [`Feedback::columns`] makes of the biases.
 
 use super::math::{exp2_within, ln, log2};
+use super::number::Number;
 use super::{Constants, Soma};
 
 /// A form of the feedback.
@@ -18,7 +19,7 @@ pub trait Feedback: Copy + Send + Sync + 'static {
 
     /// Ifb/Itau at a membrane current of `i_mem` (A, normal and positive): numerator and denominator,
     /// of which the latter is between 1 and 2⁶⁴ + 1.
-    fn fraction(&self, i_mem: f32, columns: [f32; 3]) -> (f32, f32);
+    fn fraction<V: Number>(&self, i_mem: V, columns: [V; 3]) -> (V, V);
 }
 
 /// Quintana et al. 2024 (arXiv 2409.14918):
@@ -46,9 +47,9 @@ impl Feedback for PowerLaw {
     }
 
     #[inline(always)]
-    fn fraction(&self, i_mem: f32, [slope, offset, gain]: [f32; 3]) -> (f32, f32) {
+    fn fraction<V: Number>(&self, i_mem: V, [slope, offset, gain]: [V; 3]) -> (V, V) {
         // Currents from 1e-38 to 1e38 A: the exponent is within ±126.
-        let power = exp2_within(self.exponent.mul_add(log2(i_mem), gain));
+        let power = exp2_within(log2(i_mem).mul_add(i_mem.splat(self.exponent), gain));
         (power, gate(slope.mul_add(i_mem, offset)))
     }
 }
@@ -69,7 +70,7 @@ impl Feedback for Logistic {
     }
 
     #[inline(always)]
-    fn fraction(&self, i_mem: f32, [slope, offset, gain]: [f32; 3]) -> (f32, f32) {
+    fn fraction<V: Number>(&self, i_mem: V, [slope, offset, gain]: [V; 3]) -> (V, V) {
         (gain, gate(slope.mul_add(i_mem, offset)))
     }
 }
@@ -88,17 +89,16 @@ impl Feedback for NoFeedback {
     }
 
     #[inline(always)]
-    fn fraction(&self, _: f32, _: [f32; 3]) -> (f32, f32) {
-        (0.0, 1.0)
+    fn fraction<V: Number>(&self, i_mem: V, _: [V; 3]) -> (V, V) {
+        (i_mem.splat(0.0), i_mem.splat(1.0))
     }
 }
 
 /// `1 + 2^x`. A gate that is closed by more than 2⁶⁴ stays at that: nothing is left of the feedback
 /// beside the dark current, and no product with the denominator overflows.
 #[inline(always)]
-fn gate(x: f32) -> f32 {
-    let x = if x > 64.0 { 64.0 } else { x };
-    1.0 + exp2_within(if x < -126.0 { -126.0 } else { x })
+fn gate<V: Number>(x: V) -> V {
+    x.splat(1.0) + exp2_within(x.or_less(x.splat(64.0)).or_more(x.splat(-126.0)))
 }
 
 #[cfg(test)]

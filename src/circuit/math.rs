@@ -2,15 +2,27 @@
 //!
 //! `std`'s `exp`, `ln` and `powf` call the platform's libm, which differs between systems in the
 //! last digits, is not vectorised and has no counterpart on a GPU. These are polynomials in
-//! explicit fused multiply-adds (IEEE 754 `fma`, exact by definition everywhere): a scalar loop
-//! over them vectorises, and any lane width gives the same bits as one lane.
+//! explicit fused multiply-adds (IEEE 754 `fma`, exact by definition everywhere), those of single
+//! precision over any [`Number`]: any lane width gives the same bits as one lane.
 //!
 //! The single-precision coefficients are minimax fits (Remez exchange in 40-digit arithmetic); the
 //! double-precision logarithm is the series of `2·artanh(s)`, `s = (m−1)/(m+1)`.
 
+use super::number::Number;
+
 /// ln 2 in two parts, the first with so few bits that its product with an exponent is exact.
 const LN2_HIGH: f64 = 6.931_471_803_691_238e-1;
 const LN2_LOW: f64 = 1.908_214_929_270_587_7e-10;
+
+/// The polynomial with these coefficients, the highest first.
+#[inline(always)]
+fn horner<V: Number, const N: usize>(x: V, coefficients: [f32; N]) -> V {
+    let mut p = x.splat(coefficients[0]);
+    for c in &coefficients[1..] {
+        p = p.mul_add(x, x.splat(*c));
+    }
+    p
+}
 
 /// `2^x` in single precision; relative error below 2e-7.
 ///
@@ -18,31 +30,34 @@ const LN2_LOW: f64 = 1.908_214_929_270_587_7e-10;
 /// far from its threshold saturates and never becomes infinite). NaN is outside its domain.
 #[inline(always)]
 #[must_use]
-pub fn exp2(x: f32) -> f32 {
-    // Comparisons, not `min` and `max`, which cost more for the sake of NaN.
-    let x = if x > 127.0 { 127.0 } else { x };
-    exp2_within(if x < -126.0 { -126.0 } else { x })
+pub fn exp2<V: Number>(x: V) -> V {
+    exp2_within(x.or_less(x.splat(127.0)).or_more(x.splat(-126.0)))
 }
 
 /// `2^x` in single precision for −126 ≤ x ≤ 127, which is not checked: beyond, and of NaN, the
 /// result has no meaning. Relative error below 2e-7.
 #[inline(always)]
 #[must_use]
-pub fn exp2_within(x: f32) -> f32 {
-    /// Adding and subtracting 1.5·2²³ rounds to the nearest integer (ties to even).
+pub fn exp2_within<V: Number>(x: V) -> V {
+    /// Adding and subtracting 1.5·2²³ rounds to the nearest integer (ties to even), which then stands
+    /// in the low bits.
     const ROUND: f32 = 12_582_912.0;
-    let shifted = x + ROUND;
-    let n = shifted - ROUND;
-    let r = x - n;
-    let mut p = 1.534_581_2e-4_f32;
-    p = p.mul_add(r, 1.339_993_1e-3);
-    p = p.mul_add(r, 9.618_489e-3);
-    p = p.mul_add(r, 5.550_328_8e-2);
-    p = p.mul_add(r, 2.402_264_7e-1);
-    p = p.mul_add(r, 6.931_472e-1);
-    p = p.mul_add(r, 1.0);
-    // The low bits of `shifted` hold n: moving them into the exponent multiplies by 2^n.
-    f32::from_bits(p.to_bits().wrapping_add(shifted.to_bits() << 23))
+    let round = x.splat(ROUND);
+    let n = x + round;
+    let r = x - (n - round);
+    let p = horner(
+        r,
+        [
+            1.534_581_2e-4,
+            1.339_993_1e-3,
+            9.618_489e-3,
+            5.550_328_8e-2,
+            2.402_264_7e-1,
+            6.931_472e-1,
+            1.0,
+        ],
+    );
+    p.scale(n)
 }
 
 /// `log2 x` in single precision for positive normal `x`; relative error below 2e-7, also near 1.
@@ -51,23 +66,24 @@ pub fn exp2_within(x: f32) -> f32 {
 /// least the dark current.
 #[inline(always)]
 #[must_use]
-pub fn log2(x: f32) -> f32 {
-    // x = m·2^e with m in [0.75, 1.5): subtracting the bits of 0.75 before the shift moves the
-    // boundary of the binade there.
-    let bits = x.to_bits() as i32;
-    let e = (bits.wrapping_sub(0x3f40_0000)) >> 23;
-    let m = f32::from_bits((bits.wrapping_sub(e << 23)) as u32);
-    let z = m - 1.0;
-    let mut p = 7.806_673e-2_f32;
-    p = p.mul_add(z, -1.742_302_2e-1);
-    p = p.mul_add(z, 2.163_248_6e-1);
-    p = p.mul_add(z, -2.427_235_2e-1);
-    p = p.mul_add(z, 2.881_915e-1);
-    p = p.mul_add(z, -3.605_759e-1);
-    p = p.mul_add(z, 4.809_020_8e-1);
-    p = p.mul_add(z, -7.213_485e-1);
-    p = p.mul_add(z, std::f32::consts::LOG2_E);
-    p.mul_add(z, e as f32)
+pub fn log2<V: Number>(x: V) -> V {
+    let (m, e) = x.mantissa_and_exponent();
+    let z = m - x.splat(1.0);
+    let p = horner(
+        z,
+        [
+            7.806_673e-2,
+            -1.742_302_2e-1,
+            2.163_248_6e-1,
+            -2.427_235_2e-1,
+            2.881_915e-1,
+            -3.605_759e-1,
+            4.809_020_8e-1,
+            -7.213_485e-1,
+            std::f32::consts::LOG2_E,
+        ],
+    );
+    p.mul_add(z, e)
 }
 
 /// Natural logarithm in double precision for positive normal `x`; relative error below 1e-15.

@@ -15,6 +15,7 @@
 //! | [`waveform`] | a direct input that changes in time |
 //! | [`preset`] | published models: constants, receptors, defaults |
 //! | [`mismatch`] | how instances differ from their nominal biases |
+//! | [`number`] | one number, or several side by side |
 //! | [`math`] | exp and log with the same bits everywhere |
 
 pub mod bias;
@@ -22,6 +23,7 @@ pub mod feedback;
 pub mod forms;
 pub mod math;
 pub mod mismatch;
+pub mod number;
 pub mod preset;
 pub mod soma;
 pub mod synapse;

@@ -319,9 +319,9 @@ impl Router {
         // With Euler a whole number of steps; among event-driven neurons an arrival acts on stepped
         // ones in the step in which it falls.
         let at = due.step - window.first_step;
-        let at = self.step.filter(|step| *step != self.dt).map_or(at, |step| {
-            at / step.whole(self.dt)
-        }) as usize;
+        let at =
+            self.step.filter(|step| *step != self.dt).map_or(at, |step| at / step.whole(self.dt))
+                as usize;
         let (tile, step) = (at / TILE_STEPS, (at % TILE_STEPS) as u8);
         for edge in self.table.edges_of(due.group) {
             let (block, lane, receptor) = edge.port.parts();

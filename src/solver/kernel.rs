@@ -1,16 +1,17 @@
 //! Kernels: equations that run over blocks of neurons.
 //!
-//! A clock-driven model is written once, as the step of *one* neuron in scalar code
-//! ([`EulerModel::step`]), without branches. `advance_block` calls it in a loop over the lanes of
-//! a block, and the compiler vectorises that loop for each instruction set; `advance_scalar` runs
-//! it as it stands. All give the same bits, because the step is made of IEEE operations and
-//! explicit fused multiply-adds only.
+//! A clock-driven model is written once, as the step of a [`Number`] ([`EulerModel::step`]): of one
+//! neuron, or of several side by side. `advance_block` runs it over the lanes of a block in vectors of
+//! the instruction set at hand, several in flight; `advance_scalar` runs it one lane after the other.
+//! Both give the same bits, because the step is made of IEEE operations and explicit fused
+//! multiply-adds only.
 
 use std::any::Any;
 
-use multiversion::multiversion;
+use fearless_simd::{Level, Simd, dispatch, f32x16};
 
 use crate::bank::{LANES, Row};
+use crate::circuit::number::{Number, Packed, Pair};
 use crate::circuit::{Block, Receptor};
 
 /// Steps for which arrivals are laid out at a time: a tile of 64 steps × 64 lanes is 16 KiB and
@@ -106,10 +107,11 @@ pub trait Kernel: Send + Sync {
         set: &mut dyn FnMut(usize, f32),
     );
 
-    /// Advances one block by one step per group of arrival rows (one row for each receptor), in
-    /// vector code.
+    /// Advances one block by one step per group of arrival rows (one row for each receptor; at most
+    /// [`TILE_STEPS`] groups), in vector code.
     fn advance(
         &self,
+        level: Level,
         parameters: &[Row],
         state: &mut [Row],
         arrivals: &[Row<i32>],
@@ -126,31 +128,40 @@ pub trait Kernel: Send + Sync {
     );
 }
 
-/// One Euler step of one neuron, with `P` parameters, `S` state variables and `R` receptors.
-/// [`Lanes`] makes a [`Kernel`] of it.
+/// One Euler step of one neuron, or of several side by side, with `P` parameters, `S` state variables
+/// and `R` receptors. [`Lanes`] makes a [`Kernel`] of it.
 ///
-/// The step must be branch-free (`if` only to choose between two values), use [`f32::mul_add`]
-/// wherever a product is added, and no function of the platform's libm; then every lane width and
-/// every platform gives the same bits. It should be `#[inline(always)]`, to become part of the
-/// vector loop. A membrane that is not a number must stay so: it stops the run, and is looked for after
-/// some steps only.
+/// The step must use [`Number::mul_add`] wherever a product is added, and no function of the platform's
+/// libm; then every instruction set gives the same bits. It should be `#[inline(always)]`, to become
+/// part of the vector loop. A membrane that is not a number must stay so: it stops the run, and is
+/// looked for after some steps only.
 pub trait EulerModel<const P: usize, const S: usize, const R: usize>: CircuitColumns {
-    /// Advances `state`. `arrivals` are the pulse sums of this step. The result is true for a
-    /// spike. (That the membrane is not a number is seen in the state.)
-    fn step(&self, parameters: [f32; P], state: &mut [f32; S], arrivals: [f32; R]) -> bool;
+    /// Advances `state`. `parameter` reads a column, `arrivals` are the pulse sums of this step. The
+    /// result says who spikes.
+    fn step<V: Number>(
+        &self,
+        parameter: impl Fn(usize) -> V,
+        state: &mut [V; S],
+        arrivals: [V; R],
+    ) -> V::Mask;
 
     /// State column of the membrane: the run stops where it is not a number.
     const MEMBRANE: usize;
 
     /// State column in which refractory steps are counted down to zero, and the parameter column with
-    /// their number; `None`: the model has none.
+    /// their number; `None`: the model has none, or no other step without.
     const REFRACTORY: Option<(usize, usize)> = None;
 
     /// The step where neither column of [`EulerModel::REFRACTORY`] is above zero in any lane: the same
     /// results without the work for it.
     #[inline(always)]
-    fn step_awake(&self, parameters: [f32; P], state: &mut [f32; S], arrivals: [f32; R]) -> bool {
-        self.step(parameters, state, arrivals)
+    fn step_awake<V: Number>(
+        &self,
+        parameter: impl Fn(usize) -> V,
+        state: &mut [V; S],
+        arrivals: [V; R],
+    ) -> V::Mask {
+        self.step(parameter, state, arrivals)
     }
 }
 
@@ -201,18 +212,32 @@ where
 
     fn advance(
         &self,
+        level: Level,
         parameters: &[Row],
         state: &mut [Row],
         arrivals: &[Row<i32>],
         flags: &mut Vec<Flag>,
     ) {
+        if level.is_fallback() {
+            return self.advance_reference(parameters, state, arrivals, flags);
+        }
         as_model(parameters, state, arrivals, |parameters, state, arrivals| {
-            let rests = |row: &Row| row.0.iter().all(|steps| *steps == 0.0);
-            let never = M::REFRACTORY.is_some_and(|(s, p)| rests(&state[s]) && rests(&parameters[p]));
-            if never {
-                advance_block::<M, true, P, S, R>(&self.model, parameters, state, arrivals, flags);
+            let zero = |row: &Row| row.0.iter().all(|steps| *steps == 0.0);
+            let awake = M::REFRACTORY.is_some_and(|(s, p)| zero(&state[s]) && zero(&parameters[p]));
+            let (model, before) = (&self.model, *state);
+            let all_are_numbers = dispatch!(level, simd => if awake {
+                advance_block::<_, M, true, P, S, R>(
+                    simd, model, parameters, state, arrivals, flags,
+                )
             } else {
-                advance_block::<M, false, P, S, R>(&self.model, parameters, state, arrivals, flags);
+                advance_block::<_, M, false, P, S, R>(
+                    simd, model, parameters, state, arrivals, flags,
+                )
+            });
+            if !all_are_numbers {
+                // In which step one ceased to be, the reference says.
+                *state = before;
+                advance_scalar(model, parameters, state, arrivals, flags);
             }
         });
     }
@@ -230,71 +255,96 @@ where
     }
 }
 
-/// Steps that are marked at a time: a bit for each in a lane's mark.
-const MARKED: usize = u32::BITS as usize;
+/// A bit for each lane that is marked in a step, for the steps of a tile. Marks take no branch in the
+/// vector loop and are looked through afterwards.
+///
+/// Where they are a local variable, their alignment is also that of vectors that are spilled: reading
+/// one back that lies across cache lines would cost more than a division.
+#[repr(align(64))]
+struct Marks([u64; TILE_STEPS]);
 
-/// For each lane, a bit for each step that is marked. Marks take no branch in the vector loop and are
-/// looked through afterwards.
-type Marks = Row<u32>;
-
-/// Appends what is marked; `first` is the first step, from the start of the tile.
-fn collect(marks: &Marks, first: u32, fault: bool, flags: &mut Vec<Flag>) {
-    for (lane, marks) in (0..).zip(&marks.0) {
+/// Appends what is marked.
+fn collect(marks: &[u64], fault: bool, flags: &mut Vec<Flag>) {
+    for (step, marks) in (0..).zip(marks) {
         let mut rest = *marks;
         while rest != 0 {
-            flags.push(Flag { step: first + rest.trailing_zeros(), lane, fault });
+            flags.push(Flag { step, lane: rest.trailing_zeros(), fault });
             rest &= rest - 1;
         }
     }
 }
 
-/// Advances a block by `arrivals.len()` steps in vector code, for the instruction set at hand; with
-/// [`EulerModel::step_awake`] if none is refractory.
-#[multiversion(targets(
-    "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl+fma",
-    "x86_64+avx2+fma",
-    "aarch64+neon"
-))]
-fn advance_block<M, const AWAKE: bool, const P: usize, const S: usize, const R: usize>(
+/// Lanes that are advanced together.
+type Wide<I> = Pair<f32x16<I>>;
+/// How many they are: half a block.
+const HALF: usize = LANES / 2;
+
+/// One step of the half of a block from lane `FIRST` on; the result has a bit for each that spikes.
+#[inline(always)]
+fn step_half<
+    I: Simd,
+    M,
+    const AWAKE: bool,
+    const FIRST: usize,
+    const P: usize,
+    const S: usize,
+    const R: usize,
+>(
+    simd: I,
+    model: &M,
+    parameters: &[Row; P],
+    state: &mut [Row; S],
+    arrivals: &[Row<i32>; R],
+) -> u64
+where
+    M: EulerModel<P, S, R>,
+{
+    let mut own: [Wide<I>; S] =
+        std::array::from_fn(|k| Packed::read(simd, &state[k].0[FIRST..FIRST + HALF]));
+    let parameter = |k: usize| Packed::read(simd, &parameters[k].0[FIRST..FIRST + HALF]);
+    let pulses =
+        std::array::from_fn(|k| Packed::read_whole(simd, &arrivals[k].0[FIRST..FIRST + HALF]));
+    let spikes = if AWAKE {
+        model.step_awake(parameter, &mut own, pulses)
+    } else {
+        model.step(parameter, &mut own, pulses)
+    };
+    for (row, own) in state.iter_mut().zip(own) {
+        Packed::write(own, &mut row.0[FIRST..FIRST + HALF]);
+    }
+    <Wide<I> as Packed<I>>::bits(spikes)
+}
+
+/// Advances a block by `arrivals.len()` steps in vectors of an instruction set, two and more in flight;
+/// with [`EulerModel::step_awake`] if none is refractory. The result says whether all membranes are
+/// numbers; if not, `flags` are missing.
+#[inline(always)]
+fn advance_block<I: Simd, M, const AWAKE: bool, const P: usize, const S: usize, const R: usize>(
+    simd: I,
     model: &M,
     parameters: &[Row; P],
     state: &mut [Row; S],
     arrivals: &[[Row<i32>; R]],
     flags: &mut Vec<Flag>,
-) where
+) -> bool
+where
     M: EulerModel<P, S, R>,
 {
-    for (first, arrivals) in (0..).step_by(MARKED).zip(arrivals.chunks(MARKED)) {
-        let before = *state;
-        let mut spikes = Row([0; LANES]);
-        for (step, arrivals) in arrivals.iter().enumerate() {
-            let bit = 1 << step;
-            for lane in 0..LANES {
-                let mut own = std::array::from_fn(|k| state[k].0[lane]);
-                let parameters = std::array::from_fn(|k| parameters[k].0[lane]);
-                let pulses = std::array::from_fn(|k| arrivals[k].0[lane] as f32);
-                let spike = if AWAKE {
-                    model.step_awake(parameters, &mut own, pulses)
-                } else {
-                    model.step(parameters, &mut own, pulses)
-                };
-                spikes.0[lane] |= if spike { bit } else { 0 };
-                for k in 0..S {
-                    state[k].0[lane] = own[k];
-                }
-            }
-        }
-        if state[M::MEMBRANE].0.iter().any(|v| v.is_nan()) {
-            // In which step that happened is for the reference to say.
-            *state = before;
-            advance_marked(model, parameters, state, arrivals, first, flags);
-        } else {
-            collect(&spikes, first, false, flags);
-        }
+    let mut marks = Marks([0; TILE_STEPS]);
+    for (arrivals, marks) in arrivals.iter().zip(&mut marks.0) {
+        let low = step_half::<I, M, AWAKE, 0, P, S, R>(simd, model, parameters, state, arrivals);
+        let high =
+            step_half::<I, M, AWAKE, HALF, P, S, R>(simd, model, parameters, state, arrivals);
+        *marks = low | high << HALF;
     }
+    let all_are_numbers = !state[M::MEMBRANE].0.iter().fold(false, |any, v| any | v.is_nan());
+    if all_are_numbers {
+        collect(&marks.0[..arrivals.len()], false, flags);
+    }
+    all_are_numbers
 }
 
-/// Advances a block one lane after the other, compiled for the baseline instruction set.
+/// Advances a block one lane after the other: the reference.
 fn advance_scalar<M, const P: usize, const S: usize, const R: usize>(
     model: &M,
     parameters: &[Row; P],
@@ -304,38 +354,21 @@ fn advance_scalar<M, const P: usize, const S: usize, const R: usize>(
 ) where
     M: EulerModel<P, S, R>,
 {
-    for (first, arrivals) in (0..).step_by(MARKED).zip(arrivals.chunks(MARKED)) {
-        advance_marked(model, parameters, state, arrivals, first, flags);
-    }
-}
-
-/// The same for steps that are marked together; `first` is the first of them, from the start of the
-/// tile.
-fn advance_marked<M, const P: usize, const S: usize, const R: usize>(
-    model: &M,
-    parameters: &[Row; P],
-    state: &mut [Row; S],
-    arrivals: &[[Row<i32>; R]],
-    first: u32,
-    flags: &mut Vec<Flag>,
-) where
-    M: EulerModel<P, S, R>,
-{
-    let (mut spikes, mut faults) = (Row([0; LANES]), Row([0; LANES]));
+    let (mut spikes, mut faults) = ([0; TILE_STEPS], [0; TILE_STEPS]);
     for lane in 0..LANES {
         let mut own = std::array::from_fn(|k| state[k].0[lane]);
-        let parameters = std::array::from_fn(|k| parameters[k].0[lane]);
+        let parameter = |k: usize| parameters[k].0[lane];
         for (step, arrivals) in arrivals.iter().enumerate() {
             let pulses = std::array::from_fn(|k| arrivals[k].0[lane] as f32);
-            spikes.0[lane] |= u32::from(model.step(parameters, &mut own, pulses)) << step;
-            faults.0[lane] |= u32::from(own[M::MEMBRANE].is_nan()) << step;
+            spikes[step] |= u64::from(model.step(parameter, &mut own, pulses)) << lane;
+            faults[step] |= u64::from(own[M::MEMBRANE].is_nan()) << lane;
         }
         for k in 0..S {
             state[k].0[lane] = own[k];
         }
     }
-    collect(&spikes, first, false, flags);
-    collect(&faults, first, true, flags);
+    collect(&spikes[..arrivals.len()], false, flags);
+    collect(&faults[..arrivals.len()], true, flags);
 }
 
 /// Views the slices of [`Kernel::advance`] as the arrays of a model. A bank is made with the widths of

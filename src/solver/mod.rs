@@ -3,7 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`event`] | from event to event, to a tolerance |
-//! | [`kernel`] | what a kernel is, and how one scalar step becomes vector code |
+//! | [`kernel`] | what a kernel is, and how the step of one neuron becomes vector code |
 //! | [`euler`] | forward Euler in the published order of operations |
 
 pub mod euler;

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use bevy_ecs::prelude::*;
+use picoamp::circuit::number::{Mask, Number};
 use picoamp::circuit::{Bias, Block, bias, math};
 use picoamp::model::{Circuits, Equations, NeuronModel, Read, StateVariable};
 use picoamp::prelude::*;
@@ -85,20 +86,27 @@ impl EulerModel<9, 4, 2> for TwinEuler {
     const MEMBRANE: usize = 0;
 
     #[inline(always)]
-    fn step(&self, parameters: [f32; 9], state: &mut [f32; 4], arrivals: [f32; 2]) -> bool {
-        let [loss_m, dc, threshold, reset, ref_steps, loss_e, w_e, loss_i, w_i] = parameters;
+    fn step<V: Number>(
+        &self,
+        parameter: impl Fn(usize) -> V,
+        state: &mut [V; 4],
+        arrivals: [V; 2],
+    ) -> V::Mask {
+        let [loss_m, dc, threshold, reset, ref_steps, loss_e, w_e, loss_i, w_i] =
+            std::array::from_fn(parameter);
         let [v, refractory, e, i] = *state;
+        let (zero, one) = (v.splat(0.0), v.splat(1.0));
         let e = arrivals[0].mul_add(w_e, e);
         let e = e.mul_add(loss_e, e);
         let i = arrivals[1].mul_add(w_i, i);
         let i = i.mul_add(loss_i, i);
         let target = e - i + dc;
         let v = (v - target).mul_add(loss_m, v);
-        let held = refractory > 0.0;
-        let v = if held { reset } else { v };
-        let spike = (v >= threshold) & !held;
-        let left = if held { refractory - 1.0 } else { 0.0 };
-        *state = [if spike { reset } else { v }, if spike { ref_steps } else { left }, e, i];
+        let held = refractory.gt(zero);
+        let v = held.select(reset, v);
+        let spike = v.ge(threshold) & !held;
+        let left = held.select(refractory - one, zero);
+        *state = [spike.select(reset, v), spike.select(ref_steps, left), e, i];
         spike
     }
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::at_least;
 use crate::circuit::feedback::Feedback;
+use crate::circuit::number::{Mask, Number};
 use crate::circuit::{Receptor, Soma, Synapse};
 use crate::model::{Circuits, Dpi};
 use crate::solver::kernel::{CircuitColumns, EulerModel, Kernel, Lanes, Layout};
@@ -61,15 +61,12 @@ pub(super) fn kernel<F: Feedback, const HOLD: bool>(
 impl<F: Feedback, const HOLD: bool, const R: usize> ArcanaEuler<F, HOLD, R> {
     /// One step; see [`ArcanaEuler`]. Without `CAN_REST`, of a neuron that is not and will not be.
     #[inline(always)]
-    fn advance<const CAN_REST: bool, const P: usize, const S: usize>(
+    fn advance<V: Number, const CAN_REST: bool, const S: usize>(
         &self,
-        parameters: [f32; P],
-        state: &mut [f32; S],
-        arrivals: [f32; R],
-    ) -> bool {
-        let soma: [f32; SOMA] = std::array::from_fn(|k| parameters[k]);
-        let synapses: [(f32, f32); R] =
-            std::array::from_fn(|r| (parameters[SOMA + 2 * r], parameters[SOMA + 2 * r + 1]));
+        parameter: impl Fn(usize) -> V,
+        state: &mut [V; S],
+        arrivals: [V; R],
+    ) -> V::Mask {
         let [
             alpha,
             alpha_leak,
@@ -83,40 +80,42 @@ impl<F: Feedback, const HOLD: bool, const R: usize> ArcanaEuler<F, HOLD, R> {
             feedback_1,
             feedback_2,
             refractory_steps,
-        ] = soma;
-        let jumped: [f32; R] = std::array::from_fn(|r| {
-            let (_, jump) = synapses[r];
-            arrivals[r].mul_add(jump, state[SYNAPSES + r])
-        });
+        ] = std::array::from_fn(&parameter);
+        let i = state[MEMBRANE];
+        let (i0, zero) = (i.splat(self.i0), i.splat(0.0));
+        let mut jumped = arrivals;
+        for r in 0..R {
+            let jump = parameter(SOMA + 2 * r + 1);
+            jumped[r] = arrivals[r].mul_add(jump, state[SYNAPSES + r]);
+        }
         let excitation = i_dc + jumped[0];
         // Without a GABA_B circuit its current rests at I0 and the difference is 0.
-        let i_in = if R > 1 { excitation - (jumped[R - 1] - self.i0) } else { excitation };
-        let is_refractory = CAN_REST && state[REFRACTORY] > 0.0;
-        let i_in = if !HOLD && is_refractory { 0.0 } else { i_in };
-        let i_in = at_least(i_in, self.i0);
+        let i_in = if R > 1 { excitation - (jumped[R - 1] - i0) } else { excitation };
+        let is_refractory = zero.lt(state[REFRACTORY]);
+        let i_in = if CAN_REST && !HOLD { is_refractory.select(zero, i_in) } else { i_in };
+        let i_in = i_in.or_more(i0);
 
-        let i = state[MEMBRANE];
-        let columns = [feedback_0, feedback_1, feedback_2];
-        let (feedback, gate) = self.feedback.fraction(i, columns);
+        let (feedback, gate) = self.feedback.fraction(i, [feedback_0, feedback_1, feedback_2]);
         let sum = i + i_gain;
-        let drive = alpha.mul_add(i_in, -alpha_leak);
+        let drive = i_in.mul_add(alpha, -alpha_leak);
         let drive = (-i).mul_add(one_plus_beta, drive);
         let drive = feedback.mul_add(sum, drive * gate);
         // 1/(1 + Igain/Imem) = Imem/(Imem + Igain); a division takes as long as ten products.
         let slope = drive * i / (gate * sum);
-        let next = at_least(slope.mul_add(dt_over_tau, i), self.i0);
-        let next = if HOLD && is_refractory { i_reset } else { next };
+        let next = slope.mul_add(dt_over_tau, i).or_more(i0);
+        let next = if CAN_REST && HOLD { is_refractory.select(i_reset, next) } else { next };
 
         for r in 0..R {
-            let (dt_over_tau, _) = synapses[r];
-            let current = &mut state[SYNAPSES + r];
-            *current = at_least((-dt_over_tau).mul_add(*current, jumped[r]), self.i0);
+            let dt_over_tau = parameter(SOMA + 2 * r);
+            let current = state[SYNAPSES + r];
+            state[SYNAPSES + r] = (-dt_over_tau).mul_add(current, jumped[r]).or_more(i0);
         }
-        let spike = (next >= i_th) & !(HOLD && is_refractory);
-        state[MEMBRANE] = if spike { i_reset } else { next };
+        let spike = next.ge(i_th);
+        let spike = if CAN_REST && HOLD { spike & !is_refractory } else { spike };
+        state[MEMBRANE] = spike.select(i_reset, next);
         if CAN_REST {
-            let left = if is_refractory { state[REFRACTORY] - 1.0 } else { 0.0 };
-            state[REFRACTORY] = if spike { refractory_steps } else { left };
+            let left = is_refractory.select(state[REFRACTORY] - i.splat(1.0), zero);
+            state[REFRACTORY] = spike.select(refractory_steps, left);
         }
         spike
     }
@@ -158,23 +157,23 @@ macro_rules! euler_model {
             const REFRACTORY: Option<(usize, usize)> = Some((REFRACTORY, REFRACTORY_STEPS));
 
             #[inline(always)]
-            fn step(
+            fn step<V: Number>(
                 &self,
-                parameters: [f32; $parameters],
-                state: &mut [f32; $states],
-                arrivals: [f32; $r],
-            ) -> bool {
-                self.advance::<true, _, _>(parameters, state, arrivals)
+                parameter: impl Fn(usize) -> V,
+                state: &mut [V; $states],
+                arrivals: [V; $r],
+            ) -> V::Mask {
+                self.advance::<V, true, _>(parameter, state, arrivals)
             }
 
             #[inline(always)]
-            fn step_awake(
+            fn step_awake<V: Number>(
                 &self,
-                parameters: [f32; $parameters],
-                state: &mut [f32; $states],
-                arrivals: [f32; $r],
-            ) -> bool {
-                self.advance::<false, _, _>(parameters, state, arrivals)
+                parameter: impl Fn(usize) -> V,
+                state: &mut [V; $states],
+                arrivals: [V; $r],
+            ) -> V::Mask {
+                self.advance::<V, false, _>(parameter, state, arrivals)
             }
         }
     };

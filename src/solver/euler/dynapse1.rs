@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::at_least;
 use crate::circuit::feedback::Feedback;
+use crate::circuit::number::{Mask, Number};
 use crate::circuit::{Receptor, Soma, Synapse};
 use crate::model::{Circuits, Dpi, NeuronModel};
 use crate::solver::kernel::{CircuitColumns, EulerModel, Kernel, Lanes, Layout};
@@ -18,6 +18,8 @@ const CURRENTS: usize = 2;
 const SOMA: usize = 14;
 /// The one of the constant input.
 const DC: usize = 6;
+/// The one of the refractory period in steps.
+const REFRACTORY_STEPS: usize = 12;
 const SYNAPSE: usize = 3;
 const RECEPTORS: usize = 4;
 const AHP: usize = SOMA + SYNAPSE * RECEPTORS;
@@ -67,14 +69,39 @@ impl<F: Feedback, const HOLD: bool> EulerModel<PARAMETERS, STATES, RECEPTORS>
 {
     const MEMBRANE: usize = MEMBRANE;
 
+    const REFRACTORY: Option<(usize, usize)> = Some((REFRACTORY, REFRACTORY_STEPS));
+
     #[inline(always)]
-    fn step(
+    fn step<V: Number>(
         &self,
-        parameters: [f32; PARAMETERS],
-        state: &mut [f32; STATES],
-        arrivals: [f32; RECEPTORS],
-    ) -> bool {
-        let soma: [f32; SOMA] = std::array::from_fn(|k| parameters[k]);
+        parameter: impl Fn(usize) -> V,
+        state: &mut [V; STATES],
+        arrivals: [V; RECEPTORS],
+    ) -> V::Mask {
+        self.advance::<V, true>(parameter, state, arrivals)
+    }
+
+    #[inline(always)]
+    fn step_awake<V: Number>(
+        &self,
+        parameter: impl Fn(usize) -> V,
+        state: &mut [V; STATES],
+        arrivals: [V; RECEPTORS],
+    ) -> V::Mask {
+        self.advance::<V, false>(parameter, state, arrivals)
+    }
+}
+
+impl<F: Feedback, const HOLD: bool> Dynapse1Euler<F, HOLD> {
+    /// One step; see [`Dynapse1Euler`]. Without `CAN_REST`, of a neuron that is not refractory and
+    /// will not be.
+    #[inline(always)]
+    fn advance<V: Number, const CAN_REST: bool>(
+        &self,
+        parameter: impl Fn(usize) -> V,
+        state: &mut [V; STATES],
+        arrivals: [V; RECEPTORS],
+    ) -> V::Mask {
         let [
             alpha,
             i_tau,
@@ -90,52 +117,56 @@ impl<F: Feedback, const HOLD: bool> EulerModel<PARAMETERS, STATES, RECEPTORS>
             feedback_2,
             refractory_steps,
             inmda_th,
-        ] = soma;
-        let i0 = self.i0;
+        ] = std::array::from_fn(&parameter);
         let i = state[MEMBRANE];
-        let [ampa, nmda, gabaa, gabab, ahp]: [f32; RECEPTORS + 1] =
+        let (i0, zero, one) = (i.splat(self.i0), i.splat(0.0), i.splat(1.0));
+        let [ampa, nmda, gabaa, gabab, ahp]: [V; RECEPTORS + 1] =
             std::array::from_fn(|k| state[CURRENTS + k]);
-        let is_refractory = state[REFRACTORY] > 0.0;
-        let rests = i <= i0;
+        let is_refractory = zero.lt(state[REFRACTORY]);
+        let rests = i.le(i0);
 
-        let gate = if rests { 0.5 } else { i / (i + inmda_th) };
+        let gate = rests.select(i.splat(0.5), i / (i + inmda_th));
         let i_in = gate.mul_add(nmda, i_dc + ampa) - gabab;
-        let i_in = if !HOLD && is_refractory { 0.0 } else { i_in };
-        let i_in = at_least(i_in, i0);
+        let i_in = if CAN_REST && !HOLD { is_refractory.select(zero, i_in) } else { i_in };
+        let i_in = i_in.or_more(i0);
         let leak = ahp + gabaa;
-        let columns = [feedback_0, feedback_1, feedback_2];
-        let (feedback, feedback_gate) = self.feedback.fraction(i, columns);
+        let (feedback, feedback_gate) =
+            self.feedback.fraction(i, [feedback_0, feedback_1, feedback_2]);
         let sum = i + i_gain;
         let drive = alpha * (i_in - i_tau - leak);
-        let drive = (-i).mul_add(leak.mul_add(inverse_i_tau, 1.0), drive);
+        let drive = (-i).mul_add(leak.mul_add(inverse_i_tau, one), drive);
         let drive = feedback.mul_add(sum, drive * feedback_gate);
         let change = drive * i / (feedback_gate * sum) * dt_over_tau;
-        let change = if rests { (i_in - i0) * rest_slope } else { change };
-        let next = if HOLD && is_refractory { i } else { i + change };
+        let change = rests.select((i_in - i0) * rest_slope, change);
+        let next = i + change;
+        let next = if CAN_REST && HOLD { is_refractory.select(i, next) } else { next };
 
         for r in 0..RECEPTORS {
             let at = SOMA + SYNAPSE * r;
             let (dt_over_tau, dt_over_tau0, jump) =
-                (parameters[at], parameters[at + 1], parameters[at + 2]);
+                (parameter(at), parameter(at + 1), parameter(at + 2));
             let current = state[CURRENTS + r];
             let below = current * (i0 - current) / (current + i0) * dt_over_tau0;
-            let change = if current <= i0 { below } else { -current * dt_over_tau };
+            let change = current.le(i0).select(below, -current * dt_over_tau);
             state[CURRENTS + r] = arrivals[r].mul_add(jump, current + change);
         }
-        let (dt_over_tau, dt_over_tau0) = (parameters[AHP], parameters[AHP + 1]);
-        let (gain, jump) = (parameters[AHP + 2], parameters[AHP + 3]);
-        let is_low = ahp <= i0;
-        let gain = if is_low { i0 } else { gain };
-        let rate = if is_low { dt_over_tau0 } else { dt_over_tau };
-        let lift = if is_low { 2.0 * i0 } else { 0.0 };
-        let x = if rests { i0 } else { ahp };
+        let (dt_over_tau, dt_over_tau0) = (parameter(AHP), parameter(AHP + 1));
+        let (gain, jump) = (parameter(AHP + 2), parameter(AHP + 3));
+        let is_low = ahp.le(i0);
+        let gain = is_low.select(i0, gain);
+        let rate = is_low.select(dt_over_tau0, dt_over_tau);
+        let lift = is_low.select(i0 + i0, zero);
+        let x = rests.select(i0, ahp);
         let advanced = (lift - gain - ahp).mul_add(x / (x + gain) * rate, ahp);
 
-        let spike = (next > i_th) & !is_refractory;
-        state[CURRENTS + RECEPTORS] = if spike { advanced + jump } else { advanced };
-        state[MEMBRANE] = if spike { i_reset } else { next };
-        let left = if is_refractory { state[REFRACTORY] - 1.0 } else { 0.0 };
-        state[REFRACTORY] = if spike { refractory_steps } else { left };
+        let spike = next.gt(i_th);
+        let spike = if CAN_REST { spike & !is_refractory } else { spike };
+        state[CURRENTS + RECEPTORS] = spike.select(advanced + jump, advanced);
+        state[MEMBRANE] = spike.select(i_reset, next);
+        if CAN_REST {
+            let left = is_refractory.select(state[REFRACTORY] - one, zero);
+            state[REFRACTORY] = spike.select(refractory_steps, left);
+        }
         spike
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::circuit::number::{Mask, Number};
 use crate::circuit::{Receptor, math};
 use crate::model::lif::{LifSoma, LifSynapse};
 use crate::solver::kernel::{CircuitColumns, EulerModel, Kernel, Lanes, Layout};
@@ -38,14 +39,14 @@ impl EulerModel<PARAMETERS, STATES, 2> for LifEuler {
     const MEMBRANE: usize = MEMBRANE;
 
     #[inline(always)]
-    fn step(
+    fn step<V: Number>(
         &self,
-        parameters: [f32; PARAMETERS],
-        state: &mut [f32; STATES],
-        arrivals: [f32; 2],
-    ) -> bool {
+        parameter: impl Fn(usize) -> V,
+        state: &mut [V; STATES],
+        arrivals: [V; 2],
+    ) -> V::Mask {
         let [loss_m, dc, threshold, reset, refractory_steps, loss_exc, w_exc, loss_inh, w_inh] =
-            parameters;
+            std::array::from_fn(parameter);
         let exc = arrivals[0].mul_add(w_exc, state[CURRENTS]);
         let exc = exc.mul_add(loss_exc, exc);
         let inh = arrivals[1].mul_add(w_inh, state[CURRENTS + 1]);
@@ -53,13 +54,14 @@ impl EulerModel<PARAMETERS, STATES, 2> for LifEuler {
         state[CURRENTS] = exc;
         state[CURRENTS + 1] = inh;
         let target = exc - inh + dc;
-        let v = (state[MEMBRANE] - target).mul_add(loss_m, state[MEMBRANE]);
-        let is_refractory = state[REFRACTORY] > 0.0;
-        let v = if is_refractory { reset } else { v };
-        let spike = (v >= threshold) & !is_refractory;
-        state[MEMBRANE] = if spike { reset } else { v };
-        let left = if is_refractory { state[REFRACTORY] - 1.0 } else { 0.0 };
-        state[REFRACTORY] = if spike { refractory_steps } else { left };
+        let v = state[MEMBRANE];
+        let v = (v - target).mul_add(loss_m, v);
+        let is_refractory = v.splat(0.0).lt(state[REFRACTORY]);
+        let v = is_refractory.select(reset, v);
+        let spike = v.ge(threshold) & !is_refractory;
+        state[MEMBRANE] = spike.select(reset, v);
+        let left = is_refractory.select(state[REFRACTORY] - v.splat(1.0), v.splat(0.0));
+        state[REFRACTORY] = spike.select(refractory_steps, left);
         spike
     }
 }

@@ -41,9 +41,3 @@ fn with_feedback<F: Feedback>(dpi: &Dpi, circuits: &Circuits, dt: Time) -> Arc<d
         (Preset::Dynapse1, HoldMembrane) => dynapse1::kernel::<F, true>(dpi, circuits, dt),
     }
 }
-
-/// The larger of two numbers; NaN if `value` is.
-#[inline(always)]
-fn at_least(value: f32, floor: f32) -> f32 {
-    if floor > value { floor } else { value }
-}
