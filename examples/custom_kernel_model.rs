@@ -112,7 +112,12 @@ impl EulerModel<6, 2, 1> for QifEuler {
     const MEMBRANE: usize = 0;
 
     #[inline(always)]
-    fn step<V: Number>(&self, parameters: [V; 6], state: &mut [V; 2], arrivals: [V; 1]) -> V::Mask {
+    fn step<V: Number>(
+        &self,
+        parameter: impl Fn(usize) -> V,
+        state: &mut [V; 2],
+        arrivals: [V; 1],
+    ) -> V::Mask {
         let [dt_over_tau, dc, peak, reset, loss, w] = std::array::from_fn(parameter);
         let i = arrivals[0].mul_add(w, state[1]);
         let v = state[0];

@@ -4,6 +4,7 @@
 mod common;
 
 use common::{hashes, parse, run_on, scene};
+use fearless_simd::{Level, Simd};
 use picoamp::backend::cpu::Cpu;
 use picoamp::bank::Banks;
 use picoamp::prelude::*;
@@ -172,6 +173,13 @@ conformance!(two_threads, Cpu::new(Some(2)));
 conformance!(three_threads, Cpu::new(Some(3)));
 conformance!(four_threads, Cpu::new(Some(4)));
 conformance!(eight_threads, Cpu::new(Some(8)));
+conformance!(avx2, Cpu::new(Some(1)).on(level(Level::as_avx2)));
+conformance!(without_vectors, Cpu::new(Some(1)).on(level(Level::as_sse2)));
+
+/// An instruction set of this machine by name, or the best there is.
+fn level<S: Simd>(of: impl Fn(Level) -> Option<S>) -> Level {
+    of(Level::new()).map_or(Level::new(), Simd::level)
+}
 
 /// The suite can fail: one bias of one neuron changes the fingerprint.
 #[test]

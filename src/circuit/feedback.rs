@@ -43,7 +43,7 @@ impl Feedback for PowerLaw {
         let slope = -soma.ipfb_slope * std::f64::consts::LOG2_E;
         // The gain as its logarithm, which is added to that of the power.
         let gain = self.log2_scale - ln(soma.i_tau) * std::f64::consts::LOG2_E;
-        [slope, -slope * soma.ipfb_th, gain]
+        [slope, offset(slope, soma), gain]
     }
 
     #[inline(always)]
@@ -66,7 +66,7 @@ impl Feedback for Logistic {
 
     fn columns(&self, soma: &Soma) -> [f64; 3] {
         let slope = -std::f64::consts::LOG2_E / soma.ipfb_norm;
-        [slope, -slope * soma.ipfb_th, soma.ipfb_gain / soma.i_tau]
+        [slope, offset(slope, soma), soma.ipfb_gain / soma.i_tau]
     }
 
     #[inline(always)]
@@ -92,6 +92,12 @@ impl Feedback for NoFeedback {
     fn fraction<V: Number>(&self, i_mem: V, _: [V; 3]) -> (V, V) {
         (i_mem.splat(0.0), i_mem.splat(1.0))
     }
+}
+
+/// The gate's exponent at no current: with the slope as it is rounded, so that the midpoint stays where
+/// it is.
+fn offset(slope: f64, soma: &Soma) -> f64 {
+    -f64::from(slope as f32) * soma.ipfb_th
 }
 
 /// `1 + 2^x`. A gate that is closed by more than 2⁶⁴ stays at that: nothing is left of the feedback

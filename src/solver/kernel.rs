@@ -8,7 +8,7 @@
 
 use std::any::Any;
 
-use fearless_simd::{Level, Simd, dispatch, f32x16};
+use fearless_simd::{Level, Simd, f32x16};
 
 use crate::bank::{LANES, Row};
 use crate::circuit::number::{Number, Packed, Pair};
@@ -218,26 +218,23 @@ where
         arrivals: &[Row<i32>],
         flags: &mut Vec<Flag>,
     ) {
-        if level.is_fallback() {
-            return self.advance_reference(parameters, state, arrivals, flags);
-        }
         as_model(parameters, state, arrivals, |parameters, state, arrivals| {
             let zero = |row: &Row| row.0.iter().all(|steps| *steps == 0.0);
             let awake = M::REFRACTORY.is_some_and(|(s, p)| zero(&state[s]) && zero(&parameters[p]));
-            let (model, before) = (&self.model, *state);
-            let all_are_numbers = dispatch!(level, simd => if awake {
-                advance_block::<_, M, true, P, S, R>(
-                    simd, model, parameters, state, arrivals, flags,
-                )
+            let before = *state;
+            let advanced = if awake {
+                vectors!(level, simd => advance_block::<_, M, true, P, S, R>(
+                    simd, &self.model, parameters, state, arrivals, flags,
+                ))
             } else {
-                advance_block::<_, M, false, P, S, R>(
-                    simd, model, parameters, state, arrivals, flags,
-                )
-            });
-            if !all_are_numbers {
-                // In which step one ceased to be, the reference says.
+                vectors!(level, simd => advance_block::<_, M, false, P, S, R>(
+                    simd, &self.model, parameters, state, arrivals, flags,
+                ))
+            };
+            if advanced != Some(true) {
+                // In which step a membrane ceased to be a number, the reference says.
                 *state = before;
-                advance_scalar(model, parameters, state, arrivals, flags);
+                advance_scalar(&self.model, parameters, state, arrivals, flags);
             }
         });
     }
@@ -273,6 +270,40 @@ fn collect(marks: &[u64], fault: bool, flags: &mut Vec<Flag>) {
         }
     }
 }
+
+/// Evaluates something for an instruction set that has fused multiply-adds; `None` without one. (To
+/// emulate them in vectors takes as long as to compute one number after the other.)
+macro_rules! vectors {
+    ($level:expr, $simd:ident => $evaluate:expr) => {{
+        let level: Level = $level;
+        #[cfg(target_arch = "x86_64")]
+        let found = if let Some($simd) = level.as_avx512() {
+            Some($simd.vectorize(
+                #[inline(always)]
+                || $evaluate,
+            ))
+        } else if let Some($simd) = level.as_avx2() {
+            Some($simd.vectorize(
+                #[inline(always)]
+                || $evaluate,
+            ))
+        } else {
+            None
+        };
+        // Not tested: we have no such machine.
+        #[cfg(target_arch = "aarch64")]
+        let found = level.as_neon().map(|$simd| {
+            $simd.vectorize(
+                #[inline(always)]
+                || $evaluate,
+            )
+        });
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+        let found = None;
+        found
+    }};
+}
+use vectors;
 
 /// Lanes that are advanced together.
 type Wide<I> = Pair<f32x16<I>>;
