@@ -18,7 +18,7 @@ pub trait Feedback: Copy + Send + Sync + 'static {
     fn columns(&self, soma: &Soma) -> [f64; 3];
 
     /// Ifb/Itau at a membrane current of `i_mem` (A, normal and positive): numerator and denominator,
-    /// of which the latter is between 1 and 2⁶⁴ + 1.
+    /// of which the latter is between 1 and 2¹⁰⁰ + 1.
     fn fraction<V: Number>(&self, i_mem: V, columns: [V; 3]) -> (V, V);
 }
 
@@ -100,11 +100,11 @@ fn offset(slope: f64, soma: &Soma) -> f64 {
     -f64::from(slope as f32) * soma.ipfb_th
 }
 
-/// `1 + 2^x`. A gate that is closed by more than 2⁶⁴ stays at that: nothing is left of the feedback
+/// `1 + 2^x`. A gate that is closed by more than 2¹⁰⁰ stays at that: nothing is left of the feedback
 /// beside the dark current, and no product with the denominator overflows.
 #[inline(always)]
 fn gate<V: Number>(x: V) -> V {
-    x.splat(1.0) + exp2_within(x.or_less(x.splat(64.0)).or_more(x.splat(-126.0)))
+    x.splat(1.0) + exp2_within(x.or_less(x.splat(100.0)).or_more(x.splat(-126.0)))
 }
 
 #[cfg(test)]
