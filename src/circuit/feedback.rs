@@ -26,7 +26,7 @@ pub trait Feedback: Copy + Send + Sync + 'static {
 /// `Ifb = I0^(1/(κ+1))·Imem^(κ/(κ+1)) / (1 + exp(−Ipfb_norm·(Imem − Ipfb_th)))`, Ipfb_norm in 1/A.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PowerLaw {
-    exponent: f32,
+    exponent: f64,
     log2_scale: f64,
 }
 
@@ -34,7 +34,7 @@ impl Feedback for PowerLaw {
     fn new(constants: &Constants) -> PowerLaw {
         let kappa = constants.kappa;
         PowerLaw {
-            exponent: (kappa / (kappa + 1.0)) as f32,
+            exponent: kappa / (kappa + 1.0),
             log2_scale: ln(constants.i0) * std::f64::consts::LOG2_E / (kappa + 1.0),
         }
     }

@@ -16,7 +16,7 @@ const LN2_LOW: f64 = 1.908_214_929_270_587_7e-10;
 
 /// The polynomial with these coefficients, the highest first.
 #[inline(always)]
-fn horner<V: Number, const N: usize>(x: V, coefficients: [f32; N]) -> V {
+pub(crate) fn horner<V: Number, const N: usize>(x: V, coefficients: [f64; N]) -> V {
     let mut p = x.splat(coefficients[0]);
     for c in &coefficients[1..] {
         p = p.mul_add(x, x.splat(*c));
@@ -41,7 +41,7 @@ pub fn exp2<V: Number>(x: V) -> V {
 pub fn exp2_within<V: Number>(x: V) -> V {
     /// Adding and subtracting 1.5·2²³ rounds to the nearest integer (ties to even), which then stands
     /// in the low bits.
-    const ROUND: f32 = 12_582_912.0;
+    const ROUND: f64 = 12_582_912.0;
     let round = x.splat(ROUND);
     let n = x + round;
     let r = x - (n - round);
@@ -80,7 +80,7 @@ pub fn log2<V: Number>(x: V) -> V {
             -3.605_759e-1,
             4.809_020_8e-1,
             -7.213_485e-1,
-            std::f32::consts::LOG2_E,
+            std::f64::consts::LOG2_E,
         ],
     );
     p.mul_add(z, e)

@@ -8,10 +8,11 @@
 use std::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub};
 
 use fearless_simd::{
-    Bytes, Select, Simd, SimdBase, SimdFloat, SimdInt, SimdMask, f32x16, i32x16, mask32x16,
+    Bytes, Select, Simd, SimdBase, SimdFloat, SimdInt, SimdMask, f32x16, f64x8, i32x16, i64x8,
+    mask32x16, mask64x8,
 };
 
-/// A single-precision number, or several side by side.
+/// A number of single or double precision, or several side by side.
 pub trait Number:
     Copy
     + Add<Output = Self>
@@ -23,8 +24,8 @@ pub trait Number:
     /// What a comparison says, for each of them.
     type Mask: Mask<Self>;
 
-    /// The same number in the place of each of them.
-    fn splat(self, x: f32) -> Self;
+    /// The same number, rounded to this precision, in the place of each of them.
+    fn splat(self, x: f64) -> Self;
 
     /// `self`·a + b, rounded once.
     fn mul_add(self, a: Self, b: Self) -> Self;
@@ -52,10 +53,14 @@ pub trait Number:
     /// `self`, but at most `ceiling`. What is not a number stays so.
     fn or_less(self, ceiling: Self) -> Self;
 
+    /// The magnitude.
+    fn abs(self) -> Self;
+
     /// `self`·2^n for an n that stands in the low bits of `n`; the result has to be a normal number.
     fn scale(self, n: Self) -> Self;
 
-    /// m and e with m·2^e = `self`, 0.75 ≤ m < 1.5, of a positive normal number.
+    /// m and e with m·2^e = `self` for a positive normal number; 0.75 ≤ m < 1.5 in single precision,
+    /// √½ ≤ m < √2 in double.
     fn mantissa_and_exponent(self) -> (Self, Self);
 }
 
@@ -67,101 +72,161 @@ pub trait Mask<N>:
     fn select(self, yes: N, no: N) -> N;
 }
 
-impl Number for f32 {
-    type Mask = bool;
+/// Where the binade of a mantissa starts, as bits that are taken off before the exponent is read: 0.75.
+const SINGLE_START: i32 = 0x3f40_0000;
+/// √½.
+const DOUBLE_START: i64 = 0x3fe6_a09e_667f_3bcd;
 
-    #[inline(always)]
-    fn splat(self, x: f32) -> f32 {
-        x
-    }
-    #[inline(always)]
-    fn mul_add(self, a: f32, b: f32) -> f32 {
-        f32::mul_add(self, a, b)
-    }
-    #[inline(always)]
-    fn lt(self, other: f32) -> bool {
-        self < other
-    }
-    #[inline(always)]
-    fn le(self, other: f32) -> bool {
-        self <= other
-    }
-    #[inline(always)]
-    fn or_more(self, floor: f32) -> f32 {
-        if floor > self { floor } else { self }
-    }
-    #[inline(always)]
-    fn or_less(self, ceiling: f32) -> f32 {
-        if ceiling < self { ceiling } else { self }
-    }
-    #[inline(always)]
-    fn scale(self, n: f32) -> f32 {
-        f32::from_bits(self.to_bits().wrapping_add(n.to_bits() << 23))
-    }
-    #[inline(always)]
-    fn mantissa_and_exponent(self) -> (f32, f32) {
-        let bits = self.to_bits() as i32;
-        let e = bits.wrapping_sub(THREE_QUARTERS) >> 23;
-        (f32::from_bits(bits.wrapping_sub(e << 23) as u32), e as f32)
-    }
+macro_rules! one_number {
+    ($float:ident, $bits:ident, $start:ident, $exponent:literal) => {
+        impl Number for $float {
+            type Mask = bool;
+
+            #[inline(always)]
+            fn splat(self, x: f64) -> $float {
+                x as $float
+            }
+            #[inline(always)]
+            fn mul_add(self, a: $float, b: $float) -> $float {
+                $float::mul_add(self, a, b)
+            }
+            #[inline(always)]
+            fn lt(self, other: $float) -> bool {
+                self < other
+            }
+            #[inline(always)]
+            fn le(self, other: $float) -> bool {
+                self <= other
+            }
+            #[inline(always)]
+            fn or_more(self, floor: $float) -> $float {
+                if floor > self { floor } else { self }
+            }
+            #[inline(always)]
+            fn or_less(self, ceiling: $float) -> $float {
+                if ceiling < self { ceiling } else { self }
+            }
+            #[inline(always)]
+            fn abs(self) -> $float {
+                $float::from_bits(self.to_bits() << 1 >> 1)
+            }
+            #[inline(always)]
+            fn scale(self, n: $float) -> $float {
+                $float::from_bits(self.to_bits().wrapping_add(n.to_bits() << $exponent))
+            }
+            #[inline(always)]
+            fn mantissa_and_exponent(self) -> ($float, $float) {
+                let bits = self.to_bits() as $bits;
+                let e = bits.wrapping_sub($start) >> $exponent;
+                let m = bits.wrapping_sub(e << $exponent);
+                ($float::from_bits(m.cast_unsigned()), e as $float)
+            }
+        }
+
+        impl Mask<$float> for bool {
+            #[inline(always)]
+            fn select(self, yes: $float, no: $float) -> $float {
+                if self { yes } else { no }
+            }
+        }
+
+        impl Packed<OneByOne, $float> for $float {
+            const LANES: usize = 1;
+
+            #[inline(always)]
+            fn read(_: OneByOne, from: &[$float]) -> $float {
+                from[0]
+            }
+            #[inline(always)]
+            fn write(self, to: &mut [$float]) {
+                to[0] = self;
+            }
+            #[inline(always)]
+            fn bits(mask: bool) -> u64 {
+                u64::from(mask)
+            }
+        }
+    };
 }
+one_number!(f32, i32, SINGLE_START, 23);
+one_number!(f64, i64, DOUBLE_START, 52);
 
-/// The bits of 0.75: taking them off before the exponent is read moves the boundary of the binade.
-const THREE_QUARTERS: i32 = 0x3f40_0000;
+macro_rules! vector_of_numbers {
+    (
+        $float:ident, $bits:ident, $mask:ident, $element:ident, $start:ident, $exponent:literal,
+        $abs:ident, $splat:ident
+    ) => {
+        impl<S: Simd> Number for $float<S> {
+            type Mask = $mask<S>;
 
-impl Mask<f32> for bool {
-    #[inline(always)]
-    fn select(self, yes: f32, no: f32) -> f32 {
-        if self { yes } else { no }
-    }
+            #[inline(always)]
+            fn splat(self, x: f64) -> Self {
+                self.simd.$splat(x as $element)
+            }
+            #[inline(always)]
+            fn mul_add(self, a: Self, b: Self) -> Self {
+                self.mul_add_precise(a, b)
+            }
+            #[inline(always)]
+            fn lt(self, other: Self) -> Self::Mask {
+                self.simd_lt(other)
+            }
+            #[inline(always)]
+            fn le(self, other: Self) -> Self::Mask {
+                self.simd_le(other)
+            }
+            #[inline(always)]
+            fn or_more(self, floor: Self) -> Self {
+                // Of two, the second is taken unless the first is greater.
+                floor.max(self)
+            }
+            #[inline(always)]
+            fn or_less(self, ceiling: Self) -> Self {
+                ceiling.min(self)
+            }
+            #[inline(always)]
+            fn abs(self) -> Self {
+                self.simd.$abs(self)
+            }
+            #[inline(always)]
+            fn scale(self, n: Self) -> Self {
+                Self::from_bits(self.to_bits() + (n.to_bits() << $exponent))
+            }
+            #[inline(always)]
+            fn mantissa_and_exponent(self) -> (Self, Self) {
+                let bits: $bits<S> = Bytes::bitcast(self);
+                let e = (bits - $start) >> $exponent;
+                (Bytes::bitcast(bits - (e << $exponent)), e.to_float())
+            }
+        }
+
+        impl<S: Simd> Mask<$float<S>> for $mask<S> {
+            #[inline(always)]
+            fn select(self, yes: $float<S>, no: $float<S>) -> $float<S> {
+                Select::select(self, yes, no)
+            }
+        }
+
+        impl<S: Simd> Packed<Vectors<S>, $element> for $float<S> {
+            const LANES: usize = <Self as SimdBase<S>>::LEN;
+
+            #[inline(always)]
+            fn read(width: Vectors<S>, from: &[$element]) -> Self {
+                Self::from_slice(width.0, &from[..Self::LEN])
+            }
+            #[inline(always)]
+            fn write(self, to: &mut [$element]) {
+                self.store_slice(&mut to[..Self::LEN]);
+            }
+            #[inline(always)]
+            fn bits(mask: Self::Mask) -> u64 {
+                mask.to_bitmask()
+            }
+        }
+    };
 }
-
-impl<S: Simd> Number for f32x16<S> {
-    type Mask = mask32x16<S>;
-
-    #[inline(always)]
-    fn splat(self, x: f32) -> Self {
-        self.simd.splat_f32x16(x)
-    }
-    #[inline(always)]
-    fn mul_add(self, a: Self, b: Self) -> Self {
-        self.mul_add_precise(a, b)
-    }
-    #[inline(always)]
-    fn lt(self, other: Self) -> Self::Mask {
-        self.simd_lt(other)
-    }
-    #[inline(always)]
-    fn le(self, other: Self) -> Self::Mask {
-        self.simd_le(other)
-    }
-    #[inline(always)]
-    fn or_more(self, floor: Self) -> Self {
-        // Of two, the second is taken unless the first is greater.
-        floor.max(self)
-    }
-    #[inline(always)]
-    fn or_less(self, ceiling: Self) -> Self {
-        ceiling.min(self)
-    }
-    #[inline(always)]
-    fn scale(self, n: Self) -> Self {
-        Self::from_bits(self.to_bits() + (n.to_bits() << 23))
-    }
-    #[inline(always)]
-    fn mantissa_and_exponent(self) -> (Self, Self) {
-        let bits: i32x16<S> = Bytes::bitcast(self);
-        let e = (bits - THREE_QUARTERS) >> 23;
-        (Bytes::bitcast(bits - (e << 23)), e.to_float())
-    }
-}
-
-impl<S: Simd> Mask<f32x16<S>> for mask32x16<S> {
-    #[inline(always)]
-    fn select(self, yes: f32x16<S>, no: f32x16<S>) -> f32x16<S> {
-        Select::select(self, yes, no)
-    }
-}
+vector_of_numbers!(f32x16, i32x16, mask32x16, f32, SINGLE_START, 23, abs_f32x16, splat_f32x16);
+vector_of_numbers!(f64x8, i64x8, mask64x8, f64, DOUBLE_START, 52, abs_f64x8, splat_f64x8);
 
 /// Two of them: twice as many in flight.
 #[derive(Debug, Clone, Copy)]
@@ -207,7 +272,7 @@ impl<N: Number> Number for Pair<N> {
     type Mask = Pair<N::Mask>;
 
     #[inline(always)]
-    fn splat(self, x: f32) -> Self {
+    fn splat(self, x: f64) -> Self {
         Pair(self.0.splat(x), self.1.splat(x))
     }
     #[inline(always)]
@@ -231,6 +296,10 @@ impl<N: Number> Number for Pair<N> {
         Pair(self.0.or_less(ceiling.0), self.1.or_less(ceiling.1))
     }
     #[inline(always)]
+    fn abs(self) -> Self {
+        Pair(self.0.abs(), self.1.abs())
+    }
+    #[inline(always)]
     fn scale(self, n: Self) -> Self {
         Pair(self.0.scale(n.0), self.1.scale(n.1))
     }
@@ -249,54 +318,27 @@ impl<N: Number> Mask<Pair<N>> for Pair<N::Mask> {
     }
 }
 
-/// Numbers that lie side by side in memory, for an instruction set `S`.
-pub trait Packed<S>: Number {
+/// Numbers that lie side by side in memory, for a [`Width`] `W` and elements `E`.
+pub trait Packed<W, E>: Number {
     /// How many they are.
     const LANES: usize;
     /// Reads the first of a slice.
-    fn read(simd: S, from: &[f32]) -> Self;
-    /// Reads whole numbers.
-    fn read_whole(simd: S, from: &[i32]) -> Self;
+    fn read(width: W, from: &[E]) -> Self;
     /// Writes them to the first of a slice.
-    fn write(self, to: &mut [f32]);
+    fn write(self, to: &mut [E]);
     /// A decision as bits, the first the lowest.
     fn bits(mask: Self::Mask) -> u64;
 }
 
-impl<S: Simd> Packed<S> for f32x16<S> {
-    const LANES: usize = 16;
-
-    #[inline(always)]
-    fn read(simd: S, from: &[f32]) -> Self {
-        Self::from_slice(simd, &from[..16])
-    }
-    #[inline(always)]
-    fn read_whole(simd: S, from: &[i32]) -> Self {
-        i32x16::from_slice(simd, &from[..16]).to_float()
-    }
-    #[inline(always)]
-    fn write(self, to: &mut [f32]) {
-        self.store_slice(&mut to[..16]);
-    }
-    #[inline(always)]
-    fn bits(mask: mask32x16<S>) -> u64 {
-        mask.to_bitmask()
-    }
-}
-
-impl<S: Copy, N: Packed<S>> Packed<S> for Pair<N> {
+impl<W: Copy, E, N: Packed<W, E>> Packed<W, E> for Pair<N> {
     const LANES: usize = 2 * N::LANES;
 
     #[inline(always)]
-    fn read(simd: S, from: &[f32]) -> Self {
-        Pair(N::read(simd, from), N::read(simd, &from[N::LANES..]))
+    fn read(width: W, from: &[E]) -> Self {
+        Pair(N::read(width, from), N::read(width, &from[N::LANES..]))
     }
     #[inline(always)]
-    fn read_whole(simd: S, from: &[i32]) -> Self {
-        Pair(N::read_whole(simd, from), N::read_whole(simd, &from[N::LANES..]))
-    }
-    #[inline(always)]
-    fn write(self, to: &mut [f32]) {
+    fn write(self, to: &mut [E]) {
         self.0.write(to);
         self.1.write(&mut to[N::LANES..]);
     }
@@ -305,3 +347,91 @@ impl<S: Copy, N: Packed<S>> Packed<S> for Pair<N> {
         N::bits(mask.0) | N::bits(mask.1) << N::LANES
     }
 }
+
+/// How many numbers are computed side by side, and with which instructions.
+pub trait Width: Copy {
+    /// Numbers of single precision.
+    type Single: Packed<Self, f32>;
+    /// Numbers of double precision.
+    type Double: Packed<Self, f64>;
+
+    /// Reads whole numbers, the first of a slice.
+    fn read_whole(self, from: &[i32]) -> Self::Single;
+}
+
+/// One number after the other.
+#[derive(Debug, Clone, Copy)]
+pub struct OneByOne;
+
+impl Width for OneByOne {
+    type Single = f32;
+    type Double = f64;
+
+    #[inline(always)]
+    fn read_whole(self, from: &[i32]) -> f32 {
+        from[0] as f32
+    }
+}
+
+/// Pairs of vectors of an instruction set.
+#[derive(Debug, Clone, Copy)]
+pub struct Vectors<S>(pub S);
+
+impl<S: Simd> Width for Vectors<S> {
+    type Single = Pair<f32x16<S>>;
+    type Double = Pair<f64x8<S>>;
+
+    #[inline(always)]
+    fn read_whole(self, from: &[i32]) -> Pair<f32x16<S>> {
+        let read = |from: &[i32]| i32x16::from_slice(self.0, &from[..16]).to_float();
+        Pair(read(from), read(&from[16..]))
+    }
+}
+
+/// Evaluates something with the [`Width`] of an instruction set that has fused multiply-adds, compiled
+/// for that instruction set; without one, one by one. (To emulate them in vectors takes longer than
+/// that.)
+macro_rules! with_width {
+    ($level:expr, $width:ident => $evaluate:expr) => {{
+        use $crate::circuit::number::{OneByOne, Vectors};
+        let level: fearless_simd::Level = $level;
+        #[cfg(target_arch = "x86_64")]
+        if let Some(simd) = level.as_avx512() {
+            let $width = Vectors(simd);
+            fearless_simd::Simd::vectorize(
+                simd,
+                #[inline(always)]
+                || $evaluate,
+            )
+        } else if let Some(simd) = level.as_avx2() {
+            let $width = Vectors(simd);
+            fearless_simd::Simd::vectorize(
+                simd,
+                #[inline(always)]
+                || $evaluate,
+            )
+        } else {
+            let $width = OneByOne;
+            $evaluate
+        }
+        // Not tested: we have no such machine.
+        #[cfg(target_arch = "aarch64")]
+        if let Some(simd) = level.as_neon() {
+            let $width = Vectors(simd);
+            fearless_simd::Simd::vectorize(
+                simd,
+                #[inline(always)]
+                || $evaluate,
+            )
+        } else {
+            let $width = OneByOne;
+            $evaluate
+        }
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+        {
+            let $width = OneByOne;
+            $evaluate
+        }
+    }};
+}
+pub(crate) use with_width;

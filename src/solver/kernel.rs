@@ -8,10 +8,10 @@
 
 use std::any::Any;
 
-use fearless_simd::{Level, Simd, f32x16};
+use fearless_simd::Level;
 
 use crate::bank::{LANES, Row};
-use crate::circuit::number::{Number, Packed, Pair};
+use crate::circuit::number::{Number, Packed, Width, with_width};
 use crate::circuit::{Block, Receptor};
 
 /// Steps for which arrivals are laid out at a time: a tile of 64 steps × 64 lanes is 16 KiB and
@@ -221,20 +221,20 @@ where
         as_model(parameters, state, arrivals, |parameters, state, arrivals| {
             let zero = |row: &Row| row.0.iter().all(|steps| *steps == 0.0);
             let awake = M::REFRACTORY.is_some_and(|(s, p)| zero(&state[s]) && zero(&parameters[p]));
-            let before = *state;
-            let advanced = if awake {
-                vectors!(level, simd => advance_block::<_, M, true, P, S, R>(
-                    simd, &self.model, parameters, state, arrivals, flags,
+            let (model, before) = (&self.model, *state);
+            let all_are_numbers = if awake {
+                with_width!(level, width => advance_block::<_, M, true, P, S, R>(
+                    width, model, parameters, state, arrivals, flags,
                 ))
             } else {
-                vectors!(level, simd => advance_block::<_, M, false, P, S, R>(
-                    simd, &self.model, parameters, state, arrivals, flags,
+                with_width!(level, width => advance_block::<_, M, false, P, S, R>(
+                    width, model, parameters, state, arrivals, flags,
                 ))
             };
-            if advanced != Some(true) {
+            if !all_are_numbers {
                 // In which step a membrane ceased to be a number, the reference says.
                 *state = before;
-                advance_scalar(&self.model, parameters, state, arrivals, flags);
+                advance_scalar(model, parameters, state, arrivals, flags);
             }
         });
     }
@@ -271,87 +271,11 @@ fn collect(marks: &[u64], fault: bool, flags: &mut Vec<Flag>) {
     }
 }
 
-/// Evaluates something for an instruction set that has fused multiply-adds; `None` without one. (To
-/// emulate them in vectors takes as long as to compute one number after the other.)
-macro_rules! vectors {
-    ($level:expr, $simd:ident => $evaluate:expr) => {{
-        let level: Level = $level;
-        #[cfg(target_arch = "x86_64")]
-        let found = if let Some($simd) = level.as_avx512() {
-            Some($simd.vectorize(
-                #[inline(always)]
-                || $evaluate,
-            ))
-        } else if let Some($simd) = level.as_avx2() {
-            Some($simd.vectorize(
-                #[inline(always)]
-                || $evaluate,
-            ))
-        } else {
-            None
-        };
-        // Not tested: we have no such machine.
-        #[cfg(target_arch = "aarch64")]
-        let found = level.as_neon().map(|$simd| {
-            $simd.vectorize(
-                #[inline(always)]
-                || $evaluate,
-            )
-        });
-        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-        let found = None;
-        found
-    }};
-}
-use vectors;
-
-/// Lanes that are advanced together.
-type Wide<I> = Pair<f32x16<I>>;
-/// How many they are: half a block.
-const HALF: usize = LANES / 2;
-
-/// One step of the half of a block from lane `FIRST` on; the result has a bit for each that spikes.
+/// Advances a block by `arrivals.len()` steps, many lanes at a time; with [`EulerModel::step_awake`] if
+/// none is refractory. The result says whether all membranes are numbers; if not, `flags` are missing.
 #[inline(always)]
-fn step_half<
-    I: Simd,
-    M,
-    const AWAKE: bool,
-    const FIRST: usize,
-    const P: usize,
-    const S: usize,
-    const R: usize,
->(
-    simd: I,
-    model: &M,
-    parameters: &[Row; P],
-    state: &mut [Row; S],
-    arrivals: &[Row<i32>; R],
-) -> u64
-where
-    M: EulerModel<P, S, R>,
-{
-    let mut own: [Wide<I>; S] =
-        std::array::from_fn(|k| Packed::read(simd, &state[k].0[FIRST..FIRST + HALF]));
-    let parameter = |k: usize| Packed::read(simd, &parameters[k].0[FIRST..FIRST + HALF]);
-    let pulses =
-        std::array::from_fn(|k| Packed::read_whole(simd, &arrivals[k].0[FIRST..FIRST + HALF]));
-    let spikes = if AWAKE {
-        model.step_awake(parameter, &mut own, pulses)
-    } else {
-        model.step(parameter, &mut own, pulses)
-    };
-    for (row, own) in state.iter_mut().zip(own) {
-        Packed::write(own, &mut row.0[FIRST..FIRST + HALF]);
-    }
-    <Wide<I> as Packed<I>>::bits(spikes)
-}
-
-/// Advances a block by `arrivals.len()` steps in vectors of an instruction set, two and more in flight;
-/// with [`EulerModel::step_awake`] if none is refractory. The result says whether all membranes are
-/// numbers; if not, `flags` are missing.
-#[inline(always)]
-fn advance_block<I: Simd, M, const AWAKE: bool, const P: usize, const S: usize, const R: usize>(
-    simd: I,
+fn advance_block<W: Width, M, const AWAKE: bool, const P: usize, const S: usize, const R: usize>(
+    width: W,
     model: &M,
     parameters: &[Row; P],
     state: &mut [Row; S],
@@ -363,10 +287,22 @@ where
 {
     let mut marks = Marks([0; TILE_STEPS]);
     for (arrivals, marks) in arrivals.iter().zip(&mut marks.0) {
-        let low = step_half::<I, M, AWAKE, 0, P, S, R>(simd, model, parameters, state, arrivals);
-        let high =
-            step_half::<I, M, AWAKE, HALF, P, S, R>(simd, model, parameters, state, arrivals);
-        *marks = low | high << HALF;
+        for first in (0..LANES).step_by(W::Single::LANES) {
+            let lanes = first..first + W::Single::LANES;
+            let parameter = |k: usize| Packed::read(width, &parameters[k].0[lanes.clone()]);
+            let mut own: [W::Single; S] =
+                std::array::from_fn(|k| Packed::read(width, &state[k].0[lanes.clone()]));
+            let pulses = std::array::from_fn(|k| width.read_whole(&arrivals[k].0[lanes.clone()]));
+            let spikes = if AWAKE {
+                model.step_awake(parameter, &mut own, pulses)
+            } else {
+                model.step(parameter, &mut own, pulses)
+            };
+            for (row, own) in state.iter_mut().zip(own) {
+                own.write(&mut row.0[lanes.clone()]);
+            }
+            *marks |= W::Single::bits(spikes) << first;
+        }
     }
     let all_are_numbers = !state[M::MEMBRANE].0.iter().fold(false, |any, v| any | v.is_nan());
     if all_are_numbers {

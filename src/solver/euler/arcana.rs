@@ -35,7 +35,7 @@ pub struct ArcanaEuler<F, const HOLD: bool, const R: usize> {
     dpi: Dpi,
     circuits: Circuits,
     dt: f64,
-    i0: f32,
+    i0: f64,
     feedback: F,
 }
 
@@ -46,7 +46,7 @@ pub(super) fn kernel<F: Feedback, const HOLD: bool>(
     dt: Time,
 ) -> Arc<dyn Kernel> {
     let with_gabab = circuits.has(Receptor::Gabab);
-    let i0 = dpi.constants.i0 as f32;
+    let i0 = dpi.constants.i0;
     let (dpi, circuits, dt, feedback) =
         (*dpi, circuits.clone(), dt.seconds(), F::new(&dpi.constants));
     if with_gabab {
@@ -193,7 +193,7 @@ impl<F: Feedback, const HOLD: bool, const R: usize> CircuitColumns for ArcanaEul
         // No input, no feedback, no leak; and a threshold that is never reached.
         resting_parameters[3] = 1.0;
         resting_parameters[6] = f32::INFINITY;
-        let mut resting_state = vec![self.i0; SYNAPSES + R];
+        let mut resting_state = vec![self.i0 as f32; SYNAPSES + R];
         resting_state[REFRACTORY] = 0.0;
         Layout {
             receptors,

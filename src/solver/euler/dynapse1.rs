@@ -44,7 +44,7 @@ pub struct Dynapse1Euler<F, const HOLD: bool> {
     dpi: Dpi,
     circuits: Circuits,
     dt: f64,
-    i0: f32,
+    i0: f64,
     feedback: F,
 }
 
@@ -58,7 +58,7 @@ pub(super) fn kernel<F: Feedback, const HOLD: bool>(
         dpi: *dpi,
         circuits: circuits.clone(),
         dt: dt.seconds(),
-        i0: dpi.constants.i0 as f32,
+        i0: dpi.constants.i0,
         feedback: F::new(&dpi.constants),
     };
     Arc::new(Lanes::<_, PARAMETERS, STATES, RECEPTORS>::new(euler))
@@ -185,7 +185,7 @@ impl<F: Feedback, const HOLD: bool> CircuitColumns for Dynapse1Euler<F, HOLD> {
         // AHP divides by its gain.
         resting_parameters[AHP + 2] = 1.0;
         let mut resting_state = vec![0.0; STATES];
-        resting_state[MEMBRANE] = self.i0;
+        resting_state[MEMBRANE] = self.i0 as f32;
         for (k, circuit) in all.iter().enumerate() {
             let current = self.dpi.resting_current(*circuit, self.circuits.is_off(*circuit));
             resting_state[CURRENTS + k] = current as f32;
