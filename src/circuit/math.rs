@@ -45,20 +45,12 @@ pub fn exp2_within<V: Number>(x: V) -> V {
     let round = x.splat(ROUND);
     let n = x + round;
     let r = x - (n - round);
-    let p = horner(
-        r,
-        [
-            1.534_581_2e-4,
-            1.339_993_1e-3,
-            9.618_489e-3,
-            5.550_328_8e-2,
-            2.402_264_7e-1,
-            6.931_472e-1,
-            1.0,
-        ],
-    );
-    p.scale(n)
+    horner(r, EXP2_M1).mul_add(r, x.splat(1.0)).scale(n)
 }
+
+/// (2^r − 1)/r for |r| ≤ ½, in single precision.
+pub(crate) const EXP2_M1: [f64; 6] =
+    [1.534_581_2e-4, 1.339_993_1e-3, 9.618_489e-3, 5.550_328_8e-2, 2.402_264_7e-1, 6.931_472e-1];
 
 /// `log2 x` in single precision for positive normal `x`; relative error below 2e-7, also near 1.
 ///

@@ -24,6 +24,9 @@ pub trait Number:
     /// What a comparison says, for each of them.
     type Mask: Mask<Self>;
 
+    /// Whether it is of single precision.
+    const IS_SINGLE: bool;
+
     /// The same number, rounded to this precision, in the place of each of them.
     fn splat(self, x: f64) -> Self;
 
@@ -62,6 +65,9 @@ pub trait Number:
     /// m and e with m·2^e = `self` for a positive normal number; 0.75 ≤ m < 1.5 in single precision,
     /// √½ ≤ m < √2 in double.
     fn mantissa_and_exponent(self) -> (Self, Self);
+
+    /// self^(−1/5) to 4 %, of a positive normal number.
+    fn rough_inverse_fifth_root(self) -> Self;
 }
 
 /// A decision for each of the numbers side by side.
@@ -77,10 +83,18 @@ const SINGLE_START: i32 = 0x3f40_0000;
 /// √½.
 const DOUBLE_START: i64 = 0x3fe6_a09e_667f_3bcd;
 
+/// Bits of a number are nearly its logarithm, too small by up to 0.086 of a binade: those of 1, from
+/// which half of that is taken off; and the shift and the factor that make a fifth.
+const SINGLE_ROOT: (i32, i32, u32, i32) = (0x3f80_0000, 0x3f80_0000 - 0x6_9b00, 12, 819);
+/// The same in double precision.
+const DOUBLE_ROOT: (i64, i64, u32, i64) =
+    (0x3ff0_0000_0000_0000, 0x3ff0_0000_0000_0000 - 0xd35a_0000_0000, 16, 13_107);
+
 macro_rules! one_number {
-    ($float:ident, $bits:ident, $start:ident, $exponent:literal) => {
+    ($float:ident, $bits:ident, $start:ident, $exponent:literal, $is_single:literal, $root:ident) => {
         impl Number for $float {
             type Mask = bool;
+            const IS_SINGLE: bool = $is_single;
 
             #[inline(always)]
             fn splat(self, x: f64) -> $float {
@@ -121,6 +135,12 @@ macro_rules! one_number {
                 let m = bits.wrapping_sub(e << $exponent);
                 ($float::from_bits(m.cast_unsigned()), e as $float)
             }
+            #[inline(always)]
+            fn rough_inverse_fifth_root(self) -> $float {
+                let (one, from, shift, factor) = $root;
+                let above = (self.to_bits() as $bits).wrapping_sub(one) >> shift;
+                $float::from_bits(from.wrapping_sub(above.wrapping_mul(factor)).cast_unsigned())
+            }
         }
 
         impl Mask<$float> for bool {
@@ -148,16 +168,17 @@ macro_rules! one_number {
         }
     };
 }
-one_number!(f32, i32, SINGLE_START, 23);
-one_number!(f64, i64, DOUBLE_START, 52);
+one_number!(f32, i32, SINGLE_START, 23, true, SINGLE_ROOT);
+one_number!(f64, i64, DOUBLE_START, 52, false, DOUBLE_ROOT);
 
 macro_rules! vector_of_numbers {
     (
         $float:ident, $bits:ident, $mask:ident, $element:ident, $start:ident, $exponent:literal,
-        $abs:ident, $splat:ident
+        $abs:ident, $splat:ident, $is_single:literal, $root:ident
     ) => {
         impl<S: Simd> Number for $float<S> {
             type Mask = $mask<S>;
+            const IS_SINGLE: bool = $is_single;
 
             #[inline(always)]
             fn splat(self, x: f64) -> Self {
@@ -198,6 +219,13 @@ macro_rules! vector_of_numbers {
                 let e = (bits - $start) >> $exponent;
                 (Bytes::bitcast(bits - (e << $exponent)), e.to_float())
             }
+            #[inline(always)]
+            fn rough_inverse_fifth_root(self) -> Self {
+                let (one, from, shift, factor) = $root;
+                let bits: $bits<S> = Bytes::bitcast(self);
+                let fifth = ((bits - one) >> shift) * factor;
+                Bytes::bitcast(-(fifth - from))
+            }
         }
 
         impl<S: Simd> Mask<$float<S>> for $mask<S> {
@@ -225,8 +253,30 @@ macro_rules! vector_of_numbers {
         }
     };
 }
-vector_of_numbers!(f32x16, i32x16, mask32x16, f32, SINGLE_START, 23, abs_f32x16, splat_f32x16);
-vector_of_numbers!(f64x8, i64x8, mask64x8, f64, DOUBLE_START, 52, abs_f64x8, splat_f64x8);
+vector_of_numbers!(
+    f32x16,
+    i32x16,
+    mask32x16,
+    f32,
+    SINGLE_START,
+    23,
+    abs_f32x16,
+    splat_f32x16,
+    true,
+    SINGLE_ROOT
+);
+vector_of_numbers!(
+    f64x8,
+    i64x8,
+    mask64x8,
+    f64,
+    DOUBLE_START,
+    52,
+    abs_f64x8,
+    splat_f64x8,
+    false,
+    DOUBLE_ROOT
+);
 
 /// Two of them: twice as many in flight.
 #[derive(Debug, Clone, Copy)]
@@ -270,6 +320,7 @@ impl<T: Not<Output = T>> Not for Pair<T> {
 
 impl<N: Number> Number for Pair<N> {
     type Mask = Pair<N::Mask>;
+    const IS_SINGLE: bool = N::IS_SINGLE;
 
     #[inline(always)]
     fn splat(self, x: f64) -> Self {
@@ -308,6 +359,10 @@ impl<N: Number> Number for Pair<N> {
         let (m0, e0) = self.0.mantissa_and_exponent();
         let (m1, e1) = self.1.mantissa_and_exponent();
         (Pair(m0, m1), Pair(e0, e1))
+    }
+    #[inline(always)]
+    fn rough_inverse_fifth_root(self) -> Self {
+        Pair(self.0.rough_inverse_fifth_root(), self.1.rough_inverse_fifth_root())
     }
 }
 

@@ -3,13 +3,15 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
+use fearless_simd::Level;
 use smallvec::SmallVec;
 
 use super::equation::{AHP, AMPA, Form, GABAA, GABAB, Logistic, NMDA, PowerLaw};
-use super::real::Real;
+use super::real::{Analytic, Real};
 use super::run;
 use super::{EventBank, EventModel, EventNeurons, Job, Output};
 use crate::circuit::forms::{FeedbackForm, RefractoryForm};
+use crate::circuit::number::with_width;
 use crate::circuit::{Constants, Preset, Receptor, Soma, Synapse, math};
 use crate::model::{Circuits, Dpi, NeuronModel};
 use crate::solver::kernel::Layout;
@@ -259,7 +261,7 @@ impl<R: Real, F: Form, const N: usize> EventModel for DpiEvent<R, F, N> {
         n.gate_slope = -slope * soma.i_gain * log2_e;
         n.gate_offset = slope * midpoint * log2_e;
         // Open to the last bit; well above where chart z is left again.
-        let open = -math::ln(R::EPSILON.double()) + 2.0;
+        let open = -math::ln(R::EPSILON) + 2.0;
         let at = |open: f64| {
             if slope > 0.0 { (midpoint + open / slope) / soma.i_gain } else { f64::MAX }
         };
@@ -326,7 +328,7 @@ impl<R: Real, F: Form, const N: usize> EventModel for DpiEvent<R, F, N> {
     }
 
     fn run(&self, jobs: &mut [Job<DpiNeuron>], window: Range<Time>, out: &mut Output) {
-        run::run(self, jobs, window, out);
+        with_width!(Level::new(), width => run::run(width, self, jobs, window, out));
     }
 }
 

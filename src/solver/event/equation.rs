@@ -1,6 +1,6 @@
 //! The equation of one neuron.
 //!
-//! Written for one lane without branches, so that loops over lanes become vector code. Currents are
+//! Written over a [`Number`], of one neuron or of many side by side. Currents are
 //! rates here: a current I stands as a·I in 1/s, a = κ/(C·UT). With u = ln(Imem/I0), y = Imem/Igain and
 //! b = κ/(κ+1) a membrane is on one of two charts:
 //!
@@ -10,7 +10,8 @@
 //! - **z** = (I0/Imem)^b, dz/dt = −a·b·\[z·(Iin·g − L) + I0\], g = 1/(1 + y), for the power-law feedback
 //!   once its gate is open: the blow-up is an ordinary crossing there.
 
-use super::real::Real;
+use super::real::Analytic;
+use crate::circuit::number::{Mask, Number};
 
 /// Currents that decay: AMPA, NMDA, GABA_A, GABA_B, AHP. A lane has the first or all of them.
 pub const AMPA: usize = 0;
@@ -52,80 +53,77 @@ impl Form for Logistic {
 
 /// What the right-hand side of one neuron depends on, from the start of a step.
 #[derive(Clone, Copy)]
-pub struct Equation<R, const N: usize> {
-    pub(super) x: R,
-    pub(super) inverse_x: R,
-    pub(super) y: R,
-    pub(super) is_swapped: bool,
-    pub(super) is_open: bool,
-    pub(super) x_low: R,
-    pub(super) current: [R; N],
-    pub(super) rate: [R; N],
-    pub(super) ampa: R,
-    pub(super) tau: R,
-    pub(super) base: R,
-    pub(super) slope: R,
-    pub(super) nmda: R,
-    pub(super) y_nmda: R,
-    pub(super) gabab: R,
-    pub(super) leak: R,
-    pub(super) i0: R,
-    pub(super) ln_r: R,
-    pub(super) feedback: R,
-    pub(super) gate_slope: R,
-    pub(super) gate_offset: R,
-    pub(super) b: R,
-    pub(super) inverse_b: R,
+pub struct Equation<V: Number, const N: usize> {
+    pub(super) x: V,
+    pub(super) inverse_x: V,
+    pub(super) y: V,
+    pub(super) is_swapped: V::Mask,
+    pub(super) is_open: V::Mask,
+    pub(super) x_low: V,
+    pub(super) current: [V; N],
+    pub(super) rate: [V; N],
+    pub(super) ampa: V,
+    pub(super) tau: V,
+    pub(super) base: V,
+    pub(super) slope: V,
+    pub(super) nmda: V,
+    pub(super) y_nmda: V,
+    pub(super) gabab: V,
+    pub(super) leak: V,
+    pub(super) i0: V,
+    pub(super) ln_r: V,
+    pub(super) feedback: V,
+    pub(super) gate_slope: V,
+    pub(super) gate_offset: V,
+    pub(super) b: V,
+    pub(super) inverse_b: V,
 }
 
 /// A right-hand side and what else is known there.
 #[derive(Clone, Copy)]
-pub struct Rate<R> {
+pub struct Rate<V: Number> {
     /// What is integrated: d(chart)/dt less the input in closed form, or dt/d(chart).
-    pub k: R,
+    pub k: V,
     /// d(chart)/dt.
-    pub total: R,
+    pub total: V,
     /// The same without synaptic currents.
-    pub unforced: R,
+    pub unforced: V,
     /// How large its terms are: the scale of its rounding error.
-    pub size: R,
+    pub size: V,
     /// What the feedback adds with its gate open.
-    pub(super) feedback: R,
+    pub(super) feedback: V,
     /// Imem/Igain.
-    pub y: R,
+    pub y: V,
     /// How far the input is above its floor.
-    pub margin: R,
+    pub margin: V,
     /// Whether the feedback runs away.
-    pub runs_away: bool,
+    pub runs_away: V::Mask,
     /// exp(−t/τ) − 1 of AMPA.
-    pub(super) decay: R,
+    pub(super) decay: V,
     /// Where on the chart, from the start of the step.
-    pub(super) dx: R,
+    pub(super) dx: V,
 }
 
-/// One of both, without a branch.
-#[inline(always)]
-pub(super) fn select<T: Copy>(condition: bool, yes: T, no: T) -> T {
-    if condition { yes } else { no }
-}
-
-impl<R: Real, const N: usize> Equation<R, N> {
+impl<V: Number, const N: usize> Equation<V, N> {
     /// At `dx` from the step's start (on q in time: without the input in closed form), `t` after it, on
     /// chart z or q.
     #[inline(always)]
-    pub(super) fn rate<F: Form, const Z: bool>(&self, dx: R, t: R) -> Rate<R> {
-        let of = R::of;
-        let (zero, one) = (of(0.0), of(1.0));
+    pub(super) fn rate<F: Form, const Z: bool>(&self, dx: V, t: V) -> Rate<V> {
+        let (zero, one) = (t.splat(0.0), t.splat(1.0));
 
-        let decays: [R; N] = std::array::from_fn(|c| (-t * self.rate[c]).exp2_m1());
-        let now = |c: usize| self.current[c].mul_add(decays[c], self.current[c]);
+        let mut decays = [zero; N];
+        let mut now = self.current;
+        for c in 0..N {
+            decays[c] = (-t * self.rate[c]).exp2_m1();
+            now[c] = now[c].mul_add(decays[c], now[c]);
+        }
         let closed = self.slope.mul_add(t, self.base) + self.ampa.mul_add(decays[0], self.ampa);
         let dx = if Z {
             dx
         } else {
-            let ramp = of(0.5) * self.slope;
+            let ramp = t.splat(0.5) * self.slope;
             let integral = t * ramp.mul_add(t, self.base) - self.ampa * self.tau * decays[0];
-            dx + select(self.is_swapped, zero, integral)
+            dx + self.is_swapped.select(zero, integral)
         };
         let x = self.x + dx;
 
@@ -133,7 +131,7 @@ impl<R: Real, const N: usize> Equation<R, N> {
         let (y, above, below);
         if Z {
             // From where the step starts: near 1 a logarithm is accurate in relation to itself.
-            let held = select(x < self.x_low, self.x_low, x);
+            let held = x.lt(self.x_low).select(self.x_low, x);
             y = self.y * ((held * self.inverse_x).log2() * -self.inverse_b).exp2();
             (above, below) = (one, one + y);
         } else {
@@ -148,89 +146,91 @@ impl<R: Real, const N: usize> Equation<R, N> {
         let mut extra = zero;
         let mut margin = zero;
         if N > 1 {
-            leak = leak + now(GABAA) + now(AHP);
-            let gated = (self.nmda + now(NMDA)) * (y / (y + self.y_nmda));
-            let input = closed + gated - (self.gabab + now(GABAB));
-            margin = select(self.is_open, input - self.i0, zero);
-            let input = select(self.is_open, input, self.i0);
-            let input = select(input < self.i0, self.i0, input);
+            leak = leak + now[GABAA.min(N - 1)] + now[AHP.min(N - 1)];
+            let gated = (self.nmda + now[NMDA.min(N - 1)]) * (y / (y + self.y_nmda));
+            let input = closed + gated - (self.gabab + now[GABAB.min(N - 1)]);
+            margin = self.is_open.select(input - self.i0, zero);
+            let input = self.is_open.select(input, self.i0);
+            let input = input.lt(self.i0).select(self.i0, input);
             extra = input - closed;
         }
 
         // What only the end of a step asks for is dead code elsewhere.
         let input = closed + extra;
         let inverse = one / below;
+        let never = zero.lt(zero);
         if Z {
             let sum = -self.b * (-leak).mul_add(below, input).mul_add(x, self.i0 * below);
-            let k = select(self.is_swapped, below, sum) / select(self.is_swapped, sum, below);
+            let k = self.is_swapped.select(below, sum) / self.is_swapped.select(sum, below);
             let total = sum * inverse;
             let size = self.b * leak.mul_add(x, self.i0);
             let unforced = -self.b * self.base.mul_add(inverse, -leak).mul_add(x, self.i0);
-            let (feedback, runs_away) = (zero, false);
+            let (feedback, runs_away) = (zero, never);
             Rate { k, total, unforced, size, feedback, y, margin, runs_away, decay: decays[0], dx }
         } else {
             let y1 = one + y;
             let net = (-leak).mul_add(below, above) * y1;
             let sum = extra.mul_add(below, net);
             let total = input.mul_add(below, net);
-            let k = select(self.is_swapped, below, sum) / select(self.is_swapped, total, below);
+            let k = self.is_swapped.select(below, sum) / self.is_swapped.select(total, below);
             let part = above * inverse;
             let feedback = above * y1;
             let total = total * inverse;
             let unforced = (part - self.leak).mul_add(y1, self.base);
             let size = (part + leak).mul_add(y1, extra.abs());
-            let runs_away = F::POWER & (part * y1 > of(RUN_AWAY) * input) & (part > of(1.5) * leak);
+            let runs_away = if F::POWER {
+                (part * y1).gt(t.splat(RUN_AWAY) * input) & part.gt(t.splat(1.5) * leak)
+            } else {
+                never
+            };
             Rate { k, total, unforced, size, feedback, y, margin, runs_away, decay: decays[0], dx }
         }
     }
 
     /// 1/σ − 1 of the feedback's gate σ.
     #[inline(always)]
-    fn gate(&self, y: R) -> R {
+    fn gate(&self, y: V) -> V {
         let exponent = self.gate_slope.mul_add(y, self.gate_offset);
-        select(exponent < R::CLOSED, exponent, R::CLOSED).exp2()
+        let closed = y.splat(V::CLOSED);
+        exponent.lt(closed).select(exponent, closed).exp2()
     }
 }
 
 /// ln of the solution of y + ln y = s (the Wright omega function), s ≥ −60, to 0.03: a polynomial up to 6
 /// (a minimax fit), and its asymptotes.
 #[inline(always)]
-fn rough_ln_omega<R: Real>(s: R) -> R {
-    let of = R::of;
-    let middle = s.mul_add(of(0.000_460_598_2), of(-0.000_295_719_9));
-    let middle = s.mul_add(s.mul_add(middle, of(-0.063_619_125)), of(0.642_564_39));
-    let middle = s.mul_add(middle, of(-0.580_738_53));
-    let above = select(s > of(1.0), s, of(1.0));
-    let l = above.rough_log2() * of(std::f64::consts::LN_2);
-    let less = l.mul_add(of(OMEGA_SLOPE), of(-OMEGA_OFFSET));
-    let high = l + select(less < of(0.0), less, of(0.0));
-    select(s < of(-4.0), s, select(s < of(6.0), middle, high))
+fn rough_ln_omega<V: Number>(s: V) -> V {
+    let middle = s.mul_add(s.splat(0.000_460_598_2), s.splat(-0.000_295_719_9));
+    let middle = s.mul_add(s.mul_add(middle, s.splat(-0.063_619_125)), s.splat(0.642_564_39));
+    let middle = s.mul_add(middle, s.splat(-0.580_738_53));
+    let l = s.or_more(s.splat(1.0)).rough_log2() * s.splat(std::f64::consts::LN_2);
+    let less = l.mul_add(s.splat(OMEGA_SLOPE), s.splat(-OMEGA_OFFSET));
+    let high = l + less.or_less(s.splat(0.0));
+    s.lt(s.splat(-4.0)).select(s, s.lt(s.splat(6.0)).select(middle, high))
 }
 
 /// The solution of y + ln y = s and its log2, by the fourth-order iteration of Fritsch, Shafer & Crowley
 /// 1973.
 #[inline(always)]
-fn omega<R: Real>(s: R) -> (R, R) {
-    let of = R::of;
-    let log2_e = of(std::f64::consts::LOG2_E);
-    let s = select(s < of(-60.0), of(-60.0), s);
-    let s = select(s > of(1e9), of(1e9), s);
+fn omega<V: Number>(s: V) -> (V, V) {
+    let log2_e = s.splat(std::f64::consts::LOG2_E);
+    let s = s.or_more(s.splat(-60.0)).or_less(s.splat(1e9));
     let start = rough_ln_omega(s);
     let mut log2 = start * log2_e;
     let mut y = log2.exp2();
-    for refinement in 0..R::REFINEMENTS {
+    for refinement in 0..V::REFINEMENTS {
         if refinement > 0 {
             log2 = y.log2();
         }
-        let rest = of(-std::f64::consts::LN_2).mul_add(log2, s - y);
-        let y1 = of(1.0) + y;
-        let q = of(2.0) * y1 * of(2.0 / 3.0).mul_add(rest, y1);
-        let delta = rest * (q - rest) / (y1 * of(-2.0).mul_add(rest, q));
+        let rest = s.splat(-std::f64::consts::LN_2).mul_add(log2, s - y);
+        let y1 = s.splat(1.0) + y;
+        let q = s.splat(2.0) * y1 * s.splat(2.0 / 3.0).mul_add(rest, y1);
+        let delta = rest * (q - rest) / (y1 * s.splat(-2.0).mul_add(rest, q));
         y = y.mul_add(delta, y);
         // ln(1 + delta)
-        let series = delta.mul_add(of(-0.25), of(1.0 / 3.0));
-        let series = delta.mul_add(series, of(-0.5));
-        let ln = delta * delta.mul_add(series, of(1.0));
+        let series = delta.mul_add(s.splat(-0.25), s.splat(1.0 / 3.0));
+        let series = delta.mul_add(series, s.splat(-0.5));
+        let ln = delta * delta.mul_add(series, s.splat(1.0));
         log2 = ln.mul_add(log2_e, log2);
     }
     (y, log2)
@@ -238,6 +238,7 @@ fn omega<R: Real>(s: R) -> (R, R) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::real::Real;
     use super::*;
 
     fn omega_solves<R: Real>(digits: f64) {

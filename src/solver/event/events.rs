@@ -3,11 +3,11 @@
 
 use super::dpi::{DpiNeuron, Phase};
 use super::equation::{AHP, AMPA, Form, GABAA, GABAB, NMDA, Rate};
-use super::real::Real;
+use super::real::{Analytic, Real};
 use super::run::Run;
 use super::step::{
-    ACCEPTED, BROKEN, CHART, CROSSED, FAULT, KINK, LANDED, LATE, MEMBRANE_FLOOR, REACHED,
-    SYNAPSE_FLOOR, TURNED,
+    BROKEN, CHART, CROSSED, FAULT, KINK, LANDED, LATE, MEMBRANE_FLOOR, REACHED, SYNAPSE_FLOOR,
+    TURNED,
 };
 use crate::backend::FaultKind;
 use crate::circuit::Waveform;
@@ -47,7 +47,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let y = self.lanes.y[lane].double();
         if self.is_at_threshold(lane) || y >= y_th {
             self.spike(lane);
-        } else if y <= r * (1.0 + 4.0 * R::EPSILON.double()) {
+        } else if y <= r * (1.0 + 4.0 * R::EPSILON) {
             self.way_mut(lane).phase = Phase::Rest;
         }
     }
@@ -266,7 +266,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
                         .filter(|c| self.lanes.current[*c][lane] > R::of(0.0))
                         .map(|c| n.tau[c])
                         .fold(0.0, f64::max);
-                    let least = (8.0 * R::EPSILON.double() * slowest).max(self.model.tolerance);
+                    let least = (8.0 * R::EPSILON * slowest).max(self.model.tolerance);
                     let to = self.end_of_rest(lane, event).max(t + least).min(event);
                     self.skip(lane, to);
                 }
@@ -362,7 +362,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             let mut constant = lanes.base[lane] - base;
             if is_z {
                 let gain = R::of(1.0) / (R::of(1.0) + lanes.y[lane]);
-                let by_input = -lanes.b * R::of(lanes.x[lane]) * gain;
+                let by_input = R::of(-lanes.b) * R::of(lanes.x[lane]) * gain;
                 lanes.k[lane] = lanes.k[lane] + by_input * change;
                 constant = by_input * constant;
             }
@@ -512,7 +512,8 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     /// Does what the verdict on a lane's step asks for; whether an event is due then.
     #[inline(always)]
     pub(super) fn handle(&mut self, lane: usize) -> bool {
-        let verdict = self.lanes.verdict[lane];
+        let verdict = self.lanes.verdict[lane].double();
+        let (is_accepted, verdict) = (verdict > 0.0, verdict.abs() as u32);
         let rest = self.lanes.event[lane] - self.lanes.t[lane];
         let mut is_at_threshold = false;
         if verdict & FAULT != 0 {
@@ -520,7 +521,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             self.out.faults.push((time, slot, FaultKind::NotFinite));
             self.lanes.t[lane] = self.end;
             return true;
-        } else if verdict & ACCEPTED != 0 {
+        } else if is_accepted {
             if verdict & CHART != 0 {
                 self.change_chart(lane);
             }
@@ -628,7 +629,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let lanes = &mut *self.lanes;
         let y = lanes.y[lane].double();
         if lanes.is_z[lane] > R::of(0.0) {
-            let u = Real::log2(lanes.x[lane]) * std::f64::consts::LN_2 / -b;
+            let u = Analytic::log2(lanes.x[lane]) * std::f64::consts::LN_2 / -b;
             let per_q = (1.0 + y) / (-b * lanes.x[lane]);
             let speed = lanes.k[lane].double() / (-b * lanes.x[lane]);
             lanes.unforced[lane] = lanes.unforced[lane] * R::of(per_q);
@@ -638,8 +639,8 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             self.set_first_step(lane, speed * (1.0 + y));
         } else {
             // In double precision: here an error of z is one of time.
-            let log2 = Real::log2(y) - ln_r * std::f64::consts::LOG2_E;
-            let z = Real::exp2(-b * log2);
+            let log2 = Analytic::log2(y) - ln_r * std::f64::consts::LOG2_E;
+            let z = Analytic::exp2(-b * log2);
             let speed = (lanes.k[lane] + lanes.closed(lane)).double() / (1.0 + y);
             lanes.x[lane] = z;
             lanes.k[lane] = R::of(-b * z * speed);

@@ -2,6 +2,7 @@
 
 use super::equation::{Equation, Form, Rate};
 use super::real::Real;
+use crate::circuit::number::{Number, Packed, Width};
 
 /// Lanes that are worked on together: two vectors of single precision.
 pub const BLOCK: usize = 32;
@@ -12,6 +13,54 @@ pub const NEURONS: usize = 128;
 pub const WIDTH: usize = 2 * NEURONS + 16;
 /// One number for each lane.
 pub type Row<T> = [T; WIDTH];
+
+/// A lane, or several side by side.
+pub trait Place<R>: Copy {
+    /// Their numbers.
+    type Number: Number;
+    /// What a row has there.
+    fn read(self, row: &Row<R>) -> Self::Number;
+}
+
+impl<R: Real> Place<R> for usize {
+    type Number = R;
+
+    #[inline(always)]
+    fn read(self, row: &Row<R>) -> R {
+        row[self]
+    }
+}
+
+/// As many lanes as a width has, from one on.
+#[derive(Clone, Copy)]
+pub struct From<W> {
+    width: W,
+    first: usize,
+}
+
+impl<W: Width> From<W> {
+    /// From lane `first` on.
+    #[inline(always)]
+    pub fn new<R: Real>(width: W, first: usize) -> From<W> {
+        // Never less; the compiler knows by this that there are so many lanes.
+        From { width, first: first.min(WIDTH - R::Wide::<W>::LANES) }
+    }
+
+    /// Writes numbers to a row.
+    #[inline(always)]
+    pub fn write<R: Real>(self, number: R::Wide<W>, row: &mut Row<R>) {
+        number.write(&mut row[self.first..]);
+    }
+}
+
+impl<W: Width, R: Real> Place<R> for From<W> {
+    type Number = R::Wide<W>;
+
+    #[inline(always)]
+    fn read(self, row: &Row<R>) -> R::Wide<W> {
+        R::Wide::<W>::read(self.width, &row[self.first..])
+    }
+}
 
 /// Defines [`Lanes`] and what is done with each of its rows.
 macro_rules! lanes {
@@ -31,14 +80,12 @@ macro_rules! lanes {
             pub current: [Row<R>; N],
             /// See `current`.
             pub rate: [Row<R>; N],
-            /// The verdict on the last step.
-            pub verdict: Row<u32>,
-            /// b and its inverse.
-            pub b: R,
-            /// See `b`.
-            pub inverse_b: R,
+            /// The verdict on the last step: the sum of the bits, with a minus where it does not count.
+            pub verdict: Row<R>,
+            /// κ/(κ + 1).
+            pub b: f64,
             /// The tolerance of a step, s.
-            pub tolerance: R,
+            pub tolerance: f64,
         }
 
         impl<R: Real, const N: usize> Lanes<R, N> {
@@ -52,10 +99,9 @@ macro_rules! lanes {
                     x: [1.0; WIDTH],
                     current: [[R::of(0.0); WIDTH]; N],
                     rate: [[R::of(0.0); WIDTH]; N],
-                    verdict: [0; WIDTH],
-                    b: R::of(b),
-                    inverse_b: R::of(1.0 / b),
-                    tolerance: R::of(tolerance),
+                    verdict: [R::of(0.0); WIDTH],
+                    b,
+                    tolerance,
                 }
             }
 
@@ -159,34 +205,40 @@ lanes! {
 }
 
 impl<R: Real, const N: usize> Lanes<R, N> {
-    /// The equation of a lane whose step starts at `x`.
+    /// The equation of a lane, or of several side by side, whose step starts at `x`; they are
+    /// at a place of each row.
     #[inline(always)]
-    pub(super) fn equation(&self, lane: usize, x: R) -> Equation<R, N> {
-        let zero = R::of(0.0);
+    pub(super) fn equation<P: Place<R>>(&self, x: P::Number, place: P) -> Equation<P::Number, N> {
+        let zero = x.splat(0.0);
+        let (mut current, mut rate) = ([zero; N], [zero; N]);
+        for c in 0..N {
+            current[c] = place.read(&self.current[c]);
+            rate[c] = place.read(&self.rate[c]);
+        }
         Equation {
             x,
-            inverse_x: R::of(1.0) / x,
-            y: self.y[lane],
-            is_swapped: self.is_swapped[lane] > zero,
-            is_open: self.is_open[lane] > zero,
-            x_low: R::of(0.5) * self.x_th[lane],
-            current: std::array::from_fn(|c| self.current[c][lane]),
-            rate: std::array::from_fn(|c| self.rate[c][lane]),
-            ampa: self.ampa[lane],
-            tau: self.tau[lane],
-            base: self.base[lane],
-            slope: self.slope[lane],
-            nmda: self.nmda[lane],
-            y_nmda: self.y_nmda[lane],
-            gabab: self.gabab[lane],
-            leak: self.leak[lane],
-            i0: self.i0[lane],
-            ln_r: self.ln_r[lane],
-            feedback: self.feedback[lane],
-            gate_slope: self.gate_slope[lane],
-            gate_offset: self.gate_offset[lane],
-            b: self.b,
-            inverse_b: self.inverse_b,
+            inverse_x: x.splat(1.0) / x,
+            y: place.read(&self.y),
+            is_swapped: place.read(&self.is_swapped).gt(zero),
+            is_open: place.read(&self.is_open).gt(zero),
+            x_low: x.splat(0.5) * place.read(&self.x_th),
+            current,
+            rate,
+            ampa: place.read(&self.ampa),
+            tau: place.read(&self.tau),
+            base: place.read(&self.base),
+            slope: place.read(&self.slope),
+            nmda: place.read(&self.nmda),
+            y_nmda: place.read(&self.y_nmda),
+            gabab: place.read(&self.gabab),
+            leak: place.read(&self.leak),
+            i0: place.read(&self.i0),
+            ln_r: place.read(&self.ln_r),
+            feedback: place.read(&self.feedback),
+            gate_slope: place.read(&self.gate_slope),
+            gate_offset: place.read(&self.gate_offset),
+            b: x.splat(self.b),
+            inverse_b: x.splat(1.0 / self.b),
         }
     }
 
@@ -194,7 +246,7 @@ impl<R: Real, const N: usize> Lanes<R, N> {
     #[inline(always)]
     pub fn rate<F: Form>(&self, lane: usize) -> Rate<R> {
         let zero = R::of(0.0);
-        let equation = self.equation(lane, R::of(self.x[lane]));
+        let equation = self.equation(R::of(self.x[lane]), lane);
         if F::POWER && self.is_z[lane] > zero {
             equation.rate::<F, true>(zero, zero)
         } else {

@@ -8,16 +8,16 @@
 
 use std::ops::Range;
 
-use multiversion::multiversion;
 use smallvec::SmallVec;
 
 use super::dpi::{CIRCUITS, DpiEvent, DpiNeuron, Phase};
 use super::equation::{AHP, AMPA, Form, GABAA, GABAB, NMDA};
 use super::lanes::{BLOCK, Lanes, NEURONS, WIDTH};
-use super::real::Real;
+use super::real::{Analytic, Real};
 use super::step::{ACCEPTED, Attempt, STAGES, attempt_all};
 use super::{Job, Output, most_spikes};
 use crate::circuit::math::{exp, ln};
+use crate::circuit::number::Width;
 use crate::time::Time;
 
 /// What a lane needs besides its numbers.
@@ -64,12 +64,9 @@ pub(super) struct Run<'a, 'j, R, F, const N: usize> {
 }
 
 /// Carries neurons to the end of a window.
-#[multiversion(targets(
-    "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl+fma",
-    "x86_64+avx2+fma",
-    "aarch64+neon"
-))]
-pub(super) fn run<R: Real, F: Form, const N: usize>(
+#[inline(always)]
+pub(super) fn run<W: Width, R: Real, F: Form, const N: usize>(
+    width: W,
     model: &DpiEvent<R, F, N>,
     jobs: &mut [Job<DpiNeuron>],
     window: Range<Time>,
@@ -122,8 +119,8 @@ pub(super) fn run<R: Real, F: Form, const N: usize>(
         if running == 0 {
             break;
         }
-        attempt_all::<R, F, N>(&mut run.lanes, &mut room, run.on);
-        let accepted = run.lanes.verdict.iter().filter(|v| **v & ACCEPTED != 0).count() as u64;
+        attempt_all::<W, R, F, N>(width, &mut run.lanes, &mut room, run.on);
+        let accepted = run.lanes.verdict.iter().filter(|v| **v > R::of(0.0)).count() as u64;
         run.out.work.steps += running;
         run.out.work.right_sides += STAGES * running;
         run.out.work.rejected += running - accepted;
@@ -134,7 +131,7 @@ pub(super) fn run<R: Real, F: Form, const N: usize>(
                 if run.wants_attention(from..from + BLOCK) {
                     for lane in (from..from + BLOCK).rev() {
                         handled[count % WIDTH] = lane;
-                        count += usize::from(run.lanes.verdict[lane] > ACCEPTED);
+                        count += usize::from(run.wants_attention(lane..lane + 1));
                     }
                 }
             }
@@ -144,7 +141,7 @@ pub(super) fn run<R: Real, F: Form, const N: usize>(
             if run.handle(lane) {
                 run.go_on(lane);
             }
-            run.lanes.verdict[lane] = 0;
+            run.lanes.verdict[lane] = R::of(0.0);
             if !run.is_in_place(lane) {
                 leaving[usize::from(lane >= NEURONS)].push(lane);
             }
@@ -165,7 +162,8 @@ pub(super) fn run<R: Real, F: Form, const N: usize>(
 impl<'j, R: Real, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
     #[inline(always)]
     pub(super) fn wants_attention(&self, lanes: Range<usize>) -> bool {
-        self.lanes.verdict[lanes].iter().fold(0, |all, verdict| all | verdict) > ACCEPTED
+        let plain = |v: &R| (*v >= R::of(0.0)) & (*v <= R::of(f64::from(ACCEPTED)));
+        !self.lanes.verdict[lanes].iter().fold(true, |all, verdict| all & plain(verdict))
     }
 
     /// Whether a lane has a neuron, and on its chart.
@@ -234,7 +232,7 @@ impl<'j, R: Real, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
     pub(super) fn clear(&mut self, lane: usize) {
         self.lanes.running[lane] = R::of(0.0);
         self.lanes.h[lane] = R::of(0.0);
-        self.lanes.verdict[lane] = 0;
+        self.lanes.verdict[lane] = R::of(0.0);
     }
 
     #[inline(always)]
@@ -303,7 +301,7 @@ impl<'j, R: Real, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
         lanes.first_q[lane] = of(n.first_q);
         lanes.first_z[lane] = of(n.first_z);
         // A hair below: rounding must not look like a fall.
-        lanes.x_floor[lane] = of(n.r - 16.0 * R::EPSILON.double() * (1.0 + n.r));
+        lanes.x_floor[lane] = of(n.r - 16.0 * R::EPSILON * (1.0 + n.r));
         let is_open = n.refractory.is_none() || self.model.holds();
         lanes.is_open[lane] = of(f64::from(is_open));
         for c in 0..N {
@@ -316,7 +314,7 @@ impl<'j, R: Real, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
         // Rounding of currents, and that of time for the fastest synapse.
         let fastest = n.tau[..N].iter().copied().fold(f64::INFINITY, f64::min);
         let clock = 4.0 * f64::EPSILON * self.end.max(-t) / fastest;
-        let rounding = (32.0 * R::EPSILON.double() + clock).min(1e-3);
+        let rounding = (32.0 * R::EPSILON + clock).min(1e-3);
         lanes.i0_low[lane] = of(n.a * n.i0 * (1.0 - rounding));
         lanes.ln_r[lane] = of(n.ln_r);
         lanes.feedback[lane] = of(n.feedback);

@@ -1,18 +1,19 @@
 //! One adaptive step of many DPI neurons at once.
 //!
-//! The verdict on a step, like the [equation](super::equation), is written for one lane, without
-//! branches; loops over the lanes become vector code.
+//! The verdict on a step, like the [equation](super::equation), is written over a [`Number`], and runs
+//! over the lanes in vectors of the instruction set at hand, two in flight.
 //!
 //! A lane steps in time, or, *swapped*, along its chart with time as what is integrated: so its last
 //! step lands on the threshold.
 
 use std::ops::Range;
 
-use super::equation::{Form, select};
-use super::lanes::{BLOCK, Lanes, NEURONS, Row, WIDTH};
-use super::real::Real;
+use super::equation::Form;
+use super::lanes::{BLOCK, From, Lanes, NEURONS, Place, Row, WIDTH};
+use super::real::{Analytic, Real};
+use crate::circuit::number::{Mask, Number, Packed, Width};
 
-/// The verdict on a step: it counts.
+/// The verdict on a step is the sum of these, with a minus where the step does not count. It counts:
 pub const ACCEPTED: u32 = 1;
 /// It ends at the next event.
 pub const REACHED: u32 = 1 << 1;
@@ -108,37 +109,41 @@ macro_rules! for_lanes {
 
 /// A stage of the step of blocks of lanes.
 #[inline(always)]
-fn stage<R: Real, F: Form, const N: usize, const Z: bool, const S: usize>(
+fn stage<W: Width, R: Real, F: Form, const N: usize, const Z: bool, const S: usize>(
+    width: W,
     lanes: &Lanes<R, N>,
     all: Range<usize>,
     to: &mut Attempt<R, N>,
 ) {
     let (before, own) = to.stages.split_at_mut(S);
     let (x, h) = (&to.x, &to.tried);
-    for_lanes!(lane in all.clone(), {
-        let mut sum = R::of(0.0);
+    for first in all.step_by(R::Wide::<W>::LANES) {
+        let at = From::new::<R>(width, first);
+        let h = at.read(h);
+        let mut sum = h.splat(0.0);
         for (k, weight) in before.iter().zip(A[S]) {
             if weight != 0.0 {
-                sum = k[lane].mul_add(R::of(weight), sum);
+                sum = at.read(k).mul_add(h.splat(weight), sum);
             }
         }
-        let (along, across) = (R::of(C[S]) * h[lane], h[lane] * sum);
-        let equation = lanes.equation(lane, x[lane]);
-        let dx = select(equation.is_swapped, along, across);
-        let t = select(equation.is_swapped, across, along);
-        own[0][lane] = equation.rate::<F, Z>(dx, t).k;
-    });
+        let (along, across) = (h.splat(C[S]) * h, h * sum);
+        let equation = lanes.equation(at.read(x), at);
+        let dx = equation.is_swapped.select(along, across);
+        let t = equation.is_swapped.select(across, along);
+        at.write(equation.rate::<F, Z>(dx, t).k, &mut own[0]);
+    }
 }
 
 /// Room for a step: where it starts, what is left until the next event, its size and stages; and what
-/// it came to: the verdict, the step in time and on the chart, and the rows of [`Lanes`] that follow.
+/// it came to: the verdict, whether it ends at the event, the step in time and on the chart, and the rows of [`Lanes`] that follow.
 #[repr(align(64))]
 pub struct Attempt<R, const N: usize> {
     x: Row<R>,
     rest: Row<R>,
     tried: Row<R>,
     stages: [Row<R>; 6],
-    verdict: Row<u32>,
+    verdict: Row<R>,
+    reached: Row<R>,
     dt: Row<R>,
     dx: Row<R>,
     k: Row<R>,
@@ -162,7 +167,8 @@ impl<R: Real, const N: usize> Default for Attempt<R, N> {
             rest: zero,
             tried: zero,
             stages: [zero; 6],
-            verdict: [0; WIDTH],
+            verdict: zero,
+            reached: zero,
             dt: zero,
             dx: zero,
             k: zero,
@@ -180,9 +186,16 @@ impl<R: Real, const N: usize> Default for Attempt<R, N> {
     }
 }
 
+/// One of both.
+#[inline(always)]
+fn select<T: Copy>(condition: bool, yes: T, no: T) -> T {
+    if condition { yes } else { no }
+}
+
 /// Tries one step of whole blocks of lanes on one chart; each lane has a [verdict](Lanes::verdict) then.
 #[inline(always)]
-fn attempt<R: Real, F: Form, const N: usize, const Z: bool>(
+fn attempt<W: Width, R: Real, F: Form, const N: usize, const Z: bool>(
+    width: W,
     lanes: &mut Lanes<R, N>,
     to: &mut Attempt<R, N>,
     all: Range<usize>,
@@ -194,39 +207,40 @@ fn attempt<R: Real, F: Form, const N: usize, const Z: bool>(
         let left = lanes.event[lane] - lanes.t[lane];
         to.rest[lane] = of(select(left > 0.0, left, 0.0));
     });
-    for_lanes!(lane in all.clone(), {
-        let (wanted, rest) = (lanes.h[lane], to.rest[lane]);
+    for first in all.clone().step_by(R::Wide::<W>::LANES) {
+        let at = From::new::<R>(width, first);
+        let (wanted, rest) = (at.read(&lanes.h), at.read(&to.rest));
         // No tiny step is left over.
-        let timed = select(wanted + wanted > rest, of(0.5) * rest, wanted);
-        let timed = select(wanted >= rest, rest, timed);
-        let way = lanes.x_th[lane] - to.x[lane];
-        let swapped = select(wanted.abs() > of(0.9) * way.abs(), way, wanted);
-        to.tried[lane] = select(lanes.is_swapped[lane] > of(0.0), swapped, timed);
-        to.stages[0][lane] = lanes.k[lane];
-    });
-    stage::<R, F, N, Z, 1>(lanes, all.clone(), to);
-    stage::<R, F, N, Z, 2>(lanes, all.clone(), to);
-    stage::<R, F, N, Z, 3>(lanes, all.clone(), to);
-    stage::<R, F, N, Z, 4>(lanes, all.clone(), to);
-    stage::<R, F, N, Z, 5>(lanes, all.clone(), to);
+        let timed = (wanted + wanted).gt(rest).select(wanted.splat(0.5) * rest, wanted);
+        let timed = wanted.ge(rest).select(rest, timed);
+        let way = at.read(&lanes.x_th) - at.read(&to.x);
+        let swapped = wanted.abs().gt(wanted.splat(0.9) * way.abs()).select(way, wanted);
+        let tried = at.read(&lanes.is_swapped).gt(wanted.splat(0.0)).select(swapped, timed);
+        at.write(tried, &mut to.tried);
+        at.write(at.read(&lanes.k), &mut to.stages[0]);
+    }
+    stage::<W, R, F, N, Z, 1>(width, lanes, all.clone(), to);
+    stage::<W, R, F, N, Z, 2>(width, lanes, all.clone(), to);
+    stage::<W, R, F, N, Z, 3>(width, lanes, all.clone(), to);
+    stage::<W, R, F, N, Z, 4>(width, lanes, all.clone(), to);
+    stage::<W, R, F, N, Z, 5>(width, lanes, all.clone(), to);
+    for first in all.clone().step_by(R::Wide::<W>::LANES) {
+        end::<W, R, F, N, Z>(From::new::<R>(width, first), lanes, to);
+    }
     for_lanes!(lane in all.clone(), {
-        end::<R, F, N, Z>(lanes, lane, to);
-    });
-    for_lanes!(lane in all.clone(), {
-        let verdict = to.verdict[lane];
-        let accepted = verdict & ACCEPTED != 0;
         let t = lanes.t[lane] + to.dt[lane].double();
         // Rounding leads a step that lands on the threshold no further than the next event.
-        let is_there = (verdict & REACHED != 0) | (t > lanes.event[lane]);
+        let is_there = (to.reached[lane] > of(0.0)) | (t > lanes.event[lane]);
         let t = select(is_there, lanes.event[lane], t);
         let x = lanes.x[lane] + to.dx[lane].double();
+        let accepted = to.verdict[lane] > of(0.0);
         lanes.t[lane] = select(accepted, t, lanes.t[lane]);
         lanes.x[lane] = select(accepted, x, lanes.x[lane]);
     });
-    lanes.verdict[all.clone()].copy_from_slice(&to.verdict[all.clone()]);
     let copy = |to: &mut Row<R>, from: &Row<R>| {
         to[all.clone()].copy_from_slice(&from[all.clone()]);
     };
+    copy(&mut lanes.verdict, &to.verdict);
     copy(&mut lanes.k, &to.k);
     copy(&mut lanes.h, &to.h);
     copy(&mut lanes.y, &to.y);
@@ -246,61 +260,67 @@ fn attempt<R: Real, F: Form, const N: usize, const Z: bool>(
 
 /// Tries one step of all neurons, of which so many are on chart q, and so many on chart z.
 #[inline(always)]
-pub fn attempt_all<R: Real, F: Form, const N: usize>(
+pub fn attempt_all<W: Width, R: Real, F: Form, const N: usize>(
+    width: W,
     lanes: &mut Lanes<R, N>,
     room: &mut Attempt<R, N>,
     [q, z]: [usize; 2],
 ) {
-    attempt::<R, F, N, false>(lanes, room, 0..q.next_multiple_of(BLOCK));
+    attempt::<W, R, F, N, false>(width, lanes, room, 0..q.next_multiple_of(BLOCK));
     if F::POWER {
-        attempt::<R, F, N, true>(lanes, room, NEURONS..NEURONS + z.next_multiple_of(BLOCK));
+        let all = NEURONS..NEURONS + z.next_multiple_of(BLOCK);
+        attempt::<W, R, F, N, true>(width, lanes, room, all);
     }
 }
 
-/// The last stage of a lane, the error, the verdict, and what follows from it.
+/// A bit of the verdict, where something holds.
 #[inline(always)]
-fn end<R: Real, F: Form, const N: usize, const Z: bool>(
+fn flag<V: Number>(like: V, condition: V::Mask, bit: u32) -> V {
+    condition.select(like.splat(f64::from(bit)), like.splat(0.0))
+}
+
+/// The last stage of the lanes at a place, the error, the verdict, and what follows from it.
+#[inline(always)]
+fn end<W: Width, R: Real, F: Form, const N: usize, const Z: bool>(
+    at: From<W>,
     lanes: &Lanes<R, N>,
-    lane: usize,
     to: &mut Attempt<R, N>,
 ) {
-    let of = R::of;
-    let (x, rest, h) = (to.x[lane], to.rest[lane], to.tried[lane]);
-    let (zero, one) = (of(0.0), of(1.0));
-    let swapped = lanes.is_swapped[lane] > zero;
-    let running = lanes.running[lane] > zero;
-    let (mut sum, mut error, mut is_broken) = (zero, zero, false);
+    let (x, rest, h) = (at.read(&to.x), at.read(&to.rest), at.read(&to.tried));
+    let (zero, one) = (h.splat(0.0), h.splat(1.0));
+    let swapped = at.read(&lanes.is_swapped).gt(zero);
+    let running = at.read(&lanes.running).gt(zero);
+    let (mut sum, mut error, mut goes_on) = (zero, zero, zero.le(zero));
     for (j, stage) in to.stages.iter().enumerate() {
-        let own = stage[lane];
+        let own = at.read(stage);
         if A[6][j] != 0.0 {
-            sum = own.mul_add(of(A[6][j]), sum);
+            sum = own.mul_add(h.splat(A[6][j]), sum);
         }
         if E[j] != 0.0 {
-            error = own.mul_add(of(E[j]), error);
+            error = own.mul_add(h.splat(E[j]), error);
         }
-        // Neither is a number that is none.
-        let goes_on = own * h > zero;
-        is_broken |= !goes_on;
+        // What is not a number does not.
+        goes_on = goes_on & (own * h).gt(zero);
     }
     let across = h * sum;
-    let (dx, dt) = (select(swapped, h, across), select(swapped, across, h));
-    let end = lanes.equation(lane, x).rate::<F, Z>(dx, dt);
-    let goes_on = end.k * h > zero;
-    is_broken |= !goes_on;
-    let error = (end.k.mul_add(of(E[6]), error) * h).abs();
+    let (dx, dt) = (swapped.select(h, across), swapped.select(across, h));
+    let end = lanes.equation(x, at).rate::<F, Z>(dx, dt);
+    let is_broken = !(goes_on & (end.k * h).gt(zero));
+    let error = (end.k.mul_add(h.splat(E[6]), error) * h).abs();
 
     // The error as a time: what is allowed is a time, too.
-    let start = if Z { lanes.k[lane] } else { lanes.k[lane] + lanes.base[lane] + lanes.ampa[lane] };
+    let (k, y, base, ampa) =
+        (at.read(&lanes.k), at.read(&lanes.y), at.read(&lanes.base), at.read(&lanes.ampa));
+    let start = if Z { k } else { k + base + ampa };
     let speed = end.total.abs();
-    let (from, to_) = (lanes.unforced[lane], end.unforced);
-    let least_unforced = select(from.abs() < to_.abs(), from.abs(), to_.abs());
+    let (from, to_) = (at.read(&lanes.unforced), end.unforced);
+    let least_unforced = to_.abs().or_less(from.abs());
     // A step over a change of sign has 0 within.
-    let least_unforced = select(from * to_ < zero, zero, least_unforced);
-    let sensitivity = of(SENSITIVITY) * least_unforced;
-    let sensitivity = select(sensitivity > speed, speed, sensitivity);
-    let least = of(LEAST_SENSITIVITY) * speed;
-    let sensitivity = select(sensitivity < least, least, sensitivity);
-    let rounding = R::EPSILON * h.abs() * end.size;
+    let least_unforced = (from * to_).lt(zero).select(zero, least_unforced);
+    let sensitivity = (h.splat(SENSITIVITY) * least_unforced).or_less(speed);
+    let sensitivity = sensitivity.or_more(h.splat(LEAST_SENSITIVITY) * speed);
+    let epsilon = h.splat(<R as Analytic>::EPSILON);
+    let rounding = epsilon * h.abs() * end.size;
     let part = if Z {
         ON_Z
     } else if N > 1 {
@@ -308,105 +328,112 @@ fn end<R: Real, F: Form, const N: usize, const Z: bool>(
     } else {
         1.0
     };
-    let tolerance = of(part) * lanes.tolerance;
+    let tolerance = h.splat(part * lanes.tolerance);
     let timed = tolerance.mul_add(sensitivity, rounding);
-    let allowed = select(swapped, of(2.0).mul_add(R::EPSILON * dt, tolerance), timed);
+    let allowed = swapped.select(h.splat(2.0).mul_add(epsilon * dt, tolerance), timed);
     let ratio = error / allowed;
     // All stages may lie beside a narrow gate.
-    let exponent = |y: R| lanes.gate_slope[lane].mul_add(y, lanes.gate_offset[lane]);
-    let (from, to_) = (exponent(lanes.y[lane]), exponent(end.y));
-    let (low, high) = (select(from < to_, from, to_), select(from < to_, to_, from));
-    let feedback = if F::POWER {
-        end.feedback
+    let (slope, offset) = (at.read(&lanes.gate_slope), at.read(&lanes.gate_offset));
+    let (from, to_) = (slope.mul_add(y, offset), slope.mul_add(end.y, offset));
+    let (low, high) = (to_.or_less(from), to_.or_more(from));
+    let feedback =
+        if F::POWER { end.feedback } else { at.read(&lanes.feedback) * (one + end.y.or_more(y)) };
+    let ratio = if Z {
+        ratio
     } else {
-        let y = select(lanes.y[lane] < end.y, end.y, lanes.y[lane]);
-        lanes.feedback[lane] * (one + y)
+        let leaps = (high - low).gt(h.splat(MOST_OF_GATE))
+            & low.lt(h.splat(GATE_MATTERS))
+            & high.gt(h.splat(-GATE_MATTERS))
+            & feedback.gt(h.splat(FEEDBACK_MATTERS) * speed);
+        (leaps & ratio.lt(h.splat(HALVES))).select(h.splat(HALVES), ratio)
     };
-    let leaps = !Z
-        & (high - low > of(MOST_OF_GATE))
-        & (low < of(GATE_MATTERS))
-        & (high > of(-GATE_MATTERS))
-        & (feedback > of(FEEDBACK_MATTERS) * speed);
-    let ratio = select(leaps & (ratio < of(HALVES)), of(HALVES), ratio);
-    let too_short = !swapped & (h <= of(SHORTEST));
-    let is_good = (ratio <= one) | too_short;
+    let too_short = !swapped & h.le(h.splat(SHORTEST));
+    let is_good = ratio.le(one) | too_short;
     // Not a number: as far off as can be.
-    let ratio = select(ratio < of(LARGEST_RATIO), ratio, of(LARGEST_RATIO));
-    let ratio = select(ratio > of(SMALLEST_RATIO), ratio, of(SMALLEST_RATIO));
-    let next = h * (of(SAFETY) * ratio.rough_inverse_fifth_root());
+    let ratio = ratio.lt(h.splat(LARGEST_RATIO)).select(ratio, h.splat(LARGEST_RATIO));
+    let ratio = ratio.or_more(h.splat(SMALLEST_RATIO));
+    let next = h * (h.splat(SAFETY) * ratio.rough_inverse_fifth_root());
 
     // Where it ends.
     let x_new = x + end.dx;
-    let x_th = lanes.x_th[lane];
-    let is_beyond = if Z { x_new <= x_th } else { x_new >= x_th };
+    let (x_th, x_floor) = (at.read(&lanes.x_th), at.read(&lanes.x_floor));
+    let is_beyond = if Z { x_new.le(x_th) } else { x_new.ge(x_th) };
     let peak = h.mul_add(start, x);
-    let peak_matters = if Z { peak <= x_th } else { (peak >= x_th) | (peak < lanes.x_floor[lane]) };
-    let turned = (start * end.total < zero) & peak_matters & (h > lanes.tolerance);
-    let mut under = false;
+    let peak_matters = if Z { peak.le(x_th) } else { peak.ge(x_th) | peak.lt(x_floor) };
+    let is_long = h.gt(h.splat(lanes.tolerance));
+    let turned = (start * end.total).lt(zero) & peak_matters & is_long;
+    let i0_low = at.read(&lanes.i0_low);
+    let mut under = zero.lt(zero);
     let mut currents = [zero; N];
     for (c, current) in currents.iter_mut().enumerate() {
-        let own = lanes.current[c][lane];
-        let decay = if c == 0 { end.decay } else { (-dt * lanes.rate[c][lane]).exp2_m1() };
+        let own = at.read(&lanes.current[c]);
+        let decay = if c == 0 { end.decay } else { (-dt * at.read(&lanes.rate[c])).exp2_m1() };
         *current = own.mul_add(decay, own);
-        under |= (own > zero) & (*current < lanes.i0_low[lane]);
+        under = under | (own.gt(zero) & current.lt(i0_low));
     }
-    let mut kink = false;
+    let mut wrong = flag(h, !swapped & is_beyond, CROSSED)
+        + flag(h, !swapped & turned, TURNED)
+        + flag(h, swapped & dt.gt(rest), LATE);
+    if !Z {
+        wrong = wrong + flag(h, !swapped & x_new.lt(x_floor), MEMBRANE_FLOOR);
+    }
     if N > 1 {
-        let (from, until) = (lanes.margin[lane], end.margin);
-        let (low, high) = (from.abs(), until.abs());
-        let (low, high) = (select(high < low, high, low), select(high < low, low, high));
-        kink = (from * until < zero) & (low > of(NEAR_KINK) * high) & (h > lanes.tolerance);
+        let (from, until) = (at.read(&lanes.margin), end.margin);
+        let (low, high) = (until.abs().or_less(from.abs()), until.abs().or_more(from.abs()));
+        let kink = (from * until).lt(zero) & low.gt(h.splat(NEAR_KINK) * high) & is_long;
+        wrong = wrong + flag(h, !swapped & kink, KINK);
     }
-    let flag = |condition: bool, bit: u32| select(condition, bit, 0);
-    let wrong_always = flag(under, SYNAPSE_FLOOR) | flag(swapped & is_broken, BROKEN);
-    let under_floor = !Z & (x_new < lanes.x_floor[lane]);
-    let wrong = flag(!swapped & is_beyond, CROSSED)
-        | flag(!swapped & under_floor, MEMBRANE_FLOOR)
-        | flag(!swapped & turned, TURNED)
-        | flag(!swapped & kink, KINK)
-        | flag(swapped & (dt > rest), LATE);
+    let wrong_always = flag(h, under, SYNAPSE_FLOOR) + flag(h, swapped & is_broken, BROKEN);
     // What a step says that is too long for its error may be wrong.
-    let wrong = select(is_good, wrong, 0) | wrong_always;
-    let accepted = running & is_good & (wrong == 0);
+    let wrong = is_good.select(wrong, zero) + wrong_always;
+    let accepted = running & is_good & wrong.le(zero);
     let chart = if Z {
-        end.y < lanes.y_down[lane]
+        end.y.lt(at.read(&lanes.y_down))
     } else {
-        F::POWER & (end.y > lanes.y_up[lane]) & end.runs_away
+        end.y.gt(at.read(&lanes.y_up)) & end.runs_away
     };
-    let right = ACCEPTED
-        | flag(!swapped & (h >= rest), REACHED)
-        | flag(swapped & (h == x_th - x), LANDED)
-        | flag(!swapped & chart, CHART)
-        | flag(x_new.is_nan(), FAULT);
-    to.verdict[lane] = select(running, select(accepted, right, wrong), 0);
+    let reached = !swapped & h.ge(rest);
+    let way = x_th - x;
+    let lands = swapped & h.le(way) & h.ge(way);
+    let is_number = x_new.le(x_new);
+    let right = h.splat(f64::from(ACCEPTED))
+        + flag(h, reached, REACHED)
+        + flag(h, lands, LANDED)
+        + flag(h, !swapped & chart, CHART)
+        + flag(h, !is_number, FAULT);
+    let verdict = running.select(accepted.select(right, -wrong), zero);
+    at.write(verdict, &mut to.verdict);
+    at.write(reached.select(one, zero), &mut to.reached);
 
     // What the first step came to is where the next first one starts.
-    let is_first = lanes.is_first[lane] > zero;
-    let per_chart = if Z { select(swapped, one, lanes.k[lane]) / x } else { start };
-    let came_to = (next * per_chart).abs();
-    let came_to = select(came_to > of(1e-3), came_to, of(1e-3));
-    let first = if Z { lanes.first_z[lane] } else { lanes.first_q[lane] };
-    to.first[lane] = select(accepted & is_first, came_to, first);
-    to.is_first[lane] = select(accepted, zero, lanes.is_first[lane]);
+    let was_first = at.read(&lanes.is_first);
+    let per_chart = if Z { swapped.select(one, k) / x } else { start };
+    let came_to = (next * per_chart).abs().or_more(h.splat(1e-3));
+    let first = at.read(if Z { &lanes.first_z } else { &lanes.first_q });
+    let is_first = was_first.gt(zero);
+    at.write((accepted & is_first).select(came_to, first), &mut to.first);
+    at.write(accepted.select(zero, was_first), &mut to.is_first);
 
-    let clipped = !swapped & (lanes.h[lane] > h) & (next < lanes.h[lane]);
-    let after = select(clipped, lanes.h[lane], next);
-    to.h[lane] = select(accepted, after, select(is_good, lanes.h[lane], next));
-    to.dt[lane] = dt;
-    to.dx[lane] = end.dx;
-    to.k[lane] = select(accepted, end.k, lanes.k[lane]);
-    to.y[lane] = select(accepted, end.y, lanes.y[lane]);
-    to.unforced[lane] = select(accepted, end.unforced, lanes.unforced[lane]);
-    let base = lanes.slope[lane].mul_add(dt, lanes.base[lane]);
-    to.base[lane] = select(accepted, base, lanes.base[lane]);
-    let ampa = lanes.ampa[lane].mul_add(end.decay, lanes.ampa[lane]);
-    to.ampa[lane] = select(accepted, ampa, lanes.ampa[lane]);
+    let wanted = at.read(&lanes.h);
+    let clipped = !swapped & wanted.gt(h) & next.lt(wanted);
+    let after = clipped.select(wanted, next);
+    at.write(accepted.select(after, is_good.select(wanted, next)), &mut to.h);
+    at.write(dt, &mut to.dt);
+    at.write(end.dx, &mut to.dx);
+    at.write(accepted.select(end.k, k), &mut to.k);
+    at.write(accepted.select(end.y, y), &mut to.y);
+    at.write(accepted.select(end.unforced, at.read(&lanes.unforced)), &mut to.unforced);
+    let base_end = at.read(&lanes.slope).mul_add(dt, base);
+    at.write(accepted.select(base_end, base), &mut to.base);
+    let ampa_end = ampa.mul_add(end.decay, ampa);
+    at.write(accepted.select(ampa_end, ampa), &mut to.ampa);
     for (c, current) in currents.into_iter().enumerate() {
-        to.current[c][lane] = select(accepted, current, lanes.current[c][lane]);
+        let current = accepted.select(current, at.read(&lanes.current[c]));
+        at.write(current, &mut to.current[c]);
     }
     if N > 1 {
-        to.margin_end[lane] = end.margin;
-        to.margin[lane] = select(accepted, end.margin, lanes.margin[lane]);
+        at.write(end.margin, &mut to.margin_end);
+        at.write(accepted.select(end.margin, at.read(&lanes.margin)), &mut to.margin);
     }
 }
 
