@@ -459,11 +459,18 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let rest = lanes.event[lane] - lanes.t[lane];
         let (top, bottom) = (i0 - leak * z_th, i0 - leak * z);
         let comes_first = top > 0.0 && bottom > 0.0 && {
+            // In between what the speeds at both ends say: mostly that is enough to know.
+            let way = (z - z_th) / b;
+            let (soonest, latest) = (way / top.max(bottom), way / top.min(bottom));
             let is_straight = (leak * z).abs() < 1e-6 * i0;
             let ln = |x: f64| R::of(x).log2().double() * std::f64::consts::LN_2;
-            let time =
-                if is_straight { (z - z_th) / (b * i0) } else { ln(top / bottom) / (b * leak) };
-            time < rest
+            soonest < rest
+                && (latest < rest
+                    || if is_straight {
+                        way / i0 < rest
+                    } else {
+                        ln(top / bottom) / (b * leak) < rest
+                    })
         };
         let speed = lanes.k[lane].double().abs();
         let is_first = lanes.is_first[lane] > R::of(1.5);

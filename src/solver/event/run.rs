@@ -100,7 +100,10 @@ pub(super) fn run<W: Width, R: Real, F: Form, const N: usize>(
         most_spikes: most_spikes(end),
         out,
     };
-    let mut room = Box::<Attempt<R, N>>::default();
+    let mut room = Box::<Attempt<R>>::default();
+    // Lanes that want attention, and those whose neuron leaves them.
+    let mut handled: Vec<usize> = Vec::with_capacity(WIDTH);
+    let mut leaving = [(); 2].map(|()| Vec::<usize>::with_capacity(NEURONS));
     for seat in 0..NEURONS {
         if run.next == run.jobs.len() {
             break;
@@ -124,36 +127,35 @@ pub(super) fn run<W: Width, R: Real, F: Form, const N: usize>(
         run.out.work.steps += running;
         run.out.work.right_sides += STAGES * running;
         run.out.work.rejected += running - accepted;
-        let (mut handled, mut count) = ([0; WIDTH], 0);
+        handled.clear();
         for (chart, lanes) in run.on.into_iter().enumerate() {
             for block in (0..lanes.div_ceil(BLOCK)).rev() {
                 let from = chart * NEURONS + block * BLOCK;
                 if run.wants_attention(from..from + BLOCK) {
-                    for lane in (from..from + BLOCK).rev() {
-                        handled[count % WIDTH] = lane;
-                        count += usize::from(run.wants_attention(lane..lane + 1));
-                    }
+                    let wanting = |lane: &usize| run.wants_attention(*lane..lane + 1);
+                    handled.extend((from..from + BLOCK).rev().filter(wanting));
                 }
             }
         }
-        let mut leaving: [SmallVec<[usize; NEURONS]>; 2] = Default::default();
-        for lane in handled.into_iter().take(count) {
-            if run.handle(lane) {
-                run.go_on(lane);
+        let [from_q, from_z] = &mut leaving;
+        from_q.clear();
+        from_z.clear();
+        for lane in &handled {
+            if run.handle(*lane) {
+                run.go_on(*lane);
             }
-            run.lanes.verdict[lane] = R::of(0.0);
-            if !run.is_in_place(lane) {
-                leaving[usize::from(lane >= NEURONS)].push(lane);
+            run.lanes.verdict[*lane] = R::of(0.0);
+            if !run.is_in_place(*lane) {
+                if *lane < NEURONS { &mut *from_q } else { &mut *from_z }.push(*lane);
             }
         }
-        let [from_q, from_z] = leaving;
-        for (a, b) in from_q.iter().zip(&from_z) {
+        for (a, b) in from_q.iter().zip(&*from_z) {
             run.exchange(*a, *b);
         }
         // Backwards: a lane that is left is filled by the last one, which must be in place by then.
-        for lane in from_q.into_iter().chain(from_z) {
-            if !run.is_in_place(lane) {
-                run.place(lane);
+        for lane in from_q.iter().chain(&*from_z) {
+            if !run.is_in_place(*lane) {
+                run.place(*lane);
             }
         }
     }

@@ -113,7 +113,7 @@ fn stage<W: Width, R: Real, F: Form, const N: usize, const Z: bool, const S: usi
     width: W,
     lanes: &Lanes<R, N>,
     all: Range<usize>,
-    to: &mut Attempt<R, N>,
+    to: &mut Attempt<R>,
 ) {
     let (before, own) = to.stages.split_at_mut(S);
     let (x, h) = (&to.x, &to.tried);
@@ -135,53 +135,29 @@ fn stage<W: Width, R: Real, F: Form, const N: usize, const Z: bool, const S: usi
 }
 
 /// Room for a step: where it starts, what is left until the next event, its size and stages; and what
-/// it came to: the verdict, whether it ends at the event, the step in time and on the chart, and the rows of [`Lanes`] that follow.
+/// it came to: whether it ends at the event, the step in time and on the chart.
 #[repr(align(64))]
-pub struct Attempt<R, const N: usize> {
+pub struct Attempt<R> {
     x: Row<R>,
     rest: Row<R>,
     tried: Row<R>,
     stages: [Row<R>; 6],
-    verdict: Row<R>,
     reached: Row<R>,
     dt: Row<R>,
     dx: Row<R>,
-    k: Row<R>,
-    h: Row<R>,
-    y: Row<R>,
-    unforced: Row<R>,
-    margin: Row<R>,
-    margin_end: Row<R>,
-    base: Row<R>,
-    ampa: Row<R>,
-    current: [Row<R>; N],
-    is_first: Row<R>,
-    first: Row<R>,
 }
 
-impl<R: Real, const N: usize> Default for Attempt<R, N> {
-    fn default() -> Attempt<R, N> {
+impl<R: Real> Default for Attempt<R> {
+    fn default() -> Attempt<R> {
         let zero = [R::of(0.0); WIDTH];
         Attempt {
             x: zero,
             rest: zero,
             tried: zero,
             stages: [zero; 6],
-            verdict: zero,
             reached: zero,
             dt: zero,
             dx: zero,
-            k: zero,
-            h: zero,
-            y: zero,
-            unforced: zero,
-            margin: zero,
-            margin_end: zero,
-            base: zero,
-            ampa: zero,
-            current: [zero; N],
-            is_first: zero,
-            first: zero,
         }
     }
 }
@@ -197,7 +173,7 @@ fn select<T: Copy>(condition: bool, yes: T, no: T) -> T {
 fn attempt<W: Width, R: Real, F: Form, const N: usize, const Z: bool>(
     width: W,
     lanes: &mut Lanes<R, N>,
-    to: &mut Attempt<R, N>,
+    to: &mut Attempt<R>,
     all: Range<usize>,
 ) {
     let of = R::of;
@@ -233,29 +209,10 @@ fn attempt<W: Width, R: Real, F: Form, const N: usize, const Z: bool>(
         let is_there = (to.reached[lane] > of(0.0)) | (t > lanes.event[lane]);
         let t = select(is_there, lanes.event[lane], t);
         let x = lanes.x[lane] + to.dx[lane].double();
-        let accepted = to.verdict[lane] > of(0.0);
+        let accepted = lanes.verdict[lane] > of(0.0);
         lanes.t[lane] = select(accepted, t, lanes.t[lane]);
         lanes.x[lane] = select(accepted, x, lanes.x[lane]);
     });
-    let copy = |to: &mut Row<R>, from: &Row<R>| {
-        to[all.clone()].copy_from_slice(&from[all.clone()]);
-    };
-    copy(&mut lanes.verdict, &to.verdict);
-    copy(&mut lanes.k, &to.k);
-    copy(&mut lanes.h, &to.h);
-    copy(&mut lanes.y, &to.y);
-    copy(&mut lanes.unforced, &to.unforced);
-    copy(&mut lanes.base, &to.base);
-    copy(&mut lanes.ampa, &to.ampa);
-    for (current, to) in lanes.current.iter_mut().zip(&to.current) {
-        copy(current, to);
-    }
-    copy(&mut lanes.is_first, &to.is_first);
-    copy(if Z { &mut lanes.first_z } else { &mut lanes.first_q }, &to.first);
-    if N > 1 {
-        copy(&mut lanes.margin, &to.margin);
-        copy(&mut lanes.margin_end, &to.margin_end);
-    }
 }
 
 /// Tries one step of all neurons, of which so many are on chart q, and so many on chart z.
@@ -263,7 +220,7 @@ fn attempt<W: Width, R: Real, F: Form, const N: usize, const Z: bool>(
 pub fn attempt_all<W: Width, R: Real, F: Form, const N: usize>(
     width: W,
     lanes: &mut Lanes<R, N>,
-    room: &mut Attempt<R, N>,
+    room: &mut Attempt<R>,
     [q, z]: [usize; 2],
 ) {
     attempt::<W, R, F, N, false>(width, lanes, room, 0..q.next_multiple_of(BLOCK));
@@ -283,8 +240,8 @@ fn flag<V: Number>(like: V, condition: V::Mask, bit: u32) -> V {
 #[inline(always)]
 fn end<W: Width, R: Real, F: Form, const N: usize, const Z: bool>(
     at: From<W>,
-    lanes: &Lanes<R, N>,
-    to: &mut Attempt<R, N>,
+    lanes: &mut Lanes<R, N>,
+    to: &mut Attempt<R>,
 ) {
     let (x, rest, h) = (at.read(&to.x), at.read(&to.rest), at.read(&to.tried));
     let (zero, one) = (h.splat(0.0), h.splat(1.0));
@@ -402,7 +359,7 @@ fn end<W: Width, R: Real, F: Form, const N: usize, const Z: bool>(
         + flag(h, !swapped & chart, CHART)
         + flag(h, !is_number, FAULT);
     let verdict = running.select(accepted.select(right, -wrong), zero);
-    at.write(verdict, &mut to.verdict);
+    at.write(verdict, &mut lanes.verdict);
     at.write(reached.select(one, zero), &mut to.reached);
 
     // What the first step came to is where the next first one starts.
@@ -411,29 +368,32 @@ fn end<W: Width, R: Real, F: Form, const N: usize, const Z: bool>(
     let came_to = (next * per_chart).abs().or_more(h.splat(1e-3));
     let first = at.read(if Z { &lanes.first_z } else { &lanes.first_q });
     let is_first = was_first.gt(zero);
-    at.write((accepted & is_first).select(came_to, first), &mut to.first);
-    at.write(accepted.select(zero, was_first), &mut to.is_first);
+    at.write(
+        (accepted & is_first).select(came_to, first),
+        if Z { &mut lanes.first_z } else { &mut lanes.first_q },
+    );
+    at.write(accepted.select(zero, was_first), &mut lanes.is_first);
 
     let wanted = at.read(&lanes.h);
     let clipped = !swapped & wanted.gt(h) & next.lt(wanted);
     let after = clipped.select(wanted, next);
-    at.write(accepted.select(after, is_good.select(wanted, next)), &mut to.h);
+    at.write(accepted.select(after, is_good.select(wanted, next)), &mut lanes.h);
     at.write(dt, &mut to.dt);
     at.write(end.dx, &mut to.dx);
-    at.write(accepted.select(end.k, k), &mut to.k);
-    at.write(accepted.select(end.y, y), &mut to.y);
-    at.write(accepted.select(end.unforced, at.read(&lanes.unforced)), &mut to.unforced);
+    at.write(accepted.select(end.k, k), &mut lanes.k);
+    at.write(accepted.select(end.y, y), &mut lanes.y);
+    at.write(accepted.select(end.unforced, at.read(&lanes.unforced)), &mut lanes.unforced);
     let base_end = at.read(&lanes.slope).mul_add(dt, base);
-    at.write(accepted.select(base_end, base), &mut to.base);
+    at.write(accepted.select(base_end, base), &mut lanes.base);
     let ampa_end = ampa.mul_add(end.decay, ampa);
-    at.write(accepted.select(ampa_end, ampa), &mut to.ampa);
+    at.write(accepted.select(ampa_end, ampa), &mut lanes.ampa);
     for (c, current) in currents.into_iter().enumerate() {
         let current = accepted.select(current, at.read(&lanes.current[c]));
-        at.write(current, &mut to.current[c]);
+        at.write(current, &mut lanes.current[c]);
     }
     if N > 1 {
-        at.write(end.margin, &mut to.margin_end);
-        at.write(accepted.select(end.margin, at.read(&lanes.margin)), &mut to.margin);
+        at.write(end.margin, &mut lanes.margin_end);
+        at.write(accepted.select(end.margin, at.read(&lanes.margin)), &mut lanes.margin);
     }
 }
 
