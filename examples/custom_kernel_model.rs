@@ -15,7 +15,7 @@ use picoamp::circuit::number::{Mask, Number};
 use picoamp::circuit::{Bias, Block, bias, math};
 use picoamp::model::{Circuits, Conflict, Equations, NeuronModel, Read, StateVariable};
 use picoamp::prelude::*;
-use picoamp::solver::kernel::{CircuitColumns, EulerModel, Lanes, Layout};
+use picoamp::solver::kernel::{CircuitColumns, Columns, EulerModel, Lanes, Layout};
 use picoamp::units::Unit;
 
 /// The parameters of one neuron.
@@ -112,19 +112,16 @@ impl EulerModel<6, 2, 1> for QifEuler {
     const MEMBRANE: usize = 0;
 
     #[inline(always)]
-    fn step<V: Number>(
-        &self,
-        parameter: impl Fn(usize) -> V,
-        state: &mut [V; 2],
-        arrivals: [V; 1],
-    ) -> V::Mask {
-        let [dt_over_tau, dc, peak, reset, loss, w] = std::array::from_fn(parameter);
-        let i = arrivals[0].mul_add(w, state[1]);
-        let v = state[0];
+    fn step<V: Number>(&self, neurons: &mut impl Columns<V>) -> V::Mask {
+        let (dt_over_tau, dc) = (neurons.parameter(0), neurons.parameter(1));
+        let (peak, reset) = (neurons.parameter(2), neurons.parameter(3));
+        let (loss, w) = (neurons.parameter(4), neurons.parameter(5));
+        let (v, i) = (neurons.state(0), neurons.state(1));
+        let i = neurons.arrivals(0).mul_add(w, i);
         let v = v.mul_add(v, i + dc).mul_add(dt_over_tau, v);
         let spike = v.ge(peak);
-        state[0] = spike.select(reset, v);
-        state[1] = i.mul_add(loss, i);
+        neurons.set(0, spike.select(reset, v));
+        neurons.set(1, i.mul_add(loss, i));
         spike
     }
 }

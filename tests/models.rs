@@ -414,7 +414,7 @@ mod odd {
     use picoamp::circuit::number::Number;
     use picoamp::model::{Circuits, Equations, NeuronModel, StateVariable};
     use picoamp::prelude::*;
-    use picoamp::solver::kernel::{CircuitColumns, EulerModel, Lanes, Layout};
+    use picoamp::solver::kernel::{CircuitColumns, Columns, EulerModel, Lanes, Layout};
     use picoamp::units::Unit;
 
     #[derive(Debug, Clone, PartialEq)]
@@ -450,13 +450,8 @@ mod odd {
 
     impl EulerModel<1, 1, 2> for OddEuler {
         const MEMBRANE: usize = 0;
-        fn step<V: Number>(
-            &self,
-            _: impl Fn(usize) -> V,
-            state: &mut [V; 1],
-            _: [V; 2],
-        ) -> V::Mask {
-            state[0].lt(state[0])
+        fn step<V: Number>(&self, neurons: &mut impl Columns<V>) -> V::Mask {
+            neurons.state(0).lt(neurons.state(0))
         }
     }
 

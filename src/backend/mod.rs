@@ -138,13 +138,16 @@ pub(crate) fn advance(
         out.samples.retain(|sample| sample.time <= end);
     }
     for (bank, found) in banks.0.iter().zip(&out.spikes) {
-        let mut member = bank.members.first();
-        for (slot, time) in found {
-            // Most come from the member of the one before.
-            let own = member.filter(|m| (m.first..m.first + m.len).contains(slot));
-            let own = own.unwrap_or_else(|| bank.member(*slot));
-            spikes.populations[own.population].push(*time, slot - own.first);
-            member = Some(own);
+        // Those of a member follow one another.
+        let mut rest = &found[..];
+        while let Some((slot, _)) = rest.first() {
+            let member = bank.member(*slot);
+            let own = member.first..member.first + member.len;
+            let (now, after) =
+                rest.split_at(rest.iter().take_while(|(slot, _)| own.contains(slot)).count());
+            let emitted = spikes.populations[member.population].emit();
+            emitted.extend(now.iter().map(|(slot, time)| (*time, slot - member.first)));
+            rest = after;
         }
     }
     std::mem::swap(&mut out.samples, &mut samples.0);

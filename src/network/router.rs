@@ -289,6 +289,9 @@ impl Router {
         inbox: &mut Inbox,
     ) {
         let first = self.numbering.first(group);
+        if !self.table.has_edges(self.numbering.of(group)) {
+            return;
+        }
         let end = window.first_step + window.steps;
         for (time, index) in spikes {
             let emitter = (first + index) as usize;

@@ -53,8 +53,13 @@ pub struct GroupSpikes {
 impl GroupSpikes {
     /// Adds a spike.
     pub fn push(&mut self, time: Time, index: u32) {
+        self.emit().push((time, index));
+    }
+
+    /// The list to which spikes are added, in any order.
+    pub fn emit(&mut self) -> &mut Vec<(Time, u32)> {
         self.sorted.take();
-        self.emitted.push((time, index));
+        &mut self.emitted
     }
 
     /// The spikes in the order in which they were emitted, which means nothing.

@@ -52,36 +52,47 @@ struct Group {
 /// Numbers for everything that spikes: sources, then neurons.
 #[derive(Debug)]
 pub(super) struct Numbering {
-    sources: Vec<u32>,
-    neurons: Vec<u32>,
-    emitters: usize,
+    /// The first of each group, those of sources before populations; then, how many there are.
+    firsts: Vec<u32>,
+    /// Groups of sources.
+    sources: usize,
 }
 
 impl Numbering {
     pub(super) fn new(scene: &Scene) -> Numbering {
-        let mut emitters = 0_u64;
-        let mut number = |size: u64| {
-            let first = emitters as u32;
-            emitters += size;
-            first
-        };
-        let sources = scene.sources.values().map(|s| number(s.size)).collect();
-        let neurons = scene.populations.values().map(|p| number(p.size)).collect();
-        Numbering { sources, neurons, emitters: emitters as usize }
+        let sizes = scene.sources.values().map(|s| s.size);
+        let sizes = sizes.chain(scene.populations.values().map(|p| p.size));
+        let mut firsts = vec![0];
+        let mut emitters = 0;
+        firsts.extend(sizes.map(|size| {
+            emitters += size as u32;
+            emitters
+        }));
+        Numbering { firsts, sources: scene.sources.len() }
     }
 
-    /// Index and number of each of a group.
-    fn of(&self, group: GroupId, scene: &Scene) -> impl Iterator<Item = (u32, usize)> + use<> {
-        let first = self.first(group) as usize;
-        (0..scene.group_size(group) as u32).map(move |k| (k, first + k as usize))
+    /// The numbers of a group.
+    pub(super) fn of(&self, group: GroupId) -> Range<usize> {
+        let at = match group {
+            GroupId::Source(k) => k,
+            GroupId::Population(k) => self.sources + k,
+        };
+        self.firsts[at] as usize..self.firsts[at + 1] as usize
     }
 
     /// The number of the first of a group.
     pub(super) fn first(&self, group: GroupId) -> u32 {
-        match group {
-            GroupId::Source(k) => self.sources[k],
-            GroupId::Population(k) => self.neurons[k],
-        }
+        self.of(group).start as u32
+    }
+
+    /// How many there are.
+    fn emitters(&self) -> usize {
+        self.firsts.last().map_or(0, |all| *all as usize)
+    }
+
+    /// The number of the first neuron.
+    fn first_neuron(&self) -> u32 {
+        self.firsts[self.sources]
     }
 }
 
@@ -143,12 +154,12 @@ impl Table {
         };
 
         // Two passes: count, then fill.
-        let mut first_edge = vec![0_u64; numbering.emitters + 1];
+        let mut first_edge = vec![0_u64; numbering.emitters() + 1];
         drafts(&mut |emitter, _| first_edge[emitter as usize + 1] += 1);
-        for e in 0..numbering.emitters {
+        for e in 0..numbering.emitters() {
             first_edge[e + 1] += first_edge[e];
         }
-        let total = first_edge[numbering.emitters];
+        let total = first_edge[numbering.emitters()];
         if u32::try_from(total).is_err() {
             return Err(Error::Limit {
                 message: format!("the scene has {total} edges, more than 2^32"),
@@ -164,9 +175,9 @@ impl Table {
             *at += 1;
         });
         // The row of each emitter in the order of the table: by delay first.
-        let mut rows: Vec<&mut [Draft]> = Vec::with_capacity(numbering.emitters);
+        let mut rows: Vec<&mut [Draft]> = Vec::with_capacity(numbering.emitters());
         let mut rest = &mut filled[..];
-        for e in 0..numbering.emitters {
+        for e in 0..numbering.emitters() {
             let (row, after) = rest.split_at_mut((first_edge[e + 1] - first_edge[e]) as usize);
             rows.push(row);
             rest = after;
@@ -176,9 +187,9 @@ impl Table {
             None => rows.iter_mut().for_each(|row| row.sort_unstable()),
         }
 
-        let mut first_group = Vec::with_capacity(numbering.emitters + 1);
+        let mut first_group = Vec::with_capacity(numbering.emitters() + 1);
         let mut groups = Vec::new();
-        for e in 0..numbering.emitters {
+        for e in 0..numbering.emitters() {
             first_group.push(groups.len() as u32);
             let mut last = None;
             for at in first_edge[e]..first_edge[e + 1] {
@@ -195,7 +206,7 @@ impl Table {
         let edges = filled.iter().map(|draft| edge(*draft)).collect();
 
         let between = scene.connections.iter().filter(|c| matches!(c.from, GroupId::Population(_)));
-        let first_neuron = numbering.neurons.first().copied().unwrap_or(u32::MAX);
+        let first_neuron = numbering.first_neuron();
         let by_hand = manual.iter().filter(|e| e.emitter >= first_neuron).map(|e| e.delay);
         let shortest = between.map(Connection::shortest_delay).chain(by_hand).min();
         let plastic = scene.connections.iter().enumerate();
@@ -204,7 +215,7 @@ impl Table {
             let port_of = ports.of(connection);
             let is_own = |draft: &Draft| draft.projection == projection as u32;
             let first = port_of(0);
-            let own = numbering.of(connection.from, scene).flat_map(|(source, emitter)| {
+            let own = (0..).zip(numbering.of(connection.from)).flat_map(|(source, emitter)| {
                 let row = first_edge[emitter]..first_edge[emitter + 1];
                 row.map(move |place| (source, place as usize))
             });
@@ -247,6 +258,11 @@ impl Table {
             delay: e.delay,
         };
         Some(plastic.edges.iter().zip(&plastic.weights).map(edge).collect())
+    }
+
+    /// Whether any of these emitters has edges.
+    pub(super) fn has_edges(&self, emitters: Range<usize>) -> bool {
+        self.first_group[emitters.start] < self.first_group[emitters.end]
     }
 
     /// The groups of an emitter.

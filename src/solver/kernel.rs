@@ -7,11 +7,12 @@
 //! multiply-adds only.
 
 use std::any::Any;
+use std::ops::Range;
 
 use fearless_simd::Level;
 
 use crate::bank::{LANES, Row};
-use crate::circuit::number::{Number, Packed, Width, with_width};
+use crate::circuit::number::{Number, OneByOne, Packed, Width, with_width};
 use crate::circuit::{Block, Receptor};
 
 /// Steps for which arrivals are laid out at a time: a tile of 64 steps × 64 lanes is 16 KiB and
@@ -128,6 +129,18 @@ pub trait Kernel: Send + Sync {
     );
 }
 
+/// The columns of a neuron, or of several side by side, in a step.
+pub trait Columns<V> {
+    /// A parameter.
+    fn parameter(&self, column: usize) -> V;
+    /// The pulses that arrive at a receptor in this step.
+    fn arrivals(&self, receptor: usize) -> V;
+    /// A state variable.
+    fn state(&self, column: usize) -> V;
+    /// Changes a state variable.
+    fn set(&mut self, column: usize, value: V);
+}
+
 /// One Euler step of one neuron, or of several side by side, with `P` parameters, `S` state variables
 /// and `R` receptors. [`Lanes`] makes a [`Kernel`] of it.
 ///
@@ -136,14 +149,8 @@ pub trait Kernel: Send + Sync {
 /// part of the vector loop. A membrane that is not a number must stay so: it stops the run, and is
 /// looked for after some steps only.
 pub trait EulerModel<const P: usize, const S: usize, const R: usize>: CircuitColumns {
-    /// Advances `state`. `parameter` reads a column, `arrivals` are the pulse sums of this step. The
-    /// result says who spikes.
-    fn step<V: Number>(
-        &self,
-        parameter: impl Fn(usize) -> V,
-        state: &mut [V; S],
-        arrivals: [V; R],
-    ) -> V::Mask;
+    /// Advances the state of neurons. The result says which of them spike.
+    fn step<V: Number>(&self, neurons: &mut impl Columns<V>) -> V::Mask;
 
     /// State column of the membrane: the run stops where it is not a number.
     const MEMBRANE: usize;
@@ -155,13 +162,8 @@ pub trait EulerModel<const P: usize, const S: usize, const R: usize>: CircuitCol
     /// The step where neither column of [`EulerModel::REFRACTORY`] is above zero in any lane: the same
     /// results without the work for it.
     #[inline(always)]
-    fn step_awake<V: Number>(
-        &self,
-        parameter: impl Fn(usize) -> V,
-        state: &mut [V; S],
-        arrivals: [V; R],
-    ) -> V::Mask {
-        self.step(parameter, state, arrivals)
+    fn step_awake<V: Number>(&self, neurons: &mut impl Columns<V>) -> V::Mask {
+        self.step(neurons)
     }
 }
 
@@ -271,6 +273,50 @@ fn collect(marks: &[u64], fault: bool, flags: &mut Vec<Flag>) {
     }
 }
 
+/// The lanes of a block from one on, as many as a width has, in a step.
+struct Side<'a, W, const P: usize, const S: usize, const R: usize> {
+    width: W,
+    first: usize,
+    parameters: &'a [Row; P],
+    state: &'a mut [Row; S],
+    arrivals: &'a [Row<i32>; R],
+}
+
+impl<W: Width, const P: usize, const S: usize, const R: usize> Side<'_, W, P, S, R> {
+    /// Where they are in a row.
+    #[inline(always)]
+    fn lanes(&self) -> Range<usize> {
+        // Never less; the compiler knows by this that there are so many.
+        let first = self.first.min(LANES - W::Single::LANES);
+        first..first + W::Single::LANES
+    }
+}
+
+impl<W: Width, const P: usize, const S: usize, const R: usize> Columns<W::Single>
+    for Side<'_, W, P, S, R>
+{
+    #[inline(always)]
+    fn parameter(&self, column: usize) -> W::Single {
+        Packed::read(self.width, &self.parameters[column].0[self.lanes()])
+    }
+
+    #[inline(always)]
+    fn arrivals(&self, receptor: usize) -> W::Single {
+        self.width.read_whole(&self.arrivals[receptor].0[self.lanes()])
+    }
+
+    #[inline(always)]
+    fn state(&self, column: usize) -> W::Single {
+        Packed::read(self.width, &self.state[column].0[self.lanes()])
+    }
+
+    #[inline(always)]
+    fn set(&mut self, column: usize, value: W::Single) {
+        let lanes = self.lanes();
+        value.write(&mut self.state[column].0[lanes]);
+    }
+}
+
 /// Advances a block by `arrivals.len()` steps, many lanes at a time; with [`EulerModel::step_awake`] if
 /// none is refractory. The result says whether all membranes are numbers; if not, `flags` are missing.
 #[inline(always)]
@@ -288,19 +334,9 @@ where
     let mut marks = Marks([0; TILE_STEPS]);
     for (arrivals, marks) in arrivals.iter().zip(&mut marks.0) {
         for first in (0..LANES).step_by(W::Single::LANES) {
-            let lanes = first..first + W::Single::LANES;
-            let parameter = |k: usize| Packed::read(width, &parameters[k].0[lanes.clone()]);
-            let mut own: [W::Single; S] =
-                std::array::from_fn(|k| Packed::read(width, &state[k].0[lanes.clone()]));
-            let pulses = std::array::from_fn(|k| width.read_whole(&arrivals[k].0[lanes.clone()]));
-            let spikes = if AWAKE {
-                model.step_awake(parameter, &mut own, pulses)
-            } else {
-                model.step(parameter, &mut own, pulses)
-            };
-            for (row, own) in state.iter_mut().zip(own) {
-                own.write(&mut row.0[lanes.clone()]);
-            }
+            let mut neurons = Side { width, first, parameters, state, arrivals };
+            let spikes =
+                if AWAKE { model.step_awake(&mut neurons) } else { model.step(&mut neurons) };
             *marks |= W::Single::bits(spikes) << first;
         }
     }
@@ -322,16 +358,11 @@ fn advance_scalar<M, const P: usize, const S: usize, const R: usize>(
     M: EulerModel<P, S, R>,
 {
     let (mut spikes, mut faults) = ([0; TILE_STEPS], [0; TILE_STEPS]);
-    for lane in 0..LANES {
-        let mut own = std::array::from_fn(|k| state[k].0[lane]);
-        let parameter = |k: usize| parameters[k].0[lane];
+    for first in 0..LANES {
         for (step, arrivals) in arrivals.iter().enumerate() {
-            let pulses = std::array::from_fn(|k| arrivals[k].0[lane] as f32);
-            spikes[step] |= u64::from(model.step(parameter, &mut own, pulses)) << lane;
-            faults[step] |= u64::from(own[M::MEMBRANE].is_nan()) << lane;
-        }
-        for k in 0..S {
-            state[k].0[lane] = own[k];
+            let mut neuron = Side { width: OneByOne, first, parameters, state, arrivals };
+            spikes[step] |= u64::from(model.step(&mut neuron)) << first;
+            faults[step] |= u64::from(neuron.state(M::MEMBRANE).is_nan()) << first;
         }
     }
     collect(&spikes[..arrivals.len()], false, flags);

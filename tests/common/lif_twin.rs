@@ -8,7 +8,7 @@ use picoamp::circuit::number::{Mask, Number};
 use picoamp::circuit::{Bias, Block, bias, math};
 use picoamp::model::{Circuits, Equations, NeuronModel, Read, StateVariable};
 use picoamp::prelude::*;
-use picoamp::solver::kernel::{CircuitColumns, EulerModel, Lanes, Layout};
+use picoamp::solver::kernel::{CircuitColumns, Columns, EulerModel, Lanes, Layout};
 use picoamp::units::Unit;
 
 #[derive(Component, Debug, Clone, PartialEq)]
@@ -86,27 +86,25 @@ impl EulerModel<9, 4, 2> for TwinEuler {
     const MEMBRANE: usize = 0;
 
     #[inline(always)]
-    fn step<V: Number>(
-        &self,
-        parameter: impl Fn(usize) -> V,
-        state: &mut [V; 4],
-        arrivals: [V; 2],
-    ) -> V::Mask {
-        let [loss_m, dc, threshold, reset, ref_steps, loss_e, w_e, loss_i, w_i] =
-            std::array::from_fn(parameter);
-        let [v, refractory, e, i] = *state;
+    fn step<V: Number>(&self, n: &mut impl Columns<V>) -> V::Mask {
+        let (loss_m, dc, threshold) = (n.parameter(0), n.parameter(1), n.parameter(2));
+        let (reset, ref_steps) = (n.parameter(3), n.parameter(4));
+        let (v, refractory) = (n.state(0), n.state(1));
         let (zero, one) = (v.splat(0.0), v.splat(1.0));
-        let e = arrivals[0].mul_add(w_e, e);
-        let e = e.mul_add(loss_e, e);
-        let i = arrivals[1].mul_add(w_i, i);
-        let i = i.mul_add(loss_i, i);
+        let e = n.arrivals(0).mul_add(n.parameter(6), n.state(2));
+        let e = e.mul_add(n.parameter(5), e);
+        let i = n.arrivals(1).mul_add(n.parameter(8), n.state(3));
+        let i = i.mul_add(n.parameter(7), i);
         let target = e - i + dc;
         let v = (v - target).mul_add(loss_m, v);
         let held = refractory.gt(zero);
         let v = held.select(reset, v);
         let spike = v.ge(threshold) & !held;
         let left = held.select(refractory - one, zero);
-        *state = [spike.select(reset, v), spike.select(ref_steps, left), e, i];
+        n.set(0, spike.select(reset, v));
+        n.set(1, spike.select(ref_steps, left));
+        n.set(2, e);
+        n.set(3, i);
         spike
     }
 }

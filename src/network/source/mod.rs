@@ -120,10 +120,13 @@ pub fn stimulate<T: SpikeTrain>(
 ) {
     for (source, mut train) in &mut trains {
         let train = train.bypass_change_detection();
-        let out = &mut spikes.sources[source.group_index];
-        while train.next() < window.end() {
-            out.push(train.next(), source.index);
-            train.advance();
+        let end = window.end();
+        if train.next() < end {
+            let out = spikes.sources[source.group_index].emit();
+            while train.next() < end {
+                out.push((train.next(), source.index));
+                train.advance();
+            }
         }
     }
 }

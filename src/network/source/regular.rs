@@ -217,7 +217,7 @@ pub struct RegularTrain {
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Interval {
-    /// A whole number of grid steps.
+    /// A whole number of grid steps, or of picoseconds.
     Grid(u64, Time),
     /// k/rate, rounded to the nearest picosecond.
     Rate(f64),
@@ -250,7 +250,12 @@ impl RegularTrain {
         if rate <= 0.0 {
             return None;
         }
+        let picoseconds = Time::PER_SECOND as f64 / rate;
         let interval = match grid {
+            // A whole number of picoseconds is counted, which is exact however long the train.
+            None if picoseconds >= 1.0 && picoseconds.fract() == 0.0 => {
+                Interval::Grid(picoseconds as u64, Time::TICK)
+            }
             None => Interval::Rate(rate),
             Some(grid) => {
                 let steps = (1.0 / (rate * grid.seconds()) + 1e-9).floor().max(1.0);

@@ -6,7 +6,7 @@ use crate::circuit::feedback::Feedback;
 use crate::circuit::number::{Mask, Number};
 use crate::circuit::{Receptor, Soma, Synapse};
 use crate::model::{Circuits, Dpi};
-use crate::solver::kernel::{CircuitColumns, EulerModel, Kernel, Lanes, Layout};
+use crate::solver::kernel::{CircuitColumns, Columns, EulerModel, Kernel, Lanes, Layout};
 use crate::time::Time;
 
 /// State columns: membrane current, refractory steps that are left, synaptic currents.
@@ -58,44 +58,32 @@ pub(super) fn kernel<F: Feedback, const HOLD: bool>(
     }
 }
 
+/// A synaptic current with the pulses that arrive.
+#[inline(always)]
+fn jumped<V: Number>(neurons: &impl Columns<V>, r: usize) -> V {
+    let jump = neurons.parameter(SOMA + 2 * r + 1);
+    neurons.arrivals(r).mul_add(jump, neurons.state(SYNAPSES + r))
+}
+
 impl<F: Feedback, const HOLD: bool, const R: usize> ArcanaEuler<F, HOLD, R> {
     /// One step; see [`ArcanaEuler`]. Without `CAN_REST`, of a neuron that is not and will not be.
     #[inline(always)]
-    fn advance<V: Number, const CAN_REST: bool, const S: usize>(
-        &self,
-        parameter: impl Fn(usize) -> V,
-        state: &mut [V; S],
-        arrivals: [V; R],
-    ) -> V::Mask {
-        let [
-            alpha,
-            alpha_leak,
-            one_plus_beta,
-            i_gain,
-            dt_over_tau,
-            i_dc,
-            i_th,
-            i_reset,
-            feedback_0,
-            feedback_1,
-            feedback_2,
-            refractory_steps,
-        ] = std::array::from_fn(&parameter);
-        let i = state[MEMBRANE];
+    fn advance<V: Number, const CAN_REST: bool>(&self, neurons: &mut impl Columns<V>) -> V::Mask {
+        let (alpha, alpha_leak) = (neurons.parameter(0), neurons.parameter(1));
+        let (one_plus_beta, i_gain) = (neurons.parameter(2), neurons.parameter(3));
+        let (dt_over_tau, i_dc) = (neurons.parameter(4), neurons.parameter(DC));
+        let (i_th, i_reset) = (neurons.parameter(6), neurons.parameter(7));
+        let feedback = [8, 9, 10].map(|column| neurons.parameter(column));
+        let i = neurons.state(MEMBRANE);
         let (i0, zero) = (i.splat(self.i0), i.splat(0.0));
-        let mut jumped = arrivals;
-        for r in 0..R {
-            let jump = parameter(SOMA + 2 * r + 1);
-            jumped[r] = arrivals[r].mul_add(jump, state[SYNAPSES + r]);
-        }
-        let excitation = i_dc + jumped[0];
+        let excitation = i_dc + jumped(neurons, 0);
         // Without a GABA_B circuit its current rests at I0 and the difference is 0.
-        let i_in = if R > 1 { excitation - (jumped[R - 1] - i0) } else { excitation };
-        let is_refractory = zero.lt(state[REFRACTORY]);
+        let i_in = if R > 1 { excitation - (jumped(neurons, R - 1) - i0) } else { excitation };
+        let is_refractory = zero.lt(neurons.state(REFRACTORY));
         let i_in = if CAN_REST && !HOLD { is_refractory.select(zero, i_in) } else { i_in };
         let i_in = i_in.or_more(i0);
 
-        let (feedback, gate) = self.feedback.fraction(i, [feedback_0, feedback_1, feedback_2]);
+        let (feedback, gate) = self.feedback.fraction(i, feedback);
         let sum = i + i_gain;
         let drive = i_in.mul_add(alpha, -alpha_leak);
         let drive = (-i).mul_add(one_plus_beta, drive);
@@ -106,16 +94,18 @@ impl<F: Feedback, const HOLD: bool, const R: usize> ArcanaEuler<F, HOLD, R> {
         let next = if CAN_REST && HOLD { is_refractory.select(i_reset, next) } else { next };
 
         for r in 0..R {
-            let dt_over_tau = parameter(SOMA + 2 * r);
-            let current = state[SYNAPSES + r];
-            state[SYNAPSES + r] = (-dt_over_tau).mul_add(current, jumped[r]).or_more(i0);
+            let dt_over_tau = neurons.parameter(SOMA + 2 * r);
+            let current = neurons.state(SYNAPSES + r);
+            let next = (-dt_over_tau).mul_add(current, jumped(neurons, r));
+            neurons.set(SYNAPSES + r, next.or_more(i0));
         }
         let spike = next.ge(i_th);
         let spike = if CAN_REST && HOLD { spike & !is_refractory } else { spike };
-        state[MEMBRANE] = spike.select(i_reset, next);
+        neurons.set(MEMBRANE, spike.select(i_reset, next));
         if CAN_REST {
-            let left = is_refractory.select(state[REFRACTORY] - i.splat(1.0), zero);
-            state[REFRACTORY] = spike.select(refractory_steps, left);
+            let left = neurons.state(REFRACTORY) - i.splat(1.0);
+            let left = is_refractory.select(left, zero);
+            neurons.set(REFRACTORY, spike.select(neurons.parameter(REFRACTORY_STEPS), left));
         }
         spike
     }
@@ -157,23 +147,13 @@ macro_rules! euler_model {
             const REFRACTORY: Option<(usize, usize)> = Some((REFRACTORY, REFRACTORY_STEPS));
 
             #[inline(always)]
-            fn step<V: Number>(
-                &self,
-                parameter: impl Fn(usize) -> V,
-                state: &mut [V; $states],
-                arrivals: [V; $r],
-            ) -> V::Mask {
-                self.advance::<V, true, _>(parameter, state, arrivals)
+            fn step<V: Number>(&self, neurons: &mut impl Columns<V>) -> V::Mask {
+                self.advance::<V, true>(neurons)
             }
 
             #[inline(always)]
-            fn step_awake<V: Number>(
-                &self,
-                parameter: impl Fn(usize) -> V,
-                state: &mut [V; $states],
-                arrivals: [V; $r],
-            ) -> V::Mask {
-                self.advance::<V, false, _>(parameter, state, arrivals)
+            fn step_awake<V: Number>(&self, neurons: &mut impl Columns<V>) -> V::Mask {
+                self.advance::<V, false>(neurons)
             }
         }
     };

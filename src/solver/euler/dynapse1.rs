@@ -6,7 +6,7 @@ use crate::circuit::feedback::Feedback;
 use crate::circuit::number::{Mask, Number};
 use crate::circuit::{Receptor, Soma, Synapse};
 use crate::model::{Circuits, Dpi, NeuronModel};
-use crate::solver::kernel::{CircuitColumns, EulerModel, Kernel, Lanes, Layout};
+use crate::solver::kernel::{CircuitColumns, Columns, EulerModel, Kernel, Lanes, Layout};
 use crate::time::Time;
 
 /// State columns: membrane current, refractory steps that are left, currents of AMPA, NMDA, GABA_A,
@@ -72,23 +72,13 @@ impl<F: Feedback, const HOLD: bool> EulerModel<PARAMETERS, STATES, RECEPTORS>
     const REFRACTORY: Option<(usize, usize)> = Some((REFRACTORY, REFRACTORY_STEPS));
 
     #[inline(always)]
-    fn step<V: Number>(
-        &self,
-        parameter: impl Fn(usize) -> V,
-        state: &mut [V; STATES],
-        arrivals: [V; RECEPTORS],
-    ) -> V::Mask {
-        self.advance::<V, true>(parameter, state, arrivals)
+    fn step<V: Number>(&self, neurons: &mut impl Columns<V>) -> V::Mask {
+        self.advance::<V, true>(neurons)
     }
 
     #[inline(always)]
-    fn step_awake<V: Number>(
-        &self,
-        parameter: impl Fn(usize) -> V,
-        state: &mut [V; STATES],
-        arrivals: [V; RECEPTORS],
-    ) -> V::Mask {
-        self.advance::<V, false>(parameter, state, arrivals)
+    fn step_awake<V: Number>(&self, neurons: &mut impl Columns<V>) -> V::Mask {
+        self.advance::<V, false>(neurons)
     }
 }
 
@@ -96,33 +86,20 @@ impl<F: Feedback, const HOLD: bool> Dynapse1Euler<F, HOLD> {
     /// One step; see [`Dynapse1Euler`]. Without `CAN_REST`, of a neuron that is not refractory and
     /// will not be.
     #[inline(always)]
-    fn advance<V: Number, const CAN_REST: bool>(
-        &self,
-        parameter: impl Fn(usize) -> V,
-        state: &mut [V; STATES],
-        arrivals: [V; RECEPTORS],
-    ) -> V::Mask {
-        let [
-            alpha,
-            i_tau,
-            inverse_i_tau,
-            i_gain,
-            dt_over_tau,
-            rest_slope,
-            i_dc,
-            i_th,
-            i_reset,
-            feedback_0,
-            feedback_1,
-            feedback_2,
-            refractory_steps,
-            inmda_th,
-        ] = std::array::from_fn(&parameter);
-        let i = state[MEMBRANE];
+    fn advance<V: Number, const CAN_REST: bool>(&self, neurons: &mut impl Columns<V>) -> V::Mask {
+        let (alpha, i_tau) = (neurons.parameter(0), neurons.parameter(1));
+        let (inverse_i_tau, i_gain) = (neurons.parameter(2), neurons.parameter(3));
+        let (dt_over_tau, rest_slope) = (neurons.parameter(4), neurons.parameter(5));
+        let (i_dc, i_th, i_reset) =
+            (neurons.parameter(DC), neurons.parameter(7), neurons.parameter(8));
+        let feedback = [9, 10, 11].map(|column| neurons.parameter(column));
+        let inmda_th = neurons.parameter(13);
+        let i = neurons.state(MEMBRANE);
         let (i0, zero, one) = (i.splat(self.i0), i.splat(0.0), i.splat(1.0));
-        let [ampa, nmda, gabaa, gabab, ahp]: [V; RECEPTORS + 1] =
-            std::array::from_fn(|k| state[CURRENTS + k]);
-        let is_refractory = zero.lt(state[REFRACTORY]);
+        let (ampa, nmda) = (neurons.state(CURRENTS), neurons.state(CURRENTS + 1));
+        let (gabaa, gabab) = (neurons.state(CURRENTS + 2), neurons.state(CURRENTS + 3));
+        let ahp = neurons.state(CURRENTS + RECEPTORS);
+        let is_refractory = zero.lt(neurons.state(REFRACTORY));
         let rests = i.le(i0);
 
         let gate = rests.select(i.splat(0.5), i / (i + inmda_th));
@@ -130,8 +107,7 @@ impl<F: Feedback, const HOLD: bool> Dynapse1Euler<F, HOLD> {
         let i_in = if CAN_REST && !HOLD { is_refractory.select(zero, i_in) } else { i_in };
         let i_in = i_in.or_more(i0);
         let leak = ahp + gabaa;
-        let (feedback, feedback_gate) =
-            self.feedback.fraction(i, [feedback_0, feedback_1, feedback_2]);
+        let (feedback, feedback_gate) = self.feedback.fraction(i, feedback);
         let sum = i + i_gain;
         let drive = alpha * (i_in - i_tau - leak);
         let drive = (-i).mul_add(leak.mul_add(inverse_i_tau, one), drive);
@@ -143,15 +119,15 @@ impl<F: Feedback, const HOLD: bool> Dynapse1Euler<F, HOLD> {
 
         for r in 0..RECEPTORS {
             let at = SOMA + SYNAPSE * r;
-            let (dt_over_tau, dt_over_tau0, jump) =
-                (parameter(at), parameter(at + 1), parameter(at + 2));
-            let current = state[CURRENTS + r];
-            let below = current * (i0 - current) / (current + i0) * dt_over_tau0;
-            let change = current.le(i0).select(below, -current * dt_over_tau);
-            state[CURRENTS + r] = arrivals[r].mul_add(jump, current + change);
+            let current = neurons.state(CURRENTS + r);
+            let below = current * (i0 - current) / (current + i0) * neurons.parameter(at + 1);
+            let above = -current * neurons.parameter(at);
+            let advanced = current + current.le(i0).select(below, above);
+            let jumped = neurons.arrivals(r).mul_add(neurons.parameter(at + 2), advanced);
+            neurons.set(CURRENTS + r, jumped);
         }
-        let (dt_over_tau, dt_over_tau0) = (parameter(AHP), parameter(AHP + 1));
-        let (gain, jump) = (parameter(AHP + 2), parameter(AHP + 3));
+        let (dt_over_tau, dt_over_tau0) = (neurons.parameter(AHP), neurons.parameter(AHP + 1));
+        let (gain, jump) = (neurons.parameter(AHP + 2), neurons.parameter(AHP + 3));
         let is_low = ahp.le(i0);
         let gain = is_low.select(i0, gain);
         let rate = is_low.select(dt_over_tau0, dt_over_tau);
@@ -161,11 +137,11 @@ impl<F: Feedback, const HOLD: bool> Dynapse1Euler<F, HOLD> {
 
         let spike = next.gt(i_th);
         let spike = if CAN_REST { spike & !is_refractory } else { spike };
-        state[CURRENTS + RECEPTORS] = spike.select(advanced + jump, advanced);
-        state[MEMBRANE] = spike.select(i_reset, next);
+        neurons.set(CURRENTS + RECEPTORS, spike.select(advanced + jump, advanced));
+        neurons.set(MEMBRANE, spike.select(i_reset, next));
         if CAN_REST {
-            let left = is_refractory.select(state[REFRACTORY] - one, zero);
-            state[REFRACTORY] = spike.select(refractory_steps, left);
+            let left = is_refractory.select(neurons.state(REFRACTORY) - one, zero);
+            neurons.set(REFRACTORY, spike.select(neurons.parameter(REFRACTORY_STEPS), left));
         }
         spike
     }

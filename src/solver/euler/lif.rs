@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::circuit::number::{Mask, Number};
 use crate::circuit::{Receptor, math};
 use crate::model::lif::{LifSoma, LifSynapse};
-use crate::solver::kernel::{CircuitColumns, EulerModel, Kernel, Lanes, Layout};
+use crate::solver::kernel::{CircuitColumns, Columns, EulerModel, Kernel, Lanes, Layout};
 use crate::time::Time;
 
 /// State columns: v, refractory steps that are left, i_exc, i_inh.
@@ -35,33 +35,34 @@ pub(crate) fn kernel(dt: Time) -> Arc<dyn Kernel> {
     Arc::new(Lanes::<_, PARAMETERS, STATES, 2>::new(LifEuler { dt: dt.seconds() }))
 }
 
+/// A synaptic current at the end of the step: pulses act before it decays.
+#[inline(always)]
+fn current<V: Number>(neurons: &impl Columns<V>, r: usize) -> V {
+    let (loss, w) = (neurons.parameter(5 + 2 * r), neurons.parameter(6 + 2 * r));
+    let jumped = neurons.arrivals(r).mul_add(w, neurons.state(CURRENTS + r));
+    jumped.mul_add(loss, jumped)
+}
+
 impl EulerModel<PARAMETERS, STATES, 2> for LifEuler {
     const MEMBRANE: usize = MEMBRANE;
 
     #[inline(always)]
-    fn step<V: Number>(
-        &self,
-        parameter: impl Fn(usize) -> V,
-        state: &mut [V; STATES],
-        arrivals: [V; 2],
-    ) -> V::Mask {
-        let [loss_m, dc, threshold, reset, refractory_steps, loss_exc, w_exc, loss_inh, w_inh] =
-            std::array::from_fn(parameter);
-        let exc = arrivals[0].mul_add(w_exc, state[CURRENTS]);
-        let exc = exc.mul_add(loss_exc, exc);
-        let inh = arrivals[1].mul_add(w_inh, state[CURRENTS + 1]);
-        let inh = inh.mul_add(loss_inh, inh);
-        state[CURRENTS] = exc;
-        state[CURRENTS + 1] = inh;
+    fn step<V: Number>(&self, neurons: &mut impl Columns<V>) -> V::Mask {
+        let (loss_m, dc) = (neurons.parameter(0), neurons.parameter(DC));
+        let (threshold, reset) = (neurons.parameter(2), neurons.parameter(3));
+        let (exc, inh) = (current(neurons, 0), current(neurons, 1));
+        neurons.set(CURRENTS, exc);
+        neurons.set(CURRENTS + 1, inh);
         let target = exc - inh + dc;
-        let v = state[MEMBRANE];
+        let v = neurons.state(MEMBRANE);
         let v = (v - target).mul_add(loss_m, v);
-        let is_refractory = v.splat(0.0).lt(state[REFRACTORY]);
+        let left = neurons.state(REFRACTORY);
+        let is_refractory = v.splat(0.0).lt(left);
         let v = is_refractory.select(reset, v);
         let spike = v.ge(threshold) & !is_refractory;
-        state[MEMBRANE] = spike.select(reset, v);
-        let left = is_refractory.select(state[REFRACTORY] - v.splat(1.0), v.splat(0.0));
-        state[REFRACTORY] = spike.select(refractory_steps, left);
+        neurons.set(MEMBRANE, spike.select(reset, v));
+        let left = is_refractory.select(left - v.splat(1.0), v.splat(0.0));
+        neurons.set(REFRACTORY, spike.select(neurons.parameter(4), left));
         spike
     }
 }
