@@ -117,12 +117,15 @@ impl<V: Number, const N: usize> Equation<V, N> {
             decays[c] = (-t * self.rate[c]).exp2_m1();
             now[c] = now[c].mul_add(decays[c], now[c]);
         }
-        let closed = self.slope.mul_add(t, self.base) + self.ampa.mul_add(decays[0], self.ampa);
+        // One current alone means that the constant input stays what it is.
+        let constant = if N > 1 { self.slope.mul_add(t, self.base) } else { self.base };
+        let closed = constant + self.ampa.mul_add(decays[0], self.ampa);
         let dx = if Z {
             dx
         } else {
-            let ramp = t.splat(0.5) * self.slope;
-            let integral = t * ramp.mul_add(t, self.base) - self.ampa * self.tau * decays[0];
+            let half = t.splat(0.5) * self.slope;
+            let mean = if N > 1 { half.mul_add(t, self.base) } else { self.base };
+            let integral = t * mean - self.ampa * self.tau * decays[0];
             dx + self.is_swapped.select(zero, integral)
         };
         let x = self.x + dx;

@@ -645,9 +645,12 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             self.set_chart(lane, false);
             self.set_first_step(lane, speed * (1.0 + y));
         } else {
-            // In double precision: here an error of z is one of time.
-            let log2 = Analytic::log2(y) - ln_r * std::f64::consts::LOG2_E;
-            let z = Analytic::exp2(-b * log2);
+            // Whole powers of two apart, so that they take no digits: here an error of z is one of time.
+            let (m, e) = lanes.y[lane].mantissa_and_exponent();
+            let log2 = m.log2().double() + e.double() - ln_r * std::f64::consts::LOG2_E;
+            let n = (-b * log2).round_ties_even();
+            let power = f64::from_bits(((1023 + n as i64) as u64) << 52);
+            let z = R::of(-b * log2 - n).exp2().double() * power;
             let speed = (lanes.k[lane] + lanes.closed(lane)).double() / (1.0 + y);
             lanes.x[lane] = z;
             lanes.k[lane] = R::of(-b * z * speed);

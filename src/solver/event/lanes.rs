@@ -64,12 +64,16 @@ impl<W: Width, R: Real> Place<R> for From<W> {
 
 /// Defines [`Lanes`] and what is done with each of its rows.
 macro_rules! lanes {
-    ($($(#[$doc:meta])* $row:ident: $start:expr,)*) => {
+    (
+        { $($(#[$doc:meta])* $row:ident: $start:expr,)* }
+        { $($(#[$many_doc:meta])* $many:ident: $many_start:expr,)* }
+    ) => {
         /// The neurons that are being advanced, one on each lane. Flags are 0 or 1. Neurons on chart q
         /// fill lanes from the first on, those on chart z from lane [`NEURONS`] on.
         #[repr(align(64))]
         pub struct Lanes<R, const N: usize> {
             $($(#[$doc])* pub $row: Row<R>,)*
+            $($(#[$many_doc])* pub $many: Row<R>,)*
             /// Its time, and that of its next event, s from the start of the window.
             pub t: Row<f64>,
             /// See `t`.
@@ -94,6 +98,7 @@ macro_rules! lanes {
             pub fn new(b: f64, tolerance: f64) -> Lanes<R, N> {
                 Lanes {
                     $($row: [R::of($start); WIDTH],)*
+                    $($many: [R::of($many_start); WIDTH],)*
                     t: [0.0; WIDTH],
                     event: [0.0; WIDTH],
                     x: [1.0; WIDTH],
@@ -110,6 +115,9 @@ macro_rules! lanes {
             pub fn copy(&mut self, from: usize, to: usize) {
                 assert!(from < WIDTH && to < WIDTH);
                 $(self.$row[to] = self.$row[from];)*
+                if N > 1 {
+                    $(self.$many[to] = self.$many[from];)*
+                }
                 self.t[to] = self.t[from];
                 self.event[to] = self.event[from];
                 self.x[to] = self.x[from];
@@ -125,6 +133,9 @@ macro_rules! lanes {
             pub fn exchange(&mut self, a: usize, b: usize) {
                 assert!(a < WIDTH && b < WIDTH);
                 $(self.$row.swap(a, b);)*
+                if N > 1 {
+                    $(self.$many.swap(a, b);)*
+                }
                 self.t.swap(a, b);
                 self.event.swap(a, b);
                 self.x.swap(a, b);
@@ -138,7 +149,7 @@ macro_rules! lanes {
     };
 }
 
-lanes! {
+lanes! {{
     /// Whether there is a neuron that steps.
     running: 0.0,
     /// Its rate on its chart (swapped: the inverse; on q without the input in closed form).
@@ -175,14 +186,6 @@ lanes! {
     tau: 0.0,
     /// See `ampa`.
     base: 0.0,
-    /// See `ampa`.
-    slope: 0.0,
-    /// The constant part of NMDA, and where its gate is half open.
-    nmda: 0.0,
-    /// See `nmda`.
-    y_nmda: 1.0,
-    /// The constant part of GABA_B.
-    gabab: 0.0,
     /// The constant part of the leak.
     leak: 0.0,
     /// The dark current, and what counts as below it.
@@ -197,16 +200,27 @@ lanes! {
     gate_slope: 0.0,
     /// See `gate_slope`.
     gate_offset: 0.0,
+}
+// Only of neurons with all circuits, or a direct input that changes in time.
+{
+    /// The slope of the constant part of the input.
+    slope: 0.0,
+    /// The constant part of NMDA, and where its gate is half open.
+    nmda: 0.0,
+    /// See `nmda`.
+    y_nmda: 1.0,
+    /// The constant part of GABA_B.
+    gabab: 0.0,
     /// How far the input is above its floor at the start of the next step, and at the end of the one
     /// that was tried last.
     margin: 0.0,
     /// See `margin`.
     margin_end: 0.0,
-}
+}}
 
 impl<R: Real, const N: usize> Lanes<R, N> {
-    /// The equation of a lane, or of several side by side, whose step starts at `x`; they are
-    /// at a place of each row.
+    /// The equation of a lane, or of several side by side, whose step starts at `x`; they are at a
+    /// place of each row.
     #[inline(always)]
     pub(super) fn equation<P: Place<R>>(&self, x: P::Number, place: P) -> Equation<P::Number, N> {
         let zero = x.splat(0.0);

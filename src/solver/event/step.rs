@@ -383,8 +383,6 @@ fn end<W: Width, R: Real, F: Form, const N: usize, const Z: bool>(
     at.write(accepted.select(end.k, k), &mut lanes.k);
     at.write(accepted.select(end.y, y), &mut lanes.y);
     at.write(accepted.select(end.unforced, at.read(&lanes.unforced)), &mut lanes.unforced);
-    let base_end = at.read(&lanes.slope).mul_add(dt, base);
-    at.write(accepted.select(base_end, base), &mut lanes.base);
     let ampa_end = ampa.mul_add(end.decay, ampa);
     at.write(accepted.select(ampa_end, ampa), &mut lanes.ampa);
     for (c, current) in currents.into_iter().enumerate() {
@@ -392,6 +390,8 @@ fn end<W: Width, R: Real, F: Form, const N: usize, const Z: bool>(
         at.write(current, &mut lanes.current[c]);
     }
     if N > 1 {
+        let base_end = at.read(&lanes.slope).mul_add(dt, base);
+        at.write(accepted.select(base_end, base), &mut lanes.base);
         at.write(end.margin, &mut lanes.margin_end);
         at.write(accepted.select(end.margin, at.read(&lanes.margin)), &mut lanes.margin);
     }
