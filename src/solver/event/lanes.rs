@@ -7,7 +7,7 @@ use crate::circuit::number::{Number, Packed, Width};
 /// Lanes that are worked on together: two vectors of single precision.
 pub const BLOCK: usize = 32;
 /// Neurons that are advanced at once.
-pub const NEURONS: usize = 128;
+pub const NEURONS: usize = 192;
 /// Lanes: for as many on each chart, so that no vector holds both; and a few that stay empty, because
 /// rows a power of two apart would share few sets of the cache.
 pub const WIDTH: usize = 2 * NEURONS + 16;

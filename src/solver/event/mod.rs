@@ -46,7 +46,7 @@ pub const FINEST: Time = Time::from_picoseconds(1_000);
 /// The shortest delay between neurons: a window is no longer than that.
 pub const SHORTEST_DELAY: Time = Time::from_picoseconds(1_000_000);
 /// Neurons that a thread takes at a time.
-const PIECE: usize = 512;
+const PIECE: usize = 1024;
 /// A neuron that fires more often within a window, 1/s, is taken for a loop without bound.
 const MOST_RATE: f64 = 1e5;
 

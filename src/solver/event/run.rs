@@ -205,7 +205,7 @@ impl<'j, R: Real, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
     /// Where the rest of a lane's neuron is kept: it stays there when the neuron changes its lane.
     #[inline(always)]
     pub(super) fn seat(&self, lane: usize) -> usize {
-        usize::from(self.seats[lane]) % NEURONS
+        usize::from(self.seats[lane]).min(NEURONS - 1)
     }
 
     #[inline(always)]
