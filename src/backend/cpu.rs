@@ -195,8 +195,9 @@ impl Task<'_> {
         state_width: usize,
         out: &mut Output,
     ) {
+        let steps = TILE_STEPS.min(self.window.steps as usize);
         let mut room = Room {
-            tile: vec![Row([0; LANES]); TILE_STEPS * self.receptors],
+            tile: vec![Row([0; LANES]); steps * self.receptors],
             flags: Vec::with_capacity(LANES),
         };
         let blocks = parameters.chunks_exact(parameter_width);

@@ -80,7 +80,8 @@ pub trait Train: Debug + Send + Sync + 'static {
     fn insert(&self, group: &SourceGroup, simulation: &mut Simulation);
 }
 
-/// The spikes of one source, one after the other: a component of its entity.
+/// The spikes of one source, one after the other: a component of its entity. What a system changes of
+/// it acts after the next spike, whose time is in [`NextSpike`].
 pub trait SpikeTrain: Component<Mutability = Mutable> {
     /// The time of the next spike; [`Time::MAX`]: there is none.
     fn next(&self) -> Time;
@@ -88,6 +89,11 @@ pub trait SpikeTrain: Component<Mutability = Mutable> {
     /// Goes on to the spike after it, which is not earlier.
     fn advance(&mut self);
 }
+
+/// The time of a source's next spike; [`Time::MAX`]: there is none. It lies apart from the rest of the
+/// train, because a short window looks at all of them for a few that are due.
+#[derive(Component, Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NextSpike(pub Time);
 
 /// Gives each source of a group its component; `None` for a source that is silent. Adds the system
 /// that emits the spikes of components of this kind, unless it is there already.
@@ -103,7 +109,7 @@ pub fn insert_trains<T: SpikeTrain>(
     for (index, entity) in group.sources.iter().enumerate() {
         if let (Ok(mut source), Some(train)) = (world.get_entity_mut(*entity), train(index as u32))
         {
-            source.insert(train);
+            source.insert((NextSpike(train.next()), train));
         }
     }
     if simulation.first_time::<Emitted<T>>() {
@@ -116,17 +122,20 @@ pub fn insert_trains<T: SpikeTrain>(
 pub fn stimulate<T: SpikeTrain>(
     window: Res<Window>,
     mut spikes: ResMut<WindowSpikes>,
-    mut trains: Query<(&SpikeSource, &mut T)>,
+    mut trains: Query<(&SpikeSource, &mut NextSpike, &mut T)>,
 ) {
-    for (source, mut train) in &mut trains {
+    let end = window.end();
+    for (source, mut next, mut train) in &mut trains {
+        let next = next.bypass_change_detection();
+        if next.0 >= end {
+            continue;
+        }
         let train = train.bypass_change_detection();
-        let end = window.end();
-        if train.next() < end {
-            let out = spikes.sources[source.group_index].emit();
-            while train.next() < end {
-                out.push((train.next(), source.index));
-                train.advance();
-            }
+        let out = spikes.sources[source.group_index].emit();
+        while next.0 < end {
+            out.push((next.0, source.index));
+            train.advance();
+            next.0 = train.next();
         }
     }
 }
