@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use bevy_ecs::prelude::*;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use fearless_simd::Level;
 use picoamp::backend::cpu::Cpu;
 use picoamp::backend::{Advanced, Backend, EventWork};
 use picoamp::bank::Banks;
@@ -50,6 +51,24 @@ fn many(neurons: usize) -> Scene {
     ])
 }
 
+/// The same with all receptors of a `dynapse1`.
+fn many_dynapse1(neurons: usize) -> Scene {
+    let connection = |receptor: &str| {
+        format!("(from: \"input\", to: \"dpi\", receptor: {receptor}, rule: OneToOne, weight: 2)")
+    };
+    let connections = ["ampa", "nmda", "gabaa", "gabab"].map(connection).join(", ");
+    scene_with(&[
+        "solver=Euler(dt: \"100 us\")".into(),
+        format!("sources.input=(size: {neurons}, train: Regular(rates: \"100 Hz\"))"),
+        format!(
+            "populations.dpi=(size: {neurons}, model: dynapse1(soma: (Idc: \"700 pA\")), \
+             mismatch: {{\"soma.Itau\": Gaussian(cv: 0.1), \"ampa.Iw\": Gaussian(cv: 0.1)}})"
+        ),
+        format!("connections=[{connections}]"),
+        "probes={}".into(),
+    ])
+}
+
 /// A simulation that has run its first window.
 fn started(scene: Scene) -> Simulation {
     let mut simulation = Simulation::new(scene).expect("the scene fits");
@@ -61,18 +80,24 @@ fn started(scene: Scene) -> Simulation {
 /// One window of 100 ms of the kernel alone.
 fn step(c: &mut Criterion) {
     let mut group = c.benchmark_group("step");
-    for (name, scene) in [("seed", scene_with(&[])), ("10k", many(10_000)), ("100k", many(100_000))]
-    {
+    let avx2 = Level::new().as_avx2().map(fearless_simd::Simd::level);
+    for (name, scene) in [
+        ("seed", scene_with(&[])),
+        ("10k", many(10_000)),
+        ("100k", many(100_000)),
+        ("dynapse1 10k", many_dynapse1(10_000)),
+    ] {
         let mut simulation = started(scene);
         let window = *simulation.world().resource::<Window>();
         let inbox = simulation.world_mut().remove_resource::<Inbox>().expect("has run");
         let mut banks = simulation.world_mut().remove_resource::<Banks>().expect("has run");
         let neurons: u64 = banks.0.iter().map(|bank| u64::from(bank.len())).sum();
         group.throughput(Throughput::Elements(neurons * window.steps));
-        for threads in [1, 2] {
-            let cpu = Cpu::new(Some(threads));
+        let mut cpus = vec![("1 thread", Cpu::new(Some(1))), ("2 threads", Cpu::new(Some(2)))];
+        cpus.extend(avx2.map(|level| ("1 thread, AVX2", Cpu::new(Some(1)).on(level))));
+        for (threads, cpu) in cpus {
             let mut out = Advanced::default();
-            group.bench_function(BenchmarkId::new(name, format!("{threads} threads")), |b| {
+            group.bench_function(BenchmarkId::new(name, threads), |b| {
                 b.iter(|| {
                     out.clear(banks.0.len());
                     cpu.advance(&mut banks.0, &inbox, &window, &mut out);

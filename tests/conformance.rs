@@ -9,11 +9,15 @@ use picoamp::backend::cpu::Cpu;
 use picoamp::bank::Banks;
 use picoamp::prelude::*;
 
+const EULER: &str = "Euler(dt: \"100 us\")";
+const EVENT: &str = "Event(tolerance: \"1 us\")";
+
 /// The bits of everything that can differ: spikes, and all state columns at the end.
 fn fingerprint(simulation: &Simulation) -> (std::collections::BTreeMap<String, String>, Vec<u32>) {
     let banks = simulation.world().resource::<Banks>();
-    let state = banks.0.iter().flat_map(|bank| {
-        let state = &bank.stepped().expect("a kernel").state;
+    let stepped = banks.0.iter().filter_map(|bank| Some((bank, bank.stepped()?)));
+    let state = stepped.flat_map(|(bank, stepped)| {
+        let state = &stepped.state;
         (0..bank.len() as usize).flat_map(move |neuron| {
             (0..state.width()).map(move |column| state.get(neuron, column).to_bits())
         })
@@ -63,7 +67,7 @@ fn network(seed: u64) -> Scene {
 }
 
 /// Every preset with every feedback and refractory form, driven at all its receptors, in one scene.
-fn every_form() -> Scene {
+fn every_form(solver: &str) -> Scene {
     let (mut populations, mut connections) = (String::new(), String::new());
     for (preset, receptors) in
         [("arcana", &["ampa", "gabab"][..]), ("dynapse1", &["ampa", "nmda", "gabaa", "gabab"])]
@@ -94,7 +98,7 @@ fn every_form() -> Scene {
         }
     }
     let text = format!(
-        r#"(seed: 4, duration: "200 ms", solver: Euler(dt: "100 us"),
+        r#"(seed: 4, duration: "200 ms", solver: {solver},
             sources: {{ "noise": (size: 70, train: Poisson(rates: "300 Hz")) }},
             populations: {{ {populations} }}, connections: [ {connections} ])"#
     );
@@ -150,7 +154,14 @@ macro_rules! conformance {
 
             #[test]
             fn every_preset_and_form() {
-                equals_the_reference(every_form());
+                equals_the_reference(every_form(EULER));
+            }
+
+            #[test]
+            fn event_driven_in_single_and_double_precision() {
+                let sets = [&format!("solver={EVENT}")[..]];
+                equals_the_reference(scene("scenes/ff_mismatch.ron", &sets));
+                equals_the_reference(every_form(EVENT));
             }
 
             #[test]
@@ -212,7 +223,7 @@ fn the_network_is_alive() {
 /// Every preset and form fires, or the comparison would show little.
 #[test]
 fn every_form_is_alive() {
-    for scene in [every_form(), mixed()] {
+    for scene in [every_form(EULER), every_form(EVENT), mixed()] {
         let simulation = run_on(scene, Cpu::new(Some(1)));
         let digests = &simulation.world().resource::<picoamp::probe::digest::SpikeDigests>().0;
         let names = simulation.scene().populations.keys();

@@ -31,6 +31,14 @@ pub struct Cpu {
     reference: bool,
 }
 
+/// An instruction set without fused multiply-adds, on which numbers are computed one by one.
+fn without_vectors() -> Level {
+    #[cfg(target_arch = "x86_64")]
+    return Level::new().as_sse2().map_or(Level::new(), fearless_simd::Simd::level);
+    #[cfg(not(target_arch = "x86_64"))]
+    Level::new()
+}
+
 impl Cpu {
     /// With so many threads; `None`: as many as there are cores. They are started when a window is
     /// large enough to be worth them; a pool that cannot be started leaves the work to one thread.
@@ -52,7 +60,7 @@ impl Cpu {
     /// equal bit for bit.
     #[must_use]
     pub fn reference() -> Cpu {
-        Cpu { threads: 1, reference: true, ..Cpu::new(Some(1)) }
+        Cpu { reference: true, ..Cpu::new(Some(1)).on(without_vectors()) }
     }
 
     /// Threads that it may use.
@@ -93,6 +101,7 @@ impl Backend for Cpu {
                         first: (first * LANES) as u32,
                         samples: &bank.samples,
                         drives: &bank.drives,
+                        level: self.level,
                         pool: self.pool(work),
                     };
                     event.advance(&window, out);

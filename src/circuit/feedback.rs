@@ -43,6 +43,8 @@ impl Feedback for PowerLaw {
         let slope = -soma.ipfb_slope * std::f64::consts::LOG2_E;
         // The gain as its logarithm, which is added to that of the power.
         let gain = self.log2_scale - ln(soma.i_tau) * std::f64::consts::LOG2_E;
+        // Beside it a power of any current is within the range of numbers.
+        let gain = gain.clamp(-60.0, 60.0);
         [slope, offset(slope, soma), gain]
     }
 

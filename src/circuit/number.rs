@@ -198,7 +198,8 @@ macro_rules! vector_of_numbers {
             }
             #[inline(always)]
             fn or_more(self, floor: Self) -> Self {
-                // Of two, the second is taken unless the first is greater.
+                // On x86 the second of two is taken unless the first is greater; elsewhere what is not
+                // a number is the larger.
                 floor.max(self)
             }
             #[inline(always)]
@@ -444,7 +445,8 @@ impl<S: Simd> Width for Vectors<S> {
 }
 
 /// Evaluates something with the [`Width`] of an instruction set that has fused multiply-adds, compiled
-/// for that instruction set; without one, one by one. (To emulate them in vectors takes longer than
+/// for that instruction set: AVX-512 as from Ice Lake and Zen 4 on, AVX2, or NEON; without one, one by
+/// one. (To emulate them in vectors takes longer than
 /// that.)
 macro_rules! with_width {
     ($level:expr, $width:ident => $evaluate:expr) => {{

@@ -271,11 +271,12 @@ impl Router {
             self.calendar[page] = due;
         }
         while self.calendar_start < end / self.window_steps {
-            let page = self.calendar.pop_front().unwrap_or_default();
-            debug_assert!(page.is_empty(), "an arrival was left behind");
+            if let Some(page) = self.calendar.pop_front() {
+                debug_assert!(page.is_empty(), "an arrival was left behind");
+                // A later page takes over its memory.
+                self.spare_pages.push(page);
+            }
             self.calendar_start += 1;
-            // A later page takes over its memory.
-            self.spare_pages.push(page);
         }
     }
 
@@ -293,12 +294,15 @@ impl Router {
             return;
         }
         let end = window.first_step + window.steps;
+        // Neurons have fired when the window's inboxes have been emptied already.
+        let may_arrive_now = matches!(group, GroupId::Source(_));
         for (time, index) in spikes {
             let emitter = (first + index) as usize;
             let step = time.steps(self.dt);
             for group in self.table.groups_of(emitter) {
                 let due = Due { group, step: step.saturating_add(self.table.delay_steps(group)) };
                 if due.step < end {
+                    debug_assert!(may_arrive_now, "a spike arrives in its own window");
                     self.fan_out(due, window, inbox);
                 } else if due.step < self.total_steps {
                     self.page_of(due.step).push(due);

@@ -9,7 +9,7 @@
 use std::any::Any;
 use std::ops::Range;
 
-use fearless_simd::Level;
+pub use fearless_simd::Level;
 
 use crate::bank::{LANES, Row};
 use crate::circuit::number::{Number, OneByOne, Packed, Width, with_width};

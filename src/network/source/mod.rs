@@ -80,8 +80,7 @@ pub trait Train: Debug + Send + Sync + 'static {
     fn insert(&self, group: &SourceGroup, simulation: &mut Simulation);
 }
 
-/// The spikes of one source, one after the other: a component of its entity. What a system changes of
-/// it acts after the next spike, whose time is in [`NextSpike`].
+/// The spikes of one source, one after the other: a component of its entity.
 pub trait SpikeTrain: Component<Mutability = Mutable> {
     /// The time of the next spike; [`Time::MAX`]: there is none.
     fn next(&self) -> Time;
@@ -127,6 +126,9 @@ pub fn stimulate<T: SpikeTrain>(
     let end = window.end();
     for (source, mut next, mut train) in &mut trains {
         let next = next.bypass_change_detection();
+        if train.is_changed() {
+            next.0 = train.next();
+        }
         if next.0 >= end {
             continue;
         }

@@ -253,7 +253,7 @@ impl RegularTrain {
         let picoseconds = Time::PER_SECOND as f64 / rate;
         let interval = match grid {
             // A whole number of picoseconds is counted, which is exact however long the train.
-            None if picoseconds >= 1.0 && picoseconds.fract() == 0.0 => {
+            None if (1.0..9e15).contains(&picoseconds) && picoseconds.fract() == 0.0 => {
                 Interval::Grid(picoseconds as u64, Time::TICK)
             }
             None => Interval::Rate(rate),

@@ -66,7 +66,8 @@ fn jumped<V: Number>(neurons: &impl Columns<V>, r: usize) -> V {
 }
 
 impl<F: Feedback, const HOLD: bool, const R: usize> ArcanaEuler<F, HOLD, R> {
-    /// One step; see [`ArcanaEuler`]. Without `CAN_REST`, of a neuron that is not and will not be.
+    /// One step; see [`ArcanaEuler`]. Without `CAN_REST`, of a neuron that is not refractory and will
+    /// not be.
     #[inline(always)]
     fn advance<V: Number, const CAN_REST: bool>(&self, neurons: &mut impl Columns<V>) -> V::Mask {
         let (alpha, alpha_leak) = (neurons.parameter(0), neurons.parameter(1));

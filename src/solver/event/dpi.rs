@@ -327,8 +327,14 @@ impl<R: Real, F: Form, const N: usize> EventModel for DpiEvent<R, F, N> {
         n.is_awake
     }
 
-    fn run(&self, jobs: &mut [Job<DpiNeuron>], window: Range<Time>, out: &mut Output) {
-        with_width!(Level::new(), width => run::run(width, self, jobs, window, out));
+    fn run(
+        &self,
+        level: Level,
+        jobs: &mut [Job<DpiNeuron>],
+        window: Range<Time>,
+        out: &mut Output,
+    ) {
+        with_width!(level, width => run::run(width, self, jobs, window, out));
     }
 }
 

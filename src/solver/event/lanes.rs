@@ -33,17 +33,17 @@ impl<R: Real> Place<R> for usize {
 
 /// As many lanes as a width has, from one on.
 #[derive(Clone, Copy)]
-pub struct From<W> {
+pub struct Side<W> {
     width: W,
     first: usize,
 }
 
-impl<W: Width> From<W> {
+impl<W: Width> Side<W> {
     /// From lane `first` on.
     #[inline(always)]
-    pub fn new<R: Real>(width: W, first: usize) -> From<W> {
+    pub fn new<R: Real>(width: W, first: usize) -> Side<W> {
         // Never less; the compiler knows by this that there are so many lanes.
-        From { width, first: first.min(WIDTH - R::Wide::<W>::LANES) }
+        Side { width, first: first.min(WIDTH - R::Wide::<W>::LANES) }
     }
 
     /// Writes numbers to a row.
@@ -53,7 +53,7 @@ impl<W: Width> From<W> {
     }
 }
 
-impl<W: Width, R: Real> Place<R> for From<W> {
+impl<W: Width, R: Real> Place<R> for Side<W> {
     type Number = R::Wide<W>;
 
     #[inline(always)]

@@ -7,6 +7,7 @@
 
 use std::ops::Range;
 
+use fearless_simd::Level;
 use smallvec::{SmallVec, smallvec};
 
 use super::{EventBank, EventModel, EventNeurons, Job, Output, most_spikes};
@@ -217,7 +218,7 @@ impl EventModel for LifEvent {
         n.is_awake
     }
 
-    fn run(&self, jobs: &mut [Job<LifNeuron>], window: Range<Time>, out: &mut Output) {
+    fn run(&self, _: Level, jobs: &mut [Job<LifNeuron>], window: Range<Time>, out: &mut Output) {
         let most = most_spikes((window.end - window.start).seconds());
         for job in jobs {
             run(job, window.end, most, out);

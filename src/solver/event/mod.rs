@@ -28,6 +28,7 @@ pub mod step;
 use std::any::Any;
 use std::ops::{AddAssign, Range};
 
+use fearless_simd::Level;
 use rayon::prelude::*;
 use smallvec::SmallVec;
 
@@ -148,8 +149,14 @@ pub trait EventModel: Send + Sync + 'static {
     fn time(&self, neuron: &Self::Neuron) -> Time;
     /// Whether it may spike without anything arriving.
     fn is_awake(&self, neuron: &Self::Neuron) -> bool;
-    /// Carries neurons to the end of a window.
-    fn run(&self, jobs: &mut [Job<Self::Neuron>], window: Range<Time>, out: &mut Output);
+    /// Carries neurons to the end of a window; what comes out does not depend on the instruction set.
+    fn run(
+        &self,
+        level: Level,
+        jobs: &mut [Job<Self::Neuron>],
+        window: Range<Time>,
+        out: &mut Output,
+    );
 }
 
 /// A window as a bank sees it.
@@ -166,6 +173,8 @@ pub struct EventWindow<'a> {
     pub samples: &'a [SampleRequest],
     /// Direct inputs that change in time, sorted by slot.
     pub drives: &'a [Drive],
+    /// The instruction set.
+    pub level: Level,
     /// Threads, if there are several.
     pub pool: Option<&'a rayon::ThreadPool>,
 }
@@ -223,7 +232,7 @@ impl<M: EventModel> EventBank<M> {
         let from = self.model.time(neuron);
         if from < now {
             let mut job = [Job { neuron, slot: slot as u32, arrivals: &[], stops: &[], dc: None }];
-            self.model.run(&mut job, from..now, &mut Output::default());
+            self.model.run(Level::new(), &mut job, from..now, &mut Output::default());
         }
         change(&self.model, &mut self.neurons[slot]);
         self.changed.push(slot as u32);
@@ -265,7 +274,7 @@ impl<M: EventModel> EventBank<M> {
             from = *end;
         }
         let mut out = Output::default();
-        self.model.run(&mut jobs, window.span.clone(), &mut out);
+        self.model.run(window.level, &mut jobs, window.span.clone(), &mut out);
         out
     }
 
@@ -294,7 +303,7 @@ impl<M: EventModel> EventBank<M> {
             let mut job =
                 [Job { neuron: &mut neuron, slot, arrivals: &arrivals, stops: &stops, dc }];
             let mut states = Output::default();
-            self.model.run(&mut job, window.span.clone(), &mut states);
+            self.model.run(window.level, &mut job, window.span.clone(), &mut states);
             for (_, time, state) in states.states {
                 for request in requests.clone() {
                     if window.samples[request].wants(time.picoseconds()) {
@@ -395,7 +404,7 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
                 })
                 .collect();
             if !jobs.is_empty() {
-                self.model.run(&mut jobs, start..now, &mut Output::default());
+                self.model.run(Level::new(), &mut jobs, start..now, &mut Output::default());
             }
             states.extend(copies.iter().flat_map(|neuron| self.model.state(neuron)));
         }
@@ -408,10 +417,14 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
         let touched = window.inbox.touched(window.first, self.neurons.len() as u32);
         let slots = union(&self.awake, &touched);
         let mut all = std::mem::take(&mut self.neurons);
+        // Several for each thread even out their load.
+        let threads = window.pool.map_or(1, rayon::ThreadPool::current_num_threads);
+        let size = slots.len().div_ceil(4 * threads).clamp(PIECE / 8, PIECE);
+        let size = if threads == 1 { PIECE } else { size };
         // Pieces of sorted slots own disjoint parts of the neurons.
         let mut pieces = Vec::new();
         let (mut rest, mut next) = (&mut all[..], 0);
-        for piece in slots.chunks(PIECE) {
+        for piece in slots.chunks(size) {
             let end = piece.last().map_or(next, |last| last + 1);
             let (own, after) = rest.split_at_mut((end - next) as usize);
             pieces.push((own, next, piece));

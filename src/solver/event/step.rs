@@ -9,7 +9,7 @@
 use std::ops::Range;
 
 use super::equation::Form;
-use super::lanes::{BLOCK, From, Lanes, NEURONS, Place, Row, WIDTH};
+use super::lanes::{BLOCK, Lanes, NEURONS, Place, Row, Side, WIDTH};
 use super::real::{Analytic, Real};
 use crate::circuit::number::{Mask, Number, Packed, Width};
 
@@ -118,7 +118,7 @@ fn stage<W: Width, R: Real, F: Form, const N: usize, const Z: bool, const S: usi
     let (before, own) = to.stages.split_at_mut(S);
     let (x, h) = (&to.x, &to.tried);
     for first in all.step_by(R::Wide::<W>::LANES) {
-        let at = From::new::<R>(width, first);
+        let at = Side::new::<R>(width, first);
         let h = at.read(h);
         let mut sum = h.splat(0.0);
         for (k, weight) in before.iter().zip(A[S]) {
@@ -184,7 +184,7 @@ fn attempt<W: Width, R: Real, F: Form, const N: usize, const Z: bool>(
         to.rest[lane] = of(select(left > 0.0, left, 0.0));
     });
     for first in all.clone().step_by(R::Wide::<W>::LANES) {
-        let at = From::new::<R>(width, first);
+        let at = Side::new::<R>(width, first);
         let (wanted, rest) = (at.read(&lanes.h), at.read(&to.rest));
         // No tiny step is left over.
         let timed = (wanted + wanted).gt(rest).select(wanted.splat(0.5) * rest, wanted);
@@ -201,7 +201,7 @@ fn attempt<W: Width, R: Real, F: Form, const N: usize, const Z: bool>(
     stage::<W, R, F, N, Z, 4>(width, lanes, all.clone(), to);
     stage::<W, R, F, N, Z, 5>(width, lanes, all.clone(), to);
     for first in all.clone().step_by(R::Wide::<W>::LANES) {
-        end::<W, R, F, N, Z>(From::new::<R>(width, first), lanes, to);
+        end::<W, R, F, N, Z>(Side::new::<R>(width, first), lanes, to);
     }
     for_lanes!(lane in all.clone(), {
         let t = lanes.t[lane] + to.dt[lane].double();
@@ -239,7 +239,7 @@ fn flag<V: Number>(like: V, condition: V::Mask, bit: u32) -> V {
 /// The last stage of the lanes at a place, the error, the verdict, and what follows from it.
 #[inline(always)]
 fn end<W: Width, R: Real, F: Form, const N: usize, const Z: bool>(
-    at: From<W>,
+    at: Side<W>,
     lanes: &mut Lanes<R, N>,
     to: &mut Attempt<R>,
 ) {
