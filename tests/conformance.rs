@@ -223,11 +223,12 @@ fn the_network_is_alive() {
 /// Every preset and form fires, or the comparison would show little.
 #[test]
 fn every_form_is_alive() {
-    for scene in [every_form(EULER), every_form(EVENT), mixed()] {
+    // From event to event a few spikes fewer, among 70 neurons, for the form that fires least.
+    for (scene, least) in [(every_form(EULER), 70), (every_form(EVENT), 60), (mixed(), 70)] {
         let simulation = run_on(scene, Cpu::new(Some(1)));
         let digests = &simulation.world().resource::<picoamp::probe::digest::SpikeDigests>().0;
         let names = simulation.scene().populations.keys();
-        let silent: Vec<_> = names.zip(digests).filter(|(_, d)| d.count < 70).collect();
+        let silent: Vec<_> = names.zip(digests).filter(|(_, d)| d.count < least).collect();
         assert!(silent.is_empty(), "{silent:?}");
     }
 }
