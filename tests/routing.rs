@@ -79,9 +79,14 @@ fn delivered(scene: &Scene, spikes: &[(GroupId, u32, u64)], windows: &[u64]) -> 
         }
         let window = Window { first_step, steps: *steps, dt };
         router.deliver(&window, &mut inbox);
-        // Spikes of this window may act in it.
+        // Spikes of sources may act in this window; those of neurons are found in the step before their
+        // time.
         for (group, index, step) in spikes {
-            if (first_step..first_step + steps).contains(step) {
+            let found = match group {
+                GroupId::Source(_) => *step,
+                GroupId::Population(_) => step - 1,
+            };
+            if (first_step..first_step + steps).contains(&found) {
                 let spikes = [(Time::from_steps(*step, dt), *index)];
                 router.route(*group, &spikes, &window, &mut inbox);
             }
@@ -116,8 +121,8 @@ fn spike() -> impl Strategy<Value = (GroupId, u32, u64)> {
     prop_oneof![
         (0_u32..70, 0_u64..500).prop_map(|(k, step)| (GroupId::Source(0), k, step)),
         (0_u32..3, 0_u64..500).prop_map(|(k, step)| (GroupId::Source(1), k, step)),
-        (0_u32..70, 0_u64..500).prop_map(|(k, step)| (GroupId::Population(0), k, step)),
-        (0_u32..90, 0_u64..500).prop_map(|(k, step)| (GroupId::Population(2), k, step)),
+        (0_u32..70, 1_u64..500).prop_map(|(k, step)| (GroupId::Population(0), k, step)),
+        (0_u32..90, 1_u64..500).prop_map(|(k, step)| (GroupId::Population(2), k, step)),
     ]
 }
 
@@ -199,12 +204,13 @@ fn codes_are_decoded_at_the_other_end() {
             let mut spikes = Vec::new();
             for (bit, k) in (0..BITS).flat_map(|bit| (0..100_u32).map(move |k| (bit, k))) {
                 if (k + 1) >> bit & 1 == 1 {
-                    spikes.push((group, k, bit * SLOT));
+                    // No neuron fires at the start.
+                    spikes.push((group, k, 1 + bit * SLOT));
                 }
             }
             let mut decoded: BTreeMap<(u32, u64), f64> = BTreeMap::new();
             for ((_, neuron, _, step), pulses) in delivered(&scene, &spikes, &[2, 1]) {
-                let (bit, delay) = (step / SLOT, step % SLOT);
+                let (bit, delay) = ((step - 1) / SLOT, (step - 1) % SLOT);
                 *decoded.entry((neuron, delay)).or_default() += pulses * (1 << bit) as f64;
             }
             let mut sent: BTreeMap<(u32, u64), f64> = BTreeMap::new();
