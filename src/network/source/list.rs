@@ -148,6 +148,7 @@ pub fn insert_lists(spikes: &[(u32, Time)], group: &SourceGroup, simulation: &mu
 
 /// Fires at given times.
 #[derive(Component, Debug, Clone)]
+#[component(summary_tick)]
 pub struct SpikeList {
     times: Arc<[Time]>,
     next: usize,

@@ -28,6 +28,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bevy_ecs::change_detection::ContiguousRef;
 use bevy_ecs::component::Mutable;
 use bevy_ecs::prelude::*;
 
@@ -113,7 +114,39 @@ pub fn insert_trains<T: SpikeTrain>(
     }
     if simulation.first_time::<Emitted<T>>() {
         // The order of these systems does not matter: the spikes of a window are sorted.
-        simulation.add_systems(WindowSet::Stimulate, stimulate::<T>.in_set(BuiltIn));
+        simulation.add_systems(
+            WindowSet::Stimulate,
+            (reschedule::<T>, stimulate::<T>).chain().in_set(BuiltIn),
+        );
+    }
+}
+
+/// Looks again when sources fire next whose train a system has changed. Where the component has a
+/// [summary tick](Component), trains that nobody changed cost one comparison.
+pub fn reschedule<T: SpikeTrain>(trains: Query<(Entity, Ref<T>)>, mut next: Query<&mut NextSpike>) {
+    let mut changed = Vec::new();
+    match trains.contiguous_iter() {
+        Ok(tables) => {
+            for (entities, trains) in tables {
+                let (trains, ticks) = ContiguousRef::split(trains);
+                if ticks.summary_tick_is_changed() == Some(false) {
+                    continue;
+                }
+                let rows =
+                    ticks.is_changed_iter().enumerate().filter(|(_, is_changed)| *is_changed);
+                changed.extend(rows.map(|(row, _)| (entities[row], trains[row].next())));
+            }
+        }
+        // A sparse component: row by row.
+        Err(_) => {
+            let rows = trains.iter().filter(|(_, train)| train.is_changed());
+            changed.extend(rows.map(|(entity, train)| (entity, train.next())));
+        }
+    }
+    for (entity, time) in changed {
+        if let Ok(mut next) = next.get_mut(entity) {
+            next.0 = time;
+        }
     }
 }
 
@@ -126,9 +159,6 @@ pub fn stimulate<T: SpikeTrain>(
     let end = window.end();
     for (source, mut next, mut train) in &mut trains {
         let next = next.bypass_change_detection();
-        if train.is_changed() {
-            next.0 = train.next();
-        }
         if next.0 >= end {
             continue;
         }
@@ -213,5 +243,56 @@ impl Plugin for StimulusPlugin {
             train.insert(group, simulation);
         }
         simulation.world_mut().resource_mut::<StageTimes>().spawn += began.elapsed();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::GroupSpikes;
+
+    /// Fires at these times, in seconds.
+    #[derive(Component)]
+    struct At(Vec<u64>);
+
+    impl SpikeTrain for At {
+        fn next(&self) -> Time {
+            self.0.first().map_or(Time::MAX, |s| Time::from_seconds(*s as f64).unwrap_or(Time::MAX))
+        }
+        fn advance(&mut self) {
+            self.0.remove(0);
+        }
+    }
+
+    /// A train that had ended, and one whose next spike is moved.
+    #[test]
+    fn trains_that_a_system_changes_fire_when_they_say() {
+        let mut world = World::new();
+        world.insert_resource(WindowSpikes::new(1, 0));
+        let second = Time::from_picoseconds(Time::PER_SECOND);
+        let source = |index| SpikeSource { group: Entity::PLACEHOLDER, group_index: 0, index };
+        let spawn = |world: &mut World, index, times: Vec<u64>| {
+            let train = At(times);
+            world.spawn((source(index), NextSpike(train.next()), train)).id()
+        };
+        let ended = spawn(&mut world, 0, vec![0]);
+        let moved = spawn(&mut world, 1, vec![0, 9]);
+        let mut schedule = Schedule::default();
+        schedule.add_systems((reschedule::<At>, stimulate::<At>).chain());
+        let mut fired = Vec::new();
+        for step in 0..6 {
+            world.insert_resource(Window { first_step: step, steps: 1, dt: second });
+            if step == 3 {
+                world.get_mut::<At>(ended).unwrap().0.push(4);
+                world.get_mut::<At>(moved).unwrap().0[0] = 5;
+            }
+            schedule.run(&mut world);
+            let mut spikes = world.resource_mut::<WindowSpikes>();
+            let of =
+                |spikes: &GroupSpikes| spikes.iter().map(|(_, k)| (step, *k)).collect::<Vec<_>>();
+            fired.extend(of(&spikes.sources[0]));
+            spikes.clear();
+        }
+        assert_eq!(fired, [(0, 0), (0, 1), (4, 0), (5, 1)]);
     }
 }

@@ -212,6 +212,7 @@ impl Train for Poisson {
 /// A Poisson process, exact: unit-rate exponential intervals in the integral of the rate (Brown et
 /// al. 2002, Neural Computation 14, time-rescaling theorem).
 #[derive(Component, Debug, Clone)]
+#[component(summary_tick)]
 pub struct PoissonTrain {
     steps: RateSteps,
     index: u32,

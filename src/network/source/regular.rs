@@ -207,6 +207,7 @@ impl Train for Regular {
 
 /// Fires regularly.
 #[derive(Component, Debug, Clone)]
+#[component(summary_tick)]
 pub struct RegularTrain {
     interval: Interval,
     phase: Time,
@@ -285,6 +286,7 @@ impl SpikeTrain for RegularTrain {
 /// stream belongs to its k-th regular spike. Spikes that overtake each other come in the order of
 /// their times; those that are displaced to before t = 0 are left out.
 #[derive(Component, Debug, Clone)]
+#[component(summary_tick)]
 pub struct JitteredTrain {
     regular: RegularTrain,
     /// Standard deviation, s.
