@@ -556,3 +556,32 @@ fn homeostasis_tunes_rates() {
     let other = sd(25.0, "last");
     assert!((other.0 - 25.0).abs() < 2.0, "{other:?}");
 }
+
+/// A fault of neurons with a step of their own, beside event-driven ones: it has the time of its step, and
+/// what happened before is kept.
+#[test]
+fn a_fault_among_event_driven_neurons_keeps_what_was_before() {
+    // 2¹⁶ pulses of weight 2¹⁵ in one step are more than a sum holds.
+    let times = vec!["\"5.03 ms\""; 1 << 16].join(", ");
+    // The membrane reaches 1 of 20 after 20 ms·ln(20/19), and so 3.03 ms after each spike.
+    let text = format!(
+        r#"(
+            duration: "20 ms", solver: Event(tolerance: "1 us", step: "0.1 ms"),
+            sources: {{ "in": (size: 1, train: Spikes([{times}])) }},
+            populations: {{
+                "lif": (size: 1, model: lif(soma: (dc: 20, tau_m: "20 ms", refP: "2 ms"))),
+                "twin": (size: 1, model: twin()),
+            }},
+            connections: [(from: "in", to: "twin", receptor: exc, rule: OneToOne, weight: 32768)],
+            probes: {{ "spikes": Spikes(of: "lif") }},
+        )"#
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("test.ron");
+    std::fs::write(&path, text).unwrap();
+    let mut simulation = Plugins::default().with(TwinPlugin).simulation(&path).unwrap();
+    let error = simulation.run().unwrap_err().to_string();
+    assert!(error.contains("at exc of neuron 0 of `twin` at t = 0.005 s"), "{error}");
+    let spikes = simulation.probe::<SpikeRecorder>("spikes").unwrap().spikes();
+    assert_eq!(spikes.len(), 2, "{spikes:?}");
+}

@@ -87,6 +87,7 @@ impl Backend for Cpu {
         let mut first_block = 0;
         for (index, bank) in banks.iter_mut().enumerate() {
             let (blocks, len) = (bank.blocks(), bank.len());
+            let unit = bank.step.map_or(1, |step| step.whole(window.dt));
             let window = bank.step.map_or(*window, |step| window.in_steps_of(step));
             let first = first_block;
             first_block += blocks;
@@ -123,6 +124,7 @@ impl Backend for Cpu {
                 dc: bank.layout.dc,
                 inbox,
                 window: &window,
+                unit,
                 bank: index as u32,
                 first_block: first,
                 level: self.level,
@@ -169,7 +171,10 @@ struct Task<'a> {
     /// Parameter column to which they are added.
     dc: Option<usize>,
     inbox: &'a Inbox,
+    /// In steps of the bank.
     window: &'a Window,
+    /// Steps of the window as others count them, in one of the bank.
+    unit: u64,
     bank: u32,
     /// First block of the bank, counted over all banks.
     first_block: usize,
@@ -237,13 +242,9 @@ impl Task<'_> {
             let steps = TILE_STEPS.min(self.window.steps as usize - tile_start);
             let overflow = lay_out(arrivals, tile, receptors);
             if let Some(arrival) = overflow {
-                let fault = Fault {
-                    step: (tile_start + usize::from(arrival.step)) as u64,
-                    bank: self.bank,
-                    slot: first_slot + u32::from(arrival.lane),
-                    kind: FaultKind::InputOverflow(arrival.receptor),
-                };
-                out.fault = out.fault.into_iter().chain([fault]).min();
+                let (step, slot) = (tile_start + usize::from(arrival.step), arrival.lane);
+                let kind = FaultKind::InputOverflow(arrival.receptor);
+                self.stop(step as u64, first_slot + u32::from(slot), kind, out);
             }
             let mut from = 0;
             while from < steps {
@@ -304,13 +305,17 @@ impl Task<'_> {
         }
     }
 
+    /// Something went wrong in a step of the window.
+    fn stop(&self, step: u64, slot: u32, kind: FaultKind, out: &mut Output) {
+        let fault = Fault { step: step * self.unit, bank: self.bank, slot, kind };
+        out.fault = out.fault.into_iter().chain([fault]).min();
+    }
+
     fn collect(&self, flags: &[Flag], first_slot: u32, first_step: usize, out: &mut Output) {
         for flag in flags {
             let (slot, step) = (first_slot + flag.lane, first_step as u32 + flag.step);
             if flag.fault {
-                let kind = FaultKind::NotFinite;
-                let fault = Fault { step: u64::from(step), bank: self.bank, slot, kind };
-                out.fault = out.fault.into_iter().chain([fault]).min();
+                self.stop(u64::from(step), slot, FaultKind::NotFinite, out);
             } else {
                 let end = self.window.first_step + u64::from(step) + 1;
                 out.spikes.push((slot, Time::from_steps(end, self.window.dt)));

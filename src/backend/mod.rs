@@ -74,7 +74,7 @@ pub struct Sample {
 /// Something that must stop the run. Ordered by when it happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fault {
-    /// Step from the start of the window.
+    /// Step from the start of the window, in steps of the window.
     pub step: u64,
     /// Index of the bank.
     pub bank: u32,
@@ -170,7 +170,9 @@ fn describe(
     let step = window.first_step + fault.step;
     match fault.kind {
         FaultKind::NotFinite => {
-            Error::NotFinite { population, neuron, time: Time::from_steps(step + 1, window.dt) }
+            // Found at the end of a step.
+            let time = Time::from_steps(step, window.dt) + bank.step.unwrap_or(window.dt);
+            Error::NotFinite { population, neuron, time }
         }
         FaultKind::Storm => Error::Storm { population, time: Time::from_steps(step, window.dt) },
         FaultKind::InputOverflow(receptor) => Error::InputOverflow {
