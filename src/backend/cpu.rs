@@ -20,7 +20,7 @@ const NANOSECONDS_OF_A_JOIN: u64 = 100_000;
 /// What an arrival at an event-driven neuron costs on one thread.
 const NANOSECONDS_OF_AN_ARRIVAL: u64 = 200;
 /// A neuron-step on one thread.
-const NANOSECONDS_OF_A_STEP: u64 = 2;
+const NANOSECONDS_OF_A_STEP: u64 = 1;
 
 /// Runs kernels on the threads of this machine.
 pub struct Cpu {

@@ -17,6 +17,7 @@ const STATES: usize = 4;
 /// exp(−dt/tau_s) − 1 and w of each receptor. (In single precision the exponential itself would
 /// lose a short step.)
 const DC: usize = 1;
+const REFRACTORY_STEPS: usize = 4;
 const SYNAPSES: usize = 5;
 const PARAMETERS: usize = 9;
 const RECEPTORS: [Receptor; 2] = [Receptor::Exc, Receptor::Inh];
@@ -38,7 +39,7 @@ pub(crate) fn kernel(dt: Time) -> Arc<dyn Kernel> {
 /// A synaptic current at the end of the step: pulses act before it decays.
 #[inline(always)]
 fn current<V: Number>(neurons: &impl Columns<V>, r: usize) -> V {
-    let (loss, w) = (neurons.parameter(5 + 2 * r), neurons.parameter(6 + 2 * r));
+    let (loss, w) = (neurons.parameter(SYNAPSES + 2 * r), neurons.parameter(SYNAPSES + 2 * r + 1));
     let jumped = neurons.arrivals(r).mul_add(w, neurons.state(CURRENTS + r));
     jumped.mul_add(loss, jumped)
 }
@@ -62,7 +63,7 @@ impl EulerModel<PARAMETERS, STATES, 2> for LifEuler {
         let spike = v.ge(threshold) & !is_refractory;
         neurons.set(MEMBRANE, spike.select(reset, v));
         let left = is_refractory.select(left - v.splat(1.0), v.splat(0.0));
-        neurons.set(REFRACTORY, spike.select(neurons.parameter(4), left));
+        neurons.set(REFRACTORY, spike.select(neurons.parameter(REFRACTORY_STEPS), left));
         spike
     }
 }
