@@ -344,7 +344,7 @@ fn a_stepped_model_has_steps_in_the_event_driven_solver() {
       help: choose a whole number of steps: a model here has no event-driven equations and is advanced by the solver's `step`
     window: the window 0.00103 s is no multiple of the step dt = 0.0001 s
       help: choose a whole number of steps: a model here has no event-driven equations and is advanced by the solver's `step`
-    connections.0.delay: the event-driven solver needs a delay of at least 0.0001 s between neurons, but the shortest here is 0.00005 s
+    connections.0.delay: the event-driven solver needs a delay of at least 100 us between neurons, but the shortest here is 50 us
       help: write for example delay: "1 ms"; or choose solver: Euler(dt: …), where a spike acts in the next step
     "#);
     let mut simulation = plugins.build(load("10 ms", "1 ms", "0.1 ms").unwrap().scene).unwrap();

@@ -294,7 +294,17 @@ fn table(report: &Report) -> String {
         cells.max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..9).map(width).collect();
-    text + &aligned(&rows, &widths)
+    text += &aligned(&rows, &widths);
+    let by_step = |a: &&Step, b: &&Step| a.dt_s.total_cmp(&b.dt_s);
+    let ends = report.steps.iter().min_by(by_step).zip(report.steps.iter().max_by(by_step));
+    let shift = |step: &Step| step.total.mean_shift_s.unwrap_or_default();
+    if ends
+        .is_some_and(|(fine, coarse)| fine.dt_s < coarse.dt_s && shift(fine) > 0.5 * shift(coarse))
+    {
+        text += "shifts do not shrink with the step: in a network one spike that differs changes \
+                 those after it; compare rates and intervals instead\n";
+    }
+    text
 }
 
 /// Columns of a width, numbers to the right. (A head stands at the left end of its group.)

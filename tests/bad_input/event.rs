@@ -93,28 +93,28 @@ fn delays_between_neurons() {
     insta::assert_snapshot!(text, @r#"
     none
       --set #4:1:21 «0 s»
-        connections.0.delay: the event-driven solver needs a delay of at least 0.000001 s between neurons, but the shortest here is 0 s
+        connections.0.delay: the event-driven solver needs a delay of at least 1 us between neurons, but the shortest here is 0 s
         help: write for example delay: "1 ms"; or choose solver: Euler(dt: …), where a spike acts in the next step
     too short
       --set #4:1:21 «10 ns»
-        connections.0.delay: the event-driven solver needs a delay of at least 0.000001 s between neurons, but the shortest here is 0.00000001 s
+        connections.0.delay: the event-driven solver needs a delay of at least 1 us between neurons, but the shortest here is 10 ns
         help: write for example delay: "1 ms"; or choose solver: Euler(dt: …), where a spike acts in the next step
     sometimes too short
       --set #4:1:21 «Uniform(from: "10 ns", t»
-        connections.0.delay: the event-driven solver needs a delay of at least 0.000001 s between neurons, but the shortest here is 0.00000001 s
+        connections.0.delay: the event-driven solver needs a delay of at least 1 us between neurons, but the shortest here is 10 ns
         help: write for example delay: "1 ms"; or choose solver: Euler(dt: …), where a spike acts in the next step
     left out
       bad.ron:18:56 «OneToOne),»
-        connections.0.rule: the event-driven solver needs a delay of at least 0.000001 s between neurons, but the shortest here is 0 s
+        connections.0.rule: the event-driven solver needs a delay of at least 1 us between neurons, but the shortest here is 0 s
         help: write for example delay: "1 ms"; or choose solver: Euler(dt: …), where a spike acts in the next step
     of one edge of a list
       bad.ron:18:56 «List([(0, 1, 1, "1 ms"),»
-        connections.0.rule: the event-driven solver needs a delay of at least 0.000001 s between neurons, but the shortest here is 0.0000005 s
-        help: give each edge at least 0.000001 s; or choose solver: Euler(dt: …), where a spike acts in the next step
+        connections.0.rule: the event-driven solver needs a delay of at least 1 us between neurons, but the shortest here is 500 ns
+        help: give each edge at least 1 us; or choose solver: Euler(dt: …), where a spike acts in the next step
     of one edge of a file
       bad.ron:18:56 «File("e.csv")),»
-        connections.0.rule: the event-driven solver needs a delay of at least 0.000001 s between neurons, but the shortest here is 0.0000005 s
-        help: give each edge at least 0.000001 s; or choose solver: Euler(dt: …), where a spike acts in the next step
+        connections.0.rule: the event-driven solver needs a delay of at least 1 us between neurons, but the shortest here is 500 ns
+        help: give each edge at least 1 us; or choose solver: Euler(dt: …), where a spike acts in the next step
     "#);
 }
 

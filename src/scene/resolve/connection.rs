@@ -14,6 +14,7 @@ use crate::network::law::{Delays, Law, Weights};
 use crate::network::{MAX_WEIGHT, Plasticity, Rule};
 use crate::solver::event::SHORTEST_DELAY;
 use crate::time::Time;
+use crate::units::{self, Unit};
 
 /// Reads the list of projections and adds the circuits that they need.
 pub fn connections(
@@ -201,15 +202,16 @@ fn connection(
     if let (GroupId::Population(_), Some(least), Some(rule_at)) = (connection.from, least, &rule_at)
         && connection.shortest_delay() < least
     {
-        let shortest = connection.shortest_delay();
+        let [least, shortest] = [least, connection.shortest_delay()]
+            .map(|delay| units::format(delay.seconds(), Unit::Second));
         let message = format!(
-            "the event-driven solver needs a delay of at least {least} s between neurons, but the \
-             shortest here is {shortest} s"
+            "the event-driven solver needs a delay of at least {least} between neurons, but the \
+             shortest here is {shortest}"
         );
         let listed = connection.rule.listed().map_or(&[][..], |edges| &edges[..]);
         let euler = "or choose solver: Euler(dt: …), where a spike acts in the next step";
         let help = if listed.iter().any(|edge| edge.delay.is_some()) {
-            format!("give each edge at least {least} s; {euler}")
+            format!("give each edge at least {least}; {euler}")
         } else {
             format!("write for example delay: \"1 ms\"; {euler}")
         };
