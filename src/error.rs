@@ -44,6 +44,19 @@ pub enum Error {
         /// A file that would have to be replaced but is of no earlier run.
         file: Option<String>,
     },
+    /// A folder is no results folder that this program can read.
+    #[error("{}: {message}", path.display())]
+    Results {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        message: String,
+        /// What to do.
+        help: String,
+    },
+    /// A comparison found a difference.
+    #[error("{0}")]
+    Different(String),
     /// A drawn or measured instance cannot work.
     #[error("neuron {neuron} of `{population}`: {message}")]
     Instance {
@@ -140,14 +153,15 @@ impl Error {
     }
 
     /// 1 the run failed, 3 scene refused, 4 a limit refused, 5 input or output, 6 device,
-    /// 130 interrupted.
+    /// 7 a comparison found a difference, 130 interrupted.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Scene(_) => 3,
             Error::Limit { .. } => 4,
-            Error::Io { .. } | Error::OutputExists { .. } => 5,
+            Error::Io { .. } | Error::OutputExists { .. } | Error::Results { .. } => 5,
             Error::Device { .. } => 6,
+            Error::Different(_) => 7,
             Error::Interrupted { .. } => 130,
             Error::Instance { .. }
             | Error::NotFinite { .. }
@@ -164,7 +178,7 @@ impl Error {
     #[must_use]
     pub fn help(&self) -> Option<String> {
         let help = match self {
-            Error::Limit { help, .. } => return Some(help.clone()),
+            Error::Limit { help, .. } | Error::Results { help, .. } => return Some(help.clone()),
             Error::OutputExists { file: Some(_), .. } => {
                 "choose another folder with --out, or move the file away"
             }
@@ -197,9 +211,10 @@ impl Error {
             Error::InputOverflow { .. } => "reduce the weights, or use a shorter step",
             Error::Device { .. } => "leave --backend out, or use --backend cpu",
             Error::Interrupted { .. } => "what was recorded until then is kept",
-            Error::Scene(_) | Error::NoProbe { .. } | Error::Connection(_) => {
-                return None;
-            }
+            Error::Scene(_)
+            | Error::NoProbe { .. }
+            | Error::Connection(_)
+            | Error::Different(_) => return None,
         };
         Some(help.to_string())
     }

@@ -5,8 +5,9 @@ use std::io::{self, Write};
 use bevy_ecs::prelude::*;
 
 use super::listener::{self, Emitters, Hears, Listener};
-use super::picture::{self, Dots, counted, three_digits};
-use super::{Moments, Probe, ProbeContext, ProbeKind, Record, Span};
+use super::picture::{self, Dots, Frame, Picture, counted, three_digits};
+use super::tables::{maybe, put};
+use super::{Moments, Probe, ProbeContext, ProbeKind, Record, Span, Tables};
 use crate::network::WindowSpikes;
 use crate::scene::decode::Fields;
 use crate::scene::diagnostics::Diagnostics;
@@ -59,6 +60,10 @@ impl ProbeKind for Fano {
             bin: self.bin,
         };
         listener::attach(factors, probe, simulation);
+    }
+
+    fn read_back(&self, mut probe: EntityWorldMut, tables: &Tables) -> Result<(), String> {
+        probe.get_mut::<FanoFactors>().map_or(Ok(()), |mut record| record.read_back(tables))
     }
 
     fn record<'w>(&self, probe: EntityRef<'w>) -> Option<&'w dyn Record> {
@@ -147,6 +152,20 @@ impl FanoFactors {
     }
 }
 
+impl FanoFactors {
+    fn read_back(&mut self, tables: &Tables) -> Result<(), String> {
+        self.listener.assume(tables.reached());
+        let bins = self.bins();
+        let mut rows = 0..;
+        tables.rows(["mean_count", "variance"], |[mean, variance]| {
+            let (mean, variance) = (maybe(mean)?.unwrap_or(0.0), maybe(variance)?.unwrap_or(0.0));
+            let earlier = Moments::of(bins, mean, variance);
+            let counter = Counter { earlier, ..Counter::default() };
+            put(&mut self.counters, rows.next().unwrap_or_default(), counter)
+        })
+    }
+}
+
 impl Probe for FanoFactors {
     const KIND: &'static str = "Fano";
 }
@@ -161,7 +180,7 @@ impl Record for FanoFactors {
     }
 
     /// Fano factor against rate.
-    fn picture(&self, title: &str) -> String {
+    fn picture(&self, frame: Frame) -> Picture {
         let width = self.bin.seconds();
         let points: Vec<(f64, f64)> =
             self.rows().filter_map(|row| Some((row.mean_count? / width, row.fano?))).collect();
@@ -175,7 +194,7 @@ impl Record for FanoFactors {
             None => format!("no neuron fired, {bins}"),
         };
         picture::dots(&Dots {
-            title,
+            frame,
             x_label: "rate (Hz)",
             y_label: "Fano factor",
             points: &points,

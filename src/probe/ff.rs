@@ -5,9 +5,10 @@ use std::io::{self, Write};
 use bevy_ecs::prelude::*;
 
 use super::listener::{self, Emitters, Hears, Listener};
-use super::picture::{self, Dots};
+use super::picture::{self, Dots, Frame, Picture};
 use super::spikes::requested_rates;
-use super::{Probe, ProbeContext, ProbeKind, Record, Span};
+use super::tables::{number, put};
+use super::{Probe, ProbeContext, ProbeKind, Record, Span, Tables};
 use crate::network::WindowSpikes;
 use crate::scene::decode::Fields;
 use crate::scene::diagnostics::Diagnostics;
@@ -74,6 +75,10 @@ impl ProbeKind for Ff {
         listener::attach(curve, probe, simulation);
     }
 
+    fn read_back(&self, mut probe: EntityWorldMut, tables: &Tables) -> Result<(), String> {
+        probe.get_mut::<FfCurve>().map_or(Ok(()), |mut record| record.read_back(tables))
+    }
+
     fn record<'w>(&self, probe: EntityRef<'w>) -> Option<&'w dyn Record> {
         probe.get::<FfCurve>().map(|curve| curve as &dyn Record)
     }
@@ -120,6 +125,19 @@ impl FfCurve {
     }
 }
 
+impl FfCurve {
+    fn read_back(&mut self, tables: &Tables) -> Result<(), String> {
+        self.input.assume(tables.reached());
+        self.output.assume(tables.reached());
+        let mut rows = 0..;
+        tables.rows(["input_spikes", "output_spikes"], |[input, output]| {
+            let row = rows.next().unwrap_or_default();
+            put(&mut self.input_spikes, row, number(input)?)?;
+            put(&mut self.output_spikes, row, number(output)?)
+        })
+    }
+}
+
 impl Probe for FfCurve {
     const KIND: &'static str = "Ff";
 }
@@ -133,11 +151,11 @@ impl Record for FfCurve {
         })
     }
 
-    fn picture(&self, title: &str) -> String {
+    fn picture(&self, frame: Frame) -> Picture {
         let points: Vec<(f64, f64)> =
             self.rows().iter().map(|row| (row.input_hz, row.output_hz)).collect();
         picture::dots(&Dots {
-            title,
+            frame,
             x_label: "input rate (Hz)",
             y_label: "output rate (Hz)",
             points: &points,

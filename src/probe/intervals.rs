@@ -5,8 +5,9 @@ use std::io::{self, Write};
 use bevy_ecs::prelude::*;
 
 use super::listener::{self, Emitters, Hears, Listener};
-use super::picture::{self, Dots, MOST_DOTS, counted};
-use super::{Probe, ProbeContext, ProbeKind, Record, Span};
+use super::picture::{self, Dots, Frame, MOST_DOTS, Picture, counted};
+use super::tables::{number, time};
+use super::{Probe, ProbeContext, ProbeKind, Record, Span, Tables};
 use crate::network::WindowSpikes;
 use crate::scene::Scene;
 use crate::scene::decode::Fields;
@@ -58,6 +59,10 @@ impl ProbeKind for Intervals {
         listener::attach(recorder, probe, simulation);
     }
 
+    fn read_back(&self, mut probe: EntityWorldMut, tables: &Tables) -> Result<(), String> {
+        probe.get_mut::<IntervalRecorder>().map_or(Ok(()), |mut record| record.read_back(tables))
+    }
+
     fn record<'w>(&self, probe: EntityRef<'w>) -> Option<&'w dyn Record> {
         probe.get::<IntervalRecorder>().map(|recorder| recorder as &dyn Record)
     }
@@ -101,6 +106,23 @@ impl IntervalRecorder {
     }
 }
 
+impl IntervalRecorder {
+    fn read_back(&mut self, tables: &Tables) -> Result<(), String> {
+        self.listener.assume(tables.reached());
+        let columns = ["neuron", "number", "time_s", "interval_s"];
+        tables.rows(columns, |[neuron, count, end, length]| {
+            let (neuron, number) = (number(neuron)?, number(count)?);
+            self.intervals.push(Interval {
+                neuron,
+                number,
+                end: time(end)?,
+                length: time(length)?,
+            });
+            Ok(())
+        })
+    }
+}
+
 impl Probe for IntervalRecorder {
     const KIND: &'static str = "Intervals";
 }
@@ -115,7 +137,7 @@ impl Record for IntervalRecorder {
     }
 
     /// Interval against number.
-    fn picture(&self, title: &str) -> String {
+    fn picture(&self, frame: Frame) -> Picture {
         let points: Vec<(f64, f64)> = self
             .intervals
             .iter()
@@ -128,7 +150,7 @@ impl Record for IntervalRecorder {
             note += &format!("; showing {}", shown.len());
         }
         picture::dots(&Dots {
-            title,
+            frame,
             x_label: "number of the interval",
             y_label: "interval between spikes (ms)",
             points: &shown,

@@ -5,8 +5,9 @@ use std::io::{self, Write};
 use bevy_ecs::prelude::*;
 
 use super::listener::{self, Emitters, Hears, Listener};
-use super::picture::{self, Steps, counted, three_digits};
-use super::{Moments, Probe, ProbeContext, ProbeKind, Record, Span};
+use super::picture::{self, Frame, Picture, Steps, counted, three_digits};
+use super::tables::{maybe, number, put};
+use super::{Moments, Probe, ProbeContext, ProbeKind, Record, Span, Tables};
 use crate::circuit::Domain;
 use crate::network::WindowSpikes;
 use crate::scene::decode::Fields;
@@ -87,6 +88,10 @@ impl ProbeKind for Isi {
             longer: 0,
         };
         listener::attach(histogram, probe, simulation);
+    }
+
+    fn read_back(&self, mut probe: EntityWorldMut, tables: &Tables) -> Result<(), String> {
+        probe.get_mut::<IsiHistogram>().map_or(Ok(()), |mut record| record.read_back(tables))
     }
 
     fn record<'w>(&self, probe: EntityRef<'w>) -> Option<&'w dyn Record> {
@@ -211,6 +216,30 @@ impl IsiHistogram {
     }
 }
 
+impl IsiHistogram {
+    fn read_back(&mut self, tables: &Tables) -> Result<(), String> {
+        self.listener.assume(tables.reached());
+        let mut bins = 0..;
+        tables.rows(["intervals"], |[intervals]| {
+            let bin = bins.next().unwrap_or_default();
+            // The row after the last bin.
+            if bin == self.counts.len() {
+                self.longer = number(intervals)?;
+                return Ok(());
+            }
+            put(&mut self.counts, bin, number(intervals)?)
+        })?;
+        let mut rows = 0..;
+        tables.further_rows(NEURONS, ["intervals", "mean_s", "cv"], |[intervals, mean, cv]| {
+            let mean = maybe(mean)?.unwrap_or(0.0) * Time::PER_SECOND as f64;
+            let deviation = maybe(cv)?.unwrap_or(0.0) * mean;
+            let intervals = Moments::of(number(intervals)?, mean, deviation * deviation);
+            let train = Train { last: None, intervals };
+            put(&mut self.trains, rows.next().unwrap_or_default(), train)
+        })
+    }
+}
+
 impl Probe for IsiHistogram {
     const KIND: &'static str = "Isi";
 }
@@ -231,7 +260,7 @@ impl Record for IsiHistogram {
         })
     }
 
-    fn picture(&self, title: &str) -> String {
+    fn picture(&self, frame: Frame) -> Picture {
         let (bars, each) = picture::bars(&self.counts);
         let edge = |bin: usize| {
             1e3 * Time::from_steps(bin.min(self.counts.len()) as u64, self.bin).seconds()
@@ -254,7 +283,7 @@ impl Record for IsiHistogram {
             note += &format!("; {} not shown", self.longer);
         }
         picture::steps(&Steps {
-            title,
+            frame,
             x_label: "interval between spikes (ms)",
             y_label: &format!("intervals in {width}"),
             steps: &steps,

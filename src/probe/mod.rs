@@ -33,6 +33,7 @@ pub mod picture;
 pub mod rate;
 pub mod rates;
 pub mod spikes;
+pub mod tables;
 pub mod trace;
 
 use std::collections::BTreeMap;
@@ -50,6 +51,7 @@ use crate::scene::{GroupId, Names, Scene};
 use crate::schedule::{BuiltIn, WindowSet};
 use crate::simulation::{Plugin, Simulation};
 use crate::time::Time;
+use picture::{Frame, Picture};
 
 pub use fano::{FanoFactors, FanoRow};
 pub use ff::{FfCurve, FfRow};
@@ -60,6 +62,7 @@ pub use moments::Moments;
 pub use rate::{RateBin, RateHistory};
 pub use rates::{NeuronRates, RateRow};
 pub use spikes::SpikeRecorder;
+pub use tables::Tables;
 pub use trace::TraceRecorder;
 
 /// The name of a probe in the scene.
@@ -67,7 +70,7 @@ pub use trace::TraceRecorder;
 pub struct ProbeName(pub String);
 
 /// A kind of probe as a scene decides it: `Rate(of: "exc", neurons: All, bin: "10 ms")`.
-pub trait ProbeKind: fmt::Debug + Send + Sync + 'static {
+pub trait ProbeKind: std::any::Any + fmt::Debug + Send + Sync + 'static {
     /// Its name in scenes, the one it is registered under with [`Plugins::add_probe`].
     fn name(&self) -> &'static str;
 
@@ -87,6 +90,16 @@ pub trait ProbeKind: fmt::Debug + Send + Sync + 'static {
     /// [first time](Simulation::first_time), the simulation the system that feeds all of them; it
     /// belongs to [`WindowSet::Measure`].
     fn spawn(&self, span: Span, probe: Entity, simulation: &mut Simulation);
+
+    /// Fills the recorder of a simulation that has not run with what an earlier one has recorded, so
+    /// that it draws the same picture. A kind without it cannot be drawn again from its tables.
+    ///
+    /// # Errors
+    /// What is wrong with the tables.
+    fn read_back(&self, probe: EntityWorldMut, tables: &Tables) -> Result<(), String> {
+        let _ = (probe, tables);
+        Err(format!("a probe of the kind {} cannot be drawn again from its table", self.name()))
+    }
 
     /// The recorder on the probe's entity.
     fn record<'w>(&self, probe: EntityRef<'w>) -> Option<&'w dyn Record>;
@@ -109,8 +122,8 @@ pub trait Record {
         Ok(())
     }
 
-    /// Draws the record as SVG.
-    fn picture(&self, title: &str) -> String;
+    /// Draws the record.
+    fn picture(&self, frame: Frame) -> Picture;
 
     /// The type of the recorder, for messages.
     fn type_name(&self) -> &'static str {

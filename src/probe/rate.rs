@@ -5,8 +5,9 @@ use std::io::{self, Write};
 use bevy_ecs::prelude::*;
 
 use super::listener::{self, Emitters, Hears, Listener};
-use super::picture::{self, Steps, counted, three_digits};
-use super::{Probe, ProbeContext, ProbeKind, Record, Span};
+use super::picture::{self, Frame, Picture, Steps, counted, three_digits};
+use super::tables::number;
+use super::{Probe, ProbeContext, ProbeKind, Record, Span, Tables};
 use crate::network::WindowSpikes;
 use crate::scene::decode::Fields;
 use crate::scene::diagnostics::Diagnostics;
@@ -60,6 +61,10 @@ impl ProbeKind for Rate {
             counts: Vec::new(),
         };
         listener::attach(history, probe, simulation);
+    }
+
+    fn read_back(&self, mut probe: EntityWorldMut, tables: &Tables) -> Result<(), String> {
+        probe.get_mut::<RateHistory>().map_or(Ok(()), |mut record| record.read_back(tables))
     }
 
     fn record<'w>(&self, probe: EntityRef<'w>) -> Option<&'w dyn Record> {
@@ -124,6 +129,16 @@ impl RateHistory {
     }
 }
 
+impl RateHistory {
+    fn read_back(&mut self, tables: &Tables) -> Result<(), String> {
+        self.listener.assume(tables.reached());
+        tables.rows(["spikes"], |[spikes]| {
+            self.counts.push(number(spikes)?);
+            Ok(())
+        })
+    }
+}
+
 impl Probe for RateHistory {
     const KIND: &'static str = "Rate";
 }
@@ -137,14 +152,14 @@ impl Record for RateHistory {
         })
     }
 
-    fn picture(&self, title: &str) -> String {
+    fn picture(&self, frame: Frame) -> Picture {
         let step = |bin: RateBin| (bin.start.seconds(), bin.end.seconds(), bin.rate_hz);
         let steps: Vec<_> = self.bins().map(step).collect();
         let bin = units::format(self.bin.seconds(), Unit::Second);
         let mean = three_digits(self.mean_hz());
         let neurons = counted(self.neurons() as u64, "neuron");
         picture::steps(&Steps {
-            title,
+            frame,
             x_label: "time (s)",
             y_label: "rate per neuron (Hz)",
             steps: &steps,

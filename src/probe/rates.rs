@@ -5,8 +5,9 @@ use std::io::{self, Write};
 use bevy_ecs::prelude::*;
 
 use super::listener::{self, Emitters, Hears, Listener};
-use super::picture::{self, Steps, counted, three_digits};
-use super::{Probe, ProbeContext, ProbeKind, Record, Span};
+use super::picture::{self, Frame, Picture, Steps, counted, three_digits};
+use super::tables::{number, put};
+use super::{Probe, ProbeContext, ProbeKind, Record, Span, Tables};
 use crate::network::WindowSpikes;
 use crate::scene::Scene;
 use crate::scene::decode::Fields;
@@ -54,6 +55,10 @@ impl ProbeKind for Rates {
         listener::attach(NeuronRates { listener, counts }, probe, simulation);
     }
 
+    fn read_back(&self, mut probe: EntityWorldMut, tables: &Tables) -> Result<(), String> {
+        probe.get_mut::<NeuronRates>().map_or(Ok(()), |mut record| record.read_back(tables))
+    }
+
     fn record<'w>(&self, probe: EntityRef<'w>) -> Option<&'w dyn Record> {
         probe.get::<NeuronRates>().map(|rates| rates as &dyn Record)
     }
@@ -96,6 +101,16 @@ impl NeuronRates {
     }
 }
 
+impl NeuronRates {
+    fn read_back(&mut self, tables: &Tables) -> Result<(), String> {
+        self.listener.assume(tables.reached());
+        let mut rows = 0..;
+        tables.rows(["spikes"], |[spikes]| {
+            put(&mut self.counts, rows.next().unwrap_or_default(), number(spikes)?)
+        })
+    }
+}
+
 impl Probe for NeuronRates {
     const KIND: &'static str = "Rates";
 }
@@ -110,7 +125,7 @@ impl Record for NeuronRates {
     }
 
     /// A histogram of the rates.
-    fn picture(&self, title: &str) -> String {
+    fn picture(&self, frame: Frame) -> Picture {
         let lowest = self.counts.iter().copied().min().unwrap_or(0);
         let highest = self.counts.iter().copied().max().unwrap_or(0);
         // Rates are multiples of one spike in the recorded time; bars of a whole number of these
@@ -127,7 +142,7 @@ impl Record for NeuronRates {
         let neurons = counted(self.counts.len() as u64, "neuron");
         let mean = three_digits(self.mean_hz());
         picture::steps(&Steps {
-            title,
+            frame,
             x_label: "rate (Hz)",
             y_label: &format!("neurons in {} Hz", three_digits(edge(1) - edge(0))),
             steps: &steps,

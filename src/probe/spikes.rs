@@ -5,8 +5,9 @@ use std::io::{self, Write};
 use bevy_ecs::prelude::*;
 
 use super::listener::{self, Emitters, Hears, Listener};
-use super::picture::{self, MOST_DOTS, Raster};
-use super::{Probe, ProbeContext, ProbeKind, Record, Span};
+use super::picture::{self, Frame, MOST_DOTS, Picture, Raster};
+use super::tables::{number, time};
+use super::{Probe, ProbeContext, ProbeKind, Record, Span, Tables};
 use crate::network::WindowSpikes;
 use crate::scene::decode::Fields;
 use crate::scene::diagnostics::Diagnostics;
@@ -62,6 +63,10 @@ impl ProbeKind for Spikes {
         listener::attach(recorder, probe, simulation);
     }
 
+    fn read_back(&self, mut probe: EntityWorldMut, tables: &Tables) -> Result<(), String> {
+        probe.get_mut::<SpikeRecorder>().map_or(Ok(()), |mut record| record.read_back(tables))
+    }
+
     fn record<'w>(&self, probe: EntityRef<'w>) -> Option<&'w dyn Record> {
         probe.get::<SpikeRecorder>().map(|recorder| recorder as &dyn Record)
     }
@@ -102,6 +107,16 @@ pub(super) fn requested_rates(scene: &Scene, group: GroupId) -> Option<Vec<f64>>
     (0..source.size).map(|k| source.train.rate(k)).collect()
 }
 
+impl SpikeRecorder {
+    fn read_back(&mut self, tables: &Tables) -> Result<(), String> {
+        self.listener.assume(tables.reached());
+        tables.rows(["neuron", "time_s"], |[neuron, at]| {
+            self.spikes.push((time(at)?, number(neuron)?));
+            Ok(())
+        })
+    }
+}
+
 impl Probe for SpikeRecorder {
     const KIND: &'static str = "Spikes";
 }
@@ -112,7 +127,7 @@ impl Record for SpikeRecorder {
         self.spikes.iter().try_for_each(|(time, neuron)| writeln!(out, "{neuron},{time}"))
     }
 
-    fn picture(&self, title: &str) -> String {
+    fn picture(&self, frame: Frame) -> Picture {
         let y = |neuron: u32| match &self.rates {
             Some(rates) => rates[neuron as usize],
             None => f64::from(neuron),
@@ -138,7 +153,7 @@ impl Record for SpikeRecorder {
         };
         let margin = 0.005 * (highest - lowest) + 0.5;
         picture::raster(&Raster {
-            title,
+            frame,
             y_label,
             points: &shown,
             time_s: self.listener.span().shown(self.end),

@@ -1,11 +1,13 @@
 //! State variables against time.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use bevy_ecs::prelude::*;
 
-use super::picture::{self, Curve, Traces};
-use super::{Probe, ProbeContext, ProbeKind, Record, Span};
+use super::picture::{self, Curve, Frame, Picture, Traces};
+use super::tables::{number, time};
+use super::{Probe, ProbeContext, ProbeKind, Record, Span, Tables};
 use crate::backend::WindowSamples;
 use crate::bank::{Banks, SampleRequest, Slot};
 use crate::circuit::Domain;
@@ -143,6 +145,10 @@ impl ProbeKind for Trace {
         }
     }
 
+    fn read_back(&self, mut probe: EntityWorldMut, tables: &Tables) -> Result<(), String> {
+        probe.get_mut::<TraceRecorder>().map_or(Ok(()), |mut record| record.read_back(tables))
+    }
+
     fn record<'w>(&self, probe: EntityRef<'w>) -> Option<&'w dyn Record> {
         probe.get::<TraceRecorder>().map(|recorder| recorder as &dyn Record)
     }
@@ -239,6 +245,23 @@ fn current_unit(current: f64) -> (&'static str, f64) {
     units.into_iter().find(|(_, scale)| current * scale >= 1.0).unwrap_or(("fA", 1e15))
 }
 
+impl TraceRecorder {
+    fn read_back(&mut self, tables: &Tables) -> Result<(), String> {
+        let positions: BTreeMap<u32, u32> = self.neurons.iter().copied().zip(0..).collect();
+        let names = ["time_s", "neuron"].into_iter().chain(self.vars.iter().map(|v| v.name()));
+        tables.cells(&names.collect::<Vec<_>>(), |cells| {
+            let position = positions.get(&number(cells[1])?);
+            let position =
+                position.ok_or_else(|| format!("neuron {} is not recorded", cells[1]))?;
+            self.rows.push((time(cells[0])?, *position));
+            for value in &cells[2..] {
+                self.values.push(number(value)?);
+            }
+            Ok(())
+        })
+    }
+}
+
 impl Probe for TraceRecorder {
     const KIND: &'static str = "Trace";
 }
@@ -257,7 +280,7 @@ impl Record for TraceRecorder {
     }
 
     /// The first variable, of all neurons.
-    fn picture(&self, title: &str) -> String {
+    fn picture(&self, frame: Frame) -> Picture {
         let variable = self.vars[0];
         // Currents in the unit that suits the largest.
         let first = self.values.iter().step_by(self.vars.len());
@@ -280,7 +303,7 @@ impl Record for TraceRecorder {
             unit => format!("{} ({unit})", variable.name()),
         };
         picture::traces(&Traces {
-            title,
+            frame,
             y_label: &y_label,
             curves: &curves,
             time_s: self.span.shown(self.end),

@@ -13,6 +13,7 @@
 //! more when everything else is there.
 
 pub mod folder;
+pub mod read;
 pub mod summary;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,6 +32,7 @@ use crate::simulation::Simulation;
 
 pub use folder::Folder;
 use folder::{SCENE, SUMMARY};
+pub use read::Results;
 pub use summary::Summary;
 
 /// What is written besides probes and summary.
@@ -110,7 +112,8 @@ impl ResultsFolder {
                 folder.file(file, |out| record.further_table(table, out))?;
             }
             let title = format!("{} · {name}", scene.name);
-            folder.file(&files.picture, |out| out.write_all(record.picture(&title).as_bytes()))?;
+            let picture = record.picture(title.as_str().into()).svg();
+            folder.file(&files.picture, |out| out.write_all(picture.as_bytes()))?;
         }
         let world = simulation.world();
         for (population, name) in simulation.populations().into_iter().zip(&self.plan.biases) {
@@ -133,6 +136,12 @@ pub fn scene_files(scene: &Scene) -> Vec<String> {
     std::iter::once(SCENE.to_string()).chain(inputs).collect()
 }
 
+/// The names of the files of each probe of a scene.
+pub(crate) fn probe_files(scene: &Scene) -> BTreeMap<String, ProbeFiles> {
+    // Names of probes are given out first: what else is written does not change them.
+    Plan::new(scene, Dump::default()).probes
+}
+
 /// The names of the files of a run, known before it starts.
 #[derive(Debug)]
 struct Plan {
@@ -143,10 +152,10 @@ struct Plan {
 
 /// The files of a probe.
 #[derive(Debug)]
-struct ProbeFiles {
-    table: String,
-    further_tables: Vec<String>,
-    picture: String,
+pub(crate) struct ProbeFiles {
+    pub table: String,
+    pub further_tables: Vec<String>,
+    pub picture: String,
 }
 
 impl Plan {

@@ -17,6 +17,9 @@ use crate::scene::spawn::RealisedMismatch;
 use crate::scene::{Scene, Solver as SceneSolver, hint};
 use crate::simulation::{Simulation, StageTimes};
 
+/// The version of this form that this program writes, and the newest that it reads.
+pub const SCHEMA_VERSION: u32 = 1;
+
 /// A run in numbers. Times are in seconds, values in SI units.
 #[derive(Debug, Clone, Serialize)]
 pub struct Summary {
@@ -160,7 +163,7 @@ impl Summary {
             (late > 0).then(|| (name.clone(), late))
         });
         Summary {
-            schema_version: 1,
+            schema_version: SCHEMA_VERSION,
             program_version: env!("CARGO_PKG_VERSION"),
             scene: scene.name.clone(),
             status: match report.outcome {

@@ -13,6 +13,7 @@
 //! | [`chip`] | the chip on which a scene is to fit |
 //! | [`files`] | input files: trains and measured biases |
 //! | [`mod@write`] | a [`Scene`] as RON again |
+//! | [`difference`] | where two scenes differ |
 //! | [`hint`] | what a scene might do better |
 //! | [`estimate`] | what a scene will cost, before anything is allocated |
 //! | [`spawn`] | a [`Scene`] as entities |
@@ -20,6 +21,7 @@
 pub mod chip;
 pub mod decode;
 pub mod diagnostics;
+pub mod difference;
 mod edit;
 pub mod estimate;
 pub mod files;

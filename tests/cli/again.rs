@@ -119,6 +119,11 @@ const EVERY_FORM: &str = r#"
             window: (from: "0.1 s", to: "0.2 s")),
         "A_b": Trace(of: "second: \"b\"", vars: [Vmem], neurons: All, every: "0.2 ms"),
         "ff": Ff(input: "noise", output: "first", window: (to: "0.25 s")),
+        "rate": Rate(of: "first", bin: "7 ms", window: (from: "0.1 s")),
+        "rates": Rates(of: "first", neurons: [7, 3]),
+        "isi": Isi(of: "first", bin: "1 ms", max: "20 ms"),
+        "intervals": Intervals(of: "noise", neurons: Range(from: 2, to: 9)),
+        "fano": Fano(of: "first", bin: "50 ms"),
     },
     chip: Dynapse1(chips: 2, fan_in: 200, cores: { "second: \"b\"": [5, 2] }),
 )
@@ -143,6 +148,17 @@ fn every_scene_is_valid_and_its_decided_form_gives_the_same_run() {
         assert!(held == once || once.contains("inputs/"), "{name}");
         assert_eq!(resolved(path, "typed/scene.ron", &[]), held, "{name}");
         assert_eq!(files(&path.join("typed")), files(&path.join("decided")), "{name}");
+        // Its pictures can be drawn again without a run: the same bytes.
+        let pictures = files(&path.join("typed"));
+        let pictures: Vec<_> = pictures.iter().filter(|file| file.ends_with(".svg")).collect();
+        pictures
+            .iter()
+            .for_each(|picture| fs::remove_file(path.join("typed").join(picture)).unwrap());
+        done(path, &["plot", "typed"]);
+        for picture in pictures {
+            let read = |out: &str| fs::read_to_string(path.join(out).join(picture)).unwrap();
+            assert!(read("typed") == read("decided"), "{name}: {picture}");
+        }
         for file in files(&path.join("typed")).iter().filter(|file| file.ends_with(".csv")) {
             let read = |out: &str| fs::read(path.join(out).join(file)).unwrap();
             assert!(read("typed") == read("decided"), "{name}: {file}");
@@ -182,8 +198,19 @@ fn the_scene_with_every_form_is_busy() {
         "a_b.svg",
         "all.csv",
         "all.svg",
+        "fano.csv",
+        "fano.svg",
         "ff.csv",
         "ff.svg",
+        "intervals.csv",
+        "intervals.svg",
+        "isi.csv",
+        "isi.neurons.csv",
+        "isi.svg",
+        "rate.csv",
+        "rate.svg",
+        "rates.csv",
+        "rates.svg",
         "scene.ron",
         "some.csv",
         "some.svg",
