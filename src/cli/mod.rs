@@ -1,8 +1,9 @@
-//! The command line: `picoamp run`, `converge`, `check` and `resolve`. Data goes to stdout, everything else to
-//! stderr.
+//! The command line: `picoamp run`, `converge`, `check`, `resolve` and `doctor`. Data goes to stdout,
+//! everything else to stderr.
 
 mod args;
 mod converge;
+mod doctor;
 mod messages;
 mod progress;
 
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use crate::backend::cpu::Cpu;
+use crate::backend::choice::{Candidates, Chosen};
 use crate::network::Rule;
 use crate::results::{Dump, ResultsFolder, RunReport, Summary};
 use crate::scene::estimate::{self, Estimate, bytes_text};
@@ -42,6 +43,7 @@ pub fn main(plugins: &Plugins) -> ExitCode {
         Command::Converge(args) => (converge::converge(args, plugins), args.json),
         Command::Check(scene) => (check(scene, plugins), false),
         Command::Resolve(scene) => (resolve(scene, plugins), false),
+        Command::Doctor => (print(doctor::report().trim_end()), false),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -83,12 +85,7 @@ fn run(args: &RunArgs, plugins: &Plugins) -> Result<(), Error> {
     if !args.quiet {
         messages::show_findings(&warnings);
     }
-    if args.backend == BackendChoice::Cuda {
-        return Err(Error::Device {
-            name: "cuda",
-            reason: format!("picoamp {} has no CUDA back end yet", env!("CARGO_PKG_VERSION")),
-        });
-    }
+    let backends = Candidates::new(args.backend.into(), args.threads.map(usize::from))?;
     let folder = args.out.clone().unwrap_or_else(|| default_folder(&scene.name, ""));
     let dump = Dump {
         biases: args.dump.contains(&DumpChoice::Biases),
@@ -96,10 +93,8 @@ fn run(args: &RunArgs, plugins: &Plugins) -> Result<(), Error> {
     };
     let folder = ResultsFolder::claim(folder, args.force, &scene, dump)?;
     let mut simulation = plugins.build(scene)?;
+    let Chosen { threads, why } = backends.choose(&mut simulation)?;
     folder.create()?;
-    let backend = Cpu::new(args.threads.map(usize::from));
-    let threads = backend.threads();
-    simulation.set_backend(backend);
 
     let stop = stop_on_signals();
     let mut progress = progress::Progress::new(args.quiet);
@@ -124,6 +119,9 @@ fn run(args: &RunArgs, plugins: &Plugins) -> Result<(), Error> {
     };
     if !args.quiet {
         show_summary(&summary, &folder, simulation.scene());
+        if args.backend != BackendChoice::Cpu {
+            say!("back end: {} ({why})", summary.backend);
+        }
     }
     outcome?;
     if args.json {
