@@ -18,7 +18,7 @@ use picoamp::backend::{Advanced, Backend, EventWork};
 use picoamp::bank::Banks;
 use picoamp::bank::transfer::{self, Readback};
 use picoamp::network::Router;
-use picoamp::network::router::Inbox;
+use picoamp::network::inbox::Inbox;
 use picoamp::prelude::*;
 use picoamp::probe::picture::{Curve, Decades, decades};
 use picoamp::results::{Dump, ResultsFolder, RunReport};

@@ -17,7 +17,7 @@ use smallvec::SmallVec;
 use crate::bank::transfer::Readback;
 use crate::bank::{Bank, Banks};
 use crate::error::Error;
-use crate::network::router::Inbox;
+use crate::network::inbox::Inbox;
 use crate::network::{Population, WindowSpikes};
 use crate::schedule::{BuiltIn, Window, WindowSet};
 use crate::simulation::{Plugin, Simulation, StageTimes};

@@ -156,18 +156,40 @@ pub fn stimulate<T: SpikeTrain>(
     mut spikes: ResMut<WindowSpikes>,
     mut trains: Query<(&SpikeSource, &mut NextSpike, &mut T)>,
 ) {
+    /// Sources that are looked at together.
+    const TOGETHER: usize = 32;
+
     let end = window.end();
-    for (source, mut next, mut train) in &mut trains {
-        let next = next.bypass_change_detection();
-        if next.0 >= end {
-            continue;
-        }
-        let train = train.bypass_change_detection();
+    let mut emit = |source: &SpikeSource, next: &mut NextSpike, train: &mut T| {
         let out = spikes.sources[source.group_index].emit();
         while next.0 < end {
             out.push((next.0, source.index));
             train.advance();
             next.0 = train.next();
+        }
+    };
+    if let Ok(tables) = trains.contiguous_iter_mut() {
+        for (sources, mut next, mut trains) in tables {
+            let (next, trains) = (next.bypass_change_detection(), trains.bypass_change_detection());
+            let rows = sources.chunks(TOGETHER).zip(next.chunks_mut(TOGETHER));
+            for ((sources, next), trains) in rows.zip(trains.chunks_mut(TOGETHER)) {
+                // Without a branch for each.
+                if next.iter().fold(true, |none, next| none & (next.0 >= end)) {
+                    continue;
+                }
+                for ((source, next), train) in sources.iter().zip(next).zip(trains) {
+                    if next.0 < end {
+                        emit(source, next, train);
+                    }
+                }
+            }
+        }
+        return;
+    }
+    // A sparse component: row by row.
+    for (source, mut next, mut train) in &mut trains {
+        if next.0 < end {
+            emit(source, next.bypass_change_detection(), train.bypass_change_detection());
         }
     }
 }
