@@ -65,22 +65,21 @@ pub(crate) const EXP2_M1: [f64; 6] =
 pub fn log2<V: Number>(x: V) -> V {
     let (m, e) = x.mantissa_and_exponent();
     let z = m - x.splat(1.0);
-    let p = horner(
-        z,
-        [
-            7.806_673e-2,
-            -1.742_302_2e-1,
-            2.163_248_6e-1,
-            -2.427_235_2e-1,
-            2.881_915e-1,
-            -3.605_759e-1,
-            4.809_020_8e-1,
-            -7.213_485e-1,
-            std::f64::consts::LOG2_E,
-        ],
-    );
-    p.mul_add(z, e)
+    horner(z, LOG2_M1).mul_add(z, e)
 }
+
+/// log2(1 + z)/z for −0.25 ≤ z < 0.5, in single precision.
+pub(crate) const LOG2_M1: [f64; 9] = [
+    7.806_673e-2,
+    -1.742_302_2e-1,
+    2.163_248_6e-1,
+    -2.427_235_2e-1,
+    2.881_915e-1,
+    -3.605_759e-1,
+    4.809_020_8e-1,
+    -7.213_485e-1,
+    std::f64::consts::LOG2_E,
+];
 
 /// The processor's instruction set, asked once.
 pub(crate) static LEVEL: LazyLock<Level> = LazyLock::new(Level::new);

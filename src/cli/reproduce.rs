@@ -6,6 +6,7 @@ use super::args::ReproduceArgs;
 use super::compare::report;
 use super::messages::{self, say};
 use super::run::{Run, Runner};
+use crate::backend::choice::{Candidates, Choice};
 use crate::results::{Dump, Results, ResultsFolder};
 use crate::time::Time;
 use crate::{Error, Plugins};
@@ -24,8 +25,8 @@ pub fn reproduce(args: &ReproduceArgs, plugins: &Plugins) -> Result<(), Error> {
         "complete" => Time::MAX,
         _ => results.reached(),
     };
-    let threads = args.threads.map(usize::from);
-    let runner = Runner { plugins, threads, quiet: args.quiet, load, until };
+    let backends = Candidates::new(Choice::Auto, args.threads.map(usize::from))?;
+    let runner = Runner { plugins, backends, quiet: args.quiet, load, until };
     let Run { outcome, summary, .. } = runner.run(loaded, &folder)?;
     let first = results.summary();
     match &outcome {

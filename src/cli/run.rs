@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::args::{BackendChoice, DumpChoice, RunArgs};
 use super::messages::{self, say};
 use super::{default_folder, load, print_json, progress, stop_on_signals};
-use crate::backend::cpu::Cpu;
+use crate::backend::choice::{Candidates, Chosen};
 use crate::results::{Dump, ResultsFolder, RunReport, Summary};
 use crate::scene::Loaded;
 use crate::time::Time;
@@ -20,28 +20,20 @@ pub fn run(args: &RunArgs, plugins: &Plugins) -> Result<(), Error> {
     if !args.quiet {
         messages::show_findings(&loaded.warnings);
     }
-    if args.backend == BackendChoice::Cuda {
-        return Err(Error::Device {
-            name: "cuda",
-            reason: format!("picoamp {} has no CUDA back end yet", env!("CARGO_PKG_VERSION")),
-        });
-    }
+    let backends = Candidates::new(args.backend.into(), args.threads.map(usize::from))?;
     let folder = args.out.clone().unwrap_or_else(|| default_folder(&loaded.scene.name, ""));
     let dump = Dump {
         biases: args.dump.contains(&DumpChoice::Biases),
         edges: args.dump.contains(&DumpChoice::Edges),
     };
     let folder = ResultsFolder::claim(folder, args.force, &loaded.scene, dump)?;
-    let runner = Runner {
-        plugins,
-        threads: args.threads.map(usize::from),
-        quiet: args.quiet,
-        load,
-        until: Time::MAX,
-    };
-    let Run { simulation, summary, outcome } = runner.run(loaded, &folder)?;
+    let runner = Runner { plugins, backends, quiet: args.quiet, load, until: Time::MAX };
+    let Run { simulation, summary, outcome, why } = runner.run(loaded, &folder)?;
     if !args.quiet {
         show_summary(&summary, &folder, simulation.scene());
+        if args.backend != BackendChoice::Cpu {
+            say!("back end: {} ({why})", summary.backend);
+        }
     }
     outcome?;
     if args.json {
@@ -53,7 +45,8 @@ pub fn run(args: &RunArgs, plugins: &Plugins) -> Result<(), Error> {
 /// Who runs a scene into a folder, and what is shown meanwhile.
 pub struct Runner<'a> {
     pub plugins: &'a Plugins,
-    pub threads: Option<usize>,
+    /// What it may run on.
+    pub backends: Candidates,
     pub quiet: bool,
     /// Wall time of reading the scene.
     pub load: Duration,
@@ -66,17 +59,17 @@ pub struct Run {
     pub simulation: Simulation,
     pub summary: Summary,
     pub outcome: Result<(), Error>,
+    /// Why it ran on the back end it ran on.
+    pub why: String,
 }
 
 impl Runner<'_> {
     /// Runs a scene and writes what it recorded, also of a run that failed.
-    pub fn run(&self, loaded: Loaded, folder: &ResultsFolder) -> Result<Run, Error> {
+    pub fn run(self, loaded: Loaded, folder: &ResultsFolder) -> Result<Run, Error> {
         let Loaded { scene, warnings } = loaded;
         let mut simulation = self.plugins.build(scene)?;
+        let Chosen { threads, why } = self.backends.choose(&mut simulation)?;
         folder.create()?;
-        let backend = Cpu::new(self.threads);
-        let threads = backend.threads();
-        simulation.set_backend(backend);
 
         let stop = stop_on_signals();
         let mut progress = progress::Progress::new(self.quiet);
@@ -102,7 +95,7 @@ impl Runner<'_> {
                 messages::show_error(&not_written);
                 Err(failed)
             }
-            (summary, outcome) => Ok(Run { simulation, summary: summary?, outcome }),
+            (summary, outcome) => Ok(Run { simulation, summary: summary?, outcome, why }),
         }
     }
 }

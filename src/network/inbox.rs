@@ -165,7 +165,8 @@ impl Inbox {
     }
 
     /// The arrivals of a block (counted over all banks): the first step of their tile, and what arrives
-    /// in it. In a short window those of a step, lane and receptor are summed.
+    /// in it. In a short window those of a step, lane and receptor are summed, but for those that would
+    /// overflow the sum.
     pub fn of_block(&self, block: usize) -> Vec<(u64, Arrival)> {
         let mut arrivals = Vec::new();
         let first_of_block = &self.rows.first_of_block;
@@ -185,6 +186,7 @@ impl Inbox {
                 }
             }
         }
+        arrivals.extend(self.overflowed(block..block + 1).map(|(_, arrival)| (0, *arrival)));
         arrivals
     }
 }

@@ -87,6 +87,29 @@ pub trait CircuitColumns: Send + Sync + 'static {
     );
 }
 
+/// The step of a model as CUDA source, for back ends that compile it for their device. It has to give the
+/// bits of the step in Rust: the same operations in the same order, `__fmaf_rn` where a product is added.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceCode {
+    /// A name for it, in messages.
+    pub name: &'static str,
+    /// Source that defines
+    /// `__device__ bool step(const float* parameter, float* state, const float* arrivals)`: one step of one
+    /// neuron, columns and receptors numbered as in the [`Layout`]; the result says whether it spikes.
+    /// `src/backend/cuda/kernels/math.cuh` stands before it.
+    pub source: &'static str,
+    /// Macros that are defined before it: what a specialisation differs in.
+    pub macros: Vec<(&'static str, String)>,
+}
+
+impl DeviceCode {
+    /// A number in single precision as the source writes it, exact.
+    #[must_use]
+    pub fn single(x: f64) -> String {
+        format!("{:e}f", x as f32)
+    }
+}
+
 /// Equations that advance blocks.
 pub trait Kernel: Send + Sync {
     /// Its columns.
@@ -127,6 +150,11 @@ pub trait Kernel: Send + Sync {
         arrivals: &[Row<i32>],
         flags: &mut Vec<Flag>,
     );
+
+    /// Its step as CUDA source; `None`: it runs on the host only.
+    fn device_code(&self) -> Option<DeviceCode> {
+        None
+    }
 }
 
 /// The columns of a neuron, or of several side by side, in a step.
@@ -164,6 +192,12 @@ pub trait EulerModel<const P: usize, const S: usize, const R: usize>: CircuitCol
     #[inline(always)]
     fn step_awake<V: Number>(&self, neurons: &mut impl Columns<V>) -> V::Mask {
         self.step(neurons)
+    }
+
+    /// The step as CUDA source; `None`: there is none, and the CUDA back end leaves these neurons to the
+    /// host.
+    fn device_code(&self) -> Option<DeviceCode> {
+        None
     }
 }
 
@@ -239,6 +273,10 @@ where
             let arrivals = &arrivals[block * steps..(block + 1) * steps];
             advance_scalar::<M, P, S, R>(&self.model, block, parameters, state, arrivals, flags);
         }
+    }
+
+    fn device_code(&self) -> Option<DeviceCode> {
+        self.model.device_code()
     }
 }
 
