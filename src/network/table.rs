@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use super::plasticity::{PlasticEdge, PlasticEdges, firsts};
 use super::port::{Port, Ports, fixed_point};
 use super::rule::Edges;
-use super::{Circuit, FanOut, Neuron, Population, SpikeSource};
+use super::{Circuit, FanOut, Neuron, Population, Replicas, SpikeSource};
 use crate::backend::Backend;
 use crate::bank::{Banks, Slot};
 use crate::error::Error;
@@ -60,8 +60,9 @@ pub(super) struct Numbering {
 
 impl Numbering {
     pub(super) fn new(scene: &Scene) -> Numbering {
-        let sizes = scene.sources.values().map(|s| s.size);
-        let sizes = sizes.chain(scene.populations.values().map(|p| p.size));
+        let sources = (0..scene.sources.len()).map(GroupId::Source);
+        let groups = sources.chain((0..scene.populations.len()).map(GroupId::Population));
+        let sizes = groups.map(|group| scene.instances(group));
         let mut firsts = vec![0];
         let mut emitters = 0;
         firsts.extend(sizes.map(|size| {
@@ -137,13 +138,19 @@ impl Table {
             for (index, connection) in scene.connections.iter().enumerate() {
                 let first = numbering.first(connection.from);
                 let port_of = ports.of(connection);
-                let draft = |edge: super::Edge| {
-                    let port = port_of(edge.target);
-                    let weight = fixed_point(port, edge.weight);
-                    let (projection, delay) = (index as u32, edge.delay);
-                    (first + edge.source, Draft { delay, projection, port, weight })
-                };
-                in_batches(scene, connection, backend, draft, each);
+                let from = Replicas::of(scene, connection.from);
+                let to = Replicas::of(scene, GroupId::Population(connection.to));
+                // Each replica has the same edges; those of sources, which all share, go to all.
+                for replica in 0..to.count {
+                    let first = first + if from.count > 1 { replica * from.size } else { 0 };
+                    let draft = |edge: super::Edge| {
+                        let port = port_of(replica * to.size + edge.target);
+                        let weight = fixed_point(port, edge.weight);
+                        let (projection, delay) = (index as u32, edge.delay);
+                        (first + edge.source, Draft { delay, projection, port, weight })
+                    };
+                    in_batches(scene, connection, backend, draft, each);
+                }
             }
             for edge in &manual {
                 let weight = fixed_point(edge.port, edge.weight);
@@ -226,7 +233,8 @@ impl Table {
             let edges: Vec<PlasticEdge> = edges.collect();
             let mut by_target: Vec<u32> = (0..edges.len() as u32).collect();
             by_target.sort_by_key(|edge| edges[*edge as usize].target);
-            let (from_size, to_size) = scene.sizes(connection);
+            let from_size = scene.instances(connection.from);
+            let to_size = scene.instances(GroupId::Population(connection.to));
             let exponent = exponents.of(first);
             let weight = |edge: &PlasticEdge| {
                 f64::from(filled[edge.place as usize].weight) * 2.0_f64.powi(-exponent)
