@@ -11,10 +11,11 @@ use serde::Serialize;
 
 use crate::converge::{Comparison, Difference as Apart, Trains};
 use crate::error::Error;
+use crate::network::{NeuronId, Replicas};
 use crate::plugins::Plugins;
 use crate::probe::Tables;
 use crate::probe::spikes::Spikes;
-use crate::probe::tables::{number, time};
+use crate::probe::tables::{index, time};
 use crate::results::Results;
 use crate::scene::difference::{Difference, differences};
 use crate::scene::{GroupId, Scene, Selection};
@@ -55,7 +56,11 @@ pub struct RecordedComparison {
     pub is_whole: bool,
     /// The first spike that only one of the runs has; none where the recorded ones are the same.
     pub first: Option<FirstDifference>,
-    /// How far counts and times are apart: the first run is the reference.
+    /// How the neurons of the first run are numbered.
+    #[serde(skip)]
+    pub replicas: Replicas,
+    /// How far counts and times are apart: the first run is the reference. Neurons have one index over
+    /// all replicas.
     pub apart: Apart,
     /// Mean difference of a neuron's rates, Hz, without sign.
     pub mean_rate_error_hz: f64,
@@ -66,6 +71,9 @@ pub struct RecordedComparison {
 pub struct FirstDifference {
     /// When.
     pub time_s: f64,
+    /// Whose, in which replica (where there are several).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replica: Option<u32>,
     /// Whose.
     pub neuron: u32,
     /// Whether the first run has it, and not the second.
@@ -135,9 +143,11 @@ fn compare_recorded(
     else {
         return Ok(None);
     };
-    let spikes_a = spikes(a, scene_a, probe_a.0)?;
-    let spikes_b = spikes(b, scene_b, probe_b.0)?;
-    let size = scene_a.populations[population].size.max(scene_b.populations[population].size);
+    let replicas = |scene: &Scene, probe: &Spikes| Replicas::of(scene, probe.emitters.of);
+    let (of_a, of_b) = (replicas(scene_a, probe_a.1), replicas(scene_b, probe_b.1));
+    let spikes_a = spikes(a, scene_a, of_a, probe_a.0)?;
+    let spikes_b = spikes(b, scene_b, of_b, probe_b.0)?;
+    let size = of_a.neurons().max(of_b.neurons());
     let trains = |spikes: &[(Time, u32)]| {
         let mut neurons = vec![Vec::new(); size as usize];
         for (time, neuron) in spikes {
@@ -153,20 +163,26 @@ fn compare_recorded(
     Ok(Some(RecordedComparison {
         probes: (probe_a.0.to_string(), probe_b.0.to_string()),
         is_whole: probe_a.2 && probe_b.2,
-        first: first_difference(&spikes_a, &spikes_b),
+        replicas: of_a,
+        first: first_difference(&spikes_a, &spikes_b, of_a),
         mean_rate_error_hz: if seconds > 0.0 { apart.mean_count_error / seconds } else { 0.0 },
         apart,
     }))
 }
 
 /// The spikes that a probe has recorded, sorted by time and neuron.
-fn spikes(results: &Results, scene: &Scene, probe: &str) -> Result<Vec<(Time, u32)>, Error> {
+fn spikes(
+    results: &Results,
+    scene: &Scene,
+    replicas: Replicas,
+    probe: &str,
+) -> Result<Vec<(Time, u32)>, Error> {
     let files = crate::results::probe_files(scene);
     let table = files.get(probe).map(|files| results.path().join(&files.table));
     let mut spikes = Vec::new();
     let tables = Tables::new(table.unwrap_or_default(), Vec::new(), results.reached());
-    let read = tables.rows(["neuron", "time_s"], |[neuron, at]| {
-        spikes.push((time(at)?, number(neuron)?));
+    let read = tables.rows(["neuron", "time_s"], |replica, [neuron, at]| {
+        spikes.push((time(at)?, index(replicas, replica, neuron)?));
         Ok(())
     });
     read.map_err(|message| Error::Results {
@@ -179,7 +195,11 @@ fn spikes(results: &Results, scene: &Scene, probe: &str) -> Result<Vec<(Time, u3
 }
 
 /// The first spike that only one of two sorted lists has.
-fn first_difference(a: &[(Time, u32)], b: &[(Time, u32)]) -> Option<FirstDifference> {
+fn first_difference(
+    a: &[(Time, u32)],
+    b: &[(Time, u32)],
+    replicas: Replicas,
+) -> Option<FirstDifference> {
     let same = a.iter().zip(b).take_while(|(a, b)| a == b).count();
     let (a, b) = (a.get(same), b.get(same));
     // The earlier one of the two that stand against each other.
@@ -187,8 +207,9 @@ fn first_difference(a: &[(Time, u32)], b: &[(Time, u32)]) -> Option<FirstDiffere
         (Some(a), Some(b)) => a < b,
         (a, _) => a.is_some(),
     };
-    let (time, neuron) = if only_in_a { a } else { b }?;
-    Some(FirstDifference { time_s: time.seconds(), neuron: *neuron, only_in_a })
+    let (time, index) = if only_in_a { a } else { b }?;
+    let NeuronId { neuron, replica } = replicas.id(*index);
+    Some(FirstDifference { time_s: time.seconds(), replica, neuron, only_in_a })
 }
 
 #[cfg(test)]
@@ -199,7 +220,8 @@ mod tests {
         let times = |list: &[(u64, u32)]| -> Vec<_> {
             list.iter().map(|(s, n)| (Time::from_picoseconds(s * Time::PER_SECOND), *n)).collect()
         };
-        first_difference(&times(a), &times(b)).map(|d| (d.time_s, d.neuron, d.only_in_a))
+        let replicas = Replicas { count: 1, size: 100 };
+        first_difference(&times(a), &times(b), replicas).map(|d| (d.time_s, d.neuron, d.only_in_a))
     }
 
     #[test]

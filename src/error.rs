@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::network::NeuronId;
 use crate::scene::diagnostics::SceneReport;
 use crate::time::Time;
 
@@ -58,12 +59,12 @@ pub enum Error {
     #[error("{0}")]
     Different(String),
     /// A drawn or measured instance cannot work.
-    #[error("neuron {neuron} of `{population}`: {message}")]
+    #[error("{neuron} of `{population}`: {message}")]
     Instance {
         /// Name of the population.
         population: String,
-        /// Index of the neuron.
-        neuron: u32,
+        /// The neuron.
+        neuron: NeuronId,
         /// What is wrong with it.
         message: String,
     },
@@ -76,12 +77,12 @@ pub enum Error {
         message: String,
     },
     /// The state of a neuron became NaN. What was recorded until then is kept.
-    #[error("the state of neuron {neuron} of `{population}` is not a number at t = {time} s")]
+    #[error("the state of {neuron} of `{population}` is not a number at t = {time} s")]
     NotFinite {
         /// Name of the population.
         population: String,
-        /// Index of the neuron.
-        neuron: u32,
+        /// The neuron.
+        neuron: NeuronId,
         /// The end of the step in which it happened.
         time: Time,
     },
@@ -95,14 +96,14 @@ pub enum Error {
     },
     /// More pulses arrived at one circuit in one step than the fixed-point sum can hold.
     #[error(
-        "the pulses that arrive at {receptor} of neuron {neuron} of `{population}` at t = {time} s \
+        "the pulses that arrive at {receptor} of {neuron} of `{population}` at t = {time} s \
          add up to more than the fixed-point range"
     )]
     InputOverflow {
         /// Name of the population.
         population: String,
-        /// Index of the neuron.
-        neuron: u32,
+        /// The neuron.
+        neuron: NeuronId,
         /// Name of the receptor.
         receptor: &'static str,
         /// The step in which it happened.

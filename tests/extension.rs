@@ -497,8 +497,8 @@ mod bursts {
             123_456
         }
 
-        fn further_tables(&self) -> &'static [&'static str] {
-            &["sizes"]
+        fn further_tables(&self, _: &Scene) -> Vec<&'static str> {
+            vec!["sizes"]
         }
 
         fn spawn(&self, _: Span, probe: Entity, simulation: &mut Simulation) {

@@ -20,7 +20,9 @@ fn shown(simulation: &Simulation) -> String {
     for (name, kind, record) in simulation.records() {
         let mut out = Vec::new();
         record.table(&mut out).unwrap();
-        kind.further_tables().iter().for_each(|t| record.further_table(t, &mut out).unwrap());
+        kind.further_tables(simulation.scene())
+            .iter()
+            .for_each(|t| record.further_table(t, &mut out).unwrap());
         let table = String::from_utf8(out).unwrap();
         writeln!(text, "{name}\n{table}{}", record.picture(name.into()).svg()).unwrap();
     }

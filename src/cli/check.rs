@@ -19,6 +19,9 @@ pub fn check(args: &SceneArgs, plugins: &Plugins) -> Result<(), Error> {
     text +=
         &format!("  populations  {}\n", names(scene.populations.iter().map(|(k, p)| (k, p.size))));
     text += &format!("  sources      {}\n", names(scene.sources.iter().map(|(k, s)| (k, s.size))));
+    if scene.replicas > 1 {
+        text += &format!("  replicas     {}\n", scene.replicas);
+    }
     text += &format!("  neurons      {}\n", estimate.neurons);
     text += &format!("  circuits     {}\n", estimate.circuits);
     let is_drawn = |c: &Connection| matches!(c.rule, Rule::FixedProbability { .. });

@@ -5,6 +5,7 @@ use super::{print, print_json};
 use crate::compare::{
     self, FirstDifference, PopulationComparison, RecordedComparison, RunComparison,
 };
+use crate::network::NeuronId;
 use crate::probe::picture::{counted, three_digits};
 use crate::results::Results;
 use crate::scene::difference::Difference;
@@ -98,24 +99,24 @@ fn population_text(population: &PopulationComparison, names: (&str, &str)) -> St
 fn recorded_text(recorded: &RecordedComparison, (name_a, name_b): (&str, &str)) -> String {
     let seconds = |s: f64| units::format(three_digits(s), Unit::Second);
     let mut text = String::new();
-    let RecordedComparison { probes, is_whole, first, apart, mean_rate_error_hz } = recorded;
+    let RecordedComparison { probes, is_whole, replicas, first, apart, mean_rate_error_hz } =
+        recorded;
     if !is_whole {
         let (a, b) = probes;
         let who = if a == b { format!("`{a}`") } else { format!("`{a}` and `{b}`") };
         text += &format!("  compared in what {who} recorded, which is not all\n");
     }
-    let Some(FirstDifference { time_s, neuron, only_in_a }) = first else {
+    let Some(FirstDifference { time_s, replica, neuron, only_in_a }) = first else {
         return text + "  the recorded spikes are the same\n";
     };
+    let id = NeuronId { neuron: *neuron, replica: *replica };
     let owner = if *only_in_a { name_a } else { name_b };
-    text += &format!(
-        "  first difference: the spike of neuron {neuron} at {time_s} s is in {owner} only\n"
-    );
+    text += &format!("  first difference: the spike of {id} at {time_s} s is in {owner} only\n");
     text += &format!("  rates: {} Hz apart in the mean", three_digits(*mean_rate_error_hz));
     text += &match &apart.worst_count {
         Some(worst) => format!(
-            ", neuron {} has {} {} in {name_b}\n",
-            worst.neuron,
+            ", {} has {} {} in {name_b}\n",
+            replicas.id(worst.neuron),
             counted(worst.error.unsigned_abs(), "spike"),
             if worst.error > 0 { "more" } else { "less" },
         ),
@@ -123,9 +124,9 @@ fn recorded_text(recorded: &RecordedComparison, (name_a, name_b): (&str, &str)) 
     };
     text += &match (&apart.mean_shift_s, &apart.worst_shift_s) {
         (Some(mean), Some(worst)) => format!(
-            "  times: the k-th spikes of a neuron are {} apart in the mean, of neuron {} up to {}\n",
+            "  times: the k-th spikes of a neuron are {} apart in the mean, of {} up to {}\n",
             seconds(*mean),
-            worst.neuron,
+            replicas.id(worst.neuron),
             seconds(worst.error)
         ),
         (Some(_), None) => "  times: those that both have are the same\n".into(),

@@ -154,7 +154,7 @@ pub fn converge(args: &ConvergeArgs, plugins: &Plugins) -> Result<(), Error> {
         seed: reference.seed,
         threads: Cpu::new(threads).threads(),
         duration_s: reference.duration.seconds(),
-        neurons: reference.populations.values().map(|p| p.size).sum(),
+        neurons: reference.populations.values().map(|p| p.size).sum::<u64>() * reference.replicas,
         reference: Reference {
             tolerance_s: tolerance.seconds(),
             dt_s: (!stepped.is_empty()).then_some(step.seconds()),

@@ -39,7 +39,7 @@ pub fn plot(args: &PlotArgs, plugins: &Plugins) -> Result<(), Error> {
         else {
             continue;
         };
-        let further = kind.further_tables().iter().copied();
+        let further = kind.further_tables(simulation.scene()).into_iter();
         let further = further.zip(&files.further_tables).map(|(n, file)| (n, path.join(file)));
         let tables = Tables::new(path.join(&files.table), further.collect(), results.reached());
         let world = simulation.world_mut();

@@ -113,7 +113,8 @@ fn show_summary(summary: &Summary, folder: &ResultsFolder, scene: &Scene) {
         spikes,
     );
     for (name, count) in &summary.spikes {
-        let neuron_seconds = scene.populations[name].size as f64 * summary.simulated_s;
+        let neurons = (scene.populations[name].size * scene.replicas) as f64;
+        let neuron_seconds = neurons * summary.simulated_s;
         let rate = *count as f64 / neuron_seconds.max(f64::MIN_POSITIVE);
         let hash = &summary.spike_hash[name];
         say!("  {name}: {count} spikes, {rate:.3} Hz a neuron, hash {hash}");

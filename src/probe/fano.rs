@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use bevy_ecs::prelude::*;
 
+use super::band;
 use super::listener::{self, Emitters, Hears, Listener};
 use super::picture::{self, Dots, Frame, Picture, counted, three_digits};
 use super::tables::{maybe, put};
@@ -50,6 +51,10 @@ impl ProbeKind for Fano {
     fn bytes(&self, scene: &Scene, _: Span) -> u128 {
         let counters = u128::from(self.emitters.count(scene)) * size_of::<Counter>() as u128;
         self.emitters.bytes(scene) + counters
+    }
+
+    fn further_tables(&self, scene: &Scene) -> Vec<&'static str> {
+        self.emitters.band(scene)
     }
 
     fn spawn(&self, span: Span, probe: Entity, simulation: &mut Simulation) {
@@ -116,7 +121,9 @@ impl Counter {
 /// The counts of a neuron.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FanoRow {
-    /// Its index.
+    /// The replica.
+    pub replica: u32,
+    /// Its index in the scene.
     pub neuron: u32,
     /// Mean count; none without a complete bin.
     pub mean_count: Option<f64>,
@@ -133,15 +140,16 @@ impl FanoFactors {
         self.listener.recorded().whole(self.bin)
     }
 
-    /// One row per neuron, in the order of the scene.
+    /// One row per neuron, replica by replica in the order of the scene.
     pub fn rows(&self) -> impl Iterator<Item = FanoRow> + '_ {
         let bins = self.bins();
-        self.listener.neurons().iter().zip(&self.counters).map(move |(neuron, counter)| {
+        self.listener.neurons().iter().zip(&self.counters).map(move |(index, counter)| {
             let counts = counter.counts(bins);
             let (mean_count, variance) = (counts.mean(), counts.variance());
             let mean = mean_count.filter(|mean| *mean > 0.0);
             let fano = variance.zip(mean).map(|(variance, mean)| variance / mean);
-            FanoRow { neuron: *neuron, mean_count, variance, fano }
+            let (replica, neuron) = self.listener.replicas().split(*index);
+            FanoRow { replica, neuron, mean_count, variance, fano }
         })
     }
 
@@ -157,7 +165,7 @@ impl FanoFactors {
         self.listener.assume(tables.reached());
         let bins = self.bins();
         let mut rows = 0..;
-        tables.rows(["mean_count", "variance"], |[mean, variance]| {
+        tables.rows(["mean_count", "variance"], |_, [mean, variance]| {
             let (mean, variance) = (maybe(mean)?.unwrap_or(0.0), maybe(variance)?.unwrap_or(0.0));
             let earlier = Moments::of(bins, mean, variance);
             let counter = Counter { earlier, ..Counter::default() };
@@ -172,11 +180,19 @@ impl Probe for FanoFactors {
 
 impl Record for FanoFactors {
     fn table(&self, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out, "neuron,mean_count,variance,fano")?;
+        let replicas = self.listener.replicas();
+        writeln!(out, "{}neuron,mean_count,variance,fano", replicas.header())?;
         self.rows().try_for_each(|row| {
             let cells = [row.mean_count, row.variance, row.fano].map(super::cell);
-            writeln!(out, "{},{}", row.neuron, cells.join(","))
+            writeln!(out, "{}{},{}", replicas.cell(row.replica), row.neuron, cells.join(","))
         })
+    }
+
+    /// The Fano factor of each neuron over replicas.
+    fn further_table(&self, _: &str, out: &mut dyn Write) -> io::Result<()> {
+        let factors = self.listener.neurons().iter().copied();
+        let factors = factors.zip(self.rows().map(|row| row.fano));
+        band::table("neuron", &band::over_replicas(self.listener.replicas(), factors), out)
     }
 
     /// Fano factor against rate.

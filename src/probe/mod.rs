@@ -22,6 +22,7 @@
 //! [`Plugins::add_probe`]. The probes above are made in the same way;
 //! `examples/custom_probe.rs` is a complete one of a plugin.
 
+pub mod band;
 pub mod digest;
 pub mod fano;
 pub mod ff;
@@ -53,6 +54,7 @@ use crate::simulation::{Plugin, Simulation};
 use crate::time::Time;
 use picture::{Frame, Picture};
 
+pub use band::BandRow;
 pub use fano::{FanoFactors, FanoRow};
 pub use ff::{FfCurve, FfRow};
 pub use intervals::{Interval, IntervalRecorder};
@@ -82,8 +84,9 @@ pub trait ProbeKind: std::any::Any + fmt::Debug + Send + Sync + 'static {
     fn bytes(&self, scene: &Scene, span: Span) -> u128;
 
     /// Names of tables besides the main one: `neurons` is written to `<probe>.neurons.csv`.
-    fn further_tables(&self) -> &'static [&'static str] {
-        &[]
+    fn further_tables(&self, scene: &Scene) -> Vec<&'static str> {
+        let _ = scene;
+        Vec::new()
     }
 
     /// Gives the probe's entity its recorder and, the

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use crate::network::Replicas;
 use crate::time::Time;
 
 /// The tables that a probe has written, and how much of the run they cover.
@@ -26,14 +27,15 @@ impl Tables {
         self.reached
     }
 
-    /// Calls `row` with the named columns of each row of the main table.
+    /// Calls `row` with the replica (0 in a table without replicas) and the named columns of each row of
+    /// the main table.
     ///
     /// # Errors
     /// File, line and what is wrong.
     pub fn rows<const N: usize>(
         &self,
         columns: [&str; N],
-        row: impl FnMut([&str; N]) -> Result<(), String>,
+        row: impl FnMut(u32, [&str; N]) -> Result<(), String>,
     ) -> Result<(), String> {
         rows(&self.main, &columns, row)
     }
@@ -46,7 +48,7 @@ impl Tables {
         &self,
         table: &str,
         columns: [&str; N],
-        row: impl FnMut([&str; N]) -> Result<(), String>,
+        row: impl FnMut(u32, [&str; N]) -> Result<(), String>,
     ) -> Result<(), String> {
         let path = self.further.iter().find(|(name, _)| *name == table).map(|(_, path)| path);
         rows(path.ok_or_else(|| format!("there is no table {table}"))?, &columns, row)
@@ -59,7 +61,7 @@ impl Tables {
     pub fn cells(
         &self,
         columns: &[&str],
-        row: impl FnMut(&[&str]) -> Result<(), String>,
+        row: impl FnMut(u32, &[&str]) -> Result<(), String>,
     ) -> Result<(), String> {
         each(&self.main, columns, row)
     }
@@ -68,15 +70,15 @@ impl Tables {
 fn rows<const N: usize>(
     path: &Path,
     columns: &[&str; N],
-    mut row: impl FnMut([&str; N]) -> Result<(), String>,
+    mut row: impl FnMut(u32, [&str; N]) -> Result<(), String>,
 ) -> Result<(), String> {
-    each(path, columns, |cells| row(std::array::from_fn(|k| cells[k])))
+    each(path, columns, |replica, cells| row(replica, std::array::from_fn(|k| cells[k])))
 }
 
 fn each(
     path: &Path,
     columns: &[&str],
-    mut row: impl FnMut(&[&str]) -> Result<(), String>,
+    mut row: impl FnMut(u32, &[&str]) -> Result<(), String>,
 ) -> Result<(), String> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let at = |line: u64, message: String| format!("{name}, line {line}: {message}");
@@ -91,6 +93,7 @@ fn each(
         })
     };
     let places = columns.iter().map(place).collect::<Result<Vec<_>, _>>()?;
+    let replica = header.iter().position(|known| known == "replica");
     let mut record = csv::StringRecord::new();
     loop {
         match reader.read_record(&mut record) {
@@ -98,7 +101,10 @@ fn each(
             Ok(true) => {
                 let cells: Vec<&str> = places.iter().map(|at| &record[*at]).collect();
                 let line = record.position().map_or(0, csv::Position::line);
-                row(&cells).map_err(|message| at(line, message))?;
+                let replica = replica.map_or(Ok(0), |at| number(&record[at]));
+                replica
+                    .and_then(|replica| row(replica, &cells))
+                    .map_err(|message| at(line, message))?;
             }
             Err(error) => return Err(format!("{name}: {error}")),
         }
@@ -128,6 +134,15 @@ pub fn maybe(text: &str) -> Result<Option<f64>, String> {
 pub fn time(text: &str) -> Result<Time, String> {
     let no_time = || format!("`{text}` is no time in seconds");
     number::<f64>(text).ok().and_then(Time::from_seconds).ok_or_else(no_time)
+}
+
+/// The index of a neuron of a replica.
+///
+/// # Errors
+/// That there is no such neuron.
+pub fn index(replicas: Replicas, replica: u32, neuron: &str) -> Result<u32, String> {
+    let found = replicas.index(replica, number(neuron)?);
+    found.ok_or_else(|| format!("there is no neuron {neuron} of replica {replica} in the scene"))
 }
 
 /// Writes a value that a table has for a row that the record lacks.

@@ -24,10 +24,10 @@ use bevy_ecs::prelude::*;
 
 use crate::circuit::Waveform;
 use crate::error::Error;
-use crate::network::{Edge, Population, Router, Rule};
+use crate::network::{Edge, Population, Replicas, Router, Rule};
 use crate::scene::diagnostics::SceneReport;
 use crate::scene::files::InputFile;
-use crate::scene::{Connection, Probe, Scene};
+use crate::scene::{Connection, GroupId, Probe, Scene};
 use crate::simulation::Simulation;
 
 pub use folder::Folder;
@@ -108,7 +108,7 @@ impl ResultsFolder {
         for (name, kind, record) in simulation.records() {
             let Some(files) = self.plan.probes.get(name) else { continue };
             folder.file(&files.table, |out| record.table(out))?;
-            for (table, file) in kind.further_tables().iter().zip(&files.further_tables) {
+            for (table, file) in kind.further_tables(scene).iter().zip(&files.further_tables) {
                 folder.file(file, |out| record.further_table(table, out))?;
             }
             let title = format!("{} · {name}", scene.name);
@@ -178,7 +178,7 @@ impl Plan {
         let mut probes = BTreeMap::new();
         for (probe, Probe { kind, .. }) in &scene.probes {
             let (table, picture) = (name(probe, "csv"), name(probe, "svg"));
-            let further = kind.further_tables().iter();
+            let further = kind.further_tables(scene).into_iter();
             let further_tables =
                 further.map(|table| name(&format!("{probe}.{table}"), "csv")).collect();
             probes.insert(probe.clone(), ProbeFiles { table, further_tables, picture });
@@ -225,11 +225,13 @@ fn input_files(scene: &Scene) -> Vec<&InputFile> {
 
 fn write_biases(world: &World, population: &Population, out: &mut dyn Write) -> io::Result<()> {
     let paths = population.model.bias_paths();
-    write!(out, "neuron")?;
+    let replicas = population.replicas;
+    write!(out, "{}neuron", replicas.header())?;
     paths.iter().try_for_each(|path| write!(out, ",{path}"))?;
     writeln!(out)?;
     for (neuron, soma) in population.neurons.iter().enumerate() {
-        write!(out, "{neuron}")?;
+        let (replica, in_scene) = replicas.split(neuron as u32);
+        write!(out, "{}{in_scene}", replicas.cell(replica))?;
         for path in &paths {
             let circuit = |r| population.circuits.iter().find(|(known, _)| *known == r);
             let entity = match path.receptor {
@@ -251,14 +253,22 @@ fn write_edges(
     connection: &Connection,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    writeln!(out, "source,target,weight,delay_s")?;
+    const HEADER: &str = "source,target,weight,delay_s";
+    let router = simulation.world().get_resource::<Router>();
+    if let Some(learnt) = router.and_then(|router| router.learnt(index)) {
+        let scene = simulation.scene();
+        let from = Replicas::of(scene, connection.from);
+        let to = Replicas::of(scene, GroupId::Population(connection.to));
+        writeln!(out, "{}{HEADER}", to.header())?;
+        return learnt.into_iter().try_for_each(|Edge { source, target, weight, delay }| {
+            let ((_, source), (replica, target)) = (from.split(source), to.split(target));
+            writeln!(out, "{}{source},{target},{weight},{delay}", to.cell(replica))
+        });
+    }
+    writeln!(out, "{HEADER}")?;
     let mut line = |Edge { source, target, weight, delay }| {
         writeln!(out, "{source},{target},{weight},{delay}")
     };
-    let router = simulation.world().get_resource::<Router>();
-    if let Some(learnt) = router.and_then(|router| router.learnt(index)) {
-        return learnt.into_iter().try_for_each(line);
-    }
     let mut result = Ok(());
     simulation.scene().edges(connection).for_each(|edge| {
         if result.is_ok() {

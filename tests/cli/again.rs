@@ -38,6 +38,58 @@ fn dumps_are_written_and_biases_read_back() {
     assert!(!files(&path.join("read")).iter().any(|name| name.contains("edges")));
 }
 
+/// Each replica has its own draws, and all of them are read back.
+#[test]
+fn the_biases_of_replicas_are_dumped_and_read_back() {
+    let folder = folder_with("ff_mismatch.ron");
+    let path = folder.path();
+    let sets = [
+        "--set",
+        "replicas=3",
+        "--set",
+        "populations.dpi.size=40",
+        "--set",
+        "sources.input.size=40",
+    ];
+    let drawn = run(path, "scene.ron", "drawn", &[&sets[..], &["--dump", "biases"]].concat());
+    assert_eq!((&drawn["replicas"], &drawn["neurons"]), (&json!(3), &json!(120)));
+    let biases = fs::read_to_string(path.join("drawn/dpi.biases.csv")).unwrap();
+    assert!(biases.starts_with("replica,neuron,soma.C,"), "{biases:.60}");
+    assert_eq!(biases.lines().count(), 121);
+    fs::write(path.join("chip.csv"), &biases).unwrap();
+    let file = [
+        &sets[..],
+        &[
+            "--set",
+            "populations.dpi.biases=File(\"chip.csv\")",
+            "--set",
+            "populations.dpi.mismatch={}",
+            "--seed",
+            "99",
+            "--dump",
+            "biases",
+        ],
+    ]
+    .concat();
+    let read = run(path, "scene.ron", "read", &file);
+    assert_eq!(read["spike_hash"], drawn["spike_hash"]);
+    assert_eq!(fs::read_to_string(path.join("read/dpi.biases.csv")).unwrap(), biases);
+
+    // A file for more replicas than there are, and one that names a neuron twice.
+    let refuse = |text: String, expected: &str| {
+        fs::write(path.join("chip.csv"), text).unwrap();
+        let args = [&["check", "scene.ron"], &file[..8]].concat();
+        let (code, said) = refused(path, &args);
+        assert_eq!(code, 3, "{said}");
+        assert!(flat(&said).contains(expected), "{said}");
+    };
+    refuse(format!("{biases}3,0,1\n"), "`3` is none of the 3 replicas");
+    refuse(
+        format!("{biases}{}\n", biases.lines().nth(45).unwrap()),
+        "neuron 4 of replica 1 stands in line 46 already",
+    );
+}
+
 /// Scenes whose decided form has to be a scene as well: those of the repository, and one with every
 /// form there is.
 fn many_scenes() -> Vec<(String, Vec<u8>)> {
@@ -59,6 +111,7 @@ const EVERY_FORM: &str = r#"
 (
     name: "a \"quoted\" π name",
     seed: 3,
+    replicas: 2,
     duration: "0.3 s",
     window: "20 ms",
     solver: Euler(dt: "100 us"),
@@ -198,8 +251,10 @@ fn the_scene_with_every_form_is_busy() {
         "a_b.svg",
         "all.csv",
         "all.svg",
+        "fano.band.csv",
         "fano.csv",
         "fano.svg",
+        "ff.band.csv",
         "ff.csv",
         "ff.svg",
         "intervals.csv",
@@ -207,8 +262,10 @@ fn the_scene_with_every_form_is_busy() {
         "isi.csv",
         "isi.neurons.csv",
         "isi.svg",
+        "rate.band.csv",
         "rate.csv",
         "rate.svg",
+        "rates.band.csv",
         "rates.csv",
         "rates.svg",
         "scene.ron",

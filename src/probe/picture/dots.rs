@@ -55,6 +55,7 @@ pub fn dots(d: &Dots) -> Picture {
     }
     let mut plots: Vec<Plot> = Vec::new();
     let mut names = Vec::new();
+    let has_dots = !points.is_empty();
     let one_neuron = name("one neuron", COLOURS[0], LegendShape::Circle, None);
     let dots = ScatterPlot::new().with_data(points).with_size(2.4).with_color(COLOURS[0]);
     if band.is_empty() {
@@ -75,7 +76,9 @@ pub fn dots(d: &Dots) -> Picture {
         layout = layout.with_reference_line(ReferenceLine::horizontal(level).with_color(GREY));
     }
     if !names.is_empty() {
-        names.insert(0, one_neuron);
+        if has_dots {
+            names.insert(0, one_neuron);
+        }
         layout = layout.with_legend_entries(names);
     }
     draw(plots, layout, d.frame)
