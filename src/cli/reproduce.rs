@@ -19,7 +19,7 @@ pub fn reproduce(args: &ReproduceArgs, plugins: &Plugins) -> Result<(), Error> {
     let temporary = tempfile::tempdir()
         .map_err(|error| Error::io("create a folder in", std::env::temp_dir(), error))?;
     let folder = args.out.clone().unwrap_or_else(|| temporary.path().join("again"));
-    let folder = ResultsFolder::claim(folder, false, &loaded.scene, Dump::default())?;
+    let mut folder = ResultsFolder::claim(folder, false, &loaded.scene, Dump::default())?;
     // What an interrupted run did not reach is not run again either.
     let until = match results.summary().status.as_str() {
         "complete" => Time::MAX,
@@ -27,7 +27,7 @@ pub fn reproduce(args: &ReproduceArgs, plugins: &Plugins) -> Result<(), Error> {
     };
     let backends = Candidates::new(Choice::Auto, args.threads.map(usize::from))?;
     let runner = Runner { plugins, backends, quiet: args.quiet, load, until };
-    let Run { outcome, summary, .. } = runner.run(loaded, &folder)?;
+    let Run { outcome, summary, .. } = runner.run(loaded, &mut folder)?;
     let first = results.summary();
     match &outcome {
         // Ended where the first run was.

@@ -26,9 +26,9 @@ pub fn run(args: &RunArgs, plugins: &Plugins) -> Result<(), Error> {
         biases: args.dump.contains(&DumpChoice::Biases),
         edges: args.dump.contains(&DumpChoice::Edges),
     };
-    let folder = ResultsFolder::claim(folder, args.force, &loaded.scene, dump)?;
+    let mut folder = ResultsFolder::claim(folder, args.force, &loaded.scene, dump)?;
     let runner = Runner { plugins, backends, quiet: args.quiet, load, until: Time::MAX };
-    let Run { simulation, summary, outcome, why } = runner.run(loaded, &folder)?;
+    let Run { simulation, summary, outcome, why } = runner.run(loaded, &mut folder)?;
     if !args.quiet {
         show_summary(&summary, &folder, simulation.scene());
         if args.backend != BackendChoice::Cpu {
@@ -65,24 +65,26 @@ pub struct Run {
 
 impl Runner<'_> {
     /// Runs a scene and writes what it recorded, also of a run that failed.
-    pub fn run(self, loaded: Loaded, folder: &ResultsFolder) -> Result<Run, Error> {
+    pub fn run(self, loaded: Loaded, folder: &mut ResultsFolder) -> Result<Run, Error> {
         let Loaded { scene, warnings } = loaded;
         let mut simulation = self.plugins.build(scene)?;
         let Chosen { threads, why } = self.backends.choose(&mut simulation)?;
-        folder.create()?;
+        folder.stream(&mut simulation)?;
 
         let stop = stop_on_signals();
         let mut progress = progress::Progress::new(self.quiet);
         let outcome = simulation.run_with(|state| {
             progress.show(state);
             let is_over = state.time < state.duration && state.time >= self.until;
-            if is_over || stop.load(Ordering::Relaxed) {
+            if is_over || stop.load(Ordering::Relaxed) || folder.has_failed() {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
             }
         });
         progress.finish();
+        // Then it was not interrupted by anybody: which table, is told below.
+        let outcome = if folder.has_failed() { Ok(()) } else { outcome };
         let report = RunReport {
             outcome: outcome.as_ref().copied(),
             warnings: &warnings,
