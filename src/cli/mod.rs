@@ -4,6 +4,7 @@ mod args;
 mod check;
 mod compare;
 mod converge;
+mod measure;
 mod messages;
 mod new;
 mod plot;
@@ -41,6 +42,7 @@ pub fn main(plugins: &Plugins) -> ExitCode {
         Command::Converge(args) => (converge::converge(args, plugins), args.json),
         Command::Check(scene) => (check::check(scene, plugins), false),
         Command::Resolve(scene) => (check::resolve(scene, plugins), false),
+        Command::Measure(args) => (measure::measure(args, plugins), args.json),
         Command::New(args) => (new::new(args), false),
         Command::Plot(args) => (plot::plot(args, plugins), false),
         Command::Compare(args) => (compare::compare(args, plugins), args.json),
