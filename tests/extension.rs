@@ -626,7 +626,7 @@ fn mistakes_in_a_probe_of_a_plugin() {
         .iter()
         .map(|found| format!("{found}; {}", found.finding().help.as_deref().unwrap_or("")))
         .collect();
-    let known = "Spikes, Trace, Ff, Rate, Rates, Isi, Intervals, Fano, Bursts";
+    let known = "Spikes, Trace, Ff, Fi, Rate, Rates, Isi, Intervals, Fano, Bursts";
     assert_eq!(
         findings,
         [

@@ -8,6 +8,7 @@ use super::messages::{self, say};
 use super::run::{Run, Runner};
 use crate::backend::choice::{Candidates, Choice};
 use crate::results::{Dump, Results, ResultsFolder};
+use crate::scene::estimate::Recording;
 use crate::time::Time;
 use crate::{Error, Plugins};
 
@@ -26,7 +27,8 @@ pub fn reproduce(args: &ReproduceArgs, plugins: &Plugins) -> Result<(), Error> {
         _ => results.reached(),
     };
     let backends = Candidates::new(Choice::Auto, args.threads.map(usize::from))?;
-    let runner = Runner { plugins, backends, quiet: args.quiet, load, until };
+    let recording = Recording::Streamed;
+    let runner = Runner { plugins, backends, quiet: args.quiet, load, until, recording };
     let Run { outcome, summary, .. } = runner.run(loaded, &mut folder)?;
     let first = results.summary();
     match &outcome {

@@ -10,6 +10,7 @@ use super::{default_folder, load, print_json, progress, stop_on_signals};
 use crate::backend::choice::{Candidates, Chosen};
 use crate::results::{Dump, ResultsFolder, RunReport, Summary};
 use crate::scene::Loaded;
+use crate::scene::estimate::Recording;
 use crate::time::Time;
 use crate::{Error, Plugins, Scene, Simulation};
 
@@ -27,7 +28,8 @@ pub fn run(args: &RunArgs, plugins: &Plugins) -> Result<(), Error> {
         edges: args.dump.contains(&DumpChoice::Edges),
     };
     let mut folder = ResultsFolder::claim(folder, args.force, &loaded.scene, dump)?;
-    let runner = Runner { plugins, backends, quiet: args.quiet, load, until: Time::MAX };
+    let recording = Recording::Streamed;
+    let runner = Runner { plugins, backends, quiet: args.quiet, load, until: Time::MAX, recording };
     let Run { simulation, summary, outcome, why } = runner.run(loaded, &mut folder)?;
     if !args.quiet {
         show_summary(&summary, &folder, simulation.scene());
@@ -52,6 +54,8 @@ pub struct Runner<'a> {
     pub load: Duration,
     /// The run is interrupted after the window that reaches this time.
     pub until: Time,
+    /// Whether what grows with the run is kept, to be looked at after it.
+    pub recording: Recording,
 }
 
 /// A run that ended, one way or the other, and was written.
@@ -69,7 +73,10 @@ impl Runner<'_> {
         let Loaded { scene, warnings } = loaded;
         let mut simulation = self.plugins.build(scene)?;
         let Chosen { threads, why } = self.backends.choose(&mut simulation)?;
-        folder.stream(&mut simulation)?;
+        match self.recording {
+            Recording::Kept => folder.create()?,
+            Recording::Streamed => folder.stream(&mut simulation)?,
+        }
 
         let stop = stop_on_signals();
         let mut progress = progress::Progress::new(self.quiet);

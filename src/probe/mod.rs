@@ -9,6 +9,7 @@
 //! | `Spikes` | [`SpikeRecorder`] | spike times of a source or population |
 //! | `Trace` | [`TraceRecorder`] | state variables of neurons against time |
 //! | `Ff` | [`FfCurve`] | input rate against output rate, neuron by neuron |
+//! | `Fi` | [`FiCurve`] | rate of each neuron against its constant input |
 //! | `Rate` | [`RateHistory`] | rate of a source or population in bins of time |
 //! | `Rates` | [`NeuronRates`] | rate of each neuron |
 //! | `Isi` | [`IsiHistogram`] | intervals between the spikes of a neuron: histogram and CV |
@@ -26,6 +27,7 @@ pub mod band;
 pub mod digest;
 pub mod fano;
 pub mod ff;
+pub mod fi;
 pub mod intervals;
 pub mod isi;
 pub mod listener;
@@ -58,6 +60,7 @@ use picture::{Frame, Picture};
 pub use band::BandRow;
 pub use fano::{FanoFactors, FanoRow};
 pub use ff::{FfCurve, FfRow};
+pub use fi::{FiCurve, FiRow};
 pub use intervals::{Interval, IntervalRecorder};
 pub use isi::{IsiBin, IsiHistogram, IsiRow};
 pub use listener::{Emitters, Listener};
@@ -259,6 +262,7 @@ pub(crate) fn register(plugins: &mut Plugins) {
     plugins.add_probe(SpikeRecorder::KIND, spikes::Spikes::read);
     plugins.add_probe(TraceRecorder::KIND, trace::Trace::read);
     plugins.add_probe(FfCurve::KIND, ff::Ff::read);
+    plugins.add_probe(FiCurve::KIND, fi::Fi::read);
     plugins.add_probe(RateHistory::KIND, rate::Rate::read);
     plugins.add_probe(NeuronRates::KIND, rates::Rates::read);
     plugins.add_probe(IsiHistogram::KIND, isi::Isi::read);

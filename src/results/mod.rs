@@ -30,7 +30,7 @@ use crate::probe::ProbeEntities;
 use crate::probe::stream::{StreamsTables, TableWriter};
 use crate::scene::diagnostics::SceneReport;
 use crate::scene::files::InputFile;
-use crate::scene::{Connection, GroupId, Probe, Scene};
+use crate::scene::{BiasSource, Connection, GroupId, Probe, Scene};
 use crate::simulation::Simulation;
 
 pub use folder::Folder;
@@ -80,9 +80,38 @@ impl ResultsFolder {
         scene: &Scene,
         dump: Dump,
     ) -> Result<ResultsFolder, Error> {
+        ResultsFolder::claim_with(path, replace, scene, dump, &[])
+    }
+
+    /// The same with further files, which are then written with [`ResultsFolder::file`]. Their names are
+    /// none that probes get.
+    ///
+    /// # Errors
+    /// As [`ResultsFolder::claim`].
+    pub fn claim_with(
+        path: impl Into<PathBuf>,
+        replace: bool,
+        scene: &Scene,
+        dump: Dump,
+        further: &[&str],
+    ) -> Result<ResultsFolder, Error> {
         let plan = Plan::new(scene, dump);
-        let folder = Folder::claim(path, replace, plan.files(scene))?;
+        let mut files = plan.files(scene);
+        files.extend(further.iter().map(ToString::to_string));
+        let folder = Folder::claim(path, replace, files)?;
         Ok(ResultsFolder { folder, plan, tables: None })
+    }
+
+    /// Writes one of the further files.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn file(
+        &self,
+        name: &str,
+        content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), Error> {
+        self.folder.file(name, content)
     }
 
     /// Creates the folder, removes the files of an earlier run (others are left alone), and writes the
@@ -93,8 +122,16 @@ impl ResultsFolder {
         self.folder.scene(scene)
     }
 
-    /// Begins before a run, so that a folder that cannot be had is known before it and not after it.
-    /// Tables that grow with the run are written while it lasts instead of being kept: their recorders
+    /// Creates the folder before a run, so that one that cannot be had is known before it and not after
+    /// it.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn create(&self) -> Result<(), Error> {
+        self.folder.create()
+    }
+
+    /// Begins before a run. Tables that grow with the run are written while it lasts instead of being kept: their recorders
     /// ([`SpikeRecorder`](crate::SpikeRecorder), [`TraceRecorder`](crate::TraceRecorder)) have no rows
     /// to show. [`ResultsFolder::write`] completes them.
     ///
@@ -247,7 +284,10 @@ impl Plan {
 /// The files of a scene, each once.
 fn input_files(scene: &Scene) -> Vec<&InputFile> {
     let trains = scene.sources.values().flat_map(|source| source.train.files());
-    let biases = scene.populations.values().filter_map(|p| p.biases.as_ref().map(|b| &b.file));
+    let biases = scene.populations.values().filter_map(|p| match &p.biases.as_ref()?.source {
+        BiasSource::File(file) => Some(file),
+        BiasSource::Scene(_) => None,
+    });
     let waveforms = scene.populations.values().filter_map(|p| match &p.dc {
         Some(Waveform::File(file, _)) => Some(file),
         _ => None,
