@@ -15,6 +15,7 @@ the record of all spikes are in it. Those of the peers are of the steps alone: s
 import argparse
 import json
 import pathlib
+import re
 import shlex
 import statistics
 import subprocess
@@ -28,7 +29,7 @@ EVENT_DRIVEN = {"R": "r_recurrent_event"}
 PEERS = [
     ("torch", "torch_euler.py", "compile", "SM", {}),
     ("torch", "torch_euler.py", "eager", "SM", {}),
-    ("torch", "torch_euler.py", "dense", "SM", {"M": 0.003}),
+    ("torch", "torch_euler.py", "dense", "SM", {"M": 0.002}),
     ("Brian2", "brian2_euler.py", "default", "SMR", {}),
     ("Brian2", "brian2_euler.py", "tuned", "SMR", {}),
 ]
@@ -72,6 +73,8 @@ def main():
     parser.add_argument("--python", default=sys.executable, help="an interpreter with the peers")
     parser.add_argument("--workloads", default="SMR")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="S has one only")
+    parser.add_argument("--only", default="", metavar="REGEX",
+                        help="programs to compare with picoamp, for example 'Brian2|torch compile'")
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--prefix", type=shlex.split, default=[],
                         help="before each command, for example 'taskset -c 0,1'")
@@ -104,13 +107,13 @@ def main():
                 own[workload, threads] = measure(
                     workload, "picoamp", threads,
                     lambda: picoamp(args, SCENES[workload], threads, out))
-                if workload in EVENT_DRIVEN:
-                    measure(workload, "picoamp, event-driven", threads,
+                if workload in EVENT_DRIVEN and re.search(args.only, "event-driven"):
+                    measure(workload, "picoamp event-driven", threads,
                             lambda: picoamp(args, EVENT_DRIVEN[workload], threads, out))
                 for name, script, mode, workloads, part in PEERS:
-                    if workload in workloads:
+                    if workload in workloads and re.search(args.only, f"{name} {mode}"):
                         duration = part.get(workload, 1)
-                        measure(workload, f"{name}, {mode}", threads,
+                        measure(workload, f"{name} {mode}", threads,
                                 lambda: peer(args, script, mode, workload, threads, duration, biases))
 
     print("| workload | program | threads | s | neuron-steps/s | picoamp's time times | spikes |\n"
