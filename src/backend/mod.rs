@@ -1,14 +1,24 @@
 //! Back ends: who runs the kernels over the banks.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`cpu`] | the threads of this machine, in vector code |
+//! | [`cuda`] | an NVIDIA GPU |
+//! | [`choice`] | which of them a run takes, and why |
 
+pub mod choice;
 pub mod cpu;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 
 use bevy_ecs::prelude::*;
 use smallvec::SmallVec;
 
+use crate::bank::transfer::Readback;
 use crate::bank::{Bank, Banks};
 use crate::error::Error;
-use crate::network::router::Inbox;
-use crate::network::{Population, WindowSpikes};
+use crate::network::inbox::Inbox;
+use crate::network::{NeuronId, Population, WindowSpikes};
 use crate::schedule::{BuiltIn, Window, WindowSet};
 use crate::simulation::{Plugin, Simulation, StageTimes};
 use crate::solver::event;
@@ -26,8 +36,31 @@ pub trait Backend: Send + Sync + 'static {
         None
     }
 
+    /// Gets ready for windows of at most `window`, before the first.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when it cannot run these banks.
+    fn prepare(&self, banks: &[Bank], window: Time) -> Result<(), Error> {
+        let _ = (banks, window);
+        Ok(())
+    }
+
     /// Advances every neuron through a window; `out` is [empty](Advanced::clear).
     fn advance(&self, banks: &mut [Bank], inbox: &Inbox, window: &Window, out: &mut Advanced);
+
+    /// Brings state columns that it keeps elsewhere back into the banks, those that `what` says.
+    ///
+    /// # Errors
+    /// [`Error::DeviceFault`].
+    fn fetch(&self, banks: &mut [Bank], what: Readback) -> Result<(), Error> {
+        let _ = (banks, what);
+        Ok(())
+    }
+
+    /// What its user should know of the run: what it could not do as asked, and did otherwise.
+    fn remarks(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// The back end in use.
@@ -43,6 +76,8 @@ pub struct Advanced {
     pub samples: Vec<Sample>,
     /// The earliest thing that went wrong.
     pub fault: Option<Fault>,
+    /// Why the back end could not advance all neurons: the window counts for nothing then.
+    pub failure: Option<Error>,
     /// What event-driven neurons cost.
     pub work: event::Work,
 }
@@ -54,6 +89,7 @@ impl Advanced {
         self.spikes.iter_mut().for_each(Vec::clear);
         self.samples.clear();
         self.fault = None;
+        self.failure = None;
         self.work = event::Work::default();
     }
 }
@@ -127,10 +163,12 @@ pub(crate) fn advance(
     std::mem::swap(&mut out.samples, &mut samples.0);
     out.clear(banks.0.len());
     backend.0.advance(&mut banks.0, &inbox, &window, out);
-    if let Some(fault) = out.fault {
-        stop.0 = Some(describe(fault, &banks.0, &window, &populations));
+    let failure = out.failure.take().map(|error| (error, 0));
+    let fault = out.fault.map(|f| (describe(f, &banks.0, &window, &populations), f.step));
+    if let Some((error, steps)) = failure.or(fault) {
+        stop.0 = Some(error);
         // What happened before the fault was measured rightly and is kept: the window ends there.
-        window.steps = fault.step;
+        window.steps = steps;
         let end = window.end();
         // (With Euler the step of the fault has the time of its end.)
         out.spikes.iter_mut().for_each(|s| s.retain(|(_, time)| *time <= end));
@@ -155,6 +193,18 @@ pub(crate) fn advance(
     times.advance += started.elapsed();
 }
 
+/// Brings back what systems are going to read.
+pub(crate) fn fetch(
+    backend: Res<CurrentBackend>,
+    readback: Res<Readback>,
+    mut banks: ResMut<Banks>,
+    mut stop: ResMut<Stop>,
+) {
+    if *readback != Readback::default() && stop.0.is_none() {
+        stop.0 = backend.0.fetch(&mut banks.0, *readback).err();
+    }
+}
+
 /// A fault, with the names that its user knows.
 fn describe(
     fault: Fault,
@@ -164,9 +214,10 @@ fn describe(
 ) -> Error {
     let bank = &banks[fault.bank as usize];
     let member = bank.member(fault.slot);
-    let name = populations.iter().find(|p| p.index == member.population).map(|p| p.name.clone());
-    let population = name.unwrap_or_default();
-    let neuron = fault.slot - member.first;
+    let index = fault.slot - member.first;
+    let found = populations.iter().find(|p| p.index == member.population);
+    let population = found.map(|p| p.name.clone()).unwrap_or_default();
+    let neuron = found.map_or(NeuronId { neuron: index, replica: None }, |p| p.replicas.id(index));
     let step = window.first_step + fault.step;
     match fault.kind {
         FaultKind::NotFinite => {

@@ -116,12 +116,20 @@ fn force_does_not_replace_files_of_others() {
     refused_run(folder.path(), &["--out", ".", "--force"], 5);
 }
 
+/// A back end that is asked for by name says which library is missing and where it comes from. (Where there
+/// is a GPU, there is nothing to refuse.)
 #[test]
 fn back_ends_that_are_not_there() {
+    #[cfg(feature = "cuda")]
+    if picoamp::backend::cuda::Cuda::open(Some(1)).is_ok() {
+        return;
+    }
     let folder = folder(SCENE, &[]);
     let (stderr, error) = refused_run(folder.path(), &["--backend", "cuda"], 6);
     let message = error["message"].as_str().unwrap();
     assert!(message.starts_with("the back end `cuda` cannot be used: "), "{message}");
+    let libraries = ["libcuda.so.1", "libnvrtc.so.13", "the feature `cuda`", "`nvidia-smi`"];
+    assert!(libraries.iter().any(|library| message.contains(library)), "{message}");
     assert!(error["help"].as_str().unwrap().contains("--backend cpu"), "{error:#}");
     assert!(stderr.contains(message), "{stderr}");
 }
@@ -191,5 +199,28 @@ fn warnings_do_not_stop_a_run() {
         assert_eq!(output.status.code(), Some(0));
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(stderr.matches("⚠").count(), 3, "{stderr}");
+    }
+}
+
+/// Neither no replica nor more than fit into memory.
+#[test]
+fn replicas_that_cannot_be() {
+    for (replicas, code, expected) in [
+        ("0", 3, "there can be 1 to 1000000 replicas, not 0"),
+        ("2000000", 3, "there can be 1 to 1000000 replicas, not 2000000"),
+        ("1.5", 3, "expected a whole number"),
+        ("-1", 3, "expected a whole number"),
+        ("many", 3, "expected a whole number"),
+        ("1000000", 4, "neurons, more than 268435456; the largest part is "),
+    ] {
+        let set = format!("replicas={replicas}");
+        let scene = format!("{}/scenes/balanced.ron", env!("CARGO_MANIFEST_DIR"));
+        let output = assert_cmd::cargo::cargo_bin_cmd!("picoamp")
+            .args(["check", &scene, "--set", &set])
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{replicas}: {said}");
+        assert!(said.contains(expected), "{replicas}: {said}");
     }
 }
