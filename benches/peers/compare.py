@@ -10,7 +10,8 @@ The programs run one after the other. In M the peers get the biases that picoamp
 spikes can be compared as well; in R each program draws arrivals and edges of its own.
 
 picoamp's seconds are `wall_s.run` of its summary, each of a process of its own: sources, routing
-and the record of all spikes are in it. Those of the peers are of the steps alone: see their scripts.
+and the record of all spikes are in it. Those of the peers are of the steps alone: see their
+scripts.
 """
 
 import argparse
