@@ -9,7 +9,7 @@ use super::{Device, DeviceError, Program};
 use crate::backend::{Advanced, Fault, FaultKind, Sample};
 use crate::bank::transfer::Readback;
 use crate::bank::{Bank, Columns, Neurons, Row, Stepped, Written};
-use crate::network::router::Inbox;
+use crate::network::inbox::{Arrival, Inbox, Tile};
 use crate::schedule::Window;
 use crate::solver::kernel::{Layout, TILE_STEPS};
 use crate::time::Time;
@@ -353,19 +353,37 @@ impl<D: Device> DeviceBank<D> {
     ) -> Vec<[i32; 2]> {
         let lanes = crate::bank::LANES;
         let receptors = self.layout.receptors.len();
-        let tiles = first / TILE_STEPS..(first + steps).div_ceil(TILE_STEPS);
         let mut found = Vec::new();
         for block in 0..self.stride / lanes {
-            let of_block = inbox.of_block(first_block + block);
-            for tile in tiles.clone().take_while(|tile| *tile < of_block.len()) {
-                for arrival in &of_block[tile] {
-                    let step = tile * TILE_STEPS + usize::from(arrival.step);
-                    if !(first..first + steps).contains(&step) {
-                        continue;
+            let counted = first_block + block;
+            let mut arrives = |step: usize, receptor: usize, lane: usize, weight: i32| {
+                if (first..first + steps).contains(&step) {
+                    let row = (step - first) * receptors + receptor;
+                    let at = row * self.stride + block * lanes + lane;
+                    found.push([(at as u32).cast_signed(), weight]);
+                }
+            };
+            let mut list = |tile: usize, arrival: &Arrival| {
+                let step = tile * TILE_STEPS + usize::from(arrival.step);
+                arrives(step, arrival.receptor.into(), arrival.lane.into(), arrival.weight);
+            };
+            // The sums there left it out; those of the device overflow by it again.
+            inbox.overflowed(counted..counted + 1).for_each(|(_, arrival)| list(0, arrival));
+            let tiles = first / TILE_STEPS..(first + steps).div_ceil(TILE_STEPS);
+            for (tile, own) in inbox.tiles(counted).enumerate().filter(|(t, _)| tiles.contains(t)) {
+                match own {
+                    Tile::List(own) => own.iter().for_each(|arrival| list(tile, arrival)),
+                    Tile::Sums(rows) => {
+                        for (at, Row(row)) in rows.iter().enumerate() {
+                            let (step, receptor) = (at / receptors, at % receptors);
+                            for (lane, weight) in row.iter().enumerate().filter(|(_, w)| **w != 0) {
+                                let (lane, receptor) = (lane as u8, receptor as u8);
+                                let step = (step % TILE_STEPS) as u8;
+                                let weight = *weight;
+                                list(tile, &Arrival { weight, step, lane, receptor });
+                            }
+                        }
                     }
-                    let row = (step - first) * receptors + usize::from(arrival.receptor);
-                    let at = row * self.stride + block * lanes + usize::from(arrival.lane);
-                    found.push([(at as u32).cast_signed(), arrival.weight]);
                 }
             }
         }

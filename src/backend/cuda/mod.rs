@@ -33,7 +33,7 @@ use super::{Advanced, Backend};
 use crate::bank::transfer::Readback;
 use crate::bank::{Bank, Neurons};
 use crate::error::Error;
-use crate::network::router::Inbox;
+use crate::network::inbox::Inbox;
 use crate::scene::estimate::bytes_text;
 use crate::schedule::Window;
 use crate::time::Time;
