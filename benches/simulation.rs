@@ -344,7 +344,7 @@ fn work_precision(c: &mut Criterion) {
         Curve { label: label.into(), points }
     };
     let picture = decades(&Decades {
-        title: "Event-driven solver: work against precision",
+        frame: "Event-driven solver: work against precision".into(),
         x_label: "largest error of a spike time within 1 s (s)",
         y_label: "right-hand sides per output spike",
         curves: &[curve("worst and mean of nine rates", all), curve("100 Hz", one)],
@@ -352,7 +352,7 @@ fn work_precision(c: &mut Criterion) {
         nothing: "",
     });
     let path = root.join("docs/pictures/work-precision.svg");
-    std::fs::write(path, picture).expect("a picture");
+    std::fs::write(path, picture.svg()).expect("a picture");
 }
 
 /// The whole seed experiment with its files and pictures, without starting a process.

@@ -13,7 +13,7 @@ use picoamp::circuit::Domain;
 use picoamp::network::WindowSpikes;
 use picoamp::prelude::*;
 use picoamp::probe::listener::{self, Emitters, Hears, Listener};
-use picoamp::probe::picture::{self, Dots};
+use picoamp::probe::picture::{self, Dots, Frame, Picture};
 use picoamp::probe::{ProbeContext, ProbeKind, Span};
 use picoamp::results::{Dump, ResultsFolder, RunReport};
 use picoamp::scene::decode::Fields;
@@ -108,11 +108,11 @@ impl Record for FirstSpikes {
         self.latencies().try_for_each(|(neuron, latency)| writeln!(out, "{neuron},{latency}"))
     }
 
-    fn picture(&self, title: &str) -> String {
+    fn picture(&self, frame: Frame) -> Picture {
         let points: Vec<(f64, f64)> =
             self.latencies().map(|(neuron, s)| (f64::from(neuron), 1e3 * s)).collect();
         picture::dots(&Dots {
-            title,
+            frame,
             x_label: "neuron",
             y_label: "latency (ms)",
             points: &points,

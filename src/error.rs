@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::network::NeuronId;
 use crate::scene::diagnostics::SceneReport;
 use crate::time::Time;
 
@@ -44,13 +45,26 @@ pub enum Error {
         /// A file that would have to be replaced but is of no earlier run.
         file: Option<String>,
     },
+    /// A folder is no results folder that this program can read.
+    #[error("{}: {message}", path.display())]
+    Results {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        message: String,
+        /// What to do.
+        help: String,
+    },
+    /// A comparison found a difference.
+    #[error("{0}")]
+    Different(String),
     /// A drawn or measured instance cannot work.
-    #[error("neuron {neuron} of `{population}`: {message}")]
+    #[error("{neuron} of `{population}`: {message}")]
     Instance {
         /// Name of the population.
         population: String,
-        /// Index of the neuron.
-        neuron: u32,
+        /// The neuron.
+        neuron: NeuronId,
         /// What is wrong with it.
         message: String,
     },
@@ -63,12 +77,12 @@ pub enum Error {
         message: String,
     },
     /// The state of a neuron became NaN. What was recorded until then is kept.
-    #[error("the state of neuron {neuron} of `{population}` is not a number at t = {time} s")]
+    #[error("the state of {neuron} of `{population}` is not a number at t = {time} s")]
     NotFinite {
         /// Name of the population.
         population: String,
-        /// Index of the neuron.
-        neuron: u32,
+        /// The neuron.
+        neuron: NeuronId,
         /// The end of the step in which it happened.
         time: Time,
     },
@@ -82,14 +96,14 @@ pub enum Error {
     },
     /// More pulses arrived at one circuit in one step than the fixed-point sum can hold.
     #[error(
-        "the pulses that arrive at {receptor} of neuron {neuron} of `{population}` at t = {time} s \
+        "the pulses that arrive at {receptor} of {neuron} of `{population}` at t = {time} s \
          add up to more than the fixed-point range"
     )]
     InputOverflow {
         /// Name of the population.
         population: String,
-        /// Index of the neuron.
-        neuron: u32,
+        /// The neuron.
+        neuron: NeuronId,
         /// Name of the receptor.
         receptor: &'static str,
         /// The step in which it happened.
@@ -150,14 +164,15 @@ impl Error {
     }
 
     /// 1 the run failed, 3 scene refused, 4 a limit refused, 5 input or output, 6 device,
-    /// 130 interrupted.
+    /// 7 a comparison found a difference, 130 interrupted.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Scene(_) => 3,
             Error::Limit { .. } => 4,
-            Error::Io { .. } | Error::OutputExists { .. } => 5,
+            Error::Io { .. } | Error::OutputExists { .. } | Error::Results { .. } => 5,
             Error::Device { .. } | Error::DeviceFault { .. } => 6,
+            Error::Different(_) => 7,
             Error::Interrupted { .. } => 130,
             Error::Instance { .. }
             | Error::NotFinite { .. }
@@ -174,7 +189,7 @@ impl Error {
     #[must_use]
     pub fn help(&self) -> Option<String> {
         let help = match self {
-            Error::Limit { help, .. } => return Some(help.clone()),
+            Error::Limit { help, .. } | Error::Results { help, .. } => return Some(help.clone()),
             Error::OutputExists { file: Some(_), .. } => {
                 "choose another folder with --out, or move the file away"
             }
@@ -210,9 +225,10 @@ impl Error {
                 "what was recorded until then is kept; --backend cpu gives the same results"
             }
             Error::Interrupted { .. } => "what was recorded until then is kept",
-            Error::Scene(_) | Error::NoProbe { .. } | Error::Connection(_) => {
-                return None;
-            }
+            Error::Scene(_)
+            | Error::NoProbe { .. }
+            | Error::Connection(_)
+            | Error::Different(_) => return None,
         };
         Some(help.to_string())
     }

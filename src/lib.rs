@@ -47,6 +47,7 @@ pub mod backend;
 pub mod bank;
 pub mod circuit;
 pub mod cli;
+pub mod compare;
 pub mod converge;
 pub mod error;
 pub mod model;

@@ -459,6 +459,7 @@ mod bursts {
 
     use bevy_ecs::prelude::*;
     use picoamp::prelude::*;
+    use picoamp::probe::picture::{Frame, Picture};
     use picoamp::probe::{ProbeContext, ProbeKind, Span};
     use picoamp::scene::decode::Fields;
     use picoamp::scene::diagnostics::Diagnostics;
@@ -496,8 +497,8 @@ mod bursts {
             123_456
         }
 
-        fn further_tables(&self) -> &'static [&'static str] {
-            &["sizes"]
+        fn further_tables(&self, _: &Scene) -> Vec<&'static str> {
+            vec!["sizes"]
         }
 
         fn spawn(&self, _: Span, probe: Entity, simulation: &mut Simulation) {
@@ -545,8 +546,8 @@ mod bursts {
             self.found.iter().try_for_each(|(_, size)| writeln!(out, "{size}"))
         }
 
-        fn picture(&self, title: &str) -> String {
-            format!("<svg><text>{title}</text></svg>")
+        fn picture(&self, frame: Frame) -> Picture {
+            Picture::from_svg(format!("<svg><text>{}</text></svg>", frame.title))
         }
     }
 

@@ -20,9 +20,11 @@ fn shown(simulation: &Simulation) -> String {
     for (name, kind, record) in simulation.records() {
         let mut out = Vec::new();
         record.table(&mut out).unwrap();
-        kind.further_tables().iter().for_each(|t| record.further_table(t, &mut out).unwrap());
+        kind.further_tables(simulation.scene())
+            .iter()
+            .for_each(|t| record.further_table(t, &mut out).unwrap());
         let table = String::from_utf8(out).unwrap();
-        writeln!(text, "{name}\n{table}{}", record.picture(name)).unwrap();
+        writeln!(text, "{name}\n{table}{}", record.picture(name.into()).svg()).unwrap();
     }
     text
 }
@@ -353,7 +355,7 @@ fn a_regular_train() {
         })
         .collect();
     assert_eq!(recorder.intervals(), expected);
-    let picture = recorder.picture("intervals");
+    let picture = recorder.picture("intervals".into()).svg();
     assert!(
         picture.contains("99 intervals of 1 neuron") && picture.contains("number of the interval")
     );

@@ -19,7 +19,7 @@ use crate::bank::{Bank, Banks};
 use crate::error::Error;
 use crate::network::inbox::{Delivery, Inbox};
 use crate::network::router::Router;
-use crate::network::{Population, WindowSpikes};
+use crate::network::{NeuronId, Population, WindowSpikes};
 use crate::schedule::{BuiltIn, Window, WindowSet};
 use crate::simulation::{Plugin, Simulation, StageTimes};
 use crate::solver::event;
@@ -221,9 +221,10 @@ fn describe(
 ) -> Error {
     let bank = &banks[fault.bank as usize];
     let member = bank.member(fault.slot);
-    let name = populations.iter().find(|p| p.index == member.population).map(|p| p.name.clone());
-    let population = name.unwrap_or_default();
-    let neuron = fault.slot - member.first;
+    let index = fault.slot - member.first;
+    let found = populations.iter().find(|p| p.index == member.population);
+    let population = found.map(|p| p.name.clone()).unwrap_or_default();
+    let neuron = found.map_or(NeuronId { neuron: index, replica: None }, |p| p.replicas.id(index));
     let step = window.first_step + fault.step;
     match fault.kind {
         FaultKind::NotFinite => {

@@ -8,7 +8,11 @@
 //! The single-precision coefficients are minimax fits (Remez exchange in 40-digit arithmetic); the
 //! double-precision logarithm is the series of `2·artanh(s)`, `s = (m−1)/(m+1)`.
 
-use super::number::Number;
+use std::sync::LazyLock;
+
+use fearless_simd::Level;
+
+use super::number::{Number, with_width};
 
 /// ln 2 in two parts, the first with so few bits that its product with an exponent is exact.
 const LN2_HIGH: f64 = 6.931_471_803_691_238e-1;
@@ -77,10 +81,18 @@ pub(crate) const LOG2_M1: [f64; 9] = [
     std::f64::consts::LOG2_E,
 ];
 
+/// The processor's instruction set, asked once.
+pub(crate) static LEVEL: LazyLock<Level> = LazyLock::new(Level::new);
+
 /// Natural logarithm in double precision for positive normal `x`; relative error below 1e-15.
-#[inline(always)]
 #[must_use]
 pub fn ln(x: f64) -> f64 {
+    // Where the processor has fused multiply-adds, it is compiled to them.
+    with_width!(*LEVEL, _width => natural_logarithm(x))
+}
+
+#[inline(always)]
+fn natural_logarithm(x: f64) -> f64 {
     // m in [√½, √2): s = (m−1)/(m+1) stays within ±0.1716 and eleven terms reach the last bit.
     const SQRT_HALF_BITS: i64 = 0x3fe6_a09e_667f_3bcd;
     let bits = x.to_bits() as i64;
@@ -111,9 +123,13 @@ pub fn ln_1p(x: f64) -> f64 {
 }
 
 /// `e^x` in double precision, relative error below 1e-15; 0 below −708, infinite above 709.
-#[inline]
 #[must_use]
 pub fn exp(x: f64) -> f64 {
+    with_width!(*LEVEL, _width => exponential(x))
+}
+
+#[inline(always)]
+fn exponential(x: f64) -> f64 {
     if x < -708.0 {
         return 0.0;
     }

@@ -1,8 +1,8 @@
 //! Device mismatch: how the bias of one instance differs from the nominal one.
 //!
 //! An instance has `b = nominal·m`, with `m` of mean 1 and coefficient of variation `cv`, drawn
-//! from a stream keyed by (seed, population, circuit, bias) and indexed by the neuron: a draw never
-//! depends on the order of creation, on threads, or on which other populations or biases exist.
+//! from a stream keyed by (seed, population, circuit, bias, and from the second replica on its number)
+//! and indexed by the neuron: a draw never depends on the order of creation, on threads, or on which other populations or biases exist.
 
 use rand::distr::Distribution;
 use rand_distr::StandardNormal;
@@ -100,10 +100,20 @@ impl MismatchLaw {
     }
 }
 
-/// The key of a bias's stream.
+/// The key of a bias's stream in a replica. That of replica 0 is the one of a scene without replicas.
 #[must_use]
-pub fn stream_key(seed: u64, population: &str, circuit: &str, bias: &str) -> StreamKey {
-    StreamKey::new(seed, &["mismatch", population, circuit, bias])
+pub fn stream_key(
+    seed: u64,
+    population: &str,
+    circuit: &str,
+    bias: &str,
+    replica: u32,
+) -> StreamKey {
+    let names = ["mismatch", population, circuit, bias];
+    match replica {
+        0 => StreamKey::new(seed, &names),
+        r => StreamKey::new(seed, &[&names[..], &[&r.to_string()]].concat()),
+    }
 }
 
 #[cfg(test)]
@@ -113,7 +123,7 @@ mod tests {
     const N: u64 = 100_000;
 
     fn moments(law: MismatchLaw, bias: &str) -> (f64, f64) {
-        let key = stream_key(1, "dpi", "soma", bias);
+        let key = stream_key(1, "dpi", "soma", bias, 0);
         let draws = (0..N).map(|k| law.draw(1e-12, Some(1e-15), &key, k).value / 1e-12);
         let (sum, squares) = draws.fold((0.0, 0.0), |(s, q), x| (s + x, q + x * x));
         let mean = sum / N as f64;
@@ -146,17 +156,19 @@ mod tests {
     #[test]
     fn draws_of_different_keys_are_independent() {
         let law = MismatchLaw::Gaussian { cv: 0.1 };
-        let draws = |seed, population, circuit, bias| -> Vec<f64> {
-            let key = stream_key(seed, population, circuit, bias);
+        let draws = |seed, population, circuit, bias, replica| -> Vec<f64> {
+            let key = stream_key(seed, population, circuit, bias, replica);
             (0..N).map(|k| (law.draw(1.0, None, &key, k).value - 1.0) / 0.1).collect()
         };
         let all = [
-            draws(1, "dpi", "soma", "Itau"),
-            draws(1, "dpi", "soma", "Igain"),
-            draws(1, "dpi", "ampa", "Itau"),
-            draws(1, "dpi", "ampa", "Iw"),
-            draws(1, "dpi2", "soma", "Itau"),
-            draws(2, "dpi", "soma", "Itau"),
+            draws(1, "dpi", "soma", "Itau", 0),
+            draws(1, "dpi", "soma", "Igain", 0),
+            draws(1, "dpi", "ampa", "Itau", 0),
+            draws(1, "dpi", "ampa", "Iw", 0),
+            draws(1, "dpi2", "soma", "Itau", 0),
+            draws(2, "dpi", "soma", "Itau", 0),
+            draws(1, "dpi", "soma", "Itau", 1),
+            draws(1, "dpi", "soma", "Itau", 2),
         ];
         let correlation = |a: &[f64], b: &[f64]| {
             a.iter().zip(b).map(|(x, y)| x * y).sum::<f64>() / a.len().min(b.len()) as f64
@@ -175,7 +187,7 @@ mod tests {
     #[test]
     fn the_floor_of_a_current_is_the_dark_current() {
         let law = MismatchLaw::Gaussian { cv: 1.0 };
-        let key = stream_key(1, "dpi", "soma", "Itau");
+        let key = stream_key(1, "dpi", "soma", "Itau", 0);
         let draws: Vec<Draw> = (0..1000).map(|k| law.draw(1e-12, Some(5e-14), &key, k)).collect();
         assert!(draws.iter().all(|d| d.value >= 5e-14));
         assert!(draws.iter().any(|d| d.floored && d.value == 5e-14));

@@ -7,13 +7,14 @@ use crate::circuit::Domain;
 use crate::time::Time;
 use crate::units::{self, Unit};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 /// Simulate mixed-signal neuromorphic chips: DPI neurons and synapses with device mismatch.
 ///
 /// A scene (RON) describes spike sources, populations of analog circuits, connections and probes.
 /// `run` simulates it and writes tables (CSV), pictures (SVG) and a summary (JSON).
 #[derive(Parser, Debug)]
-#[command(version, arg_required_else_help = true, after_long_help = EXIT_CODES)]
+#[command(name = "picoamp", version, arg_required_else_help = true, after_long_help = EXIT_CODES)]
 pub struct Args {
     #[command(subcommand)]
     pub command: Command,
@@ -26,8 +27,9 @@ Exit codes:
   2    wrong usage
   3    the scene was refused
   4    a limit was refused (memory, count)
-  5    a file could not be read or written, or the results folder holds files
+  5    a file could not be read or written, or a results folder cannot be used
   6    the back end cannot be used, or failed (what was recorded until then is written)
+  7    a comparison found a difference
   130  interrupted (what was recorded until then is written)";
 
 #[derive(Subcommand, Debug)]
@@ -45,6 +47,35 @@ pub enum Command {
     Check(SceneArgs),
     /// Print the fully decided scene: every default filled in, itself a valid scene
     Resolve(SceneArgs),
+    /// Write a commented scene to start from
+    New(NewArgs),
+    /// Draw the pictures of a results folder again, without a run
+    ///
+    /// Pictures are drawn from the tables (CSV) and the scene in the folder.
+    Plot(PlotArgs),
+    /// Say whether two runs have the same spikes, and where they differ
+    ///
+    /// Compares the digests of all spikes. Where they differ and both runs have recorded the spikes
+    /// of the population (probe `Spikes`), says where they first differ and how far rates and times
+    /// are apart. The exit code is 7 if the spikes differ.
+    Compare(CompareArgs),
+    /// Run the scene of a results folder again and compare the spikes
+    ///
+    /// The exit code is 7 if the spikes differ.
+    Reproduce(ReproduceArgs),
+    /// Print the completions of a shell
+    ///
+    /// For example, for bash: picoamp completions bash > ~/.local/share/bash-completion/completions/picoamp
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page, or write that of each command
+    Man {
+        /// Write all pages to this folder instead
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
     /// Print what the program finds on this machine: processor, memory, CUDA, and what `auto` takes
     Doctor,
 }
@@ -142,6 +173,91 @@ pub struct ConvergeArgs {
     pub json: bool,
 }
 
+#[derive(ClapArgs, Debug)]
+pub struct NewArgs {
+    /// Name of the scene, perhaps with a folder before it: it is written to NAME.ron
+    pub name: PathBuf,
+}
+
+#[derive(ClapArgs, Debug)]
+pub struct PlotArgs {
+    /// A results folder of `picoamp run`
+    pub dir: PathBuf,
+
+    /// The probe to draw [default: all]
+    pub probe: Option<String>,
+
+    /// Form of the pictures
+    #[arg(long, value_enum, default_value_t = PictureFormat::Svg)]
+    pub format: PictureFormat,
+
+    /// Width and height in pixels, each from 200 to 10000
+    #[arg(long, value_name = "WIDTHxHEIGHT", default_value = "800x500", value_parser = size)]
+    pub size: (f64, f64),
+
+    /// Title [default: the scene's name and the probe's]
+    #[arg(long, value_name = "TEXT")]
+    pub title: Option<String>,
+
+    /// Dots of a PNG for each pixel of its size
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=8))]
+    pub scale: u8,
+
+    /// Folder for the pictures [default: the results folder]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+
+    /// Replace files of the same name in that folder
+    #[arg(long, requires = "out")]
+    pub force: bool,
+}
+
+#[derive(ClapArgs, Debug)]
+pub struct CompareArgs {
+    /// A results folder
+    pub a: PathBuf,
+
+    /// Another results folder
+    pub b: PathBuf,
+
+    /// Print the comparison, or the error, as JSON on stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(ClapArgs, Debug)]
+pub struct ReproduceArgs {
+    /// A results folder of `picoamp run`
+    pub dir: PathBuf,
+
+    /// Keep the results of the second run in this folder
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+
+    /// Threads to use at most [default: one per core]; results do not depend on it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+
+    /// Print nothing but errors
+    #[arg(long, short)]
+    pub quiet: bool,
+
+    /// Print the comparison, or the error, as JSON on stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Reads `800x500`.
+fn size(text: &str) -> Result<(f64, f64), String> {
+    let help = "write width and height in pixels, each from 200 to 10000: 800x500";
+    let (width, height) = text.split_once(['x', '×']).ok_or(help)?;
+    let pixels = |text: &str| match text.trim().parse::<u16>() {
+        Ok(pixels @ 200..=10_000) => Ok(f64::from(pixels)),
+        _ => Err(help.to_string()),
+    };
+    Ok((pixels(width)?, pixels(height)?))
+}
+
 /// Reads one of the steps of `--dt`.
 fn step(text: &str) -> Result<Time, String> {
     if text.trim().is_empty() {
@@ -174,6 +290,14 @@ impl From<BackendChoice> for Choice {
             BackendChoice::Cuda => Choice::Cuda,
         }
     }
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PictureFormat {
+    /// Lines and text, for papers and web pages
+    Svg,
+    /// Dots, for slides
+    Png,
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]

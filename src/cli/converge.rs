@@ -9,9 +9,10 @@ use serde::Serialize;
 
 use super::args::ConvergeArgs;
 use super::messages::{self, say};
-use super::{default_folder, load, print, progress, stop_on_signals};
+use super::{default_folder, load, print, print_json, progress, stop_on_signals};
 use crate::backend::cpu::Cpu;
 use crate::converge::{self, Comparison, Difference, Trains, Worst};
+use crate::results::summary::SCHEMA_VERSION;
 use crate::results::{Folder, scene_files};
 use crate::scene::{Loaded, Solver};
 use crate::time::Time;
@@ -141,7 +142,7 @@ pub fn converge(args: &ConvergeArgs, plugins: &Plugins) -> Result<(), Error> {
         stepped.filter(|(k, _)| reference.is_stepped(*k)).map(|(_, name)| name.clone()).collect();
     let outcome = failed.first().map(|(_, error)| error);
     let report = Report {
-        schema_version: 1,
+        schema_version: SCHEMA_VERSION,
         program_version: env!("CARGO_PKG_VERSION"),
         scene: reference.name.clone(),
         status: match outcome {
@@ -153,7 +154,7 @@ pub fn converge(args: &ConvergeArgs, plugins: &Plugins) -> Result<(), Error> {
         seed: reference.seed,
         threads: Cpu::new(threads).threads(),
         duration_s: reference.duration.seconds(),
-        neurons: reference.populations.values().map(|p| p.size).sum(),
+        neurons: reference.populations.values().map(|p| p.size).sum::<u64>() * reference.replicas,
         reference: Reference {
             tolerance_s: tolerance.seconds(),
             dt_s: (!stepped.is_empty()).then_some(step.seconds()),
@@ -193,8 +194,7 @@ pub fn converge(args: &ConvergeArgs, plugins: &Plugins) -> Result<(), Error> {
         return Err(error);
     }
     if args.json {
-        let text = serde_json::to_string_pretty(&report);
-        print(&text.unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}")))?;
+        print_json(&report)?;
     }
     Ok(())
 }
@@ -233,9 +233,9 @@ fn write(
     folder.file(TABLE, |out| converge::table(comparisons, out))?;
     folder.file(NEURONS, |out| converge::neurons_table(comparisons, out))?;
     let title = format!("{} · Euler against the event-driven solver", scene.name);
-    let counts = converge::counts_picture(&title, comparisons);
+    let counts = converge::counts_picture(title.as_str().into(), comparisons).svg();
     folder.file(COUNTS, |out| out.write_all(counts.as_bytes()))?;
-    let shifts = converge::shifts_picture(&title, comparisons, tolerance);
+    let shifts = converge::shifts_picture(title.as_str().into(), comparisons, tolerance).svg();
     folder.file(SHIFTS, |out| out.write_all(shifts.as_bytes()))?;
     folder.summary(report)
 }

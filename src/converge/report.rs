@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use super::{Comparison, Difference, Worst};
-use crate::probe::picture::{self, Curve, Decades};
+use crate::probe::picture::{self, Curve, Decades, Frame, Picture};
 use crate::time::Time;
 
 /// Writes one row for each step and population.
@@ -92,7 +92,7 @@ fn worst_shift_s(difference: &Difference) -> f64 {
 
 /// Draws the errors of spike counts against the step.
 #[must_use]
-pub fn counts_picture(title: &str, steps: &[(Time, Comparison)]) -> String {
+pub fn counts_picture(frame: Frame, steps: &[(Time, Comparison)]) -> Picture {
     let worst = |d: &Difference| d.worst_count.as_ref().map_or(0, |w| w.error.unsigned_abs());
     let curves = [
         curve("all neurons together", steps, |d| d.spikes.abs_diff(d.reference_spikes) as f64),
@@ -100,7 +100,7 @@ pub fn counts_picture(title: &str, steps: &[(Time, Comparison)]) -> String {
         curve("mean of the neurons", steps, |d| d.mean_count_error),
     ];
     picture::decades(&Decades {
-        title,
+        frame,
         x_label: "step of Euler's method (s)",
         y_label: "spikes missing or too many",
         curves: &curves,
@@ -111,13 +111,13 @@ pub fn counts_picture(title: &str, steps: &[(Time, Comparison)]) -> String {
 
 /// Draws the shifts of spikes against the step, with the tolerance of the reference.
 #[must_use]
-pub fn shifts_picture(title: &str, steps: &[(Time, Comparison)], tolerance: Time) -> String {
+pub fn shifts_picture(frame: Frame, steps: &[(Time, Comparison)], tolerance: Time) -> Picture {
     let curves = [
         curve("worst spike", steps, worst_shift_s),
         curve("mean of the spikes", steps, |d| d.mean_shift_s.unwrap_or(0.0)),
     ];
     picture::decades(&Decades {
-        title,
+        frame,
         x_label: "step of Euler's method (s)",
         y_label: "shift of a spike (s)",
         curves: &curves,

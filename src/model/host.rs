@@ -162,7 +162,7 @@ fn advance_host<M: HostModel>(
             if stop.0.is_none() && model.read(state).iter().any(|value| !value.is_finite()) {
                 stop.0 = Some(Error::NotFinite {
                     population: population.name.clone(),
-                    neuron: index as u32,
+                    neuron: population.replicas.id(index as u32),
                     time: window.end(),
                 });
             }

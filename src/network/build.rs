@@ -10,7 +10,7 @@ use super::by_emitter::{Buckets, Lists, each, hand_out};
 use super::plasticity::{PlasticEdge, PlasticEdges, firsts};
 use super::port::{Exponents, Port, Ports, fixed_point};
 use super::table::{Group, Numbering, Table, TableEdge};
-use super::{Circuit, Edge, FanOut, Neuron, Population, SpikeSource};
+use super::{Circuit, Edge, FanOut, Neuron, Population, Replicas, SpikeSource};
 use crate::backend::Backend;
 use crate::bank::{Banks, Slot};
 use crate::error::Error;
@@ -144,7 +144,44 @@ struct Drawing<'a> {
     buckets: Buckets,
 }
 
+/// The replicas of a projection: each has the same edges, and those of sources, which all share, go to
+/// all.
+#[derive(Clone, Copy)]
+struct OwnEdges {
+    count: u32,
+    /// The first emitter, and from one replica to the next.
+    first: u32,
+    stride: u32,
+    targets: u32,
+}
+
+impl OwnEdges {
+    /// Calls `each` with the first emitter and the first target of each replica.
+    #[inline]
+    fn each(self, mut each: impl FnMut(u32, u32)) {
+        (0..self.count).for_each(|k| each(self.first + k * self.stride, k * self.targets));
+    }
+}
+
 impl Drawing<'_> {
+    fn replicas(&self, connection: &Connection) -> OwnEdges {
+        let from = Replicas::of(self.scene, connection.from);
+        let to = Replicas::of(self.scene, GroupId::Population(connection.to));
+        OwnEdges {
+            count: to.count,
+            first: self.numbering.first(connection.from),
+            stride: if from.count > 1 { from.size } else { 0 },
+            targets: to.size,
+        }
+    }
+
+    /// Edges of a projection in all replicas.
+    fn edges(&self, connection: &Connection) -> u128 {
+        let (from_size, to_size) = self.scene.sizes(connection);
+        let replicas = u128::from(self.replicas(connection).count);
+        connection.edges(from_size, to_size).saturating_mul(replicas)
+    }
+
     /// The threads for so many edges.
     fn pool(&self, edges: u128) -> Option<&ThreadPool> {
         let work = edges.saturating_mul(u128::from(NANOSECONDS_OF_AN_EDGE));
@@ -153,10 +190,7 @@ impl Drawing<'_> {
 
     /// The place of the first edge of each emitter, and of the end.
     fn first_edges(&self) -> Result<Vec<u32>, Error> {
-        let expected = self.scene.connections.iter().map(|connection| {
-            let (from_size, to_size) = self.scene.sizes(connection);
-            connection.edges(from_size, to_size)
-        });
+        let expected = self.scene.connections.iter().map(|c| self.edges(c));
         let too_many = |edges: u128| Error::Limit {
             message: format!("the scene has {edges} edges, more than 2^32"),
             help: "reduce the connection probability or the sizes".into(),
@@ -176,11 +210,12 @@ impl Drawing<'_> {
         }
         for connection in &self.scene.connections {
             let edges = self.scene.edges(connection);
-            let first = self.numbering.first(connection.from);
-            let (from_size, to_size) = self.scene.sizes(connection);
-            let total = connection.edges(from_size, to_size);
+            let replicas = self.replicas(connection);
+            let total = self.edges(connection);
             let draw = |row, lists: &mut Lists<()>| {
-                edges.pairs_of_row(row, |source, _| lists.push(first + source, ()));
+                edges.pairs_of_row(row, |source, _| {
+                    replicas.each(|first, _| lists.push(first + source, ()));
+                });
             };
             let pool = self.pool(total);
             let take = |(first, counts): &mut (usize, &mut [u32]), edges: &[(u32, ())]| {
@@ -236,15 +271,17 @@ impl Drawing<'_> {
                 0
             };
             let edges = self.scene.edges(connection);
-            let first = self.numbering.first(connection.from);
+            let replicas = self.replicas(connection);
             let port_of = self.ports.of(connection);
             let exponent = self.ports.exponent(connection, &self.exponents);
-            let (from_size, to_size) = self.scene.sizes(connection);
-            let total = connection.edges(from_size, to_size);
+            let total = self.edges(connection);
             let pool = self.pool(total);
             let place = |edge: Edge, weight: i32, lists: &mut Lists<D>| {
-                let table_edge = TableEdge { port: port_of(edge.target), weight };
-                lists.push(first + edge.source, D::new(edge.delay, own_mark, table_edge));
+                replicas.each(|first, first_target| {
+                    let port = port_of(first_target + edge.target);
+                    let draft = D::new(edge.delay, own_mark, TableEdge { port, weight });
+                    lists.push(first + edge.source, draft);
+                });
             };
             let rows = edges.rows();
             match connection.only_weight().zip(connection.only_delay()) {
@@ -308,7 +345,8 @@ impl Drawing<'_> {
             let edges: Vec<PlasticEdge> = own.map(edge).collect();
             let mut by_target: Vec<u32> = (0..edges.len() as u32).collect();
             by_target.sort_by_key(|edge| edges[*edge as usize].target);
-            let (from_size, to_size) = self.scene.sizes(connection);
+            let from_size = self.scene.instances(connection.from);
+            let to_size = self.scene.instances(GroupId::Population(connection.to));
             let exponent = self.ports.exponent(connection, &self.exponents);
             let weight = |edge: &PlasticEdge| {
                 f64::from(drafts[edge.place as usize].edge.weight) * 2.0_f64.powi(-exponent)

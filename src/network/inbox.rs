@@ -123,17 +123,19 @@ impl Inbox {
     /// Adds what arrives by some edges: at a step from the start of the window, or where neurons are
     /// event-driven at a `time`.
     pub(super) fn extend(&mut self, edges: &[TableEdge], step: usize, time: Time) {
+        if self.steps != 1 || self.has_events {
+            return edges.iter().for_each(|edge| self.push(edge, step, time));
+        }
+        // A port is the place of its sum.
         for edge in edges {
-            if self.steps == 1 && !self.has_events {
-                // A port is the place of its sum.
-                let (row, lane) = edge.port.parts();
-                if let Some(total) = self.sums[row].0[lane].checked_add(edge.weight) {
+            let (row, lane) = edge.port.parts();
+            match self.sums[row].0[lane].checked_add(edge.weight) {
+                Some(total) => {
                     self.sums[row].0[lane] = total;
                     self.touched[row / TOUCHED_ROWS] = true;
-                    continue;
                 }
+                None => self.push(edge, step, time),
             }
-            self.push(edge, step, time);
         }
     }
 
@@ -191,7 +193,8 @@ impl Inbox {
     }
 
     /// The arrivals of a block (counted over all banks): the first step of their tile, and what arrives
-    /// in it. In a short window those of a step, lane and receptor are summed.
+    /// in it. In a short window those of a step, lane and receptor are summed, but for those that would
+    /// overflow the sum.
     pub fn of_block(&self, block: usize) -> Vec<(u64, Arrival)> {
         let mut arrivals = Vec::new();
         let first_of_block = &self.rows.first_of_block;
@@ -211,6 +214,7 @@ impl Inbox {
                 }
             }
         }
+        arrivals.extend(self.overflowed(block..block + 1).map(|(_, arrival)| (0, *arrival)));
         arrivals
     }
 }

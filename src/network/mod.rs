@@ -11,6 +11,7 @@
 //! | [`law`] | weights and delays, given or drawn |
 //! | [`plasticity`] | rules that change weights |
 //! | [`projection`] | projections, and edges made by hand |
+//! | [`replicas`] | draws of a scene's mismatch side by side |
 //! | [`table`] | the table of edges |
 //! | [`port`] | where edges end, and what a weight is there |
 //! | [`spikes`] | the spikes of a window |
@@ -24,6 +25,7 @@ pub mod law;
 pub mod plasticity;
 pub mod port;
 pub mod projection;
+pub mod replicas;
 pub mod router;
 pub mod rule;
 pub mod source;
@@ -38,6 +40,7 @@ use crate::time::Time;
 
 pub use plasticity::{EdgeWeights, PlasticEdge, Plasticity};
 pub use projection::{FanOut, HandMadeEdge, Projection};
+pub use replicas::{NeuronId, Replicas};
 pub use router::Router;
 pub use rule::{Edge, Edges, ListedEdge, Pairs, Rule};
 pub use spikes::{GroupSpikes, WindowSpikes};
@@ -62,7 +65,9 @@ pub struct Population {
     pub index: usize,
     /// The nominal circuit.
     pub model: Model,
-    /// Its neurons, by index.
+    /// How its neurons are numbered.
+    pub replicas: Replicas,
+    /// Its neurons, by index: those of the first replica, then those of the second, …
     pub neurons: Vec<Entity>,
     /// Its synapse circuits, by receptor and index of the neuron.
     pub circuits: Vec<(Receptor, Vec<Entity>)>,
@@ -85,7 +90,7 @@ pub struct SourceGroup {
 pub struct Neuron {
     /// The population's entity.
     pub population: Entity,
-    /// Its index in the population.
+    /// Its index in the population, counted over all [`Replicas`].
     pub index: u32,
 }
 

@@ -167,13 +167,9 @@ impl Router {
         let pages = (last_page + 1 - self.calendar_start).min(self.calendar.len() as u64) as usize;
         for page in 0..pages {
             let mut due = std::mem::take(&mut self.calendar[page]);
-            due.retain(|due| {
-                let now = due.step < end;
-                if now {
-                    self.fan_out(*due, window, inbox);
-                }
-                !now
-            });
+            let now = due.iter().filter(|now| now.step < end);
+            now.for_each(|now| self.fan_out(*now, window, inbox));
+            due.retain(|later| later.step >= end);
             self.calendar[page] = due;
         }
         while self.calendar_start < end / self.window_steps {

@@ -38,8 +38,9 @@ pub(super) struct Numbering {
 
 impl Numbering {
     pub(super) fn new(scene: &Scene) -> Numbering {
-        let sizes = scene.sources.values().map(|s| s.size);
-        let sizes = sizes.chain(scene.populations.values().map(|p| p.size));
+        let sources = (0..scene.sources.len()).map(GroupId::Source);
+        let groups = sources.chain((0..scene.populations.len()).map(GroupId::Population));
+        let sizes = groups.map(|group| scene.instances(group));
         let mut firsts = vec![0];
         let mut emitters = 0;
         firsts.extend(sizes.map(|size| {

@@ -4,9 +4,11 @@ use std::io::{self, Write};
 
 use bevy_ecs::prelude::*;
 
+use super::band;
 use super::listener::{self, Emitters, Hears, Listener};
-use super::picture::{self, Dots, counted, three_digits};
-use super::{Moments, Probe, ProbeContext, ProbeKind, Record, Span};
+use super::picture::{self, Dots, Frame, Picture, counted, three_digits};
+use super::tables::{maybe, put};
+use super::{Moments, Probe, ProbeContext, ProbeKind, Record, Span, Tables};
 use crate::network::WindowSpikes;
 use crate::scene::decode::Fields;
 use crate::scene::diagnostics::Diagnostics;
@@ -51,6 +53,10 @@ impl ProbeKind for Fano {
         self.emitters.bytes(scene) + counters
     }
 
+    fn further_tables(&self, scene: &Scene) -> Vec<&'static str> {
+        self.emitters.band(scene)
+    }
+
     fn spawn(&self, span: Span, probe: Entity, simulation: &mut Simulation) {
         let listener = Listener::new(simulation.scene(), &self.emitters, span);
         let factors = FanoFactors {
@@ -59,6 +65,10 @@ impl ProbeKind for Fano {
             bin: self.bin,
         };
         listener::attach(factors, probe, simulation);
+    }
+
+    fn read_back(&self, mut probe: EntityWorldMut, tables: &Tables) -> Result<(), String> {
+        probe.get_mut::<FanoFactors>().map_or(Ok(()), |mut record| record.read_back(tables))
     }
 
     fn record<'w>(&self, probe: EntityRef<'w>) -> Option<&'w dyn Record> {
@@ -111,7 +121,9 @@ impl Counter {
 /// The counts of a neuron.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FanoRow {
-    /// Its index.
+    /// The replica.
+    pub replica: u32,
+    /// Its index in the scene.
     pub neuron: u32,
     /// Mean count; none without a complete bin.
     pub mean_count: Option<f64>,
@@ -128,15 +140,16 @@ impl FanoFactors {
         self.listener.recorded().whole(self.bin)
     }
 
-    /// One row per neuron, in the order of the scene.
+    /// One row per neuron, replica by replica in the order of the scene.
     pub fn rows(&self) -> impl Iterator<Item = FanoRow> + '_ {
         let bins = self.bins();
-        self.listener.neurons().iter().zip(&self.counters).map(move |(neuron, counter)| {
+        self.listener.neurons().iter().zip(&self.counters).map(move |(index, counter)| {
             let counts = counter.counts(bins);
             let (mean_count, variance) = (counts.mean(), counts.variance());
             let mean = mean_count.filter(|mean| *mean > 0.0);
             let fano = variance.zip(mean).map(|(variance, mean)| variance / mean);
-            FanoRow { neuron: *neuron, mean_count, variance, fano }
+            let (replica, neuron) = self.listener.replicas().split(*index);
+            FanoRow { replica, neuron, mean_count, variance, fano }
         })
     }
 
@@ -147,21 +160,43 @@ impl FanoFactors {
     }
 }
 
+impl FanoFactors {
+    fn read_back(&mut self, tables: &Tables) -> Result<(), String> {
+        self.listener.assume(tables.reached());
+        let bins = self.bins();
+        let mut rows = 0..;
+        tables.rows(["mean_count", "variance"], |_, [mean, variance]| {
+            let (mean, variance) = (maybe(mean)?.unwrap_or(0.0), maybe(variance)?.unwrap_or(0.0));
+            let earlier = Moments::of(bins, mean, variance);
+            let counter = Counter { earlier, ..Counter::default() };
+            put(&mut self.counters, rows.next().unwrap_or_default(), counter)
+        })
+    }
+}
+
 impl Probe for FanoFactors {
     const KIND: &'static str = "Fano";
 }
 
 impl Record for FanoFactors {
     fn table(&self, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out, "neuron,mean_count,variance,fano")?;
+        let replicas = self.listener.replicas();
+        writeln!(out, "{}neuron,mean_count,variance,fano", replicas.header())?;
         self.rows().try_for_each(|row| {
             let cells = [row.mean_count, row.variance, row.fano].map(super::cell);
-            writeln!(out, "{},{}", row.neuron, cells.join(","))
+            writeln!(out, "{}{},{}", replicas.cell(row.replica), row.neuron, cells.join(","))
         })
     }
 
+    /// The Fano factor of each neuron over replicas.
+    fn further_table(&self, _: &str, out: &mut dyn Write) -> io::Result<()> {
+        let factors = self.listener.neurons().iter().copied();
+        let factors = factors.zip(self.rows().map(|row| row.fano));
+        band::table("neuron", &band::over_replicas(self.listener.replicas(), factors), out)
+    }
+
     /// Fano factor against rate.
-    fn picture(&self, title: &str) -> String {
+    fn picture(&self, frame: Frame) -> Picture {
         let width = self.bin.seconds();
         let points: Vec<(f64, f64)> =
             self.rows().filter_map(|row| Some((row.mean_count? / width, row.fano?))).collect();
@@ -175,7 +210,7 @@ impl Record for FanoFactors {
             None => format!("no neuron fired, {bins}"),
         };
         picture::dots(&Dots {
-            title,
+            frame,
             x_label: "rate (Hz)",
             y_label: "Fano factor",
             points: &points,

@@ -4,9 +4,11 @@ use std::io::{self, Write};
 
 use bevy_ecs::prelude::*;
 
+use super::band::{self, BandRow};
 use super::listener::{self, Emitters, Hears, Listener};
-use super::picture::{self, Dots, MOST_DOTS, counted};
-use super::{Probe, ProbeContext, ProbeKind, Record, Span};
+use super::picture::{self, Dots, Frame, MOST_DOTS, Picture, counted};
+use super::tables::{index, number, time};
+use super::{Probe, ProbeContext, ProbeKind, Record, Span, Tables};
 use crate::network::WindowSpikes;
 use crate::scene::Scene;
 use crate::scene::decode::Fields;
@@ -48,6 +50,10 @@ impl ProbeKind for Intervals {
         self.emitters.bytes(scene) + trains + intervals
     }
 
+    fn further_tables(&self, scene: &Scene) -> Vec<&'static str> {
+        self.emitters.band(scene)
+    }
+
     fn spawn(&self, span: Span, probe: Entity, simulation: &mut Simulation) {
         let listener = Listener::new(simulation.scene(), &self.emitters, span);
         let recorder = IntervalRecorder {
@@ -56,6 +62,10 @@ impl ProbeKind for Intervals {
             intervals: Vec::new(),
         };
         listener::attach(recorder, probe, simulation);
+    }
+
+    fn read_back(&self, mut probe: EntityWorldMut, tables: &Tables) -> Result<(), String> {
+        probe.get_mut::<IntervalRecorder>().map_or(Ok(()), |mut record| record.read_back(tables))
     }
 
     fn record<'w>(&self, probe: EntityRef<'w>) -> Option<&'w dyn Record> {
@@ -83,7 +93,7 @@ struct Train {
 /// An interval between two spikes of a neuron.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Interval {
-    /// The neuron's index.
+    /// The neuron's index over all replicas.
     pub neuron: u32,
     /// Number of the interval among those of the neuron, from 1 on.
     pub number: u64,
@@ -99,6 +109,31 @@ impl IntervalRecorder {
     pub fn intervals(&self) -> &[Interval] {
         &self.intervals
     }
+
+    /// How the intervals of each number vary over neurons and replicas, s.
+    #[must_use]
+    pub fn band(&self) -> Vec<BandRow> {
+        let points = self.intervals.iter();
+        band::band(points.map(|i| (i.number as f64, i.length.seconds())).collect())
+    }
+}
+
+impl IntervalRecorder {
+    fn read_back(&mut self, tables: &Tables) -> Result<(), String> {
+        self.listener.assume(tables.reached());
+        let columns = ["neuron", "number", "time_s", "interval_s"];
+        let replicas = self.listener.replicas();
+        tables.rows(columns, |replica, [neuron, count, end, length]| {
+            let (neuron, number) = (index(replicas, replica, neuron)?, number(count)?);
+            self.intervals.push(Interval {
+                neuron,
+                number,
+                end: time(end)?,
+                length: time(length)?,
+            });
+            Ok(())
+        })
+    }
 }
 
 impl Probe for IntervalRecorder {
@@ -107,15 +142,21 @@ impl Probe for IntervalRecorder {
 
 impl Record for IntervalRecorder {
     fn table(&self, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out, "neuron,number,time_s,interval_s")?;
+        let replicas = self.listener.replicas();
+        writeln!(out, "{}neuron,number,time_s,interval_s", replicas.header())?;
         self.intervals.iter().try_for_each(|interval| {
             let Interval { neuron, number, end, length } = interval;
-            writeln!(out, "{neuron},{number},{end},{length}")
+            let (replica, neuron) = replicas.split(*neuron);
+            writeln!(out, "{}{neuron},{number},{end},{length}", replicas.cell(replica))
         })
     }
 
+    fn further_table(&self, _: &str, out: &mut dyn Write) -> io::Result<()> {
+        band::table("number", &self.band(), out)
+    }
+
     /// Interval against number.
-    fn picture(&self, title: &str) -> String {
+    fn picture(&self, frame: Frame) -> Picture {
         let points: Vec<(f64, f64)> = self
             .intervals
             .iter()
@@ -127,8 +168,14 @@ impl Record for IntervalRecorder {
         if shown.len() < points.len() {
             note += &format!("; showing {}", shown.len());
         }
+        let ms = |row: &BandRow| (row.x, 1e3 * row.p05, 1e3 * row.median, 1e3 * row.p95);
+        let band: Vec<_> = match self.listener.replicas().count {
+            1 => Vec::new(),
+            _ => self.band().iter().map(ms).collect(),
+        };
         picture::dots(&Dots {
-            title,
+            frame,
+            band: &band,
             x_label: "number of the interval",
             y_label: "interval between spikes (ms)",
             points: &shown,

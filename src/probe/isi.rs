@@ -5,10 +5,11 @@ use std::io::{self, Write};
 use bevy_ecs::prelude::*;
 
 use super::listener::{self, Emitters, Hears, Listener};
-use super::picture::{self, Steps, counted, three_digits};
-use super::{Moments, Probe, ProbeContext, ProbeKind, Record, Span};
+use super::picture::{self, Frame, Picture, Steps, counted, three_digits};
+use super::tables::{maybe, number, put};
+use super::{Moments, Probe, ProbeContext, ProbeKind, Record, Span, Tables};
 use crate::circuit::Domain;
-use crate::network::WindowSpikes;
+use crate::network::{Replicas, WindowSpikes};
 use crate::scene::decode::Fields;
 use crate::scene::diagnostics::Diagnostics;
 use crate::scene::{Scene, write};
@@ -70,23 +71,30 @@ impl ProbeKind for Isi {
 
     fn bytes(&self, scene: &Scene, _: Span) -> u128 {
         let trains = u128::from(self.emitters.count(scene)) * size_of::<Train>() as u128;
-        self.emitters.bytes(scene) + trains + u128::from(self.max.whole(self.bin)) * 8
+        let replicas = u128::from(Replicas::of(scene, self.emitters.of).count);
+        let bins = u128::from(self.max.whole(self.bin)) * 8;
+        self.emitters.bytes(scene) + trains + bins * replicas
     }
 
-    fn further_tables(&self) -> &'static [&'static str] {
-        &[NEURONS]
+    fn further_tables(&self, _: &Scene) -> Vec<&'static str> {
+        vec![NEURONS]
     }
 
     fn spawn(&self, span: Span, probe: Entity, simulation: &mut Simulation) {
         let listener = Listener::new(simulation.scene(), &self.emitters, span);
+        let replicas = listener.replicas().count as usize;
         let histogram = IsiHistogram {
             trains: vec![Train::default(); listener.neurons().len()],
             listener,
             bin: self.bin,
-            counts: vec![0; self.max.whole(self.bin) as usize],
-            longer: 0,
+            counts: vec![vec![0; self.max.whole(self.bin) as usize]; replicas],
+            longer: vec![0; replicas],
         };
         listener::attach(histogram, probe, simulation);
+    }
+
+    fn read_back(&self, mut probe: EntityWorldMut, tables: &Tables) -> Result<(), String> {
+        probe.get_mut::<IsiHistogram>().map_or(Ok(()), |mut record| record.read_back(tables))
     }
 
     fn record<'w>(&self, probe: EntityRef<'w>) -> Option<&'w dyn Record> {
@@ -102,10 +110,10 @@ impl ProbeKind for Isi {
 pub struct IsiHistogram {
     listener: Listener,
     bin: Time,
-    /// Intervals in each bin.
-    counts: Vec<u64>,
-    /// Intervals beyond the last bin.
-    longer: u64,
+    /// Intervals in each bin, by replica.
+    counts: Vec<Vec<u64>>,
+    /// Intervals beyond the last bin, by replica.
+    longer: Vec<u64>,
     /// In the order of the listener's neurons.
     trains: Vec<Train>,
 }
@@ -125,14 +133,16 @@ pub struct IsiBin {
     pub start: Time,
     /// The shortest interval beyond it.
     pub end: Time,
-    /// Intervals of all neurons.
+    /// Intervals of all neurons of all replicas.
     pub intervals: u64,
 }
 
 /// The intervals of a neuron.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct IsiRow {
-    /// Its index.
+    /// The replica.
+    pub replica: u32,
+    /// Its index in the scene.
     pub neuron: u32,
     /// Number of intervals.
     pub intervals: u64,
@@ -145,16 +155,22 @@ pub struct IsiRow {
 impl IsiHistogram {
     /// The bins.
     pub fn bins(&self) -> impl Iterator<Item = IsiBin> + '_ {
-        (0..).zip(&self.counts).map(|(k, intervals)| {
+        (0..).zip(self.all()).map(|(k, intervals)| {
             let start = Time::from_steps(k, self.bin);
-            IsiBin { start, end: start + self.bin, intervals: *intervals }
+            IsiBin { start, end: start + self.bin, intervals }
         })
+    }
+
+    /// Intervals in each bin, of all replicas.
+    fn all(&self) -> Vec<u64> {
+        let bins = 0..self.counts[0].len();
+        bins.map(|bin| self.counts.iter().map(|counts| counts[bin]).sum()).collect()
     }
 
     /// Intervals of `max` and longer, which are in no bin.
     #[must_use]
     pub fn longer(&self) -> u64 {
-        self.longer
+        self.longer.iter().sum()
     }
 
     /// Number of intervals of all neurons.
@@ -195,18 +211,46 @@ impl IsiHistogram {
         super::mean(self.rows().filter_map(|row| row.cv))
     }
 
-    /// One row per neuron, in the order of the scene.
+    /// One row per neuron, replica by replica in the order of the scene.
     pub fn rows(&self) -> impl Iterator<Item = IsiRow> + '_ {
-        self.listener.neurons().iter().zip(&self.trains).map(|(neuron, train)| {
+        self.listener.neurons().iter().zip(&self.trains).map(|(index, train)| {
+            let (replica, neuron) = self.listener.replicas().split(*index);
             let intervals = &train.intervals;
             let mean = intervals.mean();
             let deviation = intervals.variance().map(f64::sqrt);
             IsiRow {
-                neuron: *neuron,
+                replica,
+                neuron,
                 intervals: intervals.count(),
                 mean_s: mean.map(|mean| mean / Time::PER_SECOND as f64),
                 cv: deviation.zip(mean.filter(|mean| *mean > 0.0)).map(|(sd, mean)| sd / mean),
             }
+        })
+    }
+}
+
+impl IsiHistogram {
+    fn read_back(&mut self, tables: &Tables) -> Result<(), String> {
+        self.listener.assume(tables.reached());
+        let bins = self.counts[0].len();
+        let mut rows = 0..;
+        tables.rows(["intervals"], |replica, [intervals]| {
+            let replica = replica as usize;
+            let counts = self.counts.get_mut(replica);
+            let counts = counts.ok_or_else(|| format!("there is no replica {replica}"))?;
+            // The row after the last bin has the longer ones.
+            match rows.next().unwrap_or(0) % (bins + 1) {
+                bin if bin == bins => put(&mut self.longer, replica, number(intervals)?),
+                bin => put(counts, bin, number(intervals)?),
+            }
+        })?;
+        let mut rows = 0..;
+        tables.further_rows(NEURONS, ["intervals", "mean_s", "cv"], |_, [intervals, mean, cv]| {
+            let mean = maybe(mean)?.unwrap_or(0.0) * Time::PER_SECOND as f64;
+            let deviation = maybe(cv)?.unwrap_or(0.0) * mean;
+            let intervals = Moments::of(number(intervals)?, mean, deviation * deviation);
+            let train = Train { last: None, intervals };
+            put(&mut self.trains, rows.next().unwrap_or_default(), train)
         })
     }
 }
@@ -217,25 +261,31 @@ impl Probe for IsiHistogram {
 
 impl Record for IsiHistogram {
     fn table(&self, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out, "interval_s,intervals")?;
-        self.bins().try_for_each(|bin| writeln!(out, "{},{}", bin.start, bin.intervals))?;
-        let max = Time::from_steps(self.counts.len() as u64, self.bin);
-        writeln!(out, "{max},{}", self.longer)
+        let replicas = self.listener.replicas();
+        writeln!(out, "{}interval_s,intervals", replicas.header())?;
+        for (replica, (counts, longer)) in (0..).zip(self.counts.iter().zip(&self.longer)) {
+            let replica = replicas.cell(replica);
+            for (bin, intervals) in (0..).zip(counts.iter().chain([longer])) {
+                writeln!(out, "{replica}{},{intervals}", Time::from_steps(bin, self.bin))?;
+            }
+        }
+        Ok(())
     }
 
     fn further_table(&self, _: &str, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out, "neuron,intervals,mean_s,cv")?;
+        let replicas = self.listener.replicas();
+        writeln!(out, "{}neuron,intervals,mean_s,cv", replicas.header())?;
         self.rows().try_for_each(|row| {
             let (mean, cv) = (super::cell(row.mean_s), super::cell(row.cv));
-            writeln!(out, "{},{},{mean},{cv}", row.neuron, row.intervals)
+            let replica = replicas.cell(row.replica);
+            writeln!(out, "{replica}{},{},{mean},{cv}", row.neuron, row.intervals)
         })
     }
 
-    fn picture(&self, title: &str) -> String {
-        let (bars, each) = picture::bars(&self.counts);
-        let edge = |bin: usize| {
-            1e3 * Time::from_steps(bin.min(self.counts.len()) as u64, self.bin).seconds()
-        };
+    fn picture(&self, frame: Frame) -> Picture {
+        let (bars, each) = picture::bars(&self.all());
+        let bins = self.counts[0].len();
+        let edge = |bin: usize| 1e3 * Time::from_steps(bin.min(bins) as u64, self.bin).seconds();
         let steps: Vec<_> = bars
             .iter()
             .enumerate()
@@ -250,18 +300,18 @@ impl Record for IsiHistogram {
             let (cv, mean_cv) = (three_digits(cv), three_digits(mean_cv));
             note += &format!(", CV {cv} (mean of the neurons' {mean_cv})");
         }
-        if self.longer > 0 {
-            note += &format!("; {} not shown", self.longer);
+        if self.longer() > 0 {
+            note += &format!("; {} not shown", self.longer());
         }
         picture::steps(&Steps {
-            title,
+            frame,
             x_label: "interval between spikes (ms)",
             y_label: &format!("intervals in {width}"),
             steps: &steps,
-            x_range: (0.0, edge(self.counts.len())),
+            x_range: (0.0, edge(bins)),
             counts: true,
             note: Some(note),
-            nothing: if self.longer > 0 { "all intervals are longer" } else { "no intervals" },
+            nothing: if self.longer() > 0 { "all intervals are longer" } else { "no intervals" },
         })
     }
 }
@@ -269,13 +319,15 @@ impl Record for IsiHistogram {
 impl Hears for IsiHistogram {
     fn hear(&mut self, window: &Window, spikes: &WindowSpikes) {
         let IsiHistogram { listener, bin, counts, longer, trains } = self;
-        listener.hear(window, spikes, |time, _, k| {
+        let replicas = listener.replicas();
+        listener.hear(window, spikes, |time, neuron, k| {
             let Some(last) = trains[k].last.replace(time) else { return };
             let interval = time - last;
             trains[k].intervals.add(interval.picoseconds());
-            match counts.get_mut(interval.whole(*bin) as usize) {
+            let replica = replicas.split(neuron).0 as usize;
+            match counts[replica].get_mut(interval.whole(*bin) as usize) {
                 Some(count) => *count += 1,
-                None => *longer += 1,
+                None => longer[replica] += 1,
             }
         });
     }

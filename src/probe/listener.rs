@@ -4,7 +4,7 @@ use bevy_ecs::component::Mutable;
 use bevy_ecs::prelude::*;
 
 use super::{ProbeContext, Span};
-use crate::network::WindowSpikes;
+use crate::network::{Replicas, WindowSpikes};
 use crate::scene::decode::Fields;
 use crate::scene::diagnostics::Diagnostics;
 use crate::scene::{GroupId, Scene, Selection, write};
@@ -44,10 +44,11 @@ impl Emitters {
         vec![("of", write::group(scene, self.of)), ("neurons", write::selection(&self.neurons))]
     }
 
-    /// How many neurons these are.
+    /// How many neurons these are, in all replicas.
     #[must_use]
     pub fn count(&self, scene: &Scene) -> u64 {
-        self.neurons.len(scene.group_size(self.of))
+        let of_each = self.neurons.len(scene.group_size(self.of));
+        of_each.saturating_mul(u64::from(Replicas::of(scene, self.of).count))
     }
 
     /// How many spikes they are expected to fire in a span: those of sources. The rate of a
@@ -60,11 +61,20 @@ impl Emitters {
         (self.count(scene) as f64 * rate * recorded.seconds()) as u128
     }
 
+    /// The further tables of a probe that has a band over their replicas.
+    #[must_use]
+    pub fn band(&self, scene: &Scene) -> Vec<&'static str> {
+        match self.of {
+            GroupId::Source(_) => Vec::new(),
+            GroupId::Population(_) => super::band::tables(scene),
+        }
+    }
+
     /// Memory of a [`Listener`] to them, bytes.
     #[must_use]
     pub fn bytes(&self, scene: &Scene) -> u128 {
         // Indices of the chosen ones, and the places of all among them.
-        u128::from(self.count(scene) + scene.group_size(self.of)) * 4
+        (u128::from(self.count(scene)) + u128::from(scene.instances(self.of))) * 4
     }
 }
 
@@ -72,7 +82,8 @@ impl Emitters {
 #[derive(Debug, Clone)]
 pub struct Listener {
     of: GroupId,
-    /// The neurons, in the order of the scene.
+    replicas: Replicas,
+    /// The neurons, replica by replica in the order of the scene.
     neurons: Vec<u32>,
     /// The place of each neuron of the group among `neurons`, or [`NOT_HEARD`]; `None`: all are
     /// heard.
@@ -88,20 +99,27 @@ impl Listener {
     /// Hears these neurons in this span.
     #[must_use]
     pub fn new(scene: &Scene, emitters: &Emitters, span: Span) -> Listener {
-        let size = scene.group_size(emitters.of);
-        let count = emitters.neurons.len(size);
-        let neurons: Vec<u32> = (0..count).map(|k| emitters.neurons.get(k)).collect();
+        let replicas = Replicas::of(scene, emitters.of);
+        let count = emitters.neurons.len(u64::from(replicas.size));
+        let of_replica = |r| (0..count).map(move |k| r * replicas.size + emitters.neurons.get(k));
+        let neurons: Vec<u32> = (0..replicas.count).flat_map(of_replica).collect();
         let positions = (emitters.neurons != Selection::All).then(|| {
-            let mut positions = vec![NOT_HEARD; size as usize];
+            let mut positions = vec![NOT_HEARD; replicas.neurons() as usize];
             for (position, neuron) in (0..).zip(&neurons) {
                 positions[*neuron as usize] = position;
             }
             positions
         });
-        Listener { of: emitters.of, neurons, positions, span, heard: Time::ZERO }
+        Listener { of: emitters.of, replicas, neurons, positions, span, heard: Time::ZERO }
     }
 
-    /// The neurons that are heard, in the order of the scene.
+    /// How these neurons are numbered.
+    #[must_use]
+    pub fn replicas(&self) -> Replicas {
+        self.replicas
+    }
+
+    /// The indices of the neurons that are heard, replica by replica in the order of the scene.
     #[must_use]
     pub fn neurons(&self) -> &[u32] {
         &self.neurons
@@ -117,6 +135,11 @@ impl Listener {
     #[must_use]
     pub fn recorded(&self) -> Time {
         self.span.recorded(self.heard)
+    }
+
+    /// Takes what was heard until a moment for heard: what it was comes from tables.
+    pub fn assume(&mut self, reached: Time) {
+        self.heard = reached;
     }
 
     /// The mean rate of so many spikes in what has been recorded, Hz; 0 before anything has.

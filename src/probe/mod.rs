@@ -22,6 +22,7 @@
 //! [`Plugins::add_probe`]. The probes above are made in the same way;
 //! `examples/custom_probe.rs` is a complete one of a plugin.
 
+pub mod band;
 pub mod digest;
 pub mod fano;
 pub mod ff;
@@ -33,6 +34,7 @@ pub mod picture;
 pub mod rate;
 pub mod rates;
 pub mod spikes;
+pub mod tables;
 pub mod trace;
 
 use std::collections::BTreeMap;
@@ -50,7 +52,9 @@ use crate::scene::{GroupId, Names, Scene};
 use crate::schedule::{BuiltIn, WindowSet};
 use crate::simulation::{Plugin, Simulation};
 use crate::time::Time;
+use picture::{Frame, Picture};
 
+pub use band::BandRow;
 pub use fano::{FanoFactors, FanoRow};
 pub use ff::{FfCurve, FfRow};
 pub use intervals::{Interval, IntervalRecorder};
@@ -60,6 +64,7 @@ pub use moments::Moments;
 pub use rate::{RateBin, RateHistory};
 pub use rates::{NeuronRates, RateRow};
 pub use spikes::SpikeRecorder;
+pub use tables::Tables;
 pub use trace::TraceRecorder;
 
 /// The name of a probe in the scene.
@@ -67,7 +72,7 @@ pub use trace::TraceRecorder;
 pub struct ProbeName(pub String);
 
 /// A kind of probe as a scene decides it: `Rate(of: "exc", neurons: All, bin: "10 ms")`.
-pub trait ProbeKind: fmt::Debug + Send + Sync + 'static {
+pub trait ProbeKind: std::any::Any + fmt::Debug + Send + Sync + 'static {
     /// Its name in scenes, the one it is registered under with [`Plugins::add_probe`].
     fn name(&self) -> &'static str;
 
@@ -79,14 +84,25 @@ pub trait ProbeKind: fmt::Debug + Send + Sync + 'static {
     fn bytes(&self, scene: &Scene, span: Span) -> u128;
 
     /// Names of tables besides the main one: `neurons` is written to `<probe>.neurons.csv`.
-    fn further_tables(&self) -> &'static [&'static str] {
-        &[]
+    fn further_tables(&self, scene: &Scene) -> Vec<&'static str> {
+        let _ = scene;
+        Vec::new()
     }
 
     /// Gives the probe's entity its recorder and, the
     /// [first time](Simulation::first_time), the simulation the system that feeds all of them; it
     /// belongs to [`WindowSet::Measure`].
     fn spawn(&self, span: Span, probe: Entity, simulation: &mut Simulation);
+
+    /// Fills the recorder of a simulation that has not run with what an earlier one has recorded, so
+    /// that it draws the same picture. A kind without it cannot be drawn again from its tables.
+    ///
+    /// # Errors
+    /// What is wrong with the tables.
+    fn read_back(&self, probe: EntityWorldMut, tables: &Tables) -> Result<(), String> {
+        let _ = (probe, tables);
+        Err(format!("a probe of the kind {} cannot be drawn again from its table", self.name()))
+    }
 
     /// The recorder on the probe's entity.
     fn record<'w>(&self, probe: EntityRef<'w>) -> Option<&'w dyn Record>;
@@ -109,8 +125,8 @@ pub trait Record {
         Ok(())
     }
 
-    /// Draws the record as SVG.
-    fn picture(&self, title: &str) -> String;
+    /// Draws the record.
+    fn picture(&self, frame: Frame) -> Picture;
 
     /// The type of the recorder, for messages.
     fn type_name(&self) -> &'static str {

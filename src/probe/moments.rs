@@ -12,6 +12,17 @@ pub struct Moments {
 }
 
 impl Moments {
+    /// Those of `count` values with this mean and sample variance, as near as whole numbers come.
+    #[must_use]
+    pub fn of(count: u64, mean: f64, variance: f64) -> Moments {
+        let sum = (mean * count as f64).round() as u64;
+        let deviations = variance * count.saturating_sub(1) as f64;
+        // Σx² = Σ(x − mean)² + (Σx)²/n is whole; neither of its parts has to be.
+        let (squared, n) = (u128::from(sum) * u128::from(sum), u128::from(count.max(1)));
+        let rest = (deviations + (squared % n) as f64 / n as f64).round();
+        Moments { count, sum, squares: squared / n + rest as u128 }
+    }
+
     /// Adds a value.
     pub fn add(&mut self, value: u64) {
         self.count += 1;
@@ -106,6 +117,28 @@ mod tests {
     }
 
     proptest! {
+        /// Small values, as counts are, exactly.
+        #[test]
+        fn mean_and_variance_give_small_moments_back(
+            values in proptest::collection::vec(0_u64..1000, 2..50)
+        ) {
+            let moments = moments(&values);
+            let (mean, variance) = (moments.mean().unwrap(), moments.variance().unwrap());
+            prop_assert_eq!(Moments::of(moments.count(), mean, variance), moments);
+        }
+
+        #[test]
+        fn mean_and_variance_give_the_moments_back(
+            values in proptest::collection::vec(0_u64..1_000_000_000_000, 2..50)
+        ) {
+            let moments = moments(&values);
+            let (mean, variance) = (moments.mean().unwrap(), moments.variance().unwrap());
+            let again = Moments::of(moments.count(), mean, variance);
+            prop_assert_eq!((again.count(), again.mean()), (moments.count(), Some(mean)));
+            let error = (again.variance().unwrap() - variance).abs();
+            prop_assert!(error <= 1e-12 * variance + 1.0, "{error}");
+        }
+
         #[test]
         fn agrees_with_two_passes(values in proptest::collection::vec(0_u64..1_000_000, 2..50)) {
             let n = values.len() as f64;

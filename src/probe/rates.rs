@@ -4,9 +4,11 @@ use std::io::{self, Write};
 
 use bevy_ecs::prelude::*;
 
+use super::band;
 use super::listener::{self, Emitters, Hears, Listener};
-use super::picture::{self, Steps, counted, three_digits};
-use super::{Probe, ProbeContext, ProbeKind, Record, Span};
+use super::picture::{self, Frame, Picture, Steps, counted, three_digits};
+use super::tables::{number, put};
+use super::{Probe, ProbeContext, ProbeKind, Record, Span, Tables};
 use crate::network::WindowSpikes;
 use crate::scene::Scene;
 use crate::scene::decode::Fields;
@@ -48,10 +50,18 @@ impl ProbeKind for Rates {
         self.emitters.bytes(scene) + u128::from(self.emitters.count(scene)) * 8
     }
 
+    fn further_tables(&self, scene: &Scene) -> Vec<&'static str> {
+        self.emitters.band(scene)
+    }
+
     fn spawn(&self, span: Span, probe: Entity, simulation: &mut Simulation) {
         let listener = Listener::new(simulation.scene(), &self.emitters, span);
         let counts = vec![0; listener.neurons().len()];
         listener::attach(NeuronRates { listener, counts }, probe, simulation);
+    }
+
+    fn read_back(&self, mut probe: EntityWorldMut, tables: &Tables) -> Result<(), String> {
+        probe.get_mut::<NeuronRates>().map_or(Ok(()), |mut record| record.read_back(tables))
     }
 
     fn record<'w>(&self, probe: EntityRef<'w>) -> Option<&'w dyn Record> {
@@ -70,7 +80,9 @@ pub struct NeuronRates {
 /// The rate of a neuron.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RateRow {
-    /// Its index.
+    /// The replica.
+    pub replica: u32,
+    /// Its index in the scene.
     pub neuron: u32,
     /// Spikes over recorded time, Hz.
     pub rate_hz: f64,
@@ -79,13 +91,12 @@ pub struct RateRow {
 }
 
 impl NeuronRates {
-    /// One row per neuron, in the order of the scene.
+    /// One row per neuron, replica by replica in the order of the scene.
     pub fn rows(&self) -> impl Iterator<Item = RateRow> + '_ {
         let counts = self.listener.neurons().iter().zip(&self.counts);
-        counts.map(|(neuron, spikes)| RateRow {
-            neuron: *neuron,
-            rate_hz: self.listener.rate(*spikes),
-            spikes: *spikes,
+        counts.map(|(index, spikes)| {
+            let (replica, neuron) = self.listener.replicas().split(*index);
+            RateRow { replica, neuron, rate_hz: self.listener.rate(*spikes), spikes: *spikes }
         })
     }
 
@@ -96,21 +107,39 @@ impl NeuronRates {
     }
 }
 
+impl NeuronRates {
+    fn read_back(&mut self, tables: &Tables) -> Result<(), String> {
+        self.listener.assume(tables.reached());
+        let mut rows = 0..;
+        tables.rows(["spikes"], |_, [spikes]| {
+            put(&mut self.counts, rows.next().unwrap_or_default(), number(spikes)?)
+        })
+    }
+}
+
 impl Probe for NeuronRates {
     const KIND: &'static str = "Rates";
 }
 
 impl Record for NeuronRates {
     fn table(&self, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out, "neuron,rate_hz,spikes")?;
+        let replicas = self.listener.replicas();
+        writeln!(out, "{}neuron,rate_hz,spikes", replicas.header())?;
         self.rows().try_for_each(|row| {
-            let RateRow { neuron, rate_hz, spikes } = row;
-            writeln!(out, "{neuron},{rate_hz},{spikes}")
+            let RateRow { replica, neuron, rate_hz, spikes } = row;
+            writeln!(out, "{}{neuron},{rate_hz},{spikes}", replicas.cell(replica))
         })
     }
 
+    /// The rate of each neuron over replicas.
+    fn further_table(&self, _: &str, out: &mut dyn Write) -> io::Result<()> {
+        let rates = self.listener.neurons().iter().copied();
+        let rates = rates.zip(self.rows().map(|row| Some(row.rate_hz)));
+        band::table("neuron", &band::over_replicas(self.listener.replicas(), rates), out)
+    }
+
     /// A histogram of the rates.
-    fn picture(&self, title: &str) -> String {
+    fn picture(&self, frame: Frame) -> Picture {
         let lowest = self.counts.iter().copied().min().unwrap_or(0);
         let highest = self.counts.iter().copied().max().unwrap_or(0);
         // Rates are multiples of one spike in the recorded time; bars of a whole number of these
@@ -127,7 +156,7 @@ impl Record for NeuronRates {
         let neurons = counted(self.counts.len() as u64, "neuron");
         let mean = three_digits(self.mean_hz());
         picture::steps(&Steps {
-            title,
+            frame,
             x_label: "rate (Hz)",
             y_label: &format!("neurons in {} Hz", three_digits(edge(1) - edge(0))),
             steps: &steps,

@@ -5,8 +5,9 @@ use std::io::{self, Write};
 use bevy_ecs::prelude::*;
 
 use super::listener::{self, Emitters, Hears, Listener};
-use super::picture::{self, MOST_DOTS, Raster};
-use super::{Probe, ProbeContext, ProbeKind, Record, Span};
+use super::picture::{self, Frame, MOST_DOTS, Picture, Raster};
+use super::tables::{index, time};
+use super::{Probe, ProbeContext, ProbeKind, Record, Span, Tables};
 use crate::network::WindowSpikes;
 use crate::scene::decode::Fields;
 use crate::scene::diagnostics::Diagnostics;
@@ -53,13 +54,17 @@ impl ProbeKind for Spikes {
         let rates =
             requested_rates(scene, of).filter(|rates| rates.iter().any(|rate| *rate != rates[0]));
         let recorder = SpikeRecorder {
-            size: scene.group_size(of),
+            size: scene.instances(of),
             listener: Listener::new(scene, &self.emitters, span),
             end: scene.duration,
             rates,
             spikes: Vec::new(),
         };
         listener::attach(recorder, probe, simulation);
+    }
+
+    fn read_back(&self, mut probe: EntityWorldMut, tables: &Tables) -> Result<(), String> {
+        probe.get_mut::<SpikeRecorder>().map_or(Ok(()), |mut record| record.read_back(tables))
     }
 
     fn record<'w>(&self, probe: EntityRef<'w>) -> Option<&'w dyn Record> {
@@ -70,7 +75,7 @@ impl ProbeKind for Spikes {
 /// Records the spikes of a source or population.
 #[derive(Component, Debug, Clone)]
 pub struct SpikeRecorder {
-    /// Neurons of the group.
+    /// Neurons of the group, of all replicas.
     size: u64,
     listener: Listener,
     end: Time,
@@ -80,7 +85,7 @@ pub struct SpikeRecorder {
 }
 
 impl SpikeRecorder {
-    /// The recorded spikes: time and neuron, sorted.
+    /// The recorded spikes: time and neuron (its index over all replicas), sorted.
     #[must_use]
     pub fn spikes(&self) -> &[(Time, u32)] {
         &self.spikes
@@ -102,17 +107,32 @@ pub(super) fn requested_rates(scene: &Scene, group: GroupId) -> Option<Vec<f64>>
     (0..source.size).map(|k| source.train.rate(k)).collect()
 }
 
+impl SpikeRecorder {
+    fn read_back(&mut self, tables: &Tables) -> Result<(), String> {
+        self.listener.assume(tables.reached());
+        let replicas = self.listener.replicas();
+        tables.rows(["neuron", "time_s"], |replica, [neuron, at]| {
+            self.spikes.push((time(at)?, index(replicas, replica, neuron)?));
+            Ok(())
+        })
+    }
+}
+
 impl Probe for SpikeRecorder {
     const KIND: &'static str = "Spikes";
 }
 
 impl Record for SpikeRecorder {
     fn table(&self, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out, "neuron,time_s")?;
-        self.spikes.iter().try_for_each(|(time, neuron)| writeln!(out, "{neuron},{time}"))
+        let replicas = self.listener.replicas();
+        writeln!(out, "{}neuron,time_s", replicas.header())?;
+        self.spikes.iter().try_for_each(|(time, index)| {
+            let (replica, neuron) = replicas.split(*index);
+            writeln!(out, "{}{neuron},{time}", replicas.cell(replica))
+        })
     }
 
-    fn picture(&self, title: &str) -> String {
+    fn picture(&self, frame: Frame) -> Picture {
         let y = |neuron: u32| match &self.rates {
             Some(rates) => rates[neuron as usize],
             None => f64::from(neuron),
@@ -129,16 +149,18 @@ impl Record for SpikeRecorder {
             }
             // Only as far as neurons are recorded.
             None => {
+                let is_one = self.listener.replicas().count == 1;
+                let label = if is_one { "neuron" } else { "neuron, replica after replica" };
                 let shown = self.listener.neurons().iter();
                 let ends = shown.clone().min().zip(shown.max());
                 ends.map_or(("neuron", 0.0, 0.0), |(first, last)| {
-                    ("neuron", f64::from(*first), f64::from(*last))
+                    (label, f64::from(*first), f64::from(*last))
                 })
             }
         };
         let margin = 0.005 * (highest - lowest) + 0.5;
         picture::raster(&Raster {
-            title,
+            frame,
             y_label,
             points: &shown,
             time_s: self.listener.span().shown(self.end),

@@ -1,16 +1,18 @@
 //! State variables against time.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use bevy_ecs::prelude::*;
 
-use super::picture::{self, Curve, Traces};
-use super::{Probe, ProbeContext, ProbeKind, Record, Span};
+use super::picture::{self, Curve, Frame, Picture, Traces};
+use super::tables::{index, number, time};
+use super::{Probe, ProbeContext, ProbeKind, Record, Span, Tables};
 use crate::backend::WindowSamples;
 use crate::bank::{Banks, SampleRequest, Slot};
 use crate::circuit::Domain;
 use crate::model::Model;
-use crate::network::Population;
+use crate::network::{Population, Replicas};
 use crate::scene::decode::{At, Fields};
 use crate::scene::diagnostics::{Diagnostics, suggest};
 use crate::scene::{GroupId, Scene, Selection, Variable, write};
@@ -115,20 +117,24 @@ impl ProbeKind for Trace {
         let recorded = span.recorded(scene.duration).picoseconds();
         let rows = u128::from(recorded / self.every.picoseconds() + 1);
         let neurons = u128::from(self.neurons.len(scene.populations[self.of].size));
+        let neurons = neurons * u128::from(scene.replicas);
         rows.saturating_mul(neurons * (self.vars.len() as u128 * VALUE_BYTES + ROW_BYTES))
     }
 
     fn spawn(&self, span: Span, probe: Entity, simulation: &mut Simulation) {
         let scene = simulation.scene();
         let (dt, end) = (scene.solver.grid(), scene.duration);
-        let size = scene.populations[self.of].size;
-        let neurons: Vec<u32> = (0..self.neurons.len(size)).map(|k| self.neurons.get(k)).collect();
+        let replicas = Replicas::of(scene, GroupId::Population(self.of));
+        let count = self.neurons.len(u64::from(replicas.size));
+        let of_replica = |r| (0..count).map(move |k| r * replicas.size + self.neurons.get(k));
+        let neurons: Vec<u32> = (0..replicas.count).flat_map(of_replica).collect();
         let variables = scene.populations[self.of].model.variables();
         let first = variables.iter().find(|v| v.variable == self.vars[0]);
         let unit = first.map_or(Unit::One, |v| v.unit);
         let thresholds = self.request(&neurons, span, dt, probe, simulation.world_mut());
         let recorder = TraceRecorder {
             vars: self.vars.clone(),
+            replicas,
             neurons,
             thresholds,
             unit,
@@ -141,6 +147,10 @@ impl ProbeKind for Trace {
         if simulation.first_time::<TraceRecorder>() {
             simulation.add_systems(WindowSet::Measure, record.in_set(BuiltIn));
         }
+    }
+
+    fn read_back(&self, mut probe: EntityWorldMut, tables: &Tables) -> Result<(), String> {
+        probe.get_mut::<TraceRecorder>().map_or(Ok(()), |mut record| record.read_back(tables))
     }
 
     fn record<'w>(&self, probe: EntityRef<'w>) -> Option<&'w dyn Record> {
@@ -193,6 +203,8 @@ impl Trace {
 #[derive(Component, Debug, Clone)]
 pub struct TraceRecorder {
     vars: Vec<Variable>,
+    replicas: Replicas,
+    /// Indices over all replicas.
     neurons: Vec<u32>,
     /// Threshold of each neuron, as a value of a variable.
     thresholds: Vec<(Variable, f64)>,
@@ -219,7 +231,7 @@ impl TraceRecorder {
         self.rows.iter().zip(values).map(|((time, position), values)| (*time, *position, values))
     }
 
-    /// The samples of one variable of one neuron: time and value (A or V), in order of time.
+    /// The samples of one variable of one neuron (its index over all replicas): time and value (A or V), in order of time.
     pub fn samples(
         &self,
         neuron: u32,
@@ -239,17 +251,36 @@ fn current_unit(current: f64) -> (&'static str, f64) {
     units.into_iter().find(|(_, scale)| current * scale >= 1.0).unwrap_or(("fA", 1e15))
 }
 
+impl TraceRecorder {
+    fn read_back(&mut self, tables: &Tables) -> Result<(), String> {
+        let positions: BTreeMap<u32, u32> = self.neurons.iter().copied().zip(0..).collect();
+        let names = ["time_s", "neuron"].into_iter().chain(self.vars.iter().map(|v| v.name()));
+        let replicas = self.replicas;
+        tables.cells(&names.collect::<Vec<_>>(), |replica, cells| {
+            let position = positions.get(&index(replicas, replica, cells[1])?);
+            let position =
+                position.ok_or_else(|| format!("neuron {} is not recorded", cells[1]))?;
+            self.rows.push((time(cells[0])?, *position));
+            for value in &cells[2..] {
+                self.values.push(number(value)?);
+            }
+            Ok(())
+        })
+    }
+}
+
 impl Probe for TraceRecorder {
     const KIND: &'static str = "Trace";
 }
 
 impl Record for TraceRecorder {
     fn table(&self, out: &mut dyn Write) -> io::Result<()> {
-        write!(out, "time_s,neuron")?;
+        write!(out, "{}time_s,neuron", self.replicas.header())?;
         self.vars.iter().try_for_each(|var| write!(out, ",{}", var.name()))?;
         writeln!(out)?;
         for (time, position, values) in self.rows() {
-            write!(out, "{time},{}", self.neurons[position as usize])?;
+            let (replica, neuron) = self.replicas.split(self.neurons[position as usize]);
+            write!(out, "{}{time},{neuron}", self.replicas.cell(replica))?;
             values.iter().try_for_each(|value| write!(out, ",{value:e}"))?;
             writeln!(out)?;
         }
@@ -257,7 +288,7 @@ impl Record for TraceRecorder {
     }
 
     /// The first variable, of all neurons.
-    fn picture(&self, title: &str) -> String {
+    fn picture(&self, frame: Frame) -> Picture {
         let variable = self.vars[0];
         // Currents in the unit that suits the largest.
         let first = self.values.iter().step_by(self.vars.len());
@@ -266,7 +297,8 @@ impl Record for TraceRecorder {
             Unit::Ampere => current_unit(largest),
             unit => (unit.symbol(), 1.0),
         };
-        let label = |neuron: &u32| Curve { label: format!("neuron {neuron}"), points: Vec::new() };
+        let label =
+            |index: &u32| Curve { label: self.replicas.id(*index).to_string(), points: Vec::new() };
         let mut curves: Vec<Curve> = self.neurons.iter().map(label).collect();
         for (time, position, values) in self.rows() {
             curves[position as usize].points.push((time.seconds(), values[0] * scale));
@@ -280,7 +312,7 @@ impl Record for TraceRecorder {
             unit => format!("{} ({unit})", variable.name()),
         };
         picture::traces(&Traces {
-            title,
+            frame,
             y_label: &y_label,
             curves: &curves,
             time_s: self.span.shown(self.end),

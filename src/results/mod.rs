@@ -13,6 +13,7 @@
 //! more when everything else is there.
 
 pub mod folder;
+pub mod read;
 pub mod summary;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,14 +24,15 @@ use bevy_ecs::prelude::*;
 
 use crate::circuit::Waveform;
 use crate::error::Error;
-use crate::network::{Edge, Population, Router, Rule};
+use crate::network::{Edge, Population, Replicas, Router, Rule};
 use crate::scene::diagnostics::SceneReport;
 use crate::scene::files::InputFile;
-use crate::scene::{Connection, Probe, Scene};
+use crate::scene::{Connection, GroupId, Probe, Scene};
 use crate::simulation::Simulation;
 
 pub use folder::Folder;
 use folder::{SCENE, SUMMARY};
+pub use read::Results;
 pub use summary::Summary;
 
 /// What is written besides probes and summary.
@@ -106,11 +108,12 @@ impl ResultsFolder {
         for (name, kind, record) in simulation.records() {
             let Some(files) = self.plan.probes.get(name) else { continue };
             folder.file(&files.table, |out| record.table(out))?;
-            for (table, file) in kind.further_tables().iter().zip(&files.further_tables) {
+            for (table, file) in kind.further_tables(scene).iter().zip(&files.further_tables) {
                 folder.file(file, |out| record.further_table(table, out))?;
             }
             let title = format!("{} · {name}", scene.name);
-            folder.file(&files.picture, |out| out.write_all(record.picture(&title).as_bytes()))?;
+            let picture = record.picture(title.as_str().into()).svg();
+            folder.file(&files.picture, |out| out.write_all(picture.as_bytes()))?;
         }
         let world = simulation.world();
         for (population, name) in simulation.populations().into_iter().zip(&self.plan.biases) {
@@ -133,6 +136,12 @@ pub fn scene_files(scene: &Scene) -> Vec<String> {
     std::iter::once(SCENE.to_string()).chain(inputs).collect()
 }
 
+/// The names of the files of each probe of a scene.
+pub(crate) fn probe_files(scene: &Scene) -> BTreeMap<String, ProbeFiles> {
+    // Names of probes are given out first: what else is written does not change them.
+    Plan::new(scene, Dump::default()).probes
+}
+
 /// The names of the files of a run, known before it starts.
 #[derive(Debug)]
 struct Plan {
@@ -143,10 +152,10 @@ struct Plan {
 
 /// The files of a probe.
 #[derive(Debug)]
-struct ProbeFiles {
-    table: String,
-    further_tables: Vec<String>,
-    picture: String,
+pub(crate) struct ProbeFiles {
+    pub table: String,
+    pub further_tables: Vec<String>,
+    pub picture: String,
 }
 
 impl Plan {
@@ -169,7 +178,7 @@ impl Plan {
         let mut probes = BTreeMap::new();
         for (probe, Probe { kind, .. }) in &scene.probes {
             let (table, picture) = (name(probe, "csv"), name(probe, "svg"));
-            let further = kind.further_tables().iter();
+            let further = kind.further_tables(scene).into_iter();
             let further_tables =
                 further.map(|table| name(&format!("{probe}.{table}"), "csv")).collect();
             probes.insert(probe.clone(), ProbeFiles { table, further_tables, picture });
@@ -216,11 +225,13 @@ fn input_files(scene: &Scene) -> Vec<&InputFile> {
 
 fn write_biases(world: &World, population: &Population, out: &mut dyn Write) -> io::Result<()> {
     let paths = population.model.bias_paths();
-    write!(out, "neuron")?;
+    let replicas = population.replicas;
+    write!(out, "{}neuron", replicas.header())?;
     paths.iter().try_for_each(|path| write!(out, ",{path}"))?;
     writeln!(out)?;
     for (neuron, soma) in population.neurons.iter().enumerate() {
-        write!(out, "{neuron}")?;
+        let (replica, in_scene) = replicas.split(neuron as u32);
+        write!(out, "{}{in_scene}", replicas.cell(replica))?;
         for path in &paths {
             let circuit = |r| population.circuits.iter().find(|(known, _)| *known == r);
             let entity = match path.receptor {
@@ -242,14 +253,22 @@ fn write_edges(
     connection: &Connection,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    writeln!(out, "source,target,weight,delay_s")?;
+    const HEADER: &str = "source,target,weight,delay_s";
+    let router = simulation.world().get_resource::<Router>();
+    if let Some(learnt) = router.and_then(|router| router.learnt(index)) {
+        let scene = simulation.scene();
+        let from = Replicas::of(scene, connection.from);
+        let to = Replicas::of(scene, GroupId::Population(connection.to));
+        writeln!(out, "{}{HEADER}", to.header())?;
+        return learnt.into_iter().try_for_each(|Edge { source, target, weight, delay }| {
+            let ((_, source), (replica, target)) = (from.split(source), to.split(target));
+            writeln!(out, "{}{source},{target},{weight},{delay}", to.cell(replica))
+        });
+    }
+    writeln!(out, "{HEADER}")?;
     let mut line = |Edge { source, target, weight, delay }| {
         writeln!(out, "{source},{target},{weight},{delay}")
     };
-    let router = simulation.world().get_resource::<Router>();
-    if let Some(learnt) = router.and_then(|router| router.learnt(index)) {
-        return learnt.into_iter().try_for_each(line);
-    }
     let mut result = Ok(());
     simulation.scene().edges(connection).for_each(|edge| {
         if result.is_ok() {

@@ -17,6 +17,9 @@ use crate::scene::spawn::RealisedMismatch;
 use crate::scene::{Scene, Solver as SceneSolver, hint};
 use crate::simulation::{Simulation, StageTimes};
 
+/// The version of this form that this program writes, and the newest that it reads.
+pub const SCHEMA_VERSION: u32 = 1;
+
 /// A run in numbers. Times are in seconds, values in SI units.
 #[derive(Debug, Clone, Serialize)]
 pub struct Summary {
@@ -43,9 +46,11 @@ pub struct Summary {
     pub duration_s: f64,
     /// Simulated time that was reached.
     pub simulated_s: f64,
-    /// Neurons of all populations.
+    /// Draws of the mismatch side by side.
+    pub replicas: u64,
+    /// Neurons of all populations and replicas.
     pub neurons: u64,
-    /// Synapse circuits of all populations.
+    /// Synapse circuits of all populations and replicas.
     pub circuits: u64,
     /// Spike sources.
     pub sources: u64,
@@ -150,7 +155,7 @@ impl Summary {
         let mut spike_hash: BTreeMap<String, String> =
             named().map(|(name, digest)| (name.to_string(), digest.hex())).collect();
         spike_hash.insert("total".into(), digest::total(named()));
-        let neurons = scene.populations.values().map(|p| p.size).sum();
+        let neurons = scene.populations.values().map(|p| p.size).sum::<u64>() * scene.replicas;
         let simulated_s = simulation.time().seconds();
         let run_s = times.run.as_secs_f64();
         let ignored = scene.sources.iter().filter_map(|(name, source)| {
@@ -160,7 +165,7 @@ impl Summary {
             (late > 0).then(|| (name.clone(), late))
         });
         Summary {
-            schema_version: 1,
+            schema_version: SCHEMA_VERSION,
             program_version: env!("CARGO_PKG_VERSION"),
             scene: scene.name.clone(),
             status: match report.outcome {
@@ -175,12 +180,14 @@ impl Summary {
             solver: solver(scene, world),
             duration_s: scene.duration.seconds(),
             simulated_s,
+            replicas: scene.replicas,
             neurons,
             circuits: scene
                 .populations
                 .values()
                 .map(|p| p.size * p.model.circuits().present.len() as u64)
-                .sum(),
+                .sum::<u64>()
+                * scene.replicas,
             sources: scene.sources.values().map(|s| s.size).sum(),
             edges: world.get_resource::<Router>().map_or(0, |r| r.edge_count() as u64),
             spikes: named().map(|(name, digest)| (name.to_string(), digest.count)).collect(),

@@ -67,7 +67,7 @@ impl Estimate {
         let (mut arrivals, mut longest_delay) = (0.0, Time::ZERO);
         let mut stepped_neurons = 0;
         for (index, (name, population)) in scene.populations.iter().enumerate() {
-            let n = u128::from(population.size);
+            let n = u128::from(scene.instances(GroupId::Population(index)));
             let own_circuits = n * population.model.circuits().present.len() as u128;
             neurons += n;
             circuits += own_circuits;
@@ -89,7 +89,7 @@ impl Estimate {
         }
         for connection in &scene.connections {
             let (from, to) = scene.sizes(connection);
-            let n = connection.edges(from, to);
+            let n = connection.edges(from, to).saturating_mul(u128::from(scene.replicas));
             edges = u128::saturating_add(edges, n);
             // Where delays are drawn, nearly every edge may be a group of its own.
             let is_drawn = !matches!(connection.delay.0, Law::One(_));
@@ -151,14 +151,14 @@ impl Estimate {
                     message: format!(
                         "the scene has {count} {what}, more than {MOST_NEURONS}{largest}"
                     ),
-                    help: "reduce the size".into(),
+                    help: "reduce the sizes or the replicas".into(),
                 });
             }
         }
         if self.edges > u128::from(u32::MAX) {
             return Err(Error::Limit {
                 message: format!("the scene has {} edges, more than 2^32{largest}", self.edges),
-                help: "reduce the sizes or the degrees".into(),
+                help: "reduce the sizes, the degrees or the replicas".into(),
             });
         }
         if self.total_bytes() > u128::from(available) {
@@ -168,7 +168,7 @@ impl Estimate {
                     bytes_text(self.total_bytes()),
                     bytes_text(u128::from(available))
                 ),
-                help: "reduce the size of that part, or use a machine with more memory".into(),
+                help: "reduce the size of that part or the replicas, or use a machine with more memory".into(),
             });
         }
         Ok(())

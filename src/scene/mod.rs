@@ -13,6 +13,7 @@
 //! | [`chip`] | the chip on which a scene is to fit |
 //! | [`files`] | input files: trains and measured biases |
 //! | [`mod@write`] | a [`Scene`] as RON again |
+//! | [`difference`] | where two scenes differ |
 //! | [`hint`] | what a scene might do better |
 //! | [`estimate`] | what a scene will cost, before anything is allocated |
 //! | [`spawn`] | a [`Scene`] as entities |
@@ -20,6 +21,7 @@
 pub mod chip;
 pub mod decode;
 pub mod diagnostics;
+pub mod difference;
 mod edit;
 pub mod estimate;
 pub mod files;
@@ -61,6 +63,8 @@ pub struct Scene {
     pub name: String,
     /// The seed of all random draws.
     pub seed: u64,
+    /// Draws of the mismatch of the whole scene side by side: 1 or more.
+    pub replicas: u64,
     /// Simulated time. Inputs act for 0 ≤ t < duration.
     pub duration: Time,
     /// Longest window: how often plugins, probes and the progress display meet the simulation.
@@ -175,14 +179,18 @@ impl BiasPath {
     }
 }
 
-/// Measured biases per neuron from a file with the header `neuron,soma.Itau,ampa.Iw,…`.
+/// Measured biases per neuron from a file with the header `neuron,soma.Itau,ampa.Iw,…`, perhaps with
+/// `replica` before it.
 #[derive(Debug, Clone)]
 pub struct BiasFile {
     /// The file.
     pub file: InputFile,
     /// The biases of its columns.
     pub columns: Vec<BiasPath>,
-    /// The neuron and its values of each row, in the SI unit, sorted by neuron.
+    /// Whether each replica has its own rows.
+    pub by_replica: bool,
+    /// The neuron (its index over all replicas, where each has its own rows) and its values of each row,
+    /// in the SI unit, sorted by neuron.
     pub rows: Arc<[(u32, Vec<f64>)]>,
 }
 
@@ -322,7 +330,16 @@ impl Scene {
         }
     }
 
-    /// The edges of a projection.
+    /// Neurons of a population in all replicas, or sources of a group.
+    #[must_use]
+    pub fn instances(&self, group: GroupId) -> u64 {
+        match group {
+            GroupId::Source(k) => self.sources[k].size,
+            GroupId::Population(k) => self.populations[k].size.saturating_mul(self.replicas),
+        }
+    }
+
+    /// The edges of a projection within one replica.
     #[must_use]
     pub fn edges<'a>(&self, connection: &'a Connection) -> Edges<'a> {
         let (from_size, to_size) = self.sizes(connection);

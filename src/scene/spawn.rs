@@ -5,14 +5,15 @@ use std::marker::PhantomData;
 use bevy_ecs::prelude::*;
 use bevy_ecs::schedule::IntoScheduleConfigs;
 
-use super::{BiasPath, Population as ScenePopulation, Scene, Solver};
+use super::{BiasPath, GroupId, Population as ScenePopulation, Scene, Solver};
 use crate::bank::{Bank, Banks, Drive, Member, Neurons, Slot, transfer};
 use crate::circuit::mismatch::stream_key;
 use crate::circuit::{Membrane, Receptor, SynapticCurrent};
 use crate::error::Error;
 use crate::model::{Conflict, Equations, Model, NeuronModel, Nominal};
 use crate::network::port::MOST_RECEPTORS;
-use crate::network::{Circuit, Neuron, Population, Projection, SourceGroup, SpikeSource};
+use crate::network::{Circuit, Neuron, Population, Projection, Replicas, SourceGroup, SpikeSource};
+use crate::rng::StreamKey;
 use crate::schedule::{BuiltIn, WindowSet};
 use crate::simulation::Simulation;
 use crate::solver::kernel::Kernel;
@@ -50,13 +51,16 @@ pub fn spawn(scene: &Scene, world: &mut World) -> Result<(), Error> {
     let mut realised = Vec::new();
     for (index, (name, population)) in scene.populations.iter().enumerate() {
         let entity = world.spawn_empty().id();
-        let order = Order { seed: scene.seed, dt, name, population, entity, first: slots[index] };
+        let replicas = Replicas::of(scene, GroupId::Population(index));
+        let (seed, first) = (scene.seed, slots[index]);
+        let order = Order { seed, dt, name, population, replicas, entity, first };
         let spawned = population.model.0.spawn(&order, world)?;
         realised.push(spawned.realised);
         world.entity_mut(entity).insert(Population {
             name: name.clone(),
             index,
             model: population.model.clone(),
+            replicas,
             neurons: spawned.neurons,
             circuits: spawned.circuits,
         });
@@ -85,7 +89,7 @@ fn lay_out_banks(scene: &Scene, world: &mut World) -> Result<Vec<Slot>, Error> {
         });
         let members = &mut banks[bank].1;
         let first = members.last().map_or(0, |m| m.first + m.len);
-        let len = population.size as u32;
+        let len = scene.instances(GroupId::Population(index)) as u32;
         members.push(Member { population: index, first, len, exponents: Vec::new() });
         slots.push(Slot { bank: bank as u32, index: first });
     }
@@ -189,6 +193,7 @@ pub(crate) struct Order<'a> {
     dt: Time,
     name: &'a str,
     population: &'a ScenePopulation,
+    replicas: Replicas,
     entity: Entity,
     first: Slot,
 }
@@ -253,11 +258,11 @@ impl<M: NeuronModel> Drawn<'_, M> {
     }
 
     /// A draw can leave the valid range of a bias, or give biases that do not go together.
-    fn check(&self, population: &str) -> Result<(), Error> {
+    fn check(&self, population: &str, replicas: Replicas) -> Result<(), Error> {
         let model = Model::new(self.nominal.clone());
         let error = |neuron: usize, message: String| Error::Instance {
             population: population.to_string(),
-            neuron: neuron as u32,
+            neuron: replicas.id(neuron as u32),
             message,
         };
         for path in model.bias_paths() {
@@ -281,8 +286,8 @@ fn draw<'a, M: NeuronModel>(
     nominal: &'a Nominal<M>,
     order: &Order,
 ) -> Result<(Drawn<'a, M>, Vec<Realised>), Error> {
-    let Order { seed, name, population, .. } = *order;
-    let size = population.size as usize;
+    let Order { seed, name, population, replicas, .. } = *order;
+    let size = replicas.neurons() as usize;
     let synapses = nominal.synapses.iter().map(|(r, s)| (*r, vec![s.clone(); size])).collect();
     let mut drawn = Drawn { nominal, somas: vec![nominal.soma.clone(); size], synapses };
     let model = &population.model;
@@ -291,10 +296,12 @@ fn draw<'a, M: NeuronModel>(
         let value = model.nominal(*path).unwrap_or_default();
         let unit = model.bias(*path).map(|bias| bias.unit);
         let floor = unit.and_then(|unit| nominal.model.mismatch_floor(unit));
-        let key = stream_key(seed, name, path.circuit(), path.bias);
+        let stream = |r| stream_key(seed, name, path.circuit(), path.bias, r);
+        let keys: Vec<StreamKey> = (0..replicas.count).map(stream).collect();
         let mut floored = 0;
         drawn.set(*path, |neuron| {
-            let draw = law.draw(value, floor, &key, neuron as u64);
+            let (replica, neuron) = replicas.split(neuron as u32);
+            let draw = law.draw(value, floor, &keys[replica as usize], u64::from(neuron));
             floored += u64::from(draw.floored);
             Some(draw.value)
         });
@@ -302,18 +309,19 @@ fn draw<'a, M: NeuronModel>(
     }
     if let Some(file) = &population.biases {
         for (column, path) in file.columns.iter().enumerate() {
-            // Rows are sorted by neuron, and neurons come in order.
-            let mut rows = file.rows.iter().peekable();
+            // Rows are sorted by neuron.
             drawn.set(*path, |neuron| {
-                let row = rows.next_if(|(n, _)| *n as usize == neuron)?;
-                Some(row.1[column])
+                let index = neuron as u32;
+                let neuron = if file.by_replica { index } else { replicas.split(index).1 };
+                let row = file.rows.binary_search_by_key(&neuron, |(n, _)| *n).ok()?;
+                Some(file.rows[row].1[column])
             });
             if !reported.iter().any(|(known, _, _)| known == path) {
                 reported.push((*path, None, 0));
             }
         }
     }
-    drawn.check(name)?;
+    drawn.check(name, replicas)?;
     let realised = reported.into_iter().map(|(bias, law, floored)| {
         let (mean, cv) = mean_and_cv(&drawn.values(bias));
         let nominal = model.nominal(bias).unwrap_or_default();

@@ -22,6 +22,7 @@ pub fn to_ron(scene: &Scene, file_path: impl Fn(&InputFile) -> String) -> String
     };
     line(format!("name: {}", quoted(&scene.name)));
     line(format!("seed: {}", scene.seed));
+    line(format!("replicas: {}", scene.replicas));
     line(format!("duration: {}", time(scene.duration)));
     line(format!("window: {}", time(scene.window)));
     line(format!("solver: {}", solver(scene.solver)));

@@ -201,3 +201,26 @@ fn warnings_do_not_stop_a_run() {
         assert_eq!(stderr.matches("⚠").count(), 3, "{stderr}");
     }
 }
+
+/// Neither no replica nor more than fit into memory.
+#[test]
+fn replicas_that_cannot_be() {
+    for (replicas, code, expected) in [
+        ("0", 3, "there can be 1 to 1000000 replicas, not 0"),
+        ("2000000", 3, "there can be 1 to 1000000 replicas, not 2000000"),
+        ("1.5", 3, "expected a whole number"),
+        ("-1", 3, "expected a whole number"),
+        ("many", 3, "expected a whole number"),
+        ("1000000", 4, "neurons, more than 268435456; the largest part is "),
+    ] {
+        let set = format!("replicas={replicas}");
+        let scene = format!("{}/scenes/balanced.ron", env!("CARGO_MANIFEST_DIR"));
+        let output = assert_cmd::cargo::cargo_bin_cmd!("picoamp")
+            .args(["check", &scene, "--set", &set])
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{replicas}: {said}");
+        assert!(said.contains(expected), "{replicas}: {said}");
+    }
+}

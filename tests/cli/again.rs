@@ -38,6 +38,58 @@ fn dumps_are_written_and_biases_read_back() {
     assert!(!files(&path.join("read")).iter().any(|name| name.contains("edges")));
 }
 
+/// Each replica has its own draws, and all of them are read back.
+#[test]
+fn the_biases_of_replicas_are_dumped_and_read_back() {
+    let folder = folder_with("ff_mismatch.ron");
+    let path = folder.path();
+    let sets = [
+        "--set",
+        "replicas=3",
+        "--set",
+        "populations.dpi.size=40",
+        "--set",
+        "sources.input.size=40",
+    ];
+    let drawn = run(path, "scene.ron", "drawn", &[&sets[..], &["--dump", "biases"]].concat());
+    assert_eq!((&drawn["replicas"], &drawn["neurons"]), (&json!(3), &json!(120)));
+    let biases = fs::read_to_string(path.join("drawn/dpi.biases.csv")).unwrap();
+    assert!(biases.starts_with("replica,neuron,soma.C,"), "{biases:.60}");
+    assert_eq!(biases.lines().count(), 121);
+    fs::write(path.join("chip.csv"), &biases).unwrap();
+    let file = [
+        &sets[..],
+        &[
+            "--set",
+            "populations.dpi.biases=File(\"chip.csv\")",
+            "--set",
+            "populations.dpi.mismatch={}",
+            "--seed",
+            "99",
+            "--dump",
+            "biases",
+        ],
+    ]
+    .concat();
+    let read = run(path, "scene.ron", "read", &file);
+    assert_eq!(read["spike_hash"], drawn["spike_hash"]);
+    assert_eq!(fs::read_to_string(path.join("read/dpi.biases.csv")).unwrap(), biases);
+
+    // A file for more replicas than there are, and one that names a neuron twice.
+    let refuse = |text: String, expected: &str| {
+        fs::write(path.join("chip.csv"), text).unwrap();
+        let args = [&["check", "scene.ron"], &file[..8]].concat();
+        let (code, said) = refused(path, &args);
+        assert_eq!(code, 3, "{said}");
+        assert!(flat(&said).contains(expected), "{said}");
+    };
+    refuse(format!("{biases}3,0,1\n"), "`3` is none of the 3 replicas");
+    refuse(
+        format!("{biases}{}\n", biases.lines().nth(45).unwrap()),
+        "neuron 4 of replica 1 stands in line 46 already",
+    );
+}
+
 /// Scenes whose decided form has to be a scene as well: those of the repository, and one with every
 /// form there is.
 fn many_scenes() -> Vec<(String, Vec<u8>)> {
@@ -59,6 +111,7 @@ const EVERY_FORM: &str = r#"
 (
     name: "a \"quoted\" π name",
     seed: 3,
+    replicas: 2,
     duration: "0.3 s",
     window: "20 ms",
     solver: Euler(dt: "100 us"),
@@ -119,6 +172,11 @@ const EVERY_FORM: &str = r#"
             window: (from: "0.1 s", to: "0.2 s")),
         "A_b": Trace(of: "second: \"b\"", vars: [Vmem], neurons: All, every: "0.2 ms"),
         "ff": Ff(input: "noise", output: "first", window: (to: "0.25 s")),
+        "rate": Rate(of: "first", bin: "7 ms", window: (from: "0.1 s")),
+        "rates": Rates(of: "first", neurons: [7, 3]),
+        "isi": Isi(of: "first", bin: "1 ms", max: "20 ms"),
+        "intervals": Intervals(of: "noise", neurons: Range(from: 2, to: 9)),
+        "fano": Fano(of: "first", bin: "50 ms"),
     },
     chip: Dynapse1(chips: 2, fan_in: 200, cores: { "second: \"b\"": [5, 2] }),
 )
@@ -143,6 +201,17 @@ fn every_scene_is_valid_and_its_decided_form_gives_the_same_run() {
         assert!(held == once || once.contains("inputs/"), "{name}");
         assert_eq!(resolved(path, "typed/scene.ron", &[]), held, "{name}");
         assert_eq!(files(&path.join("typed")), files(&path.join("decided")), "{name}");
+        // Its pictures can be drawn again without a run: the same bytes.
+        let pictures = files(&path.join("typed"));
+        let pictures: Vec<_> = pictures.iter().filter(|file| file.ends_with(".svg")).collect();
+        pictures
+            .iter()
+            .for_each(|picture| fs::remove_file(path.join("typed").join(picture)).unwrap());
+        done(path, &["plot", "typed"]);
+        for picture in pictures {
+            let read = |out: &str| fs::read_to_string(path.join(out).join(picture)).unwrap();
+            assert!(read("typed") == read("decided"), "{name}: {picture}");
+        }
         for file in files(&path.join("typed")).iter().filter(|file| file.ends_with(".csv")) {
             let read = |out: &str| fs::read(path.join(out).join(file)).unwrap();
             assert!(read("typed") == read("decided"), "{name}: {file}");
@@ -182,8 +251,23 @@ fn the_scene_with_every_form_is_busy() {
         "a_b.svg",
         "all.csv",
         "all.svg",
+        "fano.band.csv",
+        "fano.csv",
+        "fano.svg",
+        "ff.band.csv",
         "ff.csv",
         "ff.svg",
+        "intervals.csv",
+        "intervals.svg",
+        "isi.csv",
+        "isi.neurons.csv",
+        "isi.svg",
+        "rate.band.csv",
+        "rate.csv",
+        "rate.svg",
+        "rates.band.csv",
+        "rates.csv",
+        "rates.svg",
         "scene.ron",
         "some.csv",
         "some.svg",

@@ -17,12 +17,6 @@ fn published(solver: &str) -> u64 {
     common::column("tests/reference/arcana_ff.csv", solver).iter().sum::<f64>() as u64
 }
 
-/// Runs a command that has to fail and gives back its exit code and what it said.
-fn refused(folder: &Path, args: &[&str]) -> (i32, String) {
-    let output = picoamp(folder).args(args).output().unwrap();
-    (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
-}
-
 #[test]
 fn the_nominal_ff_curve_converges_as_published() {
     let folder = folder_with("ff_nominal.ron");
@@ -83,7 +77,6 @@ fn the_summary_as_json() {
     let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
     let file = fs::read(folder.path().join("out/summary.json")).unwrap();
     assert_eq!(serde_json::from_slice::<Value>(&file).unwrap(), summary);
-    let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     insta::assert_snapshot!(keys(&summary).join(" "), @"duration_s failed files neurons program_version reference scene schema_version seed status steps threads warnings");
     insta::assert_snapshot!(keys(&summary["reference"]).join(" "), @"spikes stepped tolerance_s wall_s");
     insta::assert_snapshot!(keys(&summary["steps"][0]).join(" "), @"dt_s mean_count_error mean_shift_s populations reference_spikes spikes wall_s worst_count worst_shift_s");

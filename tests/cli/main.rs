@@ -4,8 +4,10 @@
 mod again;
 #[path = "../common/mod.rs"]
 mod common;
+mod compare;
 mod converge;
 mod failures;
+mod lab;
 mod output;
 mod overrides;
 
@@ -57,10 +59,23 @@ fn stdout(output: &Output) -> &str {
     std::str::from_utf8(&output.stdout).unwrap()
 }
 
+/// Runs a command that has to fail and gives back its exit code and what it said on stderr.
+fn refused(folder: &Path, args: &[&str]) -> (i32, String) {
+    let output = picoamp(folder).args(args).output().unwrap();
+    (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
 /// Runs a scene into a folder of results and gives back the summary.
 fn run(folder: &Path, file: &str, out: &str, args: &[&str]) -> Value {
     let args = [&["run", file, "--out", out, "--json", "--quiet"], args].concat();
     serde_json::from_slice(&done(folder, &args).stdout).unwrap()
+}
+
+/// The keys of an object, sorted.
+fn keys(value: &Value) -> Vec<String> {
+    let mut keys: Vec<_> = value.as_object().unwrap().keys().cloned().collect();
+    keys.sort();
+    keys
 }
 
 /// The names of all files below a folder.

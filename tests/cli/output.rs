@@ -38,9 +38,7 @@ fn the_summary_has_these_keys() {
     let file = fs::read_to_string(folder.path().join("out/summary.json")).unwrap();
     assert_eq!(serde_json::from_str::<Value>(&file).unwrap(), summary);
 
-    let keys =
-        |value: &Value| -> Vec<String> { value.as_object().unwrap().keys().cloned().collect() };
-    insta::assert_snapshot!(keys(&summary).join(" "), @r#"backend circuits duration_s edges files hints ignored_input_spikes mismatch neuron_seconds_per_second neurons program_version scene schema_version seed simulated_s solver sources spike_hash spikes status threads wall_s warnings"#);
+    insta::assert_snapshot!(keys(&summary).join(" "), @r#"backend circuits duration_s edges files hints ignored_input_spikes mismatch neuron_seconds_per_second neurons program_version replicas scene schema_version seed simulated_s solver sources spike_hash spikes status threads wall_s warnings"#);
     insta::assert_snapshot!(keys(&summary["wall_s"]).join(" "), @r#"advance connect host load run spawn write"#);
     insta::assert_snapshot!(keys(&summary["mismatch"]["dpi"]).join(" "), @r#"ampa.Igain ampa.Itau ampa.Iw soma.Igain soma.Itau"#);
     insta::assert_snapshot!(keys(&summary["mismatch"]["dpi"]["soma.Itau"]).join(" "), @r#"asked_cv cv floored law mean nominal"#);

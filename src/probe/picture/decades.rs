@@ -8,12 +8,14 @@ use kuva::render::annotations::ReferenceLine;
 use kuva::render::layout::TickFormat;
 use kuva::render::plots::Plot;
 
-use super::{ANY, COLOURS, Curve, GREY, draw, inside, layout, line, name, say, three_digits};
+use super::{
+    ANY, COLOURS, Curve, Frame, GREY, Picture, draw, inside, layout, line, name, say, three_digits,
+};
 
 /// Curves with a dot at each point, both axes logarithmic.
 pub struct Decades<'a> {
-    /// Text above the picture.
-    pub title: &'a str,
+    /// Title and size.
+    pub frame: Frame<'a>,
     /// What x measures, with its unit.
     pub x_label: &'a str,
     /// What y measures, with its unit.
@@ -27,7 +29,7 @@ pub struct Decades<'a> {
 }
 
 /// Draws curves on logarithmic axes.
-pub fn decades(d: &Decades) -> String {
+pub fn decades(d: &Decades) -> Picture {
     let positive = (1.0 / ANY.1, ANY.1);
     let shown = |c: &Curve| -> Vec<(f64, f64)> {
         c.points.iter().copied().filter(|&p| inside(p, positive, positive)).collect()
@@ -38,7 +40,7 @@ pub fn decades(d: &Decades) -> String {
     let x = whole_decades(points().map(|p| p.0));
     // a level is not to lie on the axis
     let y = whole_decades(points().map(|p| p.1).chain(level.map(|level| 0.5 * level.0)));
-    let mut layout = layout(d.title, d.x_label, d.y_label, x, y, 0.0)
+    let mut layout = layout(d.frame, d.x_label, d.y_label, x, y, 0.0)
         .with_log_scale()
         .with_x_tick_format(powers())
         .with_y_tick_format(powers());
@@ -63,7 +65,7 @@ pub fn decades(d: &Decades) -> String {
         names.push(name(label, GREY, LegendShape::Line, Some("6 4")));
         layout = layout.with_reference_line(ReferenceLine::horizontal(level).with_color(GREY));
     }
-    draw(plots, layout.with_legend_entries(names))
+    draw(plots, layout.with_legend_entries(names), d.frame)
 }
 
 /// `0.5`, `200`, `2e-5`.

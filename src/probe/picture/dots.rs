@@ -7,14 +7,15 @@ use kuva::render::annotations::ReferenceLine;
 use kuva::render::plots::Plot;
 
 use super::{
-    ANY, COLOURS, GREY, X_TICKS, Y_TICKS, clean, draw, inside, layout, line, name, say, whole_ticks,
+    ANY, COLOURS, Frame, GREY, Picture, X_TICKS, Y_TICKS, clean, draw, inside, layout, line, name,
+    say, whole_ticks,
 };
 
 /// One quantity against another, both 0 or greater: one dot a neuron, or one an interval.
 #[derive(Default)]
 pub struct Dots<'a> {
-    /// Text above the picture.
-    pub title: &'a str,
+    /// Title and size.
+    pub frame: Frame<'a>,
     /// What x measures, with its unit.
     pub x_label: &'a str,
     /// What y measures, with its unit.
@@ -31,7 +32,7 @@ pub struct Dots<'a> {
 }
 
 /// Draws one quantity against another.
-pub fn dots(d: &Dots) -> String {
+pub fn dots(d: &Dots) -> Picture {
     let all = (0.0, ANY.1);
     let points: Vec<_> = d.points.iter().copied().filter(|&p| inside(p, all, all)).collect();
     let band: Vec<_> = d
@@ -45,7 +46,7 @@ pub fn dots(d: &Dots) -> String {
     let (right, top) = corners.fold((0.0, 0.0), |(x, y): (f64, f64), p| (x.max(p.0), y.max(p.1)));
     // both axes end on a labelled tick, the upper one not right at values that have saturated there
     let (x, y) = (whole_ticks(right, X_TICKS), whole_ticks(1.01 * top, Y_TICKS));
-    let mut layout = layout(d.title, d.x_label, d.y_label, x, y, 0.0);
+    let mut layout = layout(d.frame, d.x_label, d.y_label, x, y, 0.0);
     if let Some(note) = &d.note {
         layout = layout.with_subtitle(clean(note, 100));
     }
@@ -54,6 +55,7 @@ pub fn dots(d: &Dots) -> String {
     }
     let mut plots: Vec<Plot> = Vec::new();
     let mut names = Vec::new();
+    let has_dots = !points.is_empty();
     let one_neuron = name("one neuron", COLOURS[0], LegendShape::Circle, None);
     let dots = ScatterPlot::new().with_data(points).with_size(2.4).with_color(COLOURS[0]);
     if band.is_empty() {
@@ -74,8 +76,10 @@ pub fn dots(d: &Dots) -> String {
         layout = layout.with_reference_line(ReferenceLine::horizontal(level).with_color(GREY));
     }
     if !names.is_empty() {
-        names.insert(0, one_neuron);
+        if has_dots {
+            names.insert(0, one_neuron);
+        }
         layout = layout.with_legend_entries(names);
     }
-    draw(plots, layout)
+    draw(plots, layout, d.frame)
 }

@@ -1,4 +1,4 @@
-//! Pictures of a run as SVG text: rasters of spikes, curves against time, one quantity of
+//! Pictures of a run as SVG or PNG: rasters of spikes, curves against time, one quantity of
 //! every neuron against another, histograms, and curves on logarithmic axes.
 //!
 //! `kuva` lays out the axes, the labels and the legend. The marks themselves are written here
@@ -16,6 +16,7 @@ mod traces;
 
 use std::fmt::Write;
 
+use kuva::backend::png::PngBackend;
 use kuva::backend::svg::SvgBackend;
 use kuva::plot::legend::{LegendEntry, LegendPosition, LegendShape};
 use kuva::plot::line::LinePlot;
@@ -34,8 +35,72 @@ pub use raster::{Raster, raster};
 pub use steps::{Steps, bars, steps};
 pub use traces::{Curve, Traces, traces};
 
-const WIDTH: f64 = 800.0;
-const HEIGHT: f64 = 500.0;
+/// The title and the size of a picture; `"title".into()` has the usual size.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Frame<'a> {
+    /// Text above the picture.
+    pub title: &'a str,
+    /// Width and height in pixels.
+    pub size: (f64, f64),
+}
+
+impl Default for Frame<'_> {
+    fn default() -> Self {
+        Frame { title: "", size: (800.0, 500.0) }
+    }
+}
+
+impl<'a> From<&'a str> for Frame<'a> {
+    fn from(title: &'a str) -> Frame<'a> {
+        Frame { title, ..Frame::default() }
+    }
+}
+
+/// A picture, laid out or drawn.
+#[derive(Debug)]
+pub struct Picture(Form);
+
+#[derive(Debug)]
+enum Form {
+    Laid { scene: Box<Scene>, size: (f64, f64) },
+    Drawn(String),
+}
+
+impl Picture {
+    /// A picture that was drawn by other means: SVG text, and nothing else.
+    #[must_use]
+    pub fn from_svg(svg: String) -> Picture {
+        Picture(Form::Drawn(svg))
+    }
+
+    /// As SVG text: the same bytes each time.
+    #[must_use]
+    pub fn svg(self) -> String {
+        match self.0 {
+            Form::Laid { mut scene, size } => {
+                compact(&mut scene);
+                // kuva gives a size but no view box, without which a web page can only crop the
+                // picture
+                let open = format!("<svg viewBox=\"0 0 {} {}\" ", size.0, size.1);
+                SvgBackend::new().render_scene(&scene).replacen("<svg ", &open, 1)
+            }
+            Form::Drawn(svg) => svg,
+        }
+    }
+
+    /// As PNG, `scale` dots to a pixel.
+    ///
+    /// # Errors
+    /// What the rasteriser says of a picture too large for it; and that a picture drawn by other
+    /// means is SVG only.
+    pub fn png(self, scale: f32) -> Result<Vec<u8>, String> {
+        let Form::Laid { mut scene, .. } = self.0 else {
+            return Err("its probe draws it as SVG only".into());
+        };
+        unclip(&mut scene);
+        PngBackend::new().with_scale(scale).render_scene(&scene)
+    }
+}
 
 /// Okabe and Ito's colours, told apart with any of the usual colour blindnesses; the strong ones
 /// first and without their yellow, which does not show as a thin line on white.
@@ -75,7 +140,7 @@ const Y_TICKS: usize = 6;
 
 /// The layout all pictures share; the axes span exactly `x` and `y`.
 fn layout(
-    title: &str,
+    frame: Frame,
     x_label: &str,
     y_label: &str,
     x: (f64, f64),
@@ -86,7 +151,7 @@ fn layout(
     // fewer ticks on x the longer their labels, so that these do not touch; some 8 pixels a letter
     let fits = |step: &f64| {
         let letters = numbers(*step).format(x.1 - 0.1 * step).chars().count();
-        (x.1 - x.0) / step * (8 * letters + 20) as f64 <= 0.85 * WIDTH
+        (x.1 - x.0) / step * (8 * letters + 20) as f64 <= 0.85 * frame.size.0
     };
     let x_step = (2..=X_TICKS)
         .rev()
@@ -95,10 +160,10 @@ fn layout(
         .unwrap_or(0.5 * (x.1 - x.0));
     let y_step = compute_tick_step(y.0, y.1, Y_TICKS).max(least_y_step);
     Layout::new(x, y)
-        .with_width(WIDTH)
-        .with_height(HEIGHT)
+        .with_width(frame.size.0)
+        .with_height(frame.size.1)
         .with_theme(theme)
-        .with_title(clean(title, 130))
+        .with_title(clean(frame.title, 130))
         .with_title_wrap(66)
         .with_x_label(clean(x_label, 80))
         .with_y_label(clean(y_label, 45))
@@ -197,24 +262,25 @@ fn clean(text: &str, most: usize) -> String {
     String::from_iter(plain).replace('$', "\\$")
 }
 
-/// Renders the plots into SVG text.
-fn draw(plots: Vec<Plot>, layout: Layout) -> String {
-    let mut scene = render_multiple(plots, layout);
-    compact(&mut scene);
-    // kuva gives a size but no view box, without which a web page can only crop the picture
-    let open = format!("<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" ");
-    SvgBackend::new().render_scene(&scene).replacen("<svg ", &open, 1)
+/// Lays out the plots.
+fn draw(plots: Vec<Plot>, layout: Layout, frame: Frame) -> Picture {
+    Picture(Form::Laid { scene: Box::new(render_multiple(plots, layout)), size: frame.size })
 }
 
-/// Writes the marks of a scene as short paths, and takes off the clipping: all marks lie inside
-/// the axes already, a dot on the edge is to be seen whole, and kuva numbers its clip paths over
-/// the life of the process, so that the same picture would not be the same bytes.
-fn compact(scene: &mut Scene) {
+/// Takes off the clipping: all marks lie inside the axes already, a dot on the edge is to be seen
+/// whole, and kuva numbers its clip paths over the life of the process, so that the same picture
+/// would not be the same bytes.
+fn unclip(scene: &mut Scene) {
     scene.defs.clear();
+    scene.elements.retain(|e| !matches!(e, Primitive::ClipStart { .. } | Primitive::ClipEnd));
+}
+
+/// Writes the marks of a scene as short paths.
+fn compact(scene: &mut Scene) {
+    unclip(scene);
     let old = std::mem::take(&mut scene.elements);
     for element in old {
         match element {
-            Primitive::ClipStart { .. } | Primitive::ClipEnd => {}
             Primitive::CircleBatch { cx, .. } if cx.is_empty() => {}
             Primitive::CircleBatch { cx, cy, r, fill, .. } => {
                 let mut d = String::with_capacity(14 * cx.len());

@@ -2,12 +2,12 @@
 
 use kuva::plot::scatter::ScatterPlot;
 
-use super::{clean, draw, inside, layout, say, span};
+use super::{Frame, Picture, clean, draw, inside, layout, say, span};
 
 /// One dot per spike: time on x, row (or e.g. the source's frequency) on y.
 pub struct Raster<'a> {
-    /// Text above the picture.
-    pub title: &'a str,
+    /// Title and size.
+    pub frame: Frame<'a>,
     /// What y counts, with its unit.
     pub y_label: &'a str,
     /// (time in s, y) of each spike. Those outside the two ranges and those that are not finite
@@ -24,13 +24,13 @@ pub struct Raster<'a> {
 }
 
 /// Draws a raster plot.
-pub fn raster(r: &Raster) -> String {
+pub fn raster(r: &Raster) -> Picture {
     let (x, y) = (span(r.time_s), span(r.y_range));
     let shown: Vec<_> = r.points.iter().copied().filter(|&p| inside(p, x, y)).collect();
     // smaller the closer they lie, so that a dense raster does not turn into a black square
     let size = (150.0 / (shown.len().max(1) as f64).sqrt()).clamp(0.8, 1.8);
     let mut layout =
-        layout(r.title, "time (s)", r.y_label, x, y, if r.whole_rows { 1.0 } else { 0.0 });
+        layout(r.frame, "time (s)", r.y_label, x, y, if r.whole_rows { 1.0 } else { 0.0 });
     if let Some(note) = &r.note {
         layout = layout.with_subtitle(clean(note, 100));
     }
@@ -38,5 +38,5 @@ pub fn raster(r: &Raster) -> String {
         layout = say(layout, "no spikes", x, y);
     }
     let dots = ScatterPlot::new().with_data(shown).with_size(size).with_color("#1b2a41");
-    draw(vec![dots.into()], layout)
+    draw(vec![dots.into()], layout, r.frame)
 }

@@ -5,7 +5,10 @@ use kuva::plot::scatter::ScatterPlot;
 use kuva::render::plots::Plot;
 use kuva::render::render_utils::compute_tick_step;
 
-use super::{ANY, COLOURS, Y_TICKS, clean, draw, inside, layout, line, say, span, whole_ticks};
+use super::{
+    ANY, COLOURS, Frame, Picture, Y_TICKS, clean, draw, inside, layout, line, say, span,
+    whole_ticks,
+};
 
 /// More steps than pixels are drawn without the area below them.
 const MOST_FILLED: usize = 1000;
@@ -14,8 +17,8 @@ const MOST_BARS: usize = 400;
 
 /// Steps side by side, none of them negative.
 pub struct Steps<'a> {
-    /// Text above the picture.
-    pub title: &'a str,
+    /// Title and size.
+    pub frame: Frame<'a>,
     /// What x measures, with its unit.
     pub x_label: &'a str,
     /// What y measures, with its unit.
@@ -34,7 +37,7 @@ pub struct Steps<'a> {
 }
 
 /// Draws steps.
-pub fn steps(s: &Steps) -> String {
+pub fn steps(s: &Steps) -> Picture {
     let x = span(s.x_range);
     let shown = |step: &&(f64, f64, f64)| {
         inside((step.0, step.2), x, (0.0, ANY.1)) && inside((step.1, step.2), x, (0.0, ANY.1))
@@ -50,7 +53,7 @@ pub fn steps(s: &Steps) -> String {
     } else {
         (y, 0.0)
     };
-    let mut layout = layout(s.title, s.x_label, s.y_label, x, y, least_y_step);
+    let mut layout = layout(s.frame, s.x_label, s.y_label, x, y, least_y_step);
     if let Some(note) = &s.note {
         layout = layout.with_subtitle(clean(note, 100));
     }
@@ -70,7 +73,7 @@ pub fn steps(s: &Steps) -> String {
     let outline = foot(corners.first()).into_iter().chain(corners.iter().copied());
     let outline = outline.chain(foot(corners.last())).collect();
     plots.extend(line(outline, COLOURS[0], 1.2, None));
-    draw(plots, layout)
+    draw(plots, layout, s.frame)
 }
 
 /// Bars of a histogram, those of neighbours added up where there are too many to be seen; and how

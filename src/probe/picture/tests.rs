@@ -2,6 +2,26 @@
 
 use super::*;
 
+fn dots(d: &Dots) -> String {
+    super::dots(d).svg()
+}
+
+fn raster(r: &Raster) -> String {
+    super::raster(r).svg()
+}
+
+fn traces(t: &Traces) -> String {
+    super::traces(t).svg()
+}
+
+fn steps(s: &Steps) -> String {
+    super::steps(s).svg()
+}
+
+fn decades(d: &Decades) -> String {
+    super::decades(d).svg()
+}
+
 /// Every tag is closed in the right order, and no bare `&` is left.
 fn check(svg: &str) {
     let mut open: Vec<&str> = Vec::new();
@@ -33,7 +53,15 @@ fn dots_in(svg: &str) -> usize {
 
 fn plain<'a>(points: &'a [(f64, f64)]) -> Raster<'a> {
     let (time_s, y_range) = ((0.0, 1.0), (0.0, 10.0));
-    Raster { title: "t", y_label: "row", points, time_s, y_range, note: None, whole_rows: false }
+    Raster {
+        frame: "t".into(),
+        y_label: "row",
+        points,
+        time_s,
+        y_range,
+        note: None,
+        whole_rows: false,
+    }
 }
 
 fn curve(label: &str, points: &[(f64, f64)]) -> Curve {
@@ -41,7 +69,7 @@ fn curve(label: &str, points: &[(f64, f64)]) -> Curve {
 }
 
 fn plain_traces<'a>(curves: &'a [Curve]) -> Traces<'a> {
-    Traces { title: "t", y_label: "V", curves, time_s: (0.0, 1.0), threshold: None }
+    Traces { frame: "t".into(), y_label: "V", curves, time_s: (0.0, 1.0), threshold: None }
 }
 
 #[test]
@@ -67,7 +95,7 @@ fn what_cannot_be_shown_is_left_out() {
     let svg = traces(&Traces { threshold, ..plain_traces(&curves) });
     check(&svg);
     let svg = dots(&Dots {
-        title: "t",
+        frame: "t".into(),
         points: &[(nan, 1.0), (1.0, -1.0), (3.0, 4.0)],
         band: &[(0.0, nan, 1.0, 2.0)],
         ..Dots::default()
@@ -111,14 +139,14 @@ fn one_point_and_equal_values() {
 fn any_text_is_valid_xml() {
     let text = "a<b & \"c\" 'd' $x^2$ \u{1}\n>";
     let note = Some(text.to_string());
-    let svg = raster(&Raster { title: text, y_label: text, note, ..plain(&[]) });
+    let svg = raster(&Raster { frame: text.into(), y_label: text, note, ..plain(&[]) });
     check(&svg);
     assert!(svg.contains("a&lt;b &amp; &quot;c&quot; &apos;d&apos; $x^2$"), "{svg}");
     assert!(!svg.contains('\u{1}'));
     let curves = [curve(text, &[(0.0, 1.0), (1.0, 2.0)]), curve(&text.repeat(20), &[])];
     let threshold = Some((0.5, text.to_string()));
-    check(&traces(&Traces { title: text, threshold, ..plain_traces(&curves) }));
-    check(&dots(&Dots { title: &text.repeat(20), ..Dots::default() }));
+    check(&traces(&Traces { frame: text.into(), threshold, ..plain_traces(&curves) }));
+    check(&dots(&Dots { frame: text.repeat(20).as_str().into(), ..Dots::default() }));
 }
 
 #[test]
@@ -147,7 +175,7 @@ fn thin_takes_evenly_spaced_elements() {
 
 fn plain_steps<'a>(steps: &'a [(f64, f64, f64)]) -> Steps<'a> {
     Steps {
-        title: "t",
+        frame: "t".into(),
         x_label: "x",
         y_label: "y",
         steps,
@@ -214,8 +242,8 @@ fn numbers_of_notes() {
 #[test]
 fn logarithmic_axes_show_what_is_positive() {
     let curves = [curve("a", &[(1e-5, 1e-3), (1e-4, 0.0), (1e-3, 20.0), (f64::NAN, 1.0)])];
-    let (title, x_label, y_label, nothing) = ("t", "dt (s)", "error", "none");
-    let plain = Decades { title, x_label, y_label, curves: &curves, level: None, nothing };
+    let (frame, x_label, y_label, nothing) = (Frame::from("t"), "dt (s)", "error", "none");
+    let plain = Decades { frame, x_label, y_label, curves: &curves, level: None, nothing };
     let svg = decades(&plain);
     check(&svg);
     assert_eq!(dots_in(&svg), 2);
@@ -227,7 +255,24 @@ fn logarithmic_axes_show_what_is_positive() {
     check(&svg);
     assert!(svg.contains(">1e-7<") && svg.contains("finest"));
     let curves = [curve("a", &[(1e-3, 0.0)])];
-    let svg = decades(&Decades { title, x_label, y_label, curves: &curves, level: None, nothing });
+    let svg = decades(&Decades { frame, x_label, y_label, curves: &curves, level: None, nothing });
     check(&svg);
     assert!(svg.contains(">none<") && dots_in(&svg) == 0);
+}
+
+/// Width and height as asked for, in both forms; a PNG of twice the dots.
+#[test]
+fn pictures_have_the_size_that_was_asked_for() {
+    let frame = Frame { title: "t", size: (600.0, 300.0) };
+    let points = [(1.0, 2.0), (3.0, 4.0)];
+    let picture = || super::dots(&Dots { frame, points: &points, ..Dots::default() });
+    let svg = picture().svg();
+    check(&svg);
+    assert!(svg.starts_with("<svg viewBox=\"0 0 600 300\" "), "{svg:.80}");
+    let png = picture().png(2.0).expect("a small picture");
+    assert_eq!(&png[..8], b"\x89PNG\r\n\x1a\n");
+    let word = |at: usize| u32::from_be_bytes(std::array::from_fn(|k| png[at + k]));
+    assert_eq!((word(16), word(20)), (1200, 600));
+    assert_eq!(png, picture().png(2.0).expect("a small picture"));
+    assert!(Picture::from_svg("<svg/>".into()).png(1.0).is_err());
 }

@@ -5,7 +5,9 @@ use kuva::plot::scatter::ScatterPlot;
 use kuva::render::annotations::ReferenceLine;
 use kuva::render::plots::Plot;
 
-use super::{ANY, COLOURS, GREY, clean, draw, inside, layout, line, name, say, span};
+use super::{
+    ANY, COLOURS, Frame, GREY, Picture, clean, draw, inside, layout, line, name, say, span,
+};
 
 /// Dashes for the second, third and fourth time round the colours.
 const DASHES: [Option<&str>; 4] = [None, Some("7 3"), Some("2 3"), Some("8 3 2 3")];
@@ -23,8 +25,8 @@ pub struct Curve {
 
 /// Curves against time, with an optional horizontal threshold line.
 pub struct Traces<'a> {
-    /// Text above the picture.
-    pub title: &'a str,
+    /// Title and size.
+    pub frame: Frame<'a>,
     /// What y measures, with its unit.
     pub y_label: &'a str,
     /// The curves; y spans all of them.
@@ -36,7 +38,7 @@ pub struct Traces<'a> {
 }
 
 /// Draws curves against time.
-pub fn traces(t: &Traces) -> String {
+pub fn traces(t: &Traces) -> Picture {
     let x = span(t.time_s);
     let threshold = t.threshold.as_ref().filter(|level| inside((0.0, level.0), ANY, ANY));
     let curves: Vec<Vec<(f64, f64)>> = t
@@ -50,7 +52,7 @@ pub fn traces(t: &Traces) -> String {
     let room = 0.04 * (y.1 - y.0);
     let y = span((y.0 - room, y.1 + room));
 
-    let mut layout = layout(t.title, "time (s)", t.y_label, x, y, 0.0);
+    let mut layout = layout(t.frame, "time (s)", t.y_label, x, y, 0.0);
     let mut names = Vec::new();
     // a curve with nothing to draw keeps kuva drawing the axes where there is no other
     let mut plots: Vec<Plot> = vec![ScatterPlot::new().into()];
@@ -75,5 +77,5 @@ pub fn traces(t: &Traces) -> String {
         (_, 0 | 1) if threshold.is_none() => layout,
         _ => layout.with_legend_entries(names),
     };
-    draw(plots, layout)
+    draw(plots, layout, t.frame)
 }

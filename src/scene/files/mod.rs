@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::decode::At;
 use super::diagnostics::Diagnostics;
-use crate::network::ListedEdge;
+use crate::network::{ListedEdge, NeuronId, Replicas};
 use crate::time::Time;
 use table::{Line, Mistake, Mistakes, SHOWN, finite, neuron, read, time};
 
@@ -122,15 +122,23 @@ pub fn spikes(
 pub struct NeuronTable {
     /// The names of the columns after `neuron`.
     pub columns: Vec<String>,
-    /// Neuron and values.
+    /// Whether each replica has its own rows: the first column is `replica`.
+    pub by_replica: bool,
+    /// Neuron (its index over all replicas, where each has its own rows) and values.
     pub rows: Vec<(u32, Vec<f64>)>,
 }
 
-/// Measured values: the header is `neuron` and names that `column` accepts (else: message and
+/// The neuron of a row, for messages.
+#[must_use]
+pub fn row_id(replicas: Replicas, by_replica: bool, row: u32) -> NeuronId {
+    if by_replica { replicas.id(row) } else { NeuronId { neuron: row, replica: None } }
+}
+
+/// Measured values: the header is `neuron`, perhaps after `replica`, and names that `column` accepts (else: message and
 /// remedy); `check` says what is wrong with a value of a column.
 pub fn neuron_table(
     file: &InputFile,
-    size: u64,
+    replicas: Replicas,
     column: impl Fn(&str) -> Result<(), (String, String)>,
     check: impl Fn(&str, f64) -> Result<(), String>,
     at: &At,
@@ -139,12 +147,14 @@ pub fn neuron_table(
     const HEADER: &str = "the first line is a header like neuron,soma.Itau,ampa.Iw";
     const UNITS: &str = "values are in SI units";
     let header = |line: &mut Line| {
-        if line.record.get(0) != Some("neuron") {
+        let by_replica = line.record.get(0) == Some("replica");
+        let lead = usize::from(by_replica);
+        if line.record.get(lead) != Some("neuron") {
             line.add(("the first column is not `neuron`".into(), HEADER.into()));
             return None;
         }
         let mut columns: Vec<String> = Vec::new();
-        for name in line.record.iter().skip(1) {
+        for name in line.record.iter().skip(1 + lead) {
             if let Err(mistake) = column(name) {
                 line.add(mistake);
             } else if columns.iter().any(|c| c == name) {
@@ -152,28 +162,43 @@ pub fn neuron_table(
             }
             columns.push(name.to_string());
         }
-        (line.mistakes.count == 0).then_some(columns)
+        (line.mistakes.count == 0).then_some((by_replica, columns))
     };
     let check = |name: &str, value| {
         check(name, value).map_err(|rule| (format!("{name} {rule}"), UNITS.into()))
     };
     let mut rows = Vec::new();
     let mut seen: BTreeMap<u32, u64> = BTreeMap::new();
-    let row = |line: &mut Line, columns: &Vec<String>| {
+    let row = |line: &mut Line, (by_replica, columns): &(bool, Vec<String>)| {
+        let (mut replica, mut record) = (0, line.record.clone());
+        if *by_replica {
+            let count = replicas.count;
+            let no_replica = || {
+                let message = format!("`{}` is none of the {count} replicas", &record[0]);
+                (message, format!("they go from 0 to {}", count - 1))
+            };
+            let given = record.get(0).and_then(|text| text.parse().ok());
+            replica = given.filter(|replica| *replica < count).ok_or_else(no_replica)?;
+            record = record.iter().skip(1).collect();
+        }
+        let line = &mut line.with(&record);
         line.check_width(columns)?;
-        let neuron = neuron(&line.record[0], size)?;
+        let in_scene = neuron(&line.record[0], u64::from(replicas.size))?;
+        let too_many = || ("there are too many neurons".into(), "reduce the replicas".into());
+        let neuron = replicas.index(replica, in_scene).ok_or_else(too_many)?;
         if let Some(first) = seen.insert(neuron, line.start) {
             // A file of nothing but duplicates is not searched for lines that are never shown.
             let first = if line.mistakes.count < SHOWN { line.mistakes.line(first) } else { 0 };
-            let message = format!("neuron {neuron} stands in line {first} already");
+            let id = row_id(replicas, *by_replica, neuron);
+            let message = format!("{id} stands in line {first} already");
             return Err((message, "give each neuron one line".into()));
         }
         rows.push((neuron, line.values(columns, UNITS, check)));
         Ok(())
     };
-    let columns = read(file, HEADER, header, row, at, dx)?;
+    let (by_replica, columns) = read(file, HEADER, header, row, at, dx)?;
     rows.sort_by_key(|(neuron, _)| *neuron);
-    Some(NeuronTable { columns, rows })
+    Some(NeuronTable { columns, by_replica, rows })
 }
 
 /// A table of values against time.

@@ -88,10 +88,15 @@ pub(super) struct Line<'l, 'a> {
     dx: &'l mut Diagnostics,
 }
 
-impl Line<'_, '_> {
+impl<'a> Line<'_, 'a> {
     /// Adds a mistake of this record.
     pub fn add(&mut self, (message, help): Mistake) {
         self.mistakes.add(self.dx, self.start, &message, &help);
+    }
+
+    /// The same line with another record: what its first cell says was read.
+    pub fn with<'r>(&'r mut self, record: &'r csv::StringRecord) -> Line<'r, 'a> {
+        Line { record, start: self.start, mistakes: self.mistakes, dx: self.dx }
     }
 
     /// Refuses this record as a header.

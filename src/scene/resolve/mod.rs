@@ -28,6 +28,9 @@ use crate::solver::event;
 use crate::time::Time;
 use crate::units::{self, Unit};
 
+/// More replicas would not be counted in 32 bits with any population.
+const MOST_REPLICAS: u64 = 1_000_000;
+
 /// The longest window unless the scene says otherwise: as many whole steps as fit into 100 ms, at
 /// least one.
 fn default_window(dt: Time) -> Time {
@@ -139,6 +142,17 @@ pub fn resolve<'n>(
         Some(at) => at.count(dx),
         None => Some(0),
     };
+    let replicas = match fields.get("replicas") {
+        Some(at) => at.count(dx).filter(|count| {
+            let is_valid = (1..=MOST_REPLICAS).contains(count);
+            if !is_valid {
+                at.error(dx, format!("there can be 1 to {MOST_REPLICAS} replicas, not {count}"))
+                    .help("for example replicas: 100, or leave it out");
+            }
+            is_valid
+        }),
+        None => Some(1),
+    };
     let duration_at = fields.need(dx, "duration", "for example duration: \"1 s\"");
     let duration = duration_at.as_ref().and_then(|at| at.time(dx, Domain::Positive));
     let window_at = fields.get("window");
@@ -232,7 +246,7 @@ pub fn resolve<'n>(
                 population,
                 rest,
                 &mut folder,
-                solver.and_then(Solver::euler_dt),
+                (replicas.unwrap_or(1), solver.and_then(Solver::euler_dt)),
                 dx,
             );
         }
@@ -252,6 +266,7 @@ pub fn resolve<'n>(
     let scene = Scene {
         name: name?,
         seed: seed?,
+        replicas: replicas?,
         duration: duration?,
         window: window?,
         solver: solver?,

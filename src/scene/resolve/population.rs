@@ -7,6 +7,7 @@ use super::super::{BiasFile, BiasPath, Population};
 use super::Names;
 use crate::circuit::{Domain, MismatchLaw, Receptor, Waveform};
 use crate::model::{Conflict, Model, Read, StateVariable};
+use crate::network::Replicas;
 use crate::time::Time;
 use crate::units::{self, Unit};
 
@@ -72,7 +73,7 @@ pub fn finish(
     population: &mut Option<Population>,
     rest: Rest,
     folder: &mut Folder,
-    dt: Option<Time>,
+    (replicas, dt): (u64, Option<Time>),
     dx: &mut Diagnostics,
 ) {
     let Some(population) = population else { return };
@@ -101,7 +102,8 @@ pub fn finish(
     if let Some(at) = rest.biases
         && population.size > 0
     {
-        population.biases = bias_file(&at, population.size, model, folder, dx);
+        let replicas = Replicas { count: replicas as u32, size: population.size as u32 };
+        population.biases = bias_file(&at, replicas, model, folder, dx);
     }
     if let Some(entries) = rest.init.and_then(|at| at.map(dx)) {
         let valid = initial_values(model);
@@ -225,7 +227,7 @@ fn law(at: &At, dx: &mut Diagnostics) -> Option<MismatchLaw> {
 
 fn bias_file(
     at: &At,
-    size: u64,
+    replicas: Replicas,
     model: &Model,
     folder: &mut Folder,
     dx: &mut Diagnostics,
@@ -237,23 +239,31 @@ fn bias_file(
         let path = bias_path(name, model).map_err(|(message, _)| message)?;
         model.bias(path).map_or(Ok(()), |bias| bias.domain.check(value, bias.unit))
     };
-    let table = files::neuron_table(&file, size, column, check, &path, dx)?;
-    check_rows(&table, model, &path, dx);
+    let table = files::neuron_table(&file, replicas, column, check, &path, dx)?;
+    check_rows(&table, replicas, model, &path, dx);
     let columns: Result<Vec<BiasPath>, _> =
         table.columns.iter().map(|name| bias_path(name, model)).collect();
-    Some(BiasFile { file, columns: columns.ok()?, rows: table.rows.into() })
+    let by_replica = table.by_replica;
+    Some(BiasFile { file, columns: columns.ok()?, by_replica, rows: table.rows.into() })
 }
 
 /// Measured biases must go together with each other and the nominal ones. (Where mismatch draws one
 /// of them, the drawn instance is checked when it is made.)
-fn check_rows(table: &files::NeuronTable, model: &Model, at: &At, dx: &mut Diagnostics) {
+fn check_rows(
+    table: &files::NeuronTable,
+    replicas: Replicas,
+    model: &Model,
+    at: &At,
+    dx: &mut Diagnostics,
+) {
     let of_soma = |name: &str| name.strip_prefix("soma.").map(str::to_string);
     let columns: Vec<Option<String>> = table.columns.iter().map(|name| of_soma(name)).collect();
     for (neuron, values) in &table.rows {
         let soma = columns.iter().zip(values).filter_map(|(name, v)| Some((name.as_deref()?, *v)));
         let soma: Vec<(&str, f64)> = soma.collect();
         if let Some(Conflict { message, .. }) = model.0.check_with(&soma) {
-            at.error(dx, format!("neuron {neuron}: {message}"))
+            let id = files::row_id(replicas, table.by_replica, *neuron);
+            at.error(dx, format!("{id}: {message}"))
                 .help("correct the row of this neuron; values are in SI units");
             return;
         }

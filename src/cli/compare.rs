@@ -1,0 +1,136 @@
+//! `picoamp compare`: do two runs have the same spikes?
+
+use super::args::CompareArgs;
+use super::{print, print_json};
+use crate::compare::{
+    self, FirstDifference, PopulationComparison, RecordedComparison, RunComparison,
+};
+use crate::network::NeuronId;
+use crate::probe::picture::{counted, three_digits};
+use crate::results::Results;
+use crate::scene::difference::Difference;
+use crate::units::{self, Unit};
+use crate::{Error, Plugins};
+
+/// So many differences of scenes are shown; the rest is counted.
+const SHOWN: usize = 20;
+
+pub fn compare(args: &CompareArgs, plugins: &Plugins) -> Result<(), Error> {
+    let (a, b) = (Results::open(&args.a)?, Results::open(&args.b)?);
+    report(&a, &b, plugins, ("A", "B"), args.json)
+}
+
+/// Compares two runs and prints what there is to say; names stand for the runs.
+pub fn report(
+    a: &Results,
+    b: &Results,
+    plugins: &Plugins,
+    names: (&str, &str),
+    json: bool,
+) -> Result<(), Error> {
+    let comparison = compare::compare(a, b, plugins)?;
+    if json {
+        print_json(&comparison)?;
+    } else {
+        print(text(a, b, &comparison, names).trim_end())?;
+    }
+    if comparison.same { Ok(()) } else { Err(Error::Different("the spikes differ".into())) }
+}
+
+fn text(a: &Results, b: &Results, comparison: &RunComparison, names: (&str, &str)) -> String {
+    let (name_a, name_b) = names;
+    let mut text = String::new();
+    let width = name_a.len().max(name_b.len());
+    for (name, results) in [(name_a, a), (name_b, b)] {
+        let run = results.summary();
+        let (path, scene, status) = (results.path().display(), &run.scene, &run.status);
+        let seconds = run.simulated_s;
+        text += &format!("{name:width$}  {path}: {scene}, {status}, {seconds} s\n");
+    }
+    if !comparison.scenes.is_empty() {
+        text += &format!("the scenes differ in {}:\n", parts(comparison.scenes.len()));
+        for difference in comparison.scenes.iter().take(SHOWN) {
+            text += &format!("  {}\n", scene_line(difference, names));
+        }
+        if comparison.scenes.len() > SHOWN {
+            text += &format!("  and {} more\n", comparison.scenes.len() - SHOWN);
+        }
+    }
+    for (name, population) in &comparison.populations {
+        text += &format!("{name}: {}", population_text(population, names));
+    }
+    text
+}
+
+fn parts(count: usize) -> String {
+    if count == 1 { "one part".into() } else { format!("{count} parts") }
+}
+
+fn scene_line(difference: &Difference, (name_a, name_b): (&str, &str)) -> String {
+    let Difference { path, a, b } = difference;
+    match (a, b) {
+        (Some(a), Some(b)) => format!("{path}: {a} in {name_a}, {b} in {name_b}"),
+        (Some(a), None) => format!("{path}: {a} in {name_a} only"),
+        (_, b) => format!("{path}: {} in {name_b} only", b.as_deref().unwrap_or_default()),
+    }
+}
+
+fn population_text(population: &PopulationComparison, names: (&str, &str)) -> String {
+    let (name_a, name_b) = names;
+    let (a, b) = match (population.spikes_a, population.spikes_b) {
+        (Some(a), Some(b)) => (a, b),
+        (Some(_), None) => return format!("in {name_a} only\n"),
+        _ => return format!("in {name_b} only\n"),
+    };
+    if population.same {
+        return format!("the same {}\n", counted(a, "spike"));
+    }
+    let mut text = format!("different, {} in {name_a} and {b} in {name_b}\n", counted(a, "spike"));
+    match &population.recorded {
+        None => {
+            text += "  no probe of both runs has recorded its spikes: add one to see where they \
+                     differ, for example \"spikes\": Spikes(of: …)\n";
+        }
+        Some(recorded) => text += &recorded_text(recorded, names),
+    }
+    text
+}
+
+fn recorded_text(recorded: &RecordedComparison, (name_a, name_b): (&str, &str)) -> String {
+    let seconds = |s: f64| units::format(three_digits(s), Unit::Second);
+    let mut text = String::new();
+    let RecordedComparison { probes, is_whole, replicas, first, apart, mean_rate_error_hz } =
+        recorded;
+    if !is_whole {
+        let (a, b) = probes;
+        let who = if a == b { format!("`{a}`") } else { format!("`{a}` and `{b}`") };
+        text += &format!("  compared in what {who} recorded, which is not all\n");
+    }
+    let Some(FirstDifference { time_s, replica, neuron, only_in_a }) = first else {
+        return text + "  the recorded spikes are the same\n";
+    };
+    let id = NeuronId { neuron: *neuron, replica: *replica };
+    let owner = if *only_in_a { name_a } else { name_b };
+    text += &format!("  first difference: the spike of {id} at {time_s} s is in {owner} only\n");
+    text += &format!("  rates: {} Hz apart in the mean", three_digits(*mean_rate_error_hz));
+    text += &match &apart.worst_count {
+        Some(worst) => format!(
+            ", {} has {} {} in {name_b}\n",
+            replicas.id(worst.neuron),
+            counted(worst.error.unsigned_abs(), "spike"),
+            if worst.error > 0 { "more" } else { "less" },
+        ),
+        None => "; each neuron has as many spikes\n".into(),
+    };
+    text += &match (&apart.mean_shift_s, &apart.worst_shift_s) {
+        (Some(mean), Some(worst)) => format!(
+            "  times: the k-th spikes of a neuron are {} apart in the mean, of {} up to {}\n",
+            seconds(*mean),
+            replicas.id(worst.neuron),
+            seconds(worst.error)
+        ),
+        (Some(_), None) => "  times: those that both have are the same\n".into(),
+        _ => "  times: no neuron fires in both runs\n".into(),
+    };
+    text
+}

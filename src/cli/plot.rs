@@ -1,0 +1,96 @@
+//! `picoamp plot`: the pictures of a results folder once more, from its tables.
+
+use std::fs;
+use std::path::Path;
+
+use super::args::{PictureFormat, PlotArgs};
+use super::messages::say;
+use crate::probe::picture::{Frame, Picture};
+use crate::probe::{ProbeEntities, Tables};
+use crate::results::{Results, probe_files};
+use crate::scene::diagnostics::suggest;
+use crate::{Error, Plugins};
+
+pub fn plot(args: &PlotArgs, plugins: &Plugins) -> Result<(), Error> {
+    let mut results = Results::open(&args.dir)?;
+    let scene = results.scene(plugins)?.scene;
+    let path = results.path().to_path_buf();
+    let refuse =
+        |message: String, help: String| Err(Error::Results { path: path.clone(), message, help });
+    let all: Vec<&str> = scene.probes.keys().map(String::as_str).collect();
+    let chosen: Vec<String> = match &args.probe {
+        Some(name) if !scene.probes.contains_key(name) => {
+            return refuse(format!("there is no probe `{name}`"), suggest(name, &all));
+        }
+        Some(name) => vec![name.clone()],
+        None if all.is_empty() => {
+            return refuse("the scene has no probe".into(), "add one and run it again".into());
+        }
+        None => all.into_iter().map(String::from).collect(),
+    };
+    let files = probe_files(&scene);
+    let name = scene.name.clone();
+    let mut simulation = plugins.build(scene)?;
+    let folder = args.out.as_deref().unwrap_or(&path);
+    let mut written = Vec::new();
+    for probe in chosen {
+        let (Some(files), Some(kind)) =
+            (files.get(&probe), simulation.scene().probes.get(&probe).map(|p| p.kind.clone()))
+        else {
+            continue;
+        };
+        let further = kind.further_tables(simulation.scene()).into_iter();
+        let further = further.zip(&files.further_tables).map(|(n, file)| (n, path.join(file)));
+        let tables = Tables::new(path.join(&files.table), further.collect(), results.reached());
+        let world = simulation.world_mut();
+        let entity = world.resource::<ProbeEntities>().0.get(&probe).copied();
+        let Some(entity) = entity.and_then(|entity| world.get_entity_mut(entity).ok()) else {
+            continue;
+        };
+        if let Err(message) = kind.read_back(entity, &tables) {
+            return refuse(
+                format!("the probe `{probe}` cannot be drawn: {message}"),
+                format!("run the scene again: picoamp run {}", path.join("scene.ron").display()),
+            );
+        }
+        let title = args.title.clone().unwrap_or_else(|| format!("{name} · {probe}"));
+        let frame = Frame { title: &title, size: args.size };
+        let record = simulation.records().find(|(known, ..)| *known == probe);
+        let Some((.., record)) = record else { continue };
+        let file = file_name(&files.picture, args.format);
+        let is_own = args.out.is_none() && results.summary().files.contains(&file);
+        let target = folder.join(&file);
+        if target.exists() && !is_own && !args.force {
+            return Err(Error::OutputExists { path: folder.to_path_buf(), file: Some(file) });
+        }
+        write(&target, record.picture(frame), args)?;
+        say!("{}", target.display());
+        written.push(file);
+    }
+    if args.out.is_none() {
+        results.add_files(&written)?;
+    }
+    Ok(())
+}
+
+/// The name of a picture, which is SVG in a results folder, in another form.
+fn file_name(svg: &str, format: PictureFormat) -> String {
+    match format {
+        PictureFormat::Svg => svg.to_string(),
+        PictureFormat::Png => format!("{}.png", svg.trim_end_matches(".svg")),
+    }
+}
+
+fn write(target: &Path, picture: Picture, args: &PlotArgs) -> Result<(), Error> {
+    let bytes = match args.format {
+        PictureFormat::Svg => picture.svg().into_bytes(),
+        PictureFormat::Png => {
+            let png = picture.png(f32::from(args.scale)).map_err(std::io::Error::other);
+            png.map_err(|error| Error::io("draw", target, error))?
+        }
+    };
+    let folder = target.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)
+        .and_then(|()| fs::write(target, bytes))
+        .map_err(|error| Error::io("write", target, error))
+}

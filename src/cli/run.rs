@@ -1,0 +1,133 @@
+//! `picoamp run`: a scene into a results folder.
+
+use std::ops::ControlFlow;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::args::{BackendChoice, DumpChoice, RunArgs};
+use super::messages::{self, say};
+use super::{default_folder, load, print_json, progress, stop_on_signals};
+use crate::backend::choice::{Candidates, Chosen};
+use crate::results::{Dump, ResultsFolder, RunReport, Summary};
+use crate::scene::Loaded;
+use crate::time::Time;
+use crate::{Error, Plugins, Scene, Simulation};
+
+pub fn run(args: &RunArgs, plugins: &Plugins) -> Result<(), Error> {
+    let began = Instant::now();
+    let loaded = load(&args.scene, plugins, args.seed.map(|seed| format!("seed={seed}")))?;
+    let load = began.elapsed();
+    if !args.quiet {
+        messages::show_findings(&loaded.warnings);
+    }
+    let backends = Candidates::new(args.backend.into(), args.threads.map(usize::from))?;
+    let folder = args.out.clone().unwrap_or_else(|| default_folder(&loaded.scene.name, ""));
+    let dump = Dump {
+        biases: args.dump.contains(&DumpChoice::Biases),
+        edges: args.dump.contains(&DumpChoice::Edges),
+    };
+    let folder = ResultsFolder::claim(folder, args.force, &loaded.scene, dump)?;
+    let runner = Runner { plugins, backends, quiet: args.quiet, load, until: Time::MAX };
+    let Run { simulation, summary, outcome, why } = runner.run(loaded, &folder)?;
+    if !args.quiet {
+        show_summary(&summary, &folder, simulation.scene());
+        if args.backend != BackendChoice::Cpu {
+            say!("back end: {} ({why})", summary.backend);
+        }
+    }
+    outcome?;
+    if args.json {
+        print_json(&summary)?;
+    }
+    Ok(())
+}
+
+/// Who runs a scene into a folder, and what is shown meanwhile.
+pub struct Runner<'a> {
+    pub plugins: &'a Plugins,
+    /// What it may run on.
+    pub backends: Candidates,
+    pub quiet: bool,
+    /// Wall time of reading the scene.
+    pub load: Duration,
+    /// The run is interrupted after the window that reaches this time.
+    pub until: Time,
+}
+
+/// A run that ended, one way or the other, and was written.
+pub struct Run {
+    pub simulation: Simulation,
+    pub summary: Summary,
+    pub outcome: Result<(), Error>,
+    /// Why it ran on the back end it ran on.
+    pub why: String,
+}
+
+impl Runner<'_> {
+    /// Runs a scene and writes what it recorded, also of a run that failed.
+    pub fn run(self, loaded: Loaded, folder: &ResultsFolder) -> Result<Run, Error> {
+        let Loaded { scene, warnings } = loaded;
+        let mut simulation = self.plugins.build(scene)?;
+        let Chosen { threads, why } = self.backends.choose(&mut simulation)?;
+        folder.create()?;
+
+        let stop = stop_on_signals();
+        let mut progress = progress::Progress::new(self.quiet);
+        let outcome = simulation.run_with(|state| {
+            progress.show(state);
+            let is_over = state.time < state.duration && state.time >= self.until;
+            if is_over || stop.load(Ordering::Relaxed) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        });
+        progress.finish();
+        let report = RunReport {
+            outcome: outcome.as_ref().copied(),
+            warnings: &warnings,
+            threads,
+            load: self.load,
+        };
+        // If what a failed run recorded cannot be written either, both are told.
+        match (folder.write(&simulation, &report), outcome) {
+            (Err(not_written), Err(failed)) => {
+                messages::show_error(&not_written);
+                Err(failed)
+            }
+            (summary, outcome) => Ok(Run { simulation, summary: summary?, outcome, why }),
+        }
+    }
+}
+
+fn show_summary(summary: &Summary, folder: &ResultsFolder, scene: &Scene) {
+    let spikes: u64 = summary.spikes.values().sum();
+    say!(
+        "{}: {} neurons, {} circuits, {} edges; {} s in {:.3} s ({} spikes)",
+        summary.scene,
+        summary.neurons,
+        summary.circuits,
+        summary.edges,
+        summary.simulated_s,
+        summary.wall_s.run,
+        spikes,
+    );
+    for (name, count) in &summary.spikes {
+        let neurons = (scene.populations[name].size * scene.replicas) as f64;
+        let neuron_seconds = neurons * summary.simulated_s;
+        let rate = *count as f64 / neuron_seconds.max(f64::MIN_POSITIVE);
+        let hash = &summary.spike_hash[name];
+        say!("  {name}: {count} spikes, {rate:.3} Hz a neuron, hash {hash}");
+        if *count == 0 {
+            say!(
+                "    it is silent: is it connected, and its input strong enough to reach the threshold?"
+            );
+        }
+    }
+    summary.hints.iter().for_each(|hint| say!("hint: {hint}"));
+    say!("results: {}", folder.path().display());
+    let pictures = summary.files.iter().filter(|name| name.ends_with(".svg"));
+    for name in pictures {
+        say!("  {}", folder.path().join(name).display());
+    }
+}

@@ -1,0 +1,228 @@
+//! A results folder as it is read back.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::folder::{SCENE, SUMMARY};
+use super::summary::SCHEMA_VERSION;
+use crate::error::Error;
+use crate::plugins::Plugins;
+use crate::scene::Loaded;
+use crate::time::Time;
+
+/// What is read of a [`Summary`](super::Summary).
+#[derive(Debug, Clone, Deserialize)]
+pub struct Recorded {
+    /// Version of the program that wrote it.
+    pub program_version: String,
+    /// Name of the scene.
+    pub scene: String,
+    /// `complete`, `interrupted` or `failed`.
+    pub status: String,
+    /// Why the run ended early.
+    pub error: Option<String>,
+    /// Seed of all draws.
+    pub seed: u64,
+    /// Simulated time that the scene asks for, s.
+    pub duration_s: f64,
+    /// Simulated time that was reached, s.
+    pub simulated_s: f64,
+    /// Output spikes by population.
+    pub spikes: BTreeMap<String, u64>,
+    /// Digest of the spikes by population, and `total`.
+    pub spike_hash: BTreeMap<String, String>,
+    /// The other files of the folder.
+    pub files: Vec<String>,
+}
+
+/// A results folder of a run.
+#[derive(Debug)]
+pub struct Results {
+    path: PathBuf,
+    summary: Recorded,
+    /// All of `summary.json`.
+    raw: Value,
+}
+
+impl Results {
+    /// Reads the summary of a folder.
+    ///
+    /// # Errors
+    /// [`Error::Results`] for a folder that is none of `picoamp run`, is unfinished or was written
+    /// by a newer version; [`Error::Io`].
+    pub fn open(path: impl Into<PathBuf>) -> Result<Results, Error> {
+        let path = path.into();
+        let refuse = |message: String, help: String| {
+            Err(Error::Results { path: path.clone(), message, help })
+        };
+        if path.is_file() {
+            let shown = path.display();
+            return refuse(
+                "this is a file, not a results folder".into(),
+                format!("`picoamp run {shown}` makes results of a scene; name their folder here"),
+            );
+        }
+        if !path.exists() {
+            return refuse("there is no such folder".into(), known_folders(&path));
+        }
+        let text = match fs::read_to_string(path.join(SUMMARY)) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return refuse(
+                    format!("this is no results folder: it has no {SUMMARY}"),
+                    known_folders(&path),
+                );
+            }
+            Err(error) => return Err(Error::io("read", path.join(SUMMARY), error)),
+        };
+        let raw: Value = match serde_json::from_str(&text) {
+            Ok(raw) => raw,
+            Err(error) => {
+                return refuse(
+                    format!("{SUMMARY} cannot be read: {error}"),
+                    format!("run the scene again: picoamp run {}", path.join(SCENE).display()),
+                );
+            }
+        };
+        // The version comes first: what else a newer form holds is not known.
+        let version = raw.get("schema_version").and_then(Value::as_u64);
+        let program = raw.get("program_version").and_then(Value::as_str).unwrap_or("unknown");
+        match version {
+            None => {
+                return refuse(
+                    format!("{SUMMARY} is none of picoamp: it has no schema_version"),
+                    known_folders(&path),
+                );
+            }
+            Some(version) if version > u64::from(SCHEMA_VERSION) => {
+                return refuse(
+                    format!(
+                        "these results have version {version}, written by picoamp {program}; this \
+                         is picoamp {}, which reads versions up to {SCHEMA_VERSION}",
+                        env!("CARGO_PKG_VERSION")
+                    ),
+                    format!("use picoamp {program} or newer"),
+                );
+            }
+            Some(_) => {}
+        }
+        if raw.get("status").and_then(Value::as_str) == Some("unfinished") {
+            let shown = path.display();
+            return refuse(
+                "these results are unfinished: the program was killed while it wrote them".into(),
+                format!("run the scene again: picoamp run {shown}/{SCENE} --out {shown} --force"),
+            );
+        }
+        if raw.get("steps").is_some_and(Value::is_array) {
+            return refuse(
+                "these are results of `picoamp converge`, not of a run".into(),
+                format!("`picoamp run {}` makes results of a run", path.join(SCENE).display()),
+            );
+        }
+        match Recorded::deserialize(&raw) {
+            Ok(summary) => Ok(Results { path, summary, raw }),
+            Err(error) => refuse(
+                format!("{SUMMARY} cannot be read: {error}"),
+                format!("run the scene again: picoamp run {}", path.join(SCENE).display()),
+            ),
+        }
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The run in numbers.
+    #[must_use]
+    pub fn summary(&self) -> &Recorded {
+        &self.summary
+    }
+
+    /// All of `summary.json`.
+    #[must_use]
+    pub fn raw(&self) -> &Value {
+        &self.raw
+    }
+
+    /// Simulated time that was reached.
+    #[must_use]
+    pub fn reached(&self) -> Time {
+        Time::from_seconds(self.summary.simulated_s).unwrap_or(Time::ZERO)
+    }
+
+    /// The decided scene as RON.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn scene_text(&self) -> Result<String, Error> {
+        let path = self.path.join(SCENE);
+        fs::read_to_string(&path).map_err(|error| Error::io("read the scene", path, error))
+    }
+
+    /// The decided scene.
+    ///
+    /// # Errors
+    /// As [`Plugins::load`].
+    pub fn scene(&self, plugins: &Plugins) -> Result<Loaded, Error> {
+        plugins.load(self.path.join(SCENE), &[])
+    }
+
+    /// Adds files to the list of those that belong to the results.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn add_files(&mut self, files: &[String]) -> Result<(), Error> {
+        let new: Vec<&String> =
+            files.iter().filter(|file| !self.summary.files.contains(file)).collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        if let Some(Value::Array(listed)) = self.raw.get_mut("files") {
+            listed.extend(new.iter().map(|file| Value::from(file.as_str())));
+        }
+        let path = self.path.join(SUMMARY);
+        // At once or not at all: a summary that is cut short would make the folder useless.
+        let written = tempfile::NamedTempFile::new_in(&self.path).and_then(|file| {
+            serde_json::to_writer_pretty(&file, &self.raw)?;
+            io::Write::write_all(&mut &file, b"\n")?;
+            file.persist(&path).map_err(io::Error::from)
+        });
+        written.map_err(|error| Error::io("write", &path, error))?;
+        self.summary.files.extend(new.into_iter().cloned());
+        Ok(())
+    }
+}
+
+/// Where results are, for messages: folders beside the one that was named, or of `runs`.
+fn known_folders(path: &Path) -> String {
+    let of = |folder: &Path| -> Vec<String> {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path());
+        let results = entries
+            .filter(|found| found.file_name() != path.file_name() && found.join(SUMMARY).is_file());
+        let shown = |found: PathBuf| match found.strip_prefix(".") {
+            Ok(inside) => inside.display().to_string(),
+            Err(_) => found.display().to_string(),
+        };
+        results.map(shown).collect()
+    };
+    let beside = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut found = of(path);
+    for folder in [beside, Path::new("runs")] {
+        if found.is_empty() {
+            found = of(folder);
+        }
+    }
+    found.sort();
+    match found.len() {
+        0 => "`picoamp run SCENE` writes results to runs/<scene name>, or to --out DIR".into(),
+        1..=5 => format!("there are results in {}", found.join(", ")),
+        n => format!("there are results in {}, and {} more", found[..5].join(", "), n - 5),
+    }
+}
