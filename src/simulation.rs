@@ -375,7 +375,7 @@ impl Simulation {
         let router = self.world.resource_scope(|world, backend: Mut<CurrentBackend>| {
             let router = Router::build(scene, dt, world, &*backend.0)?;
             let window = Time::from_steps(router.window_steps(), dt);
-            backend.0.prepare(&world.resource::<Banks>().0, window)?;
+            backend.0.prepare(&world.resource::<Banks>().0, window, &router)?;
             Ok::<_, Error>(router)
         })?;
         self.world.insert_resource(router);

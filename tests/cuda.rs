@@ -8,10 +8,15 @@ mod common;
 mod custom_host_model;
 #[path = "../examples/custom_kernel_model.rs"]
 mod custom_kernel_model;
+#[path = "../examples/custom_plasticity.rs"]
+mod custom_plasticity;
 #[path = "../examples/custom_system.rs"]
 mod custom_system;
 #[path = "common/host_device.rs"]
 mod host_device;
+#[path = "common/lif_twin.rs"]
+#[allow(dead_code)] // Its scene is another test's.
+mod lif_twin;
 #[path = "common/random_neurons.rs"]
 #[allow(dead_code, clippy::disallowed_methods)] // Its reference is another test's.
 mod random_neurons;

@@ -102,11 +102,15 @@ mod with_cuda {
     use crate::backend::cuda::{Cuda, has_kernel};
     use crate::bank::Banks;
     use crate::network::router::window_of;
+    use crate::scene::estimate::Estimate;
 
     /// Takes a GPU, if the simulation can run there.
     pub(super) fn take(cuda: Cuda, simulation: &mut Simulation) -> Result<Chosen, Error> {
         let window = window_of(simulation.scene());
-        cuda.check(&simulation.world().resource::<Banks>().0, window)?;
+        // Edges by hand are not counted yet: memory is looked at again when the run starts.
+        let edges = Estimate::of(simulation.scene()).edges;
+        let edges = usize::try_from(edges).unwrap_or(usize::MAX);
+        cuda.check(&simulation.world().resource::<Banks>().0, window, edges)?;
         let chosen = Chosen { threads: cuda.threads(), why: cuda.device_name() };
         simulation.world_mut().insert_resource(CurrentBackend(Box::new(cuda)));
         Ok(chosen)

@@ -17,7 +17,8 @@ use smallvec::SmallVec;
 use crate::bank::transfer::Readback;
 use crate::bank::{Bank, Banks};
 use crate::error::Error;
-use crate::network::inbox::Inbox;
+use crate::network::inbox::{Delivery, Inbox};
+use crate::network::router::Router;
 use crate::network::{NeuronId, Population, WindowSpikes};
 use crate::schedule::{BuiltIn, Window, WindowSet};
 use crate::simulation::{Plugin, Simulation, StageTimes};
@@ -36,12 +37,18 @@ pub trait Backend: Send + Sync + 'static {
         None
     }
 
-    /// Gets ready for windows of at most `window`, before the first.
+    /// Who delivers spikes to these banks.
+    fn delivery(&self, banks: &[Bank]) -> Delivery {
+        let _ = banks;
+        Delivery::Host
+    }
+
+    /// Gets ready for windows of at most `window`, before the first. The router has the edges.
     ///
     /// # Errors
     /// [`Error::Device`] when it cannot run these banks.
-    fn prepare(&self, banks: &[Bank], window: Time) -> Result<(), Error> {
-        let _ = (banks, window);
+    fn prepare(&self, banks: &[Bank], window: Time, router: &Router) -> Result<(), Error> {
+        let _ = (banks, window, router);
         Ok(())
     }
 

@@ -30,6 +30,29 @@ pub struct Arrival {
     pub receptor: u8,
 }
 
+/// Who makes pulses of a spike, one for each edge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Delivery {
+    /// The router.
+    #[default]
+    Host,
+    /// The back end, for all neurons.
+    Device,
+    /// The back end for its neurons, the router for those that the host runs.
+    Both,
+}
+
+/// Edges that deliver at a step, as a run in the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Run {
+    /// The first edge.
+    pub first: u32,
+    /// Edges.
+    pub len: u32,
+    /// The step, from the start of the window.
+    pub step: u32,
+}
+
 /// The arrivals of a window. Within a step their order means nothing.
 #[derive(Resource, Debug, Default)]
 pub struct Inbox {
@@ -48,6 +71,9 @@ pub struct Inbox {
     overflowed: Vec<(usize, Arrival)>,
     /// Those of event-driven neurons.
     pub events: EventInbox,
+    /// Edges that the back end delivers itself, and the weights that have changed (place in the table).
+    pub(crate) runs: Vec<Run>,
+    pub(crate) reweighted: Vec<(u32, i32)>,
 }
 
 /// Rows that are emptied together.
@@ -75,6 +101,8 @@ impl Inbox {
         }
         self.lists.iter_mut().for_each(Vec::clear);
         self.overflowed.clear();
+        self.runs.clear();
+        self.reweighted.clear();
         self.steps = steps.unwrap_or(0) as usize;
         if self.is_summed() {
             let len = rows.rows.len() * self.steps;

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use bevy_ecs::prelude::*;
 
 use super::build;
-use super::inbox::Inbox;
+use super::inbox::{Delivery, Inbox, Run};
 use super::plasticity::EdgeWeights;
 use super::table::{Numbering, Table};
 use super::{Edge, WindowSpikes};
@@ -64,6 +64,7 @@ pub struct Router {
     total_steps: u64,
     numbering: Numbering,
     table: Table,
+    delivery: Delivery,
     /// Arrivals after this window by window, from window `calendar_start` on.
     calendar: VecDeque<Vec<Due>>,
     calendar_start: u64,
@@ -86,7 +87,7 @@ impl Router {
         backend: &dyn Backend,
     ) -> Result<Router, Error> {
         let numbering = Numbering::new(scene);
-        let (table, shortest_delay) = build::table(scene, dt, &numbering, world, backend)?;
+        let (mut table, shortest_delay) = build::table(scene, dt, &numbering, world, backend)?;
         let least = scene.least_delay();
         if let Some(delay) = shortest_delay.filter(|delay| *delay < least) {
             return Err(Error::Connection(format!(
@@ -96,6 +97,10 @@ impl Router {
         }
         let window = window(scene, shortest_delay);
         let banks = &world.resource::<Banks>().0;
+        let delivery = backend.delivery(banks);
+        if delivery != Delivery::Host {
+            table.reweighted = Some(Vec::new());
+        }
         let is_event = |bank: &Bank| matches!(bank.neurons, Neurons::Event(_));
         let any_stepped = banks.is_empty() || !banks.iter().all(is_event);
         let step = any_stepped.then_some(scene.solver.step());
@@ -106,6 +111,7 @@ impl Router {
             total_steps: scene.duration.steps(dt),
             numbering,
             table,
+            delivery,
             calendar: VecDeque::new(),
             calendar_start: 0,
             spare_pages: Vec::new(),
@@ -122,6 +128,17 @@ impl Router {
     #[must_use]
     pub fn edge_count(&self) -> usize {
         self.table.edges.len()
+    }
+
+    /// All edges in the order of the table: the block in which they end (counted over all banks), lane and
+    /// receptor, and the pulses of a spike in fixed point.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn ends(&self) -> impl Iterator<Item = ([usize; 3], i32)> {
+        self.table.edges.iter().map(|edge| {
+            let (row, lane) = edge.port.parts();
+            let row = self.table.rows.rows[row];
+            ([row.block as usize, lane, row.receptor.into()], edge.weight)
+        })
     }
 
     /// The weights of the projection with this index in the scene; `None` where it has no
@@ -141,6 +158,9 @@ impl Router {
     pub fn deliver(&mut self, window: &Window, inbox: &mut Inbox) {
         let steps = self.step.map(|step| window.in_steps_of(step).steps);
         inbox.reset(&self.table.rows, steps);
+        if let Some(reweighted) = &mut self.table.reweighted {
+            inbox.reweighted.append(reweighted);
+        }
         let end = window.first_step + window.steps;
         // A window that `run_for` cut short may end within a page of the calendar.
         let last_page = (end - 1) / self.window_steps;
@@ -211,7 +231,13 @@ impl Router {
         let at =
             self.step.filter(|step| *step != self.dt).map_or(at, |step| at / step.whole(self.dt))
                 as usize;
-        inbox.extend(self.table.edges_of(due.group), at, time);
+        if self.delivery != Delivery::Host {
+            let (first, len) = self.table.run_of(due.group);
+            inbox.runs.push(Run { first, len, step: at as u32 });
+        }
+        if self.delivery != Delivery::Device {
+            inbox.extend(self.table.edges_of(due.group), at, time);
+        }
     }
 }
 

@@ -87,6 +87,9 @@ pub struct Table {
     pub(super) rows: Arc<PortRows>,
     /// Edges whose weights can change, by projection.
     pub(super) plastic: Vec<PlasticEdges>,
+    /// Where the back end has a table of its own: weights that have changed since it was told, with their
+    /// place.
+    pub(super) reweighted: Option<Vec<(u32, i32)>>,
 }
 
 impl Table {
@@ -115,6 +118,12 @@ impl Table {
     /// The delay of a group, in steps of the grid.
     pub(super) fn delay_steps(&self, group: u32) -> u64 {
         self.groups[group as usize].delay
+    }
+
+    /// The first edge of a group, and how many it has.
+    pub(super) fn run_of(&self, group: u32) -> (u32, u32) {
+        let [from, to] = [group, group + 1].map(|g| self.groups[g as usize].first_edge);
+        (from, to - from)
     }
 
     /// The edges of a group.

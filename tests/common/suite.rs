@@ -12,8 +12,11 @@ use super::common::{hashes, parse, scene};
 pub const EULER: &str = "Euler(dt: \"100 us\")";
 pub const EVENT: &str = "Event(tolerance: \"1 us\")";
 
+/// Digests of spikes by population, and the bits of states.
+pub type Fingerprint = (BTreeMap<String, String>, Vec<u32>);
+
 /// The bits of everything that can differ: spikes, and all state columns at the end.
-pub fn fingerprint(simulation: &Simulation) -> (BTreeMap<String, String>, Vec<u32>) {
+pub fn fingerprint(simulation: &Simulation) -> Fingerprint {
     let banks = simulation.world().resource::<Banks>();
     let stepped = banks.0.iter().filter_map(|bank| Some((bank, bank.stepped()?)));
     let state = stepped.flat_map(|(bank, stepped)| {

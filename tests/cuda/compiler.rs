@@ -56,6 +56,7 @@ fn compile_all(compute: (i32, i32)) {
         sources.insert(program.source);
     }
     assert_eq!(sources.len(), 19, "each is a program of its own");
+    assert_eq!(&compile::compile(&Program::deliver(), compute).unwrap()[..4], b"\x7fELF");
 }
 
 fn sm_75() {

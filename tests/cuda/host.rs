@@ -6,15 +6,18 @@ use bevy_ecs::prelude::*;
 use picoamp::backend::cpu::Cpu;
 use picoamp::backend::cuda::Cuda;
 use picoamp::backend::{Backend, CurrentBackend};
+use picoamp::network::Router;
 use picoamp::prelude::*;
 
 use crate::common::{parse, run_on};
 use crate::custom_host_model::IzhikevichPlugin;
 use crate::custom_kernel_model::QifPlugin;
+use crate::custom_plasticity::StdpPlugin;
 use crate::custom_system::HomeostasisPlugin;
 use crate::host_device::{Faults, HostDevice, compiler};
+use crate::lif_twin::TwinPlugin;
 use crate::random_neurons::{dpi, lif, scene_of};
-use crate::suite::{CASES, fingerprint, network};
+use crate::suite::{CASES, Fingerprint, fingerprint, network};
 use crate::{Tests, tests};
 
 /// What is missing, and the tests.
@@ -37,6 +40,9 @@ pub fn tests() -> (Option<String>, Tests) {
         only_what_is_written_is_copied,
         traces,
         pieces_of_any_length,
+        deliveries,
+        the_first_overflow_is_named,
+        plasticity,
         others_run_on_the_host,
         nothing_for_the_device_is_refused,
     ));
@@ -167,14 +173,16 @@ fn too_little_memory_is_refused() {
     simulation.set_backend(device(Faults { memory: 50_000, ..Faults::default() }));
     let error = simulation.run().unwrap_err();
     assert_eq!(error.exit_code(), 6);
-    insta::assert_snapshot!(error, @"the back end `cuda` cannot be used: the scene needs about 90.3 kB of device memory, but 50.0 kB are free on a device of a test; the largest part is the parameters of `arcana` with 45.1 kB");
+    insta::assert_snapshot!(error, @"the back end `cuda` cannot be used: the scene needs about 155.8 kB of device memory, but 50.0 kB are free on a device of a test; the largest part is the table of 8896 edges with 71.2 kB");
 }
 
 /// What was measured before the fault is kept; the error names kernel and window.
 fn a_device_that_fails_keeps_what_was_measured() {
     let scene = crate::suite::seed_experiment().remove(0);
     let whole = run_on(scene.clone(), Cpu::new(Some(1)));
-    for (kernel, nth) in [("advance", 4), ("deliver", 3)] {
+    for (kernel, named, nth) in
+        [("advance", "`arcana`: launching advance", 4), ("deliver", "launching deliver", 3)]
+    {
         let mut simulation = Simulation::new(scene.clone()).unwrap();
         let faults = Faults { failing: Some((kernel, nth)), ..Faults::default() };
         simulation.set_backend(device(faults));
@@ -184,8 +192,7 @@ fn a_device_that_fails_keeps_what_was_measured() {
         assert_eq!(
             error.to_string(),
             format!(
-                "the back end `cuda` failed at t = {window} s: `arcana`: launching {kernel}: the device \
-                 fell off the bus"
+                "the back end `cuda` failed at t = {window} s: {named}: the device fell off the bus"
             )
         );
         assert!(window > Time::ZERO && window < simulation.scene().duration, "{window}");
@@ -346,39 +353,148 @@ fn pieces_of_any_length() {
     }
 }
 
-/// Neurons without a kernel for devices run on the host beside the others, and that is said.
-fn others_run_on_the_host() {
-    let plugins = Plugins::default().with(QifPlugin).with(IzhikevichPlugin);
+/// What a run gives, and the remarks of its back end.
+fn outcome(plugins: &Plugins, text: &str, backend: Box<dyn Backend>) -> (Fingerprint, Vec<String>) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("scene.ron");
-    let text = r#"(duration: "200 ms", solver: Euler(dt: "100 us"),
+    std::fs::write(&path, text).unwrap();
+    let mut simulation = plugins.simulation(&path).unwrap();
+    simulation.world_mut().insert_resource(CurrentBackend(backend));
+    simulation.run().unwrap();
+    let remarks = simulation.world().resource::<CurrentBackend>().0.remarks();
+    (fingerprint(&simulation), remarks)
+}
+
+/// Neurons without a kernel for devices run on the host beside the others, by steps or from event to event,
+/// and that is said. A plugin's kernel runs on the device if it has a source.
+fn others_run_on_the_host() {
+    let plugins = Plugins::default().with(QifPlugin).with(IzhikevichPlugin).with(TwinPlugin);
+    let text = r#"(duration: "200 ms", solver: SOLVER,
         sources: { "in": (size: 50, train: Poisson(rates: "200 Hz")) },
         populations: {
             "lif": (size: 80, model: lif(exc: (w: 3), soma: (dc: 1.1))),
             "qif": (size: 20, model: qif(soma: (dc: 1.2))),
             "izhikevich": (size: 10, model: izhikevich(soma: (I: 10))),
+            "twin": (size: 100, model: twin(exc: (w: 2), soma: (dc: 1.05))),
             "more": (size: 9, model: lif(exc: (w: 2), soma: (dc: 1.01))),
         },
         connections: [
-            (from: "in", to: "lif", receptor: exc, rule: FixedInDegree(k: 3)),
-            (from: "lif", to: "qif", receptor: exc, rule: FixedInDegree(k: 3), delay: "1 ms"),
+            (from: "in", to: "lif", receptor: exc, rule: FixedInDegree(k: 3), delay: "0.3 ms"),
+            (from: "in", to: "qif", receptor: exc, rule: FixedInDegree(k: 3), weight: 0.4),
+            (from: "lif", to: "qif", receptor: exc, rule: FixedInDegree(k: 3), weight: 0.3, delay: "1 ms"),
+            (from: "lif", to: "twin", receptor: exc, rule: FixedInDegree(k: 3), weight: 0.3, delay: "1 ms"),
             (from: "qif", to: "lif", receptor: inh, rule: FixedInDegree(k: 3), delay: "1 ms"),
+            (from: "twin", to: "qif", receptor: exc, rule: FixedInDegree(k: 3), delay: "1.5 ms"),
+            (from: "qif", to: "izhikevich", receptor: exc, rule: FixedInDegree(k: 3), delay: "2 ms"),
             (from: "izhikevich", to: "more", receptor: exc, rule: FixedInDegree(k: 3), delay: "2 ms"),
         ])"#;
-    std::fs::write(&path, text).unwrap();
+    let mut all = String::new();
+    for solver in ["Euler(dt: \"100 us\")", "Event(tolerance: \"1 us\", step: \"100 us\")"] {
+        let text = text.replace("SOLVER", solver);
+        let reference = outcome(&plugins, &text, Box::new(Cpu::reference())).0;
+        let mut said = Vec::new();
+        for faults in [Faults::default(), backwards()] {
+            let (ours, remarks) = outcome(&plugins, &text, Box::new(device(faults)));
+            assert_eq!(ours, reference, "{solver}");
+            said = remarks;
+        }
+        all += &format!("{solver}: {}\n", said.join("; "));
+    }
+    insta::assert_snapshot!(all, @r#"
+    Euler(dt: "100 us"): `izhikevich` runs on the host: it is a host model; `twin` runs on the host: its kernel has no CUDA source
+    Event(tolerance: "1 us", step: "100 us"): `lif` runs on the host: the event-driven solver has no kernel for a device; `izhikevich` runs on the host: it is a host model; `twin` runs on the host: its kernel has no CUDA source
+    "#);
+}
+
+/// Weights that a rule changes are changed on the device, too.
+fn plasticity() {
+    let plugins = Plugins::default().with(StdpPlugin);
+    let path = crate::common::file("examples/scenes/stdp.ron");
     let run = |backend: Box<dyn Backend>| {
         let mut simulation = plugins.simulation(&path).unwrap();
         simulation.world_mut().insert_resource(CurrentBackend(backend));
         simulation.run().unwrap();
-        let remarks = simulation.world().resource::<CurrentBackend>().0.remarks();
-        (fingerprint(&simulation), remarks)
+        let learnt = simulation.world().resource::<Router>().learnt(0).unwrap();
+        let weights: Vec<u64> = learnt.iter().map(|edge| edge.weight.to_bits()).collect();
+        (fingerprint(&simulation), weights)
     };
-    let (ours, remarks) = run(Box::new(device(Faults::default())));
-    assert_eq!(ours, run(Box::new(Cpu::reference())).0);
-    insta::assert_snapshot!(remarks.join("\n"), @r"
-    `qif` runs on the host: its kernel has no CUDA source
-    `izhikevich` runs on the host: it is a host model
-    ");
+    let ours = HostDevice::new(Faults::default());
+    let counts = ours.counts;
+    assert_eq!(run(Box::new(Cuda::on(ours, Some(1)))), run(Box::new(Cpu::reference())));
+    assert!(counts.lock().unwrap()["reweight"] > 10);
+}
+
+/// One spike of many edges, many spikes of one edge, several delays, windows long and short, edges by hand:
+/// the sums are right, and empty again after each window.
+fn deliveries() {
+    let text = r#"(duration: "120 ms", window: "WINDOW", solver: Euler(dt: "100 us"), seed: 5,
+        sources: {
+            "all": (size: 3, train: Regular(rates: "100 Hz", phase: Linear(from: "0 s", to: "0.2 ms"))),
+            "own": (size: 2100, train: Poisson(rates: "80 Hz")),
+        },
+        populations: {
+            "lif": (size: 2100, model: lif(exc: (w: 0.1), inh: (w: 0.1), soma: (dc: 0.9)),
+                mismatch: { "soma.tau_m": LogNormal(cv: 0.2) }),
+            "dynapse1": (size: 70, model: dynapse1()),
+        },
+        connections: [
+            (from: "all", to: "lif", receptor: exc, rule: AllToAll, weight: Uniform(from: 0, to: 2)),
+            (from: "own", to: "lif", receptor: exc, rule: OneToOne, weight: 1.5, delay: "0.4 ms"),
+            (from: "lif", to: "dynapse1", receptor: ampa, rule: FixedInDegree(k: 90), weight: 0.4, delay: Uniform(from: "1 ms", to: "9 ms")),
+            (from: "lif", to: "lif", receptor: inh, rule: FixedProbability(p: 0.01), delay: DELAY),
+        ])"#;
+    let mut clears = Vec::new();
+    for (window, delay) in
+        [("100 ms", "\"60 ms\""), ("10 ms", "\"0.1 ms\""), ("5 ms", "\"3.4 ms\"")]
+    {
+        let scene = parse(&text.replace("WINDOW", window).replace("DELAY", delay), Path::new("."));
+        let run = |backend: Box<dyn Backend>| {
+            let mut simulation = Simulation::new(scene.clone()).unwrap();
+            simulation.world_mut().insert_resource(CurrentBackend(backend));
+            for k in 0..70 {
+                let from = simulation.neuron("lif", 7 * k).unwrap();
+                let to = simulation.circuit("dynapse1", k, Receptor::Ampa).unwrap();
+                simulation.connect(from, to, 1.5, Time::from_seconds(2e-3).unwrap()).unwrap();
+            }
+            simulation.run().unwrap();
+            fingerprint(&simulation)
+        };
+        let reference = run(Box::new(Cpu::reference()));
+        for faults in [Faults::default(), backwards()] {
+            let ours = HostDevice::new(faults);
+            let counts = ours.counts;
+            assert_eq!(run(Box::new(Cuda::on(ours, Some(1)))), reference, "{window} {delay}");
+            let count = |name| counts.lock().unwrap().get(name).copied().unwrap_or(0);
+            clears.push((count("clear") > 0, count("withdraw") > 0));
+        }
+    }
+    assert!(clears.iter().any(|c| c.0) && clears.iter().any(|c| c.1), "both ways: {clears:?}");
+}
+
+/// Of several overflows in one step the reference names the first neuron and receptor.
+fn the_first_overflow_is_named() {
+    let text = r#"(duration: "50 ms", solver: Euler(dt: "1 ms"),
+        sources: { "in": (size: 40000, train: Regular(rates: "10 Hz", phase: "30 ms")) },
+        populations: {
+            "a": (size: 5, model: lif()),
+            "b": (size: 70, model: dynapse1()),
+            "c": (size: 3, model: arcana(soma: (Ipfb_norm: "1.4e9 /A"))),
+        },
+        connections: [
+            (from: "in", to: "c", receptor: ampa, rule: AllToAll, weight: 65536),
+            (from: "in", to: "b", receptor: nmda, to_neurons: [69, 66], rule: AllToAll, weight: 65536),
+            (from: "in", to: "b", receptor: ampa, to_neurons: [69, 68], rule: AllToAll, weight: 65536),
+        ])"#;
+    let run = |backend: Box<dyn Backend>| {
+        let mut simulation = Simulation::new(parse(text, Path::new("."))).unwrap();
+        simulation.world_mut().insert_resource(CurrentBackend(backend));
+        simulation.run().unwrap_err().to_string()
+    };
+    let reference = run(Box::new(Cpu::reference()));
+    assert!(reference.contains("nmda of neuron 66 of `b`"), "{reference}");
+    for faults in [Faults::default(), backwards()] {
+        assert_eq!(run(Box::new(device(faults))), reference);
+    }
 }
 
 fn nothing_for_the_device_is_refused() {

@@ -1,23 +1,21 @@
 //! A bank on the device.
 //!
-//! A window goes through it in launches: arrivals are added to the sums, the neurons advance, and the sums
-//! are emptied again by the arrivals that filled them. Usually one launch is a window. A window whose sums
-//! would need too much memory takes several, and so does one that has more spikes than the list of spikes
-//! holds: its state at the start is still there, so it is repeated in halves and no spike is lost.
+//! A window goes through it in launches, usually one. A window whose sums would need too much memory takes
+//! several, and so does one that has more spikes than the list of spikes holds: its state at the start is
+//! still there, so it is repeated in halves and no spike is lost.
 
+use std::ops::Range;
+
+use super::memory::Growing;
+use super::sums::stride;
 use super::{Device, DeviceError, Program};
 use crate::backend::{Advanced, Fault, FaultKind, Sample};
 use crate::bank::transfer::Readback;
 use crate::bank::{Bank, Columns, Neurons, Row, Stepped, Written};
-use crate::network::inbox::Inbox;
 use crate::schedule::Window;
 use crate::solver::kernel::Layout;
 use crate::time::Time;
 
-/// Steps of a word of masks.
-const MASK_STEPS: usize = 32;
-/// The most memory for the sums of a bank, bytes; more would only save launches.
-const MOST_SUM_BYTES: u64 = 1 << 29;
 /// The most memory for samples of a launch, bytes.
 const MOST_SAMPLE_BYTES: usize = 1 << 28;
 /// Spikes of a neuron for which the list has room, Hz on average; more take several launches.
@@ -30,8 +28,6 @@ const NONE: u64 = u64::MAX;
 
 /// What a bank needs on the device.
 pub(super) struct Plan {
-    /// Steps that its sums hold.
-    steps: usize,
     /// Spikes that its list holds.
     spikes: usize,
     /// What takes how many bytes.
@@ -39,90 +35,31 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// For windows of at most `window`, with sums of at most `most` bytes.
-    pub(super) fn new(bank: &Bank, window: Time, most: u64) -> Plan {
+    /// For launches of at most so many steps.
+    pub(super) fn new(bank: &Bank, steps: usize) -> Plan {
         let stride = stride(bank);
-        let step = bank.step.unwrap_or(window);
-        let of_window = window.whole(step).max(1);
-        let row = (stride * bank.layout.receptors.len().max(1) * 4) as u64;
-        let most = most.min(MOST_SUM_BYTES) / row.max(1);
-        let steps = of_window.min(most.max(1));
-        // Whole words of masks, if there is room for one.
-        let words = steps / MASK_STEPS as u64 * MASK_STEPS as u64;
-        let steps = if steps < of_window && words > 0 { words } else { steps } as usize;
-        let expected = SPIKES_PER_SECOND * steps as f64 * step.seconds();
+        let step = bank.step.map_or(0.0, Time::seconds);
+        let expected = SPIKES_PER_SECOND * steps as f64 * step;
         // Never less than all neurons in one step.
         let spikes = (stride as f64 * (1.0 + expected)) as usize;
-        let mut plan = Plan { steps, spikes, parts: Vec::new() };
         let layout = &bank.layout;
         let columns = |n: usize| (n * stride * 4) as u128;
-        let receptors = layout.receptors.len();
         let name = bank.model.name();
-        plan.parts = vec![
+        let parts = vec![
             (format!("the parameters of `{name}`"), columns(layout.resting_parameters.len())),
             (format!("the state of `{name}`"), columns(2 * layout.resting_state.len())),
-            (
-                format!("the sums of what arrives at `{name}` in {steps} steps"),
-                columns(receptors * (steps + plan.mask_words())),
-            ),
             (format!("the list of spikes of `{name}`"), (HEADER + spikes * SPIKE) as u128),
         ];
-        plan
-    }
-
-    fn mask_words(&self) -> usize {
-        self.steps.div_ceil(MASK_STEPS)
+        Plan { spikes, parts }
     }
 }
 
-/// Numbers from a column's start to the next one's.
-fn stride(bank: &Bank) -> usize {
-    bank.blocks() * crate::bank::LANES
-}
-
-/// Where a bank is among the others, and the window in its own steps.
-pub(super) struct Place<'a> {
-    pub(super) bank: u32,
-    /// Blocks of the banks before it.
-    pub(super) first_block: usize,
+/// A piece of a window, in the steps of the device's banks.
+pub(super) struct Piece<'a> {
     pub(super) window: &'a Window,
-}
-
-/// Memory that grows as needed.
-struct Growing<D: Device> {
-    buffer: Option<D::Buffer>,
-    bytes: usize,
-}
-
-impl<D: Device> Growing<D> {
-    fn none() -> Growing<D> {
-        Growing { buffer: None, bytes: 0 }
-    }
-
-    /// At least so many bytes; what was in it is lost where it grows.
-    fn with(&mut self, device: &D, bytes: usize) -> Result<&mut D::Buffer, DeviceError> {
-        if self.bytes < bytes || self.buffer.is_none() {
-            // The old memory is freed first.
-            self.buffer = None;
-            self.bytes = bytes.next_power_of_two().max(256);
-        }
-        match &mut self.buffer {
-            Some(buffer) => Ok(buffer),
-            none => Ok(none.insert(device.allocate(self.bytes)?)),
-        }
-    }
-
-    /// The address of these numbers, which are copied there.
-    fn filled<T: bytemuck::NoUninit>(
-        &mut self,
-        device: &D,
-        numbers: &[T],
-    ) -> Result<u64, DeviceError> {
-        let bytes: &[u8] = bytemuck::cast_slice(numbers);
-        let buffer = self.with(device, bytes.len())?;
-        device.write(buffer, 0, bytes)?;
-        Ok(device.address(buffer))
-    }
+    /// Addresses of sums and masks of the bank, and how many cells a step has.
+    pub(super) sums: [u64; 2],
+    pub(super) cells: u64,
 }
 
 /// A bank on the device.
@@ -135,15 +72,13 @@ pub(super) struct DeviceBank<D: Device> {
     parameters: D::Buffer,
     /// At the start and at the end of a launch.
     state: [D::Buffer; 2],
-    sums: D::Buffer,
-    masks: D::Buffer,
     /// Header and spikes.
     results: D::Buffer,
     /// What was read of the results, as words: the header, and as many spikes as are expected.
     read: Vec<u64>,
     /// Steps of a launch: fewer than the sums hold, after the list of spikes has been too short.
     launch_steps: usize,
-    arrivals: Growing<D>,
+    most_steps: usize,
     changes: Growing<D>,
     drives: Growing<D>,
     drive_of: Option<D::Buffer>,
@@ -156,8 +91,14 @@ pub(super) struct DeviceBank<D: Device> {
     now: Time,
 }
 
-/// The samples that a request gets from a launch, as the kernel reads it.
-type LaunchRequest = [u32; 4];
+/// The samples that a launch takes.
+struct LaunchSamples {
+    /// For each request of the bank, as the kernel reads it: when the first is due, every how many steps, how
+    /// many in all, and where they go.
+    requests: Vec<[u32; 4]>,
+    /// How many there are.
+    rows: usize,
+}
 
 /// Spikes and faults of a launch.
 struct Launched {
@@ -168,14 +109,20 @@ struct Launched {
 
 impl<D: Device> DeviceBank<D> {
     /// Compiles its kernels and allocates its memory.
-    pub(super) fn new(device: &D, bank: &Bank, plan: Plan) -> Result<DeviceBank<D>, DeviceError> {
+    /// Launches have at most so many steps.
+    pub(super) fn new(
+        device: &D,
+        bank: &Bank,
+        plan: Plan,
+        steps: usize,
+    ) -> Result<DeviceBank<D>, DeviceError> {
         let stepped = bank.stepped();
         let program = stepped.and_then(|stepped| Program::euler(&*stepped.kernel));
         let no_source = || DeviceError::new("compiling", "the kernel has no CUDA source");
         let module = device.load(&program.ok_or_else(no_source)?)?;
         let (layout, stride) = (bank.layout.clone(), stride(bank));
         let columns = |n: usize| device.allocate(n * stride * 4);
-        let (receptors, states) = (layout.receptors.len(), layout.resting_state.len());
+        let states = layout.resting_state.len();
         let mut drive_of = None;
         if !bank.drives.is_empty() {
             let mut of = vec![u32::MAX; stride];
@@ -192,12 +139,10 @@ impl<D: Device> DeviceBank<D> {
             stride,
             parameters: columns(layout.resting_parameters.len())?,
             state: [columns(states)?, columns(states)?],
-            sums: columns(receptors * plan.steps)?,
-            masks: columns(receptors * plan.mask_words())?,
             results: device.allocate(HEADER + plan.spikes * SPIKE)?,
             read: vec![0; HEADER / 8 + plan.spikes.min(64)],
-            launch_steps: plan.steps,
-            arrivals: Growing::none(),
+            launch_steps: steps,
+            most_steps: steps,
             changes: Growing::none(),
             drives: Growing::none(),
             drive_of,
@@ -216,45 +161,59 @@ impl<D: Device> DeviceBank<D> {
         self.now
     }
 
-    /// Advances all neurons through a window; `grid` is what faults count in.
+    /// Forgets spikes and faults. The result is where the earliest overflow of sums goes.
+    pub(super) fn reset(&mut self, device: &D) -> Result<u64, DeviceError> {
+        let header = [0, NONE, NONE, NONE];
+        device.write(&mut self.results, 0, bytemuck::cast_slice(&header))?;
+        Ok(device.address(&self.results) + 16)
+    }
+
+    /// Advances all neurons through a piece of a window whose arrivals are in the sums. The result is the
+    /// earliest fault; its step counts from the start of the piece.
     pub(super) fn advance(
         &mut self,
         device: &D,
-        bank: &mut Bank,
-        place: &Place,
-        inbox: &Inbox,
-        grid: Time,
+        bank: &Bank,
+        index: u32,
+        piece: &Piece,
         out: &mut Advanced,
-    ) -> Result<(), DeviceError> {
-        self.upload(device, bank)?;
-        let window = place.window;
-        let of_window = window.steps as usize;
+    ) -> Result<Option<Fault>, DeviceError> {
+        let drives = self.write_drives(device, bank, piece.window)?;
+        let of_piece = piece.window.steps as usize;
         let mut first = 0;
-        while first < of_window {
-            let steps = self.plan.steps.min(of_window - first);
-            let piece = Window {
-                first_step: window.first_step + first as u64,
-                steps: steps as u64,
-                dt: window.dt,
-            };
-            let drives = self.write_drives(device, bank, &piece)?;
-            let arrivals = self.arrivals_of(inbox, place.first_block, first, steps);
-            let deliver = self.deliver(device, &arrivals)?;
-            let fault = self.launches(device, bank, place, &piece, drives, out)?;
-            if let Some(deliver) = deliver {
-                self.launch(device, "withdraw", arrivals.len(), &deliver)?;
+        while first < of_piece {
+            let mut steps = self.launch_steps.min(of_piece - first);
+            let mut samples = self.samples_in(bank, piece.window, first, steps);
+            let bytes = |rows: usize| rows * self.layout.resting_state.len() * 4;
+            while bytes(samples.rows) > MOST_SAMPLE_BYTES && steps > 1 {
+                steps = steps.div_ceil(2);
+                samples = self.samples_in(bank, piece.window, first, steps);
             }
-            if let Some(Fault { step, slot, kind, .. }) = fault {
-                let unit = bank.step.map_or(1, |step| step.whole(grid));
-                let step = (first as u64 + step) * unit;
-                let fault = Fault { step, bank: place.bank, slot, kind };
-                out.fault = out.fault.into_iter().chain([fault]).min();
-                break;
+            let launched =
+                self.step(device, bank, piece, first..first + steps, drives, &samples)?;
+            if launched.spikes > self.plan.spikes && steps > 1 {
+                // Too many for the list: again, in halves.
+                self.launch_steps = steps.div_ceil(2);
+                device.write(&mut self.results, 0, bytemuck::bytes_of(&[0, NONE]))?;
+                continue;
             }
+            self.state.swap(0, 1);
+            if launched.spikes < self.plan.spikes / 4 {
+                self.launch_steps = (2 * self.launch_steps).min(self.most_steps);
+            }
+            self.collect(device, index, piece.window, launched.spikes, out)?;
+            self.take_samples(device, bank, index, piece.window, first, &samples, out)?;
             first += steps;
+            let fault = launched.fault(index, first);
+            if fault.is_some() {
+                return Ok(fault);
+            }
+            if first < of_piece {
+                device.write(&mut self.results, 0, bytemuck::bytes_of(&[0, NONE]))?;
+            }
         }
-        self.now = window.end();
-        Ok(())
+        self.now = piece.window.end();
+        Ok(None)
     }
 
     /// Brings state columns into the bank.
@@ -284,7 +243,7 @@ impl<D: Device> DeviceBank<D> {
 
     /// Copies what was written since the last window: whole columns of parameters, single numbers of the
     /// state, whose other neurons are up to date on the device only.
-    fn upload(&mut self, device: &D, bank: &mut Bank) -> Result<(), DeviceError> {
+    pub(super) fn upload(&mut self, device: &D, bank: &mut Bank) -> Result<(), DeviceError> {
         let Neurons::Stepped(Stepped { parameters, state, .. }) = &mut bank.neurons else {
             return Ok(());
         };
@@ -342,132 +301,34 @@ impl<D: Device> DeviceBank<D> {
         self.drives.filled(device, &values)
     }
 
-    /// What arrives in `steps` steps of a window from `first` on: where in the sums, and how many pulses.
-    /// The only place that knows the form of an inbox.
-    fn arrivals_of(
-        &self,
-        inbox: &Inbox,
-        first_block: usize,
-        first: usize,
-        steps: usize,
-    ) -> Vec<[i32; 2]> {
-        let lanes = crate::bank::LANES;
-        let receptors = self.layout.receptors.len();
-        let mut found = Vec::new();
-        for block in 0..self.stride / lanes {
-            for (first_of_tile, arrival) in inbox.of_block(first_block + block) {
-                let step = first_of_tile as usize + usize::from(arrival.step);
-                if !(first..first + steps).contains(&step) {
-                    continue;
-                }
-                let row = (step - first) * receptors + usize::from(arrival.receptor);
-                let at = row * self.stride + block * lanes + usize::from(arrival.lane);
-                found.push([(at as u32).cast_signed(), arrival.weight]);
-            }
-        }
-        found
-    }
-
-    /// Adds arrivals to the sums; the result is what takes them out again, if there are any.
-    fn deliver(
-        &mut self,
-        device: &D,
-        arrivals: &[[i32; 2]],
-    ) -> Result<Option<[u64; 6]>, DeviceError> {
-        let mut header = [NONE; 4];
-        header[0] = 0;
-        device.write(&mut self.results, 0, bytemuck::cast_slice(&header))?;
-        if arrivals.is_empty() {
-            return Ok(None);
-        }
-        let arguments = [
-            self.arrivals.filled(device, arrivals)?,
-            device.address(&self.sums),
-            device.address(&self.masks),
-            device.address(&self.results),
-            arrivals.len() as u64,
-            self.stride as u64,
-        ];
-        self.launch(device, "deliver", arrivals.len(), &arguments)?;
-        Ok(Some(arguments))
-    }
-
-    /// Advances all neurons through a piece of a window whose arrivals are in the sums. The result is a
-    /// fault; of the earliest only step (from the start of the piece), neuron and kind mean something.
-    fn launches(
-        &mut self,
-        device: &D,
-        bank: &Bank,
-        place: &Place,
-        piece: &Window,
-        drives: u64,
-        out: &mut Advanced,
-    ) -> Result<Option<Fault>, DeviceError> {
-        let of_piece = piece.steps as usize;
-        let mut first = 0;
-        while first < of_piece {
-            let mut steps = self.launch_steps.min(of_piece - first);
-            let mut requests = self.requests_in(bank, piece, first, steps);
-            while requests.1 * self.layout.resting_state.len() * 4 > MOST_SAMPLE_BYTES && steps > 1
-            {
-                steps = steps.div_ceil(2);
-                requests = self.requests_in(bank, piece, first, steps);
-            }
-            let launched = self.step(device, bank, first, steps, drives, piece.steps, &requests)?;
-            if launched.spikes > self.plan.spikes && steps > 1 {
-                // Too many for the list: again, in halves.
-                self.launch_steps = steps.div_ceil(2);
-                device.write(&mut self.results, 0, bytemuck::bytes_of(&[0, NONE]))?;
-                continue;
-            }
-            self.state.swap(0, 1);
-            if launched.spikes < self.plan.spikes / 4 {
-                self.launch_steps = (2 * self.launch_steps).min(self.plan.steps);
-            }
-            self.collect(device, place, piece, launched.spikes, out)?;
-            self.take_samples(device, bank, place, piece, first, &requests.0, out)?;
-            first += steps;
-            let fault = fault_of(&launched, first);
-            if fault.is_some() {
-                return Ok(fault);
-            }
-            if first < of_piece {
-                device.write(&mut self.results, 0, bytemuck::bytes_of(&[0, NONE]))?;
-            }
-        }
-        Ok(None)
-    }
-
-    /// One launch. State is read from the first buffer and written to the second.
-    #[allow(clippy::too_many_arguments)] // A kernel's arguments come together here.
+    /// One launch, of some steps of a piece. State is read from the first buffer and written to the second.
     fn step(
         &mut self,
         device: &D,
         bank: &Bank,
-        first: usize,
-        steps: usize,
+        piece: &Piece,
+        steps: Range<usize>,
         drives: u64,
-        drive_steps: u64,
-        requests: &(Vec<LaunchRequest>, usize),
+        samples: &LaunchSamples,
     ) -> Result<Launched, DeviceError> {
-        let (requests, rows) = requests;
         let mut sampling = [0; 3];
-        if *rows > 0 {
-            let bytes = rows * self.layout.resting_state.len() * 4;
+        if samples.rows > 0 {
+            let bytes = samples.rows * self.layout.resting_state.len() * 4;
             sampling = [
-                self.requests.filled(device, requests)?,
+                self.requests.filled(device, &samples.requests)?,
                 self.requests_of(device, bank)?,
                 device.address(self.samples.with(device, bytes)?),
             ];
         }
         let [requests, requests_of, samples] = sampling;
+        let [sums, masks] = piece.sums;
         let results = device.address(&self.results);
         let arguments = [
             device.address(&self.parameters),
             device.address(&self.state[0]),
             device.address(&self.state[1]),
-            device.address(&self.masks),
-            device.address(&self.sums),
+            masks,
+            sums,
             drives,
             self.drive_of.as_ref().map_or(0, |buffer| device.address(buffer)),
             requests,
@@ -478,9 +339,10 @@ impl<D: Device> DeviceBank<D> {
             self.plan.spikes as u64,
             self.neurons as u64,
             self.stride as u64,
-            first as u64,
-            steps as u64,
-            drive_steps,
+            piece.cells,
+            steps.start as u64,
+            steps.len() as u64,
+            piece.window.steps,
         ];
         self.launch(device, "advance", self.neurons, &arguments)?;
         device.read(&self.results, 0, bytemuck::cast_slice_mut(&mut self.read))?;
@@ -502,19 +364,12 @@ impl<D: Device> DeviceBank<D> {
         Ok(device.address(self.requests_of.with(device, 0)?))
     }
 
-    /// What each request gets from `steps` steps of a piece from `first` on, and how many samples these
-    /// are.
-    fn requests_in(
-        &self,
-        bank: &Bank,
-        piece: &Window,
-        first: usize,
-        steps: usize,
-    ) -> (Vec<LaunchRequest>, usize) {
+    /// What each request gets from `steps` steps of a piece from `first` on.
+    fn samples_in(&self, bank: &Bank, piece: &Window, first: usize, steps: usize) -> LaunchSamples {
         let start = piece.first_step + first as u64;
         let end = start + steps as u64;
         let mut rows = 0;
-        let mut any = Vec::with_capacity(bank.samples.len());
+        let mut requests = Vec::with_capacity(bank.samples.len());
         for request in &bank.samples {
             // The state before a step is that after the one before it, and of that launch; but the state at
             // the very start is of the first.
@@ -522,15 +377,15 @@ impl<D: Device> DeviceBank<D> {
             let next = from.checked_next_multiple_of(request.every).unwrap_or(u64::MAX);
             let end = end.min(request.to.saturating_sub(1));
             if next > end || next >= request.to {
-                any.push([0; 4]);
+                requests.push([0; 4]);
                 continue;
             }
             let count = (end - next) / request.every + 1;
             let every = u32::try_from(request.every).unwrap_or(u32::MAX);
-            any.push([(next - start) as u32, every, count as u32, rows as u32]);
+            requests.push([(next - start) as u32, every, count as u32, rows as u32]);
             rows += count as usize;
         }
-        (any, rows)
+        LaunchSamples { requests, rows }
     }
 
     /// Hands over the samples of a launch.
@@ -539,14 +394,13 @@ impl<D: Device> DeviceBank<D> {
         &mut self,
         device: &D,
         bank: &Bank,
-        place: &Place,
+        bank_index: u32,
         piece: &Window,
         first: usize,
-        requests: &[LaunchRequest],
+        LaunchSamples { requests, rows }: &LaunchSamples,
         out: &mut Advanced,
     ) -> Result<(), DeviceError> {
-        let rows = requests.iter().map(|[_, _, count, _]| *count as usize).sum::<usize>();
-        if rows == 0 {
+        if *rows == 0 {
             return Ok(());
         }
         let width = self.layout.resting_state.len();
@@ -559,7 +413,7 @@ impl<D: Device> DeviceBank<D> {
             for k in 0..u64::from(*count) {
                 let step = next + k * bank.samples[index].every;
                 out.samples.extend(states.next().map(|state| Sample {
-                    bank: place.bank,
+                    bank: bank_index,
                     request: index as u32,
                     time: Time::from_steps(step, piece.dt),
                     state: state.iter().map(|x| f64::from(*x)).collect(),
@@ -573,7 +427,7 @@ impl<D: Device> DeviceBank<D> {
     fn collect(
         &mut self,
         device: &D,
-        place: &Place,
+        bank_index: u32,
         piece: &Window,
         count: usize,
         out: &mut Advanced,
@@ -592,7 +446,7 @@ impl<D: Device> DeviceBank<D> {
             let end = piece.first_step + u64::from(*step) + 1;
             (*slot, Time::from_steps(end, piece.dt))
         });
-        out.spikes[place.bank as usize].extend(spikes);
+        out.spikes[bank_index as usize].extend(spikes);
         Ok(())
     }
 
@@ -609,18 +463,20 @@ impl<D: Device> DeviceBank<D> {
     }
 }
 
-/// The earlier of the two faults that a launch may have had before step `end` of its piece.
-fn fault_of(launched: &Launched, end: usize) -> Option<Fault> {
-    let fault = |step, slot, kind| Fault { step, bank: 0, slot, kind };
-    let not_finite = (launched.not_finite != NONE).then(|| {
-        let (step, slot) = (launched.not_finite >> 32, launched.not_finite as u32);
-        fault(step, slot, FaultKind::NotFinite)
-    });
-    let overflow = (launched.overflow != NONE).then(|| {
-        let (step, port) = (launched.overflow >> 32, launched.overflow as u32);
-        fault(step, port >> 3, FaultKind::InputOverflow((port & 7) as u8))
-    });
-    not_finite.into_iter().chain(overflow).min().filter(|fault| fault.step < end as u64)
+impl Launched {
+    /// The earliest fault before step `end` of the piece. Overflows are those of all banks.
+    fn fault(&self, bank: u32, end: usize) -> Option<Fault> {
+        let not_finite = (self.not_finite != NONE).then(|| {
+            let (step, slot) = (self.not_finite >> 32, self.not_finite as u32);
+            Fault { step, bank, slot, kind: FaultKind::NotFinite }
+        });
+        let overflow = (self.overflow != NONE).then(|| {
+            let (step, bank) = (self.overflow >> 48, (self.overflow >> 32) as u16);
+            let (slot, receptor) = (self.overflow as u32 >> 3, self.overflow as u8 & 7);
+            Fault { step, bank: bank.into(), slot, kind: FaultKind::InputOverflow(receptor) }
+        });
+        not_finite.into_iter().chain(overflow).min().filter(|fault| fault.step < end as u64)
+    }
 }
 
 /// Copies columns of all neurons.

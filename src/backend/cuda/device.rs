@@ -66,6 +66,12 @@ pub trait Device: Send + Sync + 'static {
     /// What the device says; bytes that go beyond the end of the buffer.
     fn write(&self, to: &mut Self::Buffer, at: usize, bytes: &[u8]) -> Result<(), DeviceError>;
 
+    /// Makes bytes of a buffer zero.
+    ///
+    /// # Errors
+    /// What the device says; bytes that go beyond the end of the buffer.
+    fn clear(&self, buffer: &mut Self::Buffer, at: usize, bytes: usize) -> Result<(), DeviceError>;
+
     /// Copies bytes from a place in a buffer, after all work before.
     ///
     /// # Errors
@@ -273,6 +279,17 @@ impl Device for Gpu {
             .try_slice_mut(at..at + bytes.len())
             .ok_or_else(|| beyond("copying to the device"))?;
         in_action(|| "copying to the device".into(), self.stream.memcpy_htod(bytes, &mut to))
+    }
+
+    fn clear(
+        &self,
+        buffer: &mut CudaSlice<u8>,
+        at: usize,
+        bytes: usize,
+    ) -> Result<(), DeviceError> {
+        let mut part =
+            buffer.try_slice_mut(at..at + bytes).ok_or_else(|| beyond("emptying memory"))?;
+        in_action(|| "emptying memory".into(), self.stream.memset_zeros(&mut part))
     }
 
     fn read(&self, from: &CudaSlice<u8>, at: usize, bytes: &mut [u8]) -> Result<(), DeviceError> {

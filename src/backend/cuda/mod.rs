@@ -6,10 +6,12 @@
 //! | [`program`] | the source of a bank's kernels, specialised by its circuit's forms |
 //! | [`compile`] | NVRTC, and the cache of what it compiled |
 //! | `bank` | a bank on the device: its memory, and how a window goes through it |
+//! | `sums` | what arrives at all banks, and the table of edges that makes it of spikes |
 //!
 //! One thread carries one neuron through a window, parameters and state in registers; columns stay on the
-//! device from window to window. What comes in are arrivals and what systems wrote, what goes out are
-//! spikes, and the samples and columns that somebody asks for.
+//! device from window to window, and so does the table of edges: a spike comes in as a run of edges, whose
+//! pulses are added there. What else comes in is what systems wrote; what goes out are spikes, and the
+//! samples and columns that somebody asks for.
 //!
 //! The kernels (`kernels/*.cu`) compute what the Rust steps compute, operation by operation: the same
 //! polynomials, fused multiply-adds where those have them and nowhere else, IEEE division. So results are
@@ -21,7 +23,9 @@
 mod bank;
 pub mod compile;
 pub mod device;
+mod memory;
 pub mod program;
+mod sums;
 
 use std::sync::{Mutex, PoisonError};
 
@@ -29,15 +33,17 @@ pub use device::{Device, DeviceError, Gpu};
 pub use program::Program;
 
 use super::cpu::Cpu;
-use super::{Advanced, Backend};
+use super::{Advanced, Backend, Fault};
 use crate::bank::transfer::Readback;
 use crate::bank::{Bank, Neurons};
 use crate::error::Error;
-use crate::network::inbox::Inbox;
+use crate::network::inbox::{Delivery, Inbox};
+use crate::network::router::Router;
 use crate::scene::estimate::bytes_text;
 use crate::schedule::Window;
 use crate::time::Time;
-use bank::{DeviceBank, Plan};
+use bank::{DeviceBank, Piece, Plan};
+use sums::{Cells, Sums};
 
 /// The name of the back end.
 const NAME: &str = "cuda";
@@ -50,9 +56,18 @@ pub struct Cuda<D: Device = Gpu> {
 }
 
 struct State<D: Device> {
+    /// `None`: no simulation has started.
+    sums: Option<Sums<D>>,
     /// For each bank; `None`: it runs on the host.
     banks: Vec<Option<DeviceBank<D>>>,
     remarks: Vec<String>,
+}
+
+/// What a simulation needs on the device.
+struct Needs {
+    cells: Cells,
+    /// For each bank; `None`: it runs on the host.
+    banks: Vec<Option<Plan>>,
 }
 
 impl Cuda<Gpu> {
@@ -70,7 +85,7 @@ impl<D: Device> Cuda<D> {
     /// On a device.
     #[must_use]
     pub fn on(device: D, threads: Option<usize>) -> Cuda<D> {
-        let state = State { banks: Vec::new(), remarks: Vec::new() };
+        let state = State { sums: None, banks: Vec::new(), remarks: Vec::new() };
         Cuda { device, host: Cpu::new(threads), state: Mutex::new(state) }
     }
 
@@ -86,13 +101,13 @@ impl<D: Device> Cuda<D> {
         self.host.threads()
     }
 
-    /// Whether these banks can run here, in windows of at most `window`: some of them have kernels for a
-    /// device, these compile, and there is memory for them.
+    /// Whether these banks can run here, in windows of at most `window`, with so many edges: some of them
+    /// have kernels for a device, these compile, and there is memory for them.
     ///
     /// # Errors
     /// [`Error::Device`].
-    pub fn check(&self, banks: &[Bank], window: Time) -> Result<(), Error> {
-        self.plan(banks, window)?;
+    pub fn check(&self, banks: &[Bank], window: Time, edges: usize) -> Result<(), Error> {
+        self.needs(banks, window, edges)?;
         for stepped in banks.iter().filter_map(Bank::stepped) {
             if let Some(program) = Program::euler(&*stepped.kernel) {
                 let loaded = self.device.load(&program);
@@ -102,25 +117,28 @@ impl<D: Device> Cuda<D> {
         Ok(())
     }
 
-    /// What each bank needs on the device; `None`: it runs on the host.
-    fn plan(&self, banks: &[Bank], window: Time) -> Result<Vec<Option<Plan>>, Error> {
+    /// What a simulation needs, if there is as much.
+    fn needs(&self, banks: &[Bank], window: Time, edges: usize) -> Result<Needs, Error> {
         let refused = |reason: String| Error::Device { name: NAME, reason };
         let device = self.device.name();
         let free = self.device.free_memory().map_err(|e| refused(e.to_string()))?;
-        let for_device = banks.iter().filter(|bank| why_on_host(bank).is_none()).count() as u64;
-        if for_device == 0 {
-            let why: Vec<String> = banks.iter().filter_map(on_host).collect();
+        let Some(step) = banks.iter().filter(|bank| has_kernel(bank)).find_map(|bank| bank.step)
+        else {
+            let why = all_on_host(banks);
             let why = if why.is_empty() { "it has no neurons".into() } else { why.join("; ") };
             return Err(refused(format!("nothing of this scene would run on {device}: {why}")));
-        }
-        let plan = |bank: &Bank| {
-            why_on_host(bank).is_none().then(|| Plan::new(bank, window, free / (4 * for_device)))
         };
+        let cells = Cells::new(banks, has_kernel, window.whole(step).max(1), free / 4);
+        let plan = |bank: &Bank| has_kernel(bank).then(|| Plan::new(bank, cells.steps));
         let plans: Vec<Option<Plan>> = banks.iter().map(plan).collect();
-        let parts = || plans.iter().flatten().flat_map(|plan| &plan.parts);
-        let need = parts().fold(0_u128, |sum, (_, bytes)| sum.saturating_add(*bytes));
-        if need > u128::from(free) {
-            let largest = parts().max_by_key(|(_, bytes)| *bytes);
+        let mut parts = vec![
+            (format!("the sums of what arrives in {} steps", cells.steps), cells.bytes()),
+            (format!("the table of {edges} edges"), Sums::<D>::table_bytes(edges)),
+        ];
+        parts.extend(plans.iter().flatten().flat_map(|plan| plan.parts.iter().cloned()));
+        let need = parts.iter().fold(0_u128, |sum, (_, bytes)| sum.saturating_add(*bytes));
+        if cells.count > u64::from(u32::MAX) || need > u128::from(free) {
+            let largest = parts.iter().max_by_key(|(_, bytes)| *bytes);
             let largest = largest.map_or(String::new(), |(what, bytes)| {
                 format!("; the largest part is {what} with {}", bytes_text(*bytes))
             });
@@ -130,7 +148,72 @@ impl<D: Device> Cuda<D> {
                 bytes_text(u128::from(free)),
             )));
         }
-        Ok(plans)
+        Ok(Needs { cells, banks: plans })
+    }
+}
+
+impl<D: Device> State<D> {
+    /// Advances the banks of the device through a window.
+    fn advance(
+        &mut self,
+        device: &D,
+        banks: &mut [Bank],
+        inbox: &Inbox,
+        window: &Window,
+        out: &mut Advanced,
+    ) -> Result<(), DeviceError> {
+        let here = || banks.iter().zip(&self.banks).filter(|(_, on_device)| on_device.is_some());
+        let (Some(sums), Some(step)) = (&mut self.sums, here().find_map(|(bank, _)| bank.step))
+        else {
+            return Ok(());
+        };
+        let unit = step.whole(window.dt);
+        let window = window.in_steps_of(step);
+        for (bank, on_device) in banks.iter_mut().zip(&mut self.banks) {
+            if let Some(on_device) = on_device {
+                on_device.upload(device, bank).map_err(|e| e.of(bank))?;
+            }
+        }
+        sums.reweight(device, &inbox.reweighted)?;
+        let mut first = 0;
+        while first < window.steps as usize && out.fault.is_none() {
+            let steps = sums.cells.steps.min(window.steps as usize - first);
+            let piece = Window {
+                first_step: window.first_step + first as u64,
+                steps: steps as u64,
+                dt: window.dt,
+            };
+            let mut overflow = None;
+            for on_device in self.banks.iter_mut().flatten() {
+                let at = on_device.reset(device)?;
+                overflow.get_or_insert(at);
+            }
+            let overflow = overflow.unwrap_or(0);
+            let delivered = sums.deliver(device, &inbox.runs, first, steps, overflow)?;
+            for (index, (bank, on_device)) in banks.iter().zip(&mut self.banks).enumerate() {
+                let (Some(on_device), Some(cell)) = (on_device, sums.cells.first[index]) else {
+                    continue;
+                };
+                let (of_bank, cells) = (sums.of(device, cell), sums.cells.count);
+                let piece = Piece { window: &piece, sums: of_bank, cells };
+                let fault = on_device.advance(device, bank, index as u32, &piece, out);
+                if let Some(fault) = fault.map_err(|e| e.of(bank))? {
+                    let step = (first as u64 + fault.step) * unit;
+                    let fault = Fault { step, ..fault };
+                    out.fault = out.fault.into_iter().chain([fault]).min();
+                }
+            }
+            sums.empty(device, &delivered, steps)?;
+            first += steps;
+        }
+        Ok(())
+    }
+}
+
+impl DeviceError {
+    /// With the name of the model.
+    fn of(self, bank: &Bank) -> DeviceError {
+        DeviceError { action: format!("`{}`: {}", bank.model.name(), self.action), ..self }
     }
 }
 
@@ -152,9 +235,16 @@ pub fn has_kernel(bank: &Bank) -> bool {
     why_on_host(bank).is_none()
 }
 
-/// The same with the name of the model.
-fn on_host(bank: &Bank) -> Option<String> {
-    why_on_host(bank).map(|why| format!("`{}` runs on the host: {why}", bank.model.name()))
+/// The same of all that cannot, each model once.
+fn all_on_host(banks: &[Bank]) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for bank in banks {
+        let said = why_on_host(bank)
+            .map(|why| format!("`{}` runs on the host: {why}", bank.model.name()))
+            .filter(|said| !all.contains(said));
+        all.extend(said);
+    }
+    all
 }
 
 impl<D: Device> Backend for Cuda<D> {
@@ -166,47 +256,51 @@ impl<D: Device> Backend for Cuda<D> {
         self.host.pool(nanoseconds)
     }
 
-    fn prepare(&self, banks: &[Bank], window: Time) -> Result<(), Error> {
-        let plans = self.plan(banks, window)?;
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.remarks = banks.iter().filter_map(on_host).collect();
-        state.banks.clear();
-        for (bank, plan) in banks.iter().zip(plans) {
-            let prepared = plan.map(|plan| DeviceBank::new(&self.device, bank, plan)).transpose();
-            state.banks.push(prepared.map_err(|error| Error::Device {
-                name: NAME,
-                reason: format!("`{}`: {error}", bank.model.name()),
-            })?);
+    fn delivery(&self, banks: &[Bank]) -> Delivery {
+        let here = banks.iter().filter(|bank| has_kernel(bank)).count();
+        match here {
+            0 => Delivery::Host,
+            here if here == banks.len() => Delivery::Device,
+            _ => Delivery::Both,
         }
+    }
+
+    fn prepare(&self, banks: &[Bank], window: Time, router: &Router) -> Result<(), Error> {
+        let needs = self.needs(banks, window, router.edge_count())?;
+        let refused = |error: DeviceError| Error::Device { name: NAME, reason: error.to_string() };
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.remarks = all_on_host(banks);
+        state.banks.clear();
+        let steps = needs.cells.steps;
+        for (bank, plan) in banks.iter().zip(needs.banks) {
+            let prepared = plan.map(|plan| DeviceBank::new(&self.device, bank, plan, steps));
+            state.banks.push(prepared.transpose().map_err(|error| refused(error.of(bank)))?);
+        }
+        let sums = Sums::new(&self.device, banks, needs.cells, router);
+        state.sums = Some(sums.map_err(refused)?);
         Ok(())
     }
 
     fn advance(&self, banks: &mut [Bank], inbox: &Inbox, window: &Window, out: &mut Advanced) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut first_block = 0;
+        if let Err(error) = state.advance(&self.device, banks, inbox, window, out) {
+            let (time, message) = (window.start(), error.to_string());
+            out.failure = Some(Error::DeviceFault { name: NAME, time, message });
+            return;
+        }
         // What runs on the device is not the host's: it sees banks without neurons in their place.
-        let mut away = Vec::with_capacity(banks.len());
-        for (index, bank) in banks.iter_mut().enumerate() {
-            let first = first_block;
-            first_block += bank.blocks();
-            let Some(Some(on_device)) = state.banks.get_mut(index) else {
-                away.push(None);
-                continue;
-            };
-            let own = bank.step.map_or(*window, |step| window.in_steps_of(step));
-            let place = bank::Place { bank: index as u32, first_block: first, window: &own };
-            if let Err(error) = on_device.advance(&self.device, bank, &place, inbox, window.dt, out)
-            {
-                let message = format!("`{}`: {error}", bank.model.name());
-                let time = window.start();
-                let failure = Error::DeviceFault { name: NAME, time, message };
-                out.failure.get_or_insert(failure);
-            }
-            away.push(Some(std::mem::replace(&mut bank.neurons, Neurons::Host)));
+        let on_device = |k: usize| state.banks.get(k).is_some_and(Option::is_some);
+        if (0..banks.len()).all(on_device) {
+            return;
         }
-        if out.failure.is_none() && away.iter().any(Option::is_none) {
-            self.host.advance(banks, inbox, window, out);
-        }
+        let away: Vec<_> = banks
+            .iter_mut()
+            .enumerate()
+            .map(|(k, bank)| {
+                on_device(k).then(|| std::mem::replace(&mut bank.neurons, Neurons::Host))
+            })
+            .collect();
+        self.host.advance(banks, inbox, window, out);
         for (bank, neurons) in banks.iter_mut().zip(away) {
             if let Some(neurons) = neurons {
                 bank.neurons = neurons;
@@ -219,7 +313,7 @@ impl<D: Device> Backend for Cuda<D> {
         for (bank, on_device) in banks.iter_mut().zip(&mut state.banks) {
             let Some(on_device) = on_device else { continue };
             on_device.fetch(&self.device, bank, what).map_err(|error| {
-                let message = format!("`{}`: {error}", bank.model.name());
+                let message = error.of(bank).to_string();
                 Error::DeviceFault { name: NAME, time: on_device.now(), message }
             })?;
         }

@@ -17,14 +17,20 @@ pub struct Program {
 }
 
 /// The kernels of `euler.cu`.
-const EULER: &[(&str, &str)] = &[
-    ("advance", "Advance"),
-    ("deliver", "Deliver"),
-    ("withdraw", "Deliver"),
-    ("write_state", "Write"),
-];
+const EULER: &[(&str, &str)] = &[("advance", "Advance"), ("write_state", "Write")];
+
+/// The kernels of `deliver.cu`.
+const DELIVER: &[(&str, &str)] =
+    &[("deliver", "Deliver"), ("withdraw", "Deliver"), ("reweight", "Reweight")];
 
 impl Program {
+    /// The program that delivers spikes.
+    #[must_use]
+    pub fn deliver() -> Program {
+        let source = include_str!("kernels/deliver.cu").to_string();
+        Program { name: "deliver".into(), source, functions: DELIVER }
+    }
+
     /// The program that advances the neurons of a kernel step by step; `None`: it has no source for
     /// devices.
     #[must_use]

@@ -7,7 +7,7 @@
 typedef unsigned long long Word;
 
 /// Where spikes and faults go. Faults are the least of what happened: step << 32 | slot, or
-/// step << 32 | slot << 3 | receptor; all ones: none.
+/// what deliver.cu says; all ones: none.
 struct Header {
     Word spikes;
     Word not_finite;
@@ -33,8 +33,9 @@ struct Advance {
     const float* parameters;
     const float* before;       // State at the start ...
     float* after;              // ... and at the end.
-    const unsigned* masks;     // Bit s % 32 of [s / 32][receptor][slot]: something arrives in step s.
-    const int* sums;           // What arrives: [s][receptor][slot].
+    const unsigned* masks;     // Bit s % 32 of word s / 32: something arrives in step s; null: look.
+    const int* sums;           // What arrives in step s. Words and steps of all banks are `cells` apart,
+                               // in each [receptor][slot] of this one.
     const float* drives;       // Direct inputs that change in time: [drive][s].
     const unsigned* drive_of;  // The drive of each neuron, or ~0; null: there are none.
     const Request* requests;
@@ -45,6 +46,7 @@ struct Advance {
     Word capacity;             // Of the list of spikes. What does not fit is counted.
     Word neurons;
     Word stride;
+    Word cells;
     Word first;                // First step, in the steps that masks, sums and drives hold.
     Word steps;
     Word drive_steps;          // Steps of a drive.
@@ -98,11 +100,12 @@ extern "C" __global__ void advance(const Advance a) {
         float arrivals[RECEPTORS];
 #pragma unroll
         for (int r = 0; r < RECEPTORS; ++r) {
+            const Word cell = r * a.stride + slot;
             if (k == 0 || s % 32 == 0) {
-                mask[r] = a.masks[(Word(s / 32) * RECEPTORS + r) * a.stride + slot];
+                mask[r] = a.masks ? a.masks[s / 32 * a.cells + cell] : ~0u;
             }
             const bool any = mask[r] >> (s % 32) & 1;
-            arrivals[r] = any ? float(a.sums[(Word(s) * RECEPTORS + r) * a.stride + slot]) : 0.0f;
+            arrivals[r] = any ? float(a.sums[s * a.cells + cell]) : 0.0f;
         }
 #if DC >= 0
         if (drive != ~0u) parameter[DC] = constant + a.drives[drive * a.drive_steps + s];
@@ -122,46 +125,6 @@ extern "C" __global__ void advance(const Advance a) {
     }
 #pragma unroll
     for (int c = 0; c < STATES; ++c) a.after[c * a.stride + slot] = state[c];
-}
-
-/// Pulses that arrive: where in the sums, and how many in fixed point.
-struct Arrival {
-    unsigned at;
-    int weight;
-};
-
-struct Deliver {
-    const Arrival* arrivals;
-    int* sums;
-    unsigned* masks;
-    Header* header;
-    Word count;
-    Word stride;
-};
-
-/// Adds arrivals to the sums. Weights are not negative, so that a sum beyond its range is found in any
-/// order: the first addition that leaves it is seen.
-extern "C" __global__ void deliver(const Deliver a) {
-    const unsigned k = blockIdx.x * blockDim.x + threadIdx.x;
-    if (k >= a.count) return;
-    const Arrival arrival = a.arrivals[k];
-    const unsigned row = arrival.at / unsigned(a.stride), slot = arrival.at % unsigned(a.stride);
-    const unsigned step = row / RECEPTORS, receptor = row % RECEPTORS;
-    const unsigned before = unsigned(atomicAdd(&a.sums[arrival.at], arrival.weight));
-    if (before > 0x7fffffffu || before + unsigned(arrival.weight) > 0x7fffffffu) {
-        atomicMin(&a.header->overflow, Word(step) << 32 | slot << 3 | receptor);
-    }
-    atomicOr(&a.masks[(Word(step / 32) * RECEPTORS + receptor) * a.stride + slot], 1u << step % 32);
-}
-
-/// Empties what the same arrivals filled.
-extern "C" __global__ void withdraw(const Deliver a) {
-    const unsigned k = blockIdx.x * blockDim.x + threadIdx.x;
-    if (k >= a.count) return;
-    const unsigned at = a.arrivals[k].at;
-    const unsigned row = at / unsigned(a.stride), slot = at % unsigned(a.stride);
-    a.sums[at] = 0;
-    a.masks[(Word(row / RECEPTORS / 32) * RECEPTORS + row % RECEPTORS) * a.stride + slot] = 0;
 }
 
 /// A number of the state that was changed from outside.
