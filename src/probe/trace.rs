@@ -238,36 +238,69 @@ pub struct TraceRecorder {
     sketches: Vec<Sketch>,
 }
 
-/// A curve in bounded memory: where there are too many points, the lowest and the highest of each four.
+/// A curve in bounded memory: where there are too many points, the lowest and the highest of each few,
+/// everywhere of as many.
 #[derive(Debug, Clone)]
 struct Sketch {
     points: Vec<(Time, f64)>,
     most: usize,
+    /// Of so many points two are kept; 1: all are.
+    group: u64,
+    /// The lowest and the highest of the group at hand, and how many it has.
+    pending: Option<[(Time, f64); 2]>,
+    count: u64,
 }
 
 impl Sketch {
-    /// Points of all curves together, at most about twice as many.
+    /// Points of all curves together.
     const MOST: usize = 1 << 20;
 
     /// One of so many curves.
     fn new(curves: usize) -> Sketch {
         // A whole number of fours.
         let most = (Sketch::MOST / curves.max(1)).clamp(1 << 6, 1 << 16) / 4 * 4;
-        Sketch { points: Vec::new(), most }
+        Sketch { points: Vec::new(), most, group: 1, pending: None, count: 0 }
     }
 
     fn push(&mut self, time: Time, value: f64) {
-        self.points.push((time, value));
+        let point = (time, value);
+        if self.group == 1 {
+            self.points.push(point);
+        } else {
+            let [lowest, highest] = self.pending.get_or_insert([point; 2]);
+            if value < lowest.1 {
+                *lowest = point;
+            }
+            if value > highest.1 {
+                *highest = point;
+            }
+            self.count += 1;
+            if self.count == self.group {
+                self.points.extend(self.pending.take().map(in_time).into_iter().flatten());
+                self.count = 0;
+            }
+        }
         if self.points.len() == self.most {
-            let halves = self.points.chunks(4).flat_map(|four| {
+            let fours = self.points.chunks(4).flat_map(|four| {
                 let by_value = |a: &&(Time, f64), b: &&(Time, f64)| a.1.total_cmp(&b.1);
                 let lowest = four.iter().min_by(by_value).unwrap_or(&four[0]);
                 let highest = four.iter().max_by(by_value).unwrap_or(&four[0]);
-                if lowest.0 <= highest.0 { [*lowest, *highest] } else { [*highest, *lowest] }
+                in_time([*lowest, *highest])
             });
-            self.points = halves.collect();
+            self.points = fours.collect();
+            self.group = if self.group == 1 { 4 } else { 2 * self.group };
         }
     }
+
+    /// The points that are kept.
+    fn points(&self) -> impl Iterator<Item = (Time, f64)> {
+        self.points.iter().copied().chain(self.pending.map(in_time).into_iter().flatten())
+    }
+}
+
+/// Two points in the order of time.
+fn in_time([a, b]: [(Time, f64); 2]) -> [(Time, f64); 2] {
+    if a.0 <= b.0 { [a, b] } else { [b, a] }
 }
 
 impl TraceRecorder {
@@ -394,14 +427,14 @@ impl Record for TraceRecorder {
         let variable = self.vars[0];
         // Currents in the unit that suits the largest.
         let sketches = self.sketches();
-        let values = sketches.iter().flat_map(|sketch| &sketch.points);
+        let values = sketches.iter().flat_map(Sketch::points);
         let largest = values.fold(0.0, |most: f64, (_, value)| value.abs().max(most));
         let (unit, scale) = match self.unit {
             Unit::Ampere => current_unit(largest),
             unit => (unit.symbol(), 1.0),
         };
         let curve = |(index, sketch): (&u32, &Sketch)| {
-            let points = sketch.points.iter().map(|(time, value)| (time.seconds(), value * scale));
+            let points = sketch.points().map(|(time, value)| (time.seconds(), value * scale));
             Curve { label: self.replicas.id(*index).to_string(), points: points.collect() }
         };
         let curves: Vec<Curve> = self.neurons.iter().zip(&sketches).map(curve).collect();
@@ -465,8 +498,9 @@ mod tests {
             })
             .collect();
         all.iter().for_each(|(time, value)| sketch.push(*time, *value));
-        assert!(sketch.points.len() < sketch.most && sketch.points.len() > sketch.most / 4);
-        assert!(sketch.points.is_sorted_by(|a, b| a.0 < b.0));
+        let points: Vec<(Time, f64)> = sketch.points().collect();
+        assert!(points.len() <= sketch.most && points.len() > sketch.most / 4);
+        assert!(points.is_sorted_by(|a, b| a.0 <= b.0));
         // What is kept of a part may lie a little outside it.
         let nearby = 256;
         for part in 0..100_u64 {
@@ -476,7 +510,7 @@ mod tests {
                 let values = points.iter().filter(own).map(|p| p.1);
                 values.fold((f64::MAX, f64::MIN), |(lo, hi), v| (lo.min(v), hi.max(v)))
             };
-            let (kept, exact) = (of(&sketch.points, nearby), of(&all, 0));
+            let (kept, exact) = (of(&points, nearby), of(&all, 0));
             assert!(kept.0 <= exact.0 && kept.1 >= exact.1, "part {part}: {kept:?} {exact:?}");
         }
     }
