@@ -369,8 +369,8 @@ impl Simulation {
         let began = Instant::now();
         let (scene, dt) = (&self.scene, self.dt);
         if !self.world.contains_resource::<StreamsTables>() {
-            // All that probes record is kept.
-            Estimate::of(scene, Recording::Kept).check(estimate::available_memory())?;
+            // The rest has been checked, and is there already.
+            Estimate::of_kept_records(scene).check(estimate::available_memory())?;
         }
         let router = self.world.resource_scope(|world, backend: Mut<CurrentBackend>| {
             let router = Router::build(scene, dt, world, &*backend.0)?;

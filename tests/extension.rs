@@ -254,6 +254,33 @@ fn hand_made_edges_equal_a_projection() {
     assert_eq!(hashes(&by_hand), hashes(&projected));
 }
 
+/// A weight that is no whole number is as exact as the edges at one circuit allow, however many circuits
+/// there are.
+#[test]
+fn weights_of_hand_made_edges_do_not_depend_on_edges_elsewhere() {
+    let exponent = |neurons: u32| {
+        let size = format!("populations.dpi.size={neurons}");
+        let sets = [
+            "connections=[]",
+            "populations.dpi.model=dynapse1(ampa: (Iw: \"100 pA\"))",
+            "probes={}",
+            &size,
+        ];
+        let sets = [&sets[..], &["populations.dpi.mismatch={}"]].concat();
+        let mut simulation = Simulation::new(scene(NOMINAL, &sets)).unwrap();
+        let source = simulation.source("input", 0).unwrap();
+        for index in 0..neurons {
+            let circuit = simulation.circuit("dpi", index, Receptor::Ampa).unwrap();
+            simulation.connect(source, circuit, 0.7, Time::ZERO).unwrap();
+        }
+        simulation.run_for(Time::from_seconds(1e-3).unwrap()).unwrap();
+        let bank = &simulation.world().resource::<picoamp::bank::Banks>().0[0];
+        bank.members[0].exponents[bank.layout.receptor(Receptor::Ampa).unwrap()]
+    };
+    // As fine as single precision needs: 0.7 takes no bit before the point.
+    assert_eq!([1, 100].map(exponent), [24, 24]);
+}
+
 #[test]
 fn impossible_hand_made_edges_are_refused() {
     let message = |change: &dyn Fn(&mut Simulation) -> Result<(), Error>| {

@@ -90,8 +90,11 @@ impl Runner<'_> {
             }
         });
         progress.finish();
-        // Then it was not interrupted by anybody: which table, is told below.
-        let outcome = if folder.has_failed() { Ok(()) } else { outcome };
+        // Where a table cannot be written nobody has interrupted the run: which one, is told below.
+        let outcome = match outcome {
+            Err(Error::Interrupted { .. }) if folder.has_failed() => Ok(()),
+            outcome => outcome,
+        };
         let report = RunReport {
             outcome: outcome.as_ref().copied(),
             warnings: &warnings,

@@ -35,7 +35,7 @@ trait Draft: Copy + Default + Ord + Send + Sync {
     /// Whether edges of a row differ in what orders them.
     const ORDERED: bool;
 
-    /// Of a projection with this mark (see [`Plain`]).
+    /// Of a projection with this mark (0: its weights cannot change).
     fn new(delay: Time, mark: u32, edge: TableEdge) -> Self;
 }
 

@@ -3,7 +3,7 @@
 //! A batch of rows is drawn in pieces, in parallel; each piece sorts its edges into lists by *bucket*
 //! (neighbouring emitters, whose rows of the table a core's cache can hold); then each bucket takes
 //! its lists, in parallel and in the order of the pieces. So memory is visited in order or in cache,
-//! there is never a list of all edges besides the table, and the order in which an emitter gets its
+//! there is no list of all edges besides the table (unless a rule has them in few rows), and the order in which an emitter gets its
 //! edges does not depend on threads.
 
 use std::ops::Range;

@@ -15,7 +15,7 @@ use crate::time::Time;
 /// Up to so many steps, arrivals are summed at once, in a row for each step and receptor of a block:
 /// a row costs a kernel less than a list of a single arrival does. In longer windows most rows would
 /// be empty.
-const MOST_SUMMED_STEPS: usize = 16;
+pub(crate) const MOST_SUMMED_STEPS: usize = 16;
 
 /// Pulses on their way into a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -195,10 +195,16 @@ impl Ports {
             *whole &= weight.fract() == 0.0;
         }
         let mut banks = world.resource_mut::<Banks>();
+        let mut most_by_hand: BTreeMap<(usize, usize), (f64, bool)> = BTreeMap::new();
         for (port, (total, all_whole)) in circuits {
-            let (population, receptor) = self.owner(port, &banks.0);
-            let (terms, whole) = totals.entry((population, receptor)).or_insert((Vec::new(), true));
-            terms.push(total);
+            let (most, whole) =
+                most_by_hand.entry(self.owner(port, &banks.0)).or_insert((0.0, true));
+            *most = most.max(total);
+            *whole &= all_whole;
+        }
+        for (circuit, (most, all_whole)) in most_by_hand {
+            let (terms, whole) = totals.entry(circuit).or_insert((Vec::new(), true));
+            terms.push(most);
             *whole &= all_whole;
         }
         for bank in &mut banks.0 {

@@ -281,6 +281,6 @@ impl Record for FiCurve {
 
 impl Hears for FiCurve {
     fn hear(&mut self, window: &Window, spikes: &WindowSpikes) {
-        self.listener.hear(window, spikes, |_, _, k| self.counts[k] += 1);
+        self.listener.hear_in_any_order(window, spikes, |_, _, k| self.counts[k] += 1);
     }
 }

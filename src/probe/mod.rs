@@ -109,10 +109,11 @@ pub trait ProbeKind: std::any::Any + fmt::Debug + Send + Sync + 'static {
         Err(format!("a probe of the kind {} cannot be drawn again from its table", self.name()))
     }
 
-    /// Whether the main table grows with the run, and can be written while it lasts:
-    /// [`stream`](ProbeKind::stream).
-    fn can_stream(&self) -> bool {
-        false
+    /// Memory of a recorder that [streams](ProbeKind::stream) its main table, bytes, where windows are
+    /// that long: what waits to be written, and what the picture shows. `None`: it cannot.
+    fn streamed_bytes(&self, scene: &Scene, window: Time) -> Option<u128> {
+        let _ = (scene, window);
+        None
     }
 
     /// Makes the recorder of a simulation that has not run hand the rows of its main table over. What

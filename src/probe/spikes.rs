@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bevy_ecs::prelude::*;
 
 use super::listener::{self, Emitters, Hears, Listener};
-use super::picture::{self, Evenly, Frame, Picture, Raster};
+use super::picture::{self, Evenly, Frame, MOST_DOTS, Picture, Raster};
 use super::stream::{self, TableSink};
 use super::tables::{index, time};
 use super::{Probe, ProbeContext, ProbeKind, Record, Span, Tables};
@@ -73,8 +73,10 @@ impl ProbeKind for Spikes {
         probe.get_mut::<SpikeRecorder>().map_or(Ok(()), |mut record| record.read_back(tables))
     }
 
-    fn can_stream(&self) -> bool {
-        true
+    fn streamed_bytes(&self, scene: &Scene, window: Time) -> Option<u128> {
+        let of_window = self.emitters.spikes(scene, Span { from: Time::ZERO, to: window });
+        let spikes = stream::PIECES * (of_window + stream::ROWS as u128) + 4 * MOST_DOTS as u128;
+        Some(spikes * SPIKE_BYTES)
     }
 
     fn stream(&self, mut probe: EntityWorldMut, sink: TableSink) {
@@ -147,8 +149,10 @@ impl SpikeRecorder {
     fn read_back(&mut self, tables: &Tables) -> Result<(), String> {
         self.listener.assume(tables.reached());
         let replicas = self.listener.replicas();
+        // Only what the picture shows: there may be more than memory holds.
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         tables.rows(["neuron", "time_s"], |replica, [neuron, at]| {
-            self.spikes.push((time(at)?, index(replicas, replica, neuron)?));
+            shown.push((time(at)?, index(replicas, replica, neuron)?));
             Ok(())
         })
     }

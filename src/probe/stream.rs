@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +21,8 @@ use crate::error::Error;
 pub const ROWS: usize = 1 << 13;
 /// What may wait for the thread, in pieces of about [`ROWS`] rows (more where a window has more).
 const WAITING: usize = 4;
+/// Pieces in memory: those that wait, one with the recorder and one with the thread.
+pub(super) const PIECES: u128 = WAITING as u128 + 2;
 
 type Append = Box<dyn FnOnce(&mut dyn Write) -> io::Result<()> + Send>;
 
@@ -65,11 +67,7 @@ impl TableWriter {
         let (sender, receiver) = sync_channel(WAITING);
         let failed = Arc::new(AtomicBool::new(false));
         let has_failed = failed.clone();
-        let run = move || {
-            let written = write_all(&receiver);
-            has_failed.store(written.is_err(), Ordering::Relaxed);
-            written
-        };
+        let run = move || write_all(&receiver, &has_failed);
         let thread = std::thread::Builder::new().name("tables".into()).spawn(run);
         let thread = thread
             .map_err(|error| Error::io("start a thread for tables", Path::new("."), error))?;
@@ -82,10 +80,10 @@ impl TableWriter {
         TableSink { path: path.into(), sender: self.sender.clone() }
     }
 
-    /// Whether a table could not be written: what comes after it is lost.
+    /// Whether a table could not be written: the rest of it is lost.
     #[must_use]
     pub fn has_failed(&self) -> bool {
-        self.failed.load(Ordering::Relaxed)
+        self.failed.load(Ordering::Relaxed) || self.thread.is_finished()
     }
 
     /// Waits until everything is written.
@@ -93,7 +91,7 @@ impl TableWriter {
     /// # Errors
     /// [`Error::Io`] with the first table that could not be written.
     pub fn close(self) -> Result<(), Error> {
-        // Where the thread has ended already, it has failed, and says why.
+        // Nobody takes it where the thread has panicked.
         let _ = self.sender.send(Message::Close);
         self.thread.join().unwrap_or_else(|_| {
             let error = io::Error::other("the thread that writes tables has failed");
@@ -102,24 +100,29 @@ impl TableWriter {
     }
 }
 
-/// Writes what comes until tables are closed, or one cannot be written.
-fn write_all(receiver: &Receiver<Message>) -> Result<(), Error> {
-    let mut tables: BTreeMap<Arc<Path>, BufWriter<File>> = BTreeMap::new();
+/// Writes what comes until tables are closed. A table that cannot be written ends there; others go on.
+fn write_all(receiver: &Receiver<Message>, has_failed: &AtomicBool) -> Result<(), Error> {
+    let mut tables: BTreeMap<Arc<Path>, Option<File>> = BTreeMap::new();
+    let mut first = Ok(());
+    let mut fail = |path: &Path, error| {
+        has_failed.store(true, Ordering::Relaxed);
+        if first.is_ok() {
+            first = Err(Error::io("write", path, error));
+        }
+    };
+    let mut text = Vec::new();
     while let Ok(Message::Append(path, rows)) = receiver.recv() {
-        let append = || {
-            let table = match tables.entry(path.clone()) {
-                std::collections::btree_map::Entry::Occupied(table) => table.into_mut(),
-                std::collections::btree_map::Entry::Vacant(place) => {
-                    place.insert(BufWriter::new(File::create(&path)?))
-                }
-            };
-            rows(table)?;
-            // Whole rows are there whatever happens to the run.
-            table.flush()
-        };
-        append().map_err(|error| Error::io("write", &*path, error))?;
+        let create = || File::create(&path).map_err(|error| fail(&path, error)).ok();
+        let table = tables.entry(path.clone()).or_insert_with(create);
+        let Some(file) = table else { continue };
+        text.clear();
+        // Whole rows at once: those of a run that is killed are whole.
+        if let Err(error) = rows(&mut text).and_then(|()| file.write_all(&text)) {
+            *table = None;
+            fail(&path, error);
+        }
     }
-    Ok(())
+    first
 }
 
 #[cfg(test)]
@@ -142,7 +145,7 @@ mod tests {
         assert_eq!(std::fs::read_to_string(a).unwrap(), numbers(0));
         assert_eq!(std::fs::read_to_string(b).unwrap(), numbers(1));
         // Once it is closed nobody waits.
-        sinks[0].append(|_| Ok(()));
+        (0..10 * WAITING).for_each(|_| sinks[0].append(|_| Ok(())));
     }
 
     #[test]

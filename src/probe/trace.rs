@@ -10,7 +10,7 @@ use super::picture::{self, Curve, Frame, Picture, Traces};
 use super::stream::{self, TableSink};
 use super::tables::{index, number, time};
 use super::{Probe, ProbeContext, ProbeKind, Record, Span, Tables};
-use crate::backend::WindowSamples;
+use crate::backend::{Sample, WindowSamples};
 use crate::bank::{Banks, SampleRequest, Slot};
 use crate::circuit::Domain;
 use crate::model::Model;
@@ -157,8 +157,15 @@ impl ProbeKind for Trace {
         probe.get_mut::<TraceRecorder>().map_or(Ok(()), |mut record| record.read_back(tables))
     }
 
-    fn can_stream(&self) -> bool {
-        true
+    fn streamed_bytes(&self, scene: &Scene, window: Time) -> Option<u128> {
+        let neurons = self.neurons.len(scene.populations[self.of].size) * scene.replicas;
+        let of_window = u128::from(window.picoseconds() / self.every.picoseconds() + 1);
+        let row = self.vars.len() as u128 * VALUE_BYTES + ROW_BYTES;
+        let rows = of_window.saturating_mul(neurons.into());
+        let waiting = rows.saturating_mul(size_of::<Sample>() as u128 + stream::PIECES * row);
+        // Twice: for the picture.
+        let sketches = 2 * 16 * u128::from(neurons) * Sketch::most(neurons as usize) as u128;
+        Some(waiting + stream::PIECES * stream::ROWS as u128 * row + sketches)
     }
 
     fn stream(&self, mut probe: EntityWorldMut, sink: TableSink) {
@@ -252,13 +259,15 @@ struct Sketch {
 }
 
 impl Sketch {
-    /// Points of all curves together.
-    const MOST: usize = 1 << 20;
+    /// The points of one of so many curves, at most: of all together a million, but not less than 64.
+    fn most(curves: usize) -> usize {
+        // A whole number of fours.
+        ((1 << 20) / curves.max(1)).clamp(1 << 6, 1 << 16) / 4 * 4
+    }
 
     /// One of so many curves.
     fn new(curves: usize) -> Sketch {
-        // A whole number of fours.
-        let most = (Sketch::MOST / curves.max(1)).clamp(1 << 6, 1 << 16) / 4 * 4;
+        let most = Sketch::most(curves);
         Sketch { points: Vec::new(), most, group: 1, pending: None, count: 0 }
     }
 
@@ -322,7 +331,7 @@ impl TraceRecorder {
     /// What the picture shows, neuron by neuron.
     fn sketches(&self) -> Vec<Sketch> {
         let mut sketches = self.sketches.clone();
-        if self.sink.is_none() {
+        if sketches.is_empty() {
             sketches = self.empty_sketches();
         }
         for (time, position, values) in self.rows() {
@@ -383,14 +392,13 @@ impl TraceRecorder {
         let positions: BTreeMap<u32, u32> = self.neurons.iter().copied().zip(0..).collect();
         let names = ["time_s", "neuron"].into_iter().chain(self.vars.iter().map(|v| v.name()));
         let replicas = self.replicas;
+        self.sketches = self.empty_sketches();
         tables.cells(&names.collect::<Vec<_>>(), |replica, cells| {
             let position = positions.get(&index(replicas, replica, cells[1])?);
             let position =
                 position.ok_or_else(|| format!("neuron {} is not recorded", cells[1]))?;
-            self.rows.push((time(cells[0])?, *position));
-            for value in &cells[2..] {
-                self.values.push(number(value)?);
-            }
+            // Only what the picture shows: there may be more than memory holds.
+            self.sketches[*position as usize].push(time(cells[0])?, number(cells[2])?);
             Ok(())
         })
     }

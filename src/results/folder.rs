@@ -125,7 +125,8 @@ impl Folder {
     ) -> Result<(), Error> {
         let path = self.path.join(name);
         let write = || {
-            let mut out = BufWriter::new(fs::File::options().append(true).open(&path)?);
+            let mut out =
+                BufWriter::new(fs::File::options().append(true).create(true).open(&path)?);
             content(&mut out)?;
             out.flush()
         };

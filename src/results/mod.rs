@@ -25,9 +25,10 @@ use bevy_ecs::prelude::*;
 
 use crate::circuit::Waveform;
 use crate::error::Error;
+use crate::network::router::window_of;
 use crate::network::{Edge, Population, Replicas, Router, Rule};
-use crate::probe::ProbeEntities;
 use crate::probe::stream::{StreamsTables, TableWriter};
+use crate::probe::{ProbeEntities, ProbeKind};
 use crate::scene::diagnostics::SceneReport;
 use crate::scene::files::InputFile;
 use crate::scene::{BiasSource, Connection, GroupId, Probe, Scene};
@@ -48,6 +49,7 @@ pub struct Dump {
 }
 
 /// What the summary says of a run besides what the simulation knows.
+#[derive(Clone, Copy)]
 pub struct RunReport<'a> {
     /// How the run ended.
     pub outcome: Result<(), &'a Error>,
@@ -66,6 +68,8 @@ pub struct ResultsFolder {
     plan: Plan,
     /// Writes tables while the run lasts.
     tables: Option<TableWriter>,
+    /// Whether that has been asked for.
+    is_streamed: bool,
 }
 
 impl ResultsFolder {
@@ -99,7 +103,7 @@ impl ResultsFolder {
         let mut files = plan.files(scene);
         files.extend(further.iter().map(ToString::to_string));
         let folder = Folder::claim(path, replace, files)?;
-        Ok(ResultsFolder { folder, plan, tables: None })
+        Ok(ResultsFolder { folder, plan, tables: None, is_streamed: false })
     }
 
     /// Writes one of the further files.
@@ -142,7 +146,8 @@ impl ResultsFolder {
         let writer = TableWriter::start()?;
         let probes = simulation.scene().probes.clone();
         for (name, files) in &self.plan.probes {
-            let kind = probes.get(name).map(|probe| &probe.kind).filter(|kind| kind.can_stream());
+            let kind = probes.get(name).map(|probe| &probe.kind);
+            let kind = kind.filter(|kind| streams(&***kind, simulation.scene()));
             let entity = simulation.world().resource::<ProbeEntities>().0.get(name).copied();
             if let (Some(kind), Some(entity)) = (kind, entity) {
                 let sink = writer.sink(self.folder.path().join(&files.table));
@@ -151,6 +156,7 @@ impl ResultsFolder {
         }
         simulation.world_mut().insert_resource(StreamsTables);
         self.tables = Some(writer);
+        self.is_streamed = true;
         Ok(())
     }
 
@@ -166,43 +172,61 @@ impl ResultsFolder {
         self.folder.path()
     }
 
-    /// Writes everything that was recorded.
+    /// Writes everything that was recorded; where a file cannot be written, the others are. Where tables
+    /// were [streamed](ResultsFolder::stream), once.
     ///
     /// # Errors
-    /// [`Error::Io`] with the file that could not be written.
+    /// [`Error::Io`] with the first file that could not be written.
     pub fn write(&mut self, simulation: &Simulation, report: &RunReport) -> Result<Summary, Error> {
         let began = std::time::Instant::now();
         let scene = simulation.scene();
-        let tables = self.tables.take();
-        let is_streamed = tables.is_some();
-        tables.map_or_else(|| self.begin(scene), TableWriter::close)?;
+        let mut failed = match self.tables.take() {
+            Some(tables) => tables.close().err(),
+            None if self.is_streamed => {
+                let closed = io::Error::other("the tables of this run are complete already");
+                return Err(Error::io("write to", self.path(), closed));
+            }
+            None => {
+                self.begin(scene)?;
+                None
+            }
+        };
         let folder = &self.folder;
+        let mut done = |result: Result<(), Error>| failed = failed.take().or(result.err());
         for (name, kind, record) in simulation.records() {
             let Some(files) = self.plan.probes.get(name) else { continue };
-            if is_streamed && kind.can_stream() {
-                folder.append(&files.table, |out| record.table(out))?;
+            if self.is_streamed && streams(kind, scene) {
+                done(folder.append(&files.table, |out| record.table(out)));
             } else {
-                folder.file(&files.table, |out| record.table(out))?;
+                done(folder.file(&files.table, |out| record.table(out)));
             }
             for (table, file) in kind.further_tables(scene).iter().zip(&files.further_tables) {
-                folder.file(file, |out| record.further_table(table, out))?;
+                done(folder.file(file, |out| record.further_table(table, out)));
             }
             let title = format!("{} · {name}", scene.name);
             let picture = record.picture(title.as_str().into()).svg();
-            folder.file(&files.picture, |out| out.write_all(picture.as_bytes()))?;
+            done(folder.file(&files.picture, |out| out.write_all(picture.as_bytes())));
         }
         let world = simulation.world();
         for (population, name) in simulation.populations().into_iter().zip(&self.plan.biases) {
-            folder.file(name, |out| write_biases(world, population, out))?;
+            done(folder.file(name, |out| write_biases(world, population, out)));
         }
         let connections = scene.connections.iter().enumerate();
         for ((index, connection), name) in connections.zip(&self.plan.edges) {
-            folder.file(name, |out| write_edges(simulation, index, connection, out))?;
+            done(folder.file(name, |out| write_edges(simulation, index, connection, out)));
         }
-        let summary = Summary::new(simulation, report, folder.files().to_vec(), began.elapsed());
+        let outcome =
+            failed.as_ref().map_or(report.outcome, |error| report.outcome.and(Err(error)));
+        let report = RunReport { outcome, ..*report };
+        let summary = Summary::new(simulation, &report, folder.files().to_vec(), began.elapsed());
         folder.summary(&summary)?;
-        Ok(summary)
+        failed.map_or(Ok(summary), Err)
     }
+}
+
+/// Whether a table can be written while a run lasts.
+fn streams(kind: &dyn ProbeKind, scene: &Scene) -> bool {
+    kind.streamed_bytes(scene, window_of(scene)).is_some()
 }
 
 /// The names of the decided scene and of the copies of the files it reads.

@@ -3,6 +3,7 @@
 use super::{GroupId, Scene};
 use crate::bank::LANES;
 use crate::error::Error;
+use crate::network::inbox::MOST_SUMMED_STEPS;
 use crate::network::law::Law;
 use crate::network::router::window_of;
 use crate::solver::kernel::TILE_STEPS;
@@ -34,11 +35,10 @@ const ARRIVAL_BYTES: u128 = 48;
 const PAGE_BYTES: u128 = 24;
 /// Bytes of a list of arrivals: one for each block and tile of a window.
 const INBOX_BYTES: u128 = 24;
-/// The most entities of one kind: a port has 29 bits for neurons, and banks are padded to blocks.
+/// Bytes of the sum of what arrives at a circuit in a step, in a short window.
+const SUM_BYTES: u128 = 4;
+/// The most entities of one kind: ports are counted in 32 bits, and a neuron has up to eight.
 const MOST_NEURONS: u128 = 1 << 28;
-
-/// Bytes of a table that is written while the run lasts: what waits, and what its picture shows.
-const STREAMED_BYTES: u128 = 32_000_000;
 
 /// Size and cost of a scene.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,29 +117,42 @@ impl Estimate {
             longest_delay = longest_delay.max(connection.delay.0.bounds().1);
         }
         for (name, probe) in &scene.probes {
-            let bytes = match recording {
-                Recording::Streamed if probe.kind.can_stream() => {
-                    // What the rows of a window take, besides.
-                    probe.kind.bytes(scene, probe.span).min(STREAMED_BYTES)
-                }
-                _ => probe.kind.bytes(scene, probe.span),
+            let kept = probe.kind.bytes(scene, probe.span);
+            let streamed = match recording {
+                Recording::Kept => None,
+                Recording::Streamed => probe.kind.streamed_bytes(scene, window),
             };
+            let bytes = streamed.map_or(kept, |streamed| streamed.min(kept));
             memory.push((format!("probe `{name}`"), bytes));
         }
         let steps_of = |span: Time| {
             let any = stepped_neurons > 0 || scene.solver.euler_dt().is_some();
             if any { span.steps(scene.solver.step()) } else { 0 }
         };
-        let tiles = u128::from(steps_of(window).div_ceil(TILE_STEPS as u64));
-        let lists = neurons.div_ceil(LANES as u128).saturating_mul(tiles);
-        let arrivals = (arrivals as u128).saturating_mul(ARRIVAL_BYTES);
-        let inbox = lists.saturating_mul(INBOX_BYTES).saturating_add(arrivals);
+        let window_steps = steps_of(window);
+        let inbox = if (1..=MOST_SUMMED_STEPS as u64).contains(&window_steps) {
+            circuits.saturating_mul(u128::from(window_steps) * SUM_BYTES)
+        } else {
+            let tiles = u128::from(window_steps.div_ceil(TILE_STEPS as u64));
+            let lists = neurons.div_ceil(LANES as u128).saturating_mul(tiles);
+            let arrivals = (arrivals as u128).saturating_mul(ARRIVAL_BYTES);
+            lists.saturating_mul(INBOX_BYTES).saturating_add(arrivals)
+        };
         memory.push(("the inbox of a window".to_string(), inbox));
         let pages = longest_delay.min(scene.duration).whole(window);
         memory.push(("the calendar of delays".to_string(), u128::from(pages) * PAGE_BYTES));
         memory.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
         let steps = u128::from(steps_of(scene.duration));
         Estimate { neurons, circuits, sources, edges, stepped_neurons, steps, memory }
+    }
+
+    /// What a run that keeps its records takes besides what one that streams them does.
+    #[must_use]
+    pub fn of_kept_records(scene: &Scene) -> Estimate {
+        let (mut kept, streamed) =
+            (Estimate::of(scene, Recording::Kept), Estimate::of(scene, Recording::Streamed));
+        kept.memory.retain(|part| !streamed.memory.contains(part));
+        kept
     }
 
     /// Steps of all neurons that are advanced by steps.

@@ -164,3 +164,35 @@ fn an_interrupted_run_keeps_what_it_recorded() {
         assert_eq!(trace.lines().count() as u64, (simulated * 1000.0).round() as u64 + 2);
     }
 }
+
+/// A file system that takes no more of one table: the run ends, says which one, and writes the rest.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_table_that_cannot_be_written_ends_the_run_and_leaves_the_others() {
+    let long = r#"(duration: "60 s", solver: Euler(dt: "1 ms"),
+        sources: { "input": (size: 100, train: Regular(rates: "200 Hz")) },
+        probes: { "raster": Spikes(of: "input"), "rate": Rate(of: "input", bin: "10 ms") })"#;
+    let folder = folder(&[("scene.ron", long.as_bytes())]);
+    // Files of at most 400 kB; without the signal the program sees an error.
+    let limited = format!(
+        "trap '' XFSZ; ulimit -f 800; exec {} run scene.ron --out out",
+        env!("CARGO_BIN_EXE_picoamp")
+    );
+    let shell = std::process::Command::new("sh")
+        .args(["-c", &limited])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&shell.stderr);
+    assert_eq!(shell.status.code(), Some(5), "{stderr}");
+    assert!(stderr.contains("raster.csv"), "{stderr}");
+    let out = folder.path().join("out");
+    let summary: Value =
+        serde_json::from_slice(&fs::read(out.join("summary.json")).unwrap()).unwrap();
+    assert_eq!(summary["status"], "failed");
+    assert!(summary["error"].as_str().unwrap().contains("raster.csv"), "{}", summary["error"]);
+    assert!(summary["simulated_s"].as_f64().unwrap() < 60.0, "there is no use in going on");
+    assert!(fs::read_to_string(out.join("rate.csv")).unwrap().lines().count() > 10);
+    let rows = fs::read_to_string(out.join("raster.csv")).unwrap();
+    assert!(rows.len() > 100_000, "{}", rows.len());
+}
