@@ -129,15 +129,20 @@ impl ProbeKind for Trace {
         let of_replica = |r| (0..count).map(move |k| r * replicas.size + self.neurons.get(k));
         let neurons: Vec<u32> = (0..replicas.count).flat_map(of_replica).collect();
         let variables = scene.populations[self.of].model.variables();
-        let first = variables.iter().find(|v| v.variable == self.vars[0]);
-        let unit = first.map_or(Unit::One, |v| v.unit);
+        let unit = |wanted: &Variable| {
+            let found = variables.iter().find(|v| v.variable == *wanted);
+            found.map_or(Unit::One, |v| v.unit)
+        };
+        let units = self.vars.iter().map(unit).collect();
         let thresholds = self.request(&neurons, span, dt, probe, simulation.world_mut());
+        let model = simulation.scene().populations[self.of].model.clone();
         let recorder = TraceRecorder {
+            model,
             vars: self.vars.clone(),
             replicas,
             neurons,
             thresholds,
-            unit,
+            units,
             span,
             end,
             rows: Vec::new(),
@@ -208,8 +213,9 @@ pub struct TraceRecorder {
     neurons: Vec<u32>,
     /// Threshold of each neuron, as a value of a variable.
     thresholds: Vec<(Variable, f64)>,
-    /// Unit of the first variable.
-    unit: Unit,
+    model: Model,
+    /// Unit of each variable.
+    units: Vec<Unit>,
     span: Span,
     end: Time,
     /// Time and position among `neurons` of each row, in that order.
@@ -219,6 +225,12 @@ pub struct TraceRecorder {
 }
 
 impl TraceRecorder {
+    /// The nominal model of the recorded neurons.
+    #[must_use]
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
     /// The recorded variables.
     #[must_use]
     pub fn variables(&self) -> &[Variable] {
@@ -289,11 +301,19 @@ impl Record for TraceRecorder {
 
     /// The first variable, of all neurons.
     fn picture(&self, frame: Frame) -> Picture {
-        let variable = self.vars[0];
+        self.picture_of(0, frame)
+    }
+}
+
+impl TraceRecorder {
+    /// Draws one of the [variables](TraceRecorder::variables), of all neurons.
+    #[must_use]
+    pub fn picture_of(&self, place: usize, frame: Frame) -> Picture {
+        let variable = self.vars[place];
         // Currents in the unit that suits the largest.
-        let first = self.values.iter().step_by(self.vars.len());
+        let first = self.values.iter().skip(place).step_by(self.vars.len());
         let largest = first.fold(0.0, |most, value| value.abs().max(most));
-        let (unit, scale) = match self.unit {
+        let (unit, scale) = match self.units[place] {
             Unit::Ampere => current_unit(largest),
             unit => (unit.symbol(), 1.0),
         };
@@ -301,7 +321,7 @@ impl Record for TraceRecorder {
             |index: &u32| Curve { label: self.replicas.id(*index).to_string(), points: Vec::new() };
         let mut curves: Vec<Curve> = self.neurons.iter().map(label).collect();
         for (time, position, values) in self.rows() {
-            curves[position as usize].points.push((time.seconds(), values[0] * scale));
+            curves[position as usize].points.push((time.seconds(), values[place] * scale));
         }
         let threshold = self.thresholds.first().filter(|(shown, level)| {
             *shown == variable && self.thresholds.iter().all(|(_, other)| other == level)
