@@ -15,7 +15,7 @@ use picoamp::circuit::number::{Mask, Number};
 use picoamp::circuit::{Bias, Block, bias, math};
 use picoamp::model::{Circuits, Conflict, Equations, NeuronModel, Read, StateVariable};
 use picoamp::prelude::*;
-use picoamp::solver::kernel::{CircuitColumns, Columns, EulerModel, Lanes, Layout};
+use picoamp::solver::kernel::{CircuitColumns, Columns, DeviceCode, EulerModel, Lanes, Layout};
 use picoamp::units::Unit;
 
 /// The parameters of one neuron.
@@ -123,6 +123,23 @@ impl EulerModel<6, 2, 1> for QifEuler {
         neurons.set(0, spike.select(reset, v));
         neurons.set(1, i.mul_add(loss, i));
         spike
+    }
+
+    /// The same step for the CUDA back end, operation by operation. Without it these neurons would run on
+    /// the processor there, too.
+    fn device_code(&self) -> Option<DeviceCode> {
+        let source = "
+            __device__ bool step(const float* parameter, float* state, const float* arrivals) {
+                const float i = __fmaf_rn(arrivals[0], parameter[5], state[1]);
+                float v = state[0];
+                v = __fmaf_rn(__fmaf_rn(v, v, i + parameter[1]), parameter[0], v);
+                const bool spike = parameter[2] <= v;
+                state[0] = spike ? parameter[3] : v;
+                state[1] = __fmaf_rn(i, parameter[4], i);
+                return spike;
+            }
+        ";
+        Some(DeviceCode { name: "qif", source, macros: Vec::new() })
     }
 }
 

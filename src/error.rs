@@ -136,6 +136,16 @@ pub enum Error {
         /// What is missing.
         reason: String,
     },
+    /// A back end that failed while it ran. What was recorded until then is kept.
+    #[error("the back end `{name}` failed at t = {time} s: {message}")]
+    DeviceFault {
+        /// The back end.
+        name: &'static str,
+        /// The start of the window in which it happened.
+        time: Time,
+        /// What was being done, and what the device said.
+        message: String,
+    },
     /// The run was stopped from outside. What was recorded until then is kept.
     #[error("interrupted at t = {time} s")]
     Interrupted {
@@ -161,7 +171,7 @@ impl Error {
             Error::Scene(_) => 3,
             Error::Limit { .. } => 4,
             Error::Io { .. } | Error::OutputExists { .. } | Error::Results { .. } => 5,
-            Error::Device { .. } => 6,
+            Error::Device { .. } | Error::DeviceFault { .. } => 6,
             Error::Different(_) => 7,
             Error::Interrupted { .. } => 130,
             Error::Instance { .. }
@@ -211,6 +221,9 @@ impl Error {
             }
             Error::InputOverflow { .. } => "reduce the weights, or use a shorter step",
             Error::Device { .. } => "leave --backend out, or use --backend cpu",
+            Error::DeviceFault { .. } => {
+                "what was recorded until then is kept; --backend cpu gives the same results"
+            }
             Error::Interrupted { .. } => "what was recorded until then is kept",
             Error::Scene(_)
             | Error::NoProbe { .. }

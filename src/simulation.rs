@@ -10,14 +10,18 @@ use bevy_ecs::prelude::*;
 use bevy_ecs::schedule::{IntoScheduleConfigs, Schedule};
 use bevy_ecs::system::ScheduleSystem;
 
-use crate::backend::{Backend, BackendPlugin, CurrentBackend, Stop};
+use crate::backend::{self, Backend, BackendPlugin, CurrentBackend, Stop};
+use crate::bank::Banks;
 use crate::bank::transfer::{self, Readback};
 use crate::error::Error;
-use crate::network::router::{self, Inbox, Router};
+use crate::network::inbox::Inbox;
+use crate::network::router::{self, Router};
 use crate::network::source::StimulusPlugin;
 use crate::network::{FanOut, HandMadeEdge, Population, Projection, SourceGroup, WindowSpikes};
 use crate::plugins::Plugins;
+use crate::probe::stream::StreamsTables;
 use crate::probe::{self, Probe, ProbeKind, ProbeName, ProbePlugin, Record};
+use crate::scene::estimate::{self, Estimate, Recording};
 use crate::scene::{Scene, spawn};
 use crate::schedule::{BuiltIn, Window, WindowSet, window_schedule};
 use crate::time::Time;
@@ -117,8 +121,7 @@ impl Simulation {
     /// [`Error::Limit`] when the scene does not fit into memory, [`Error::Instance`] when a drawn
     /// circuit cannot work.
     pub fn new(scene: Scene) -> Result<Simulation, Error> {
-        crate::scene::estimate::Estimate::of(&scene)
-            .check(crate::scene::estimate::available_memory())?;
+        Estimate::of(&scene, Recording::Streamed).check(estimate::available_memory())?;
         let began = Instant::now();
         let mut world = World::new();
         spawn::spawn(&scene, &mut world)?;
@@ -356,7 +359,7 @@ impl Simulation {
                 result = Err(Error::Interrupted { time: self.time() });
             }
         }
-        self.scatter_all();
+        let result = result.and(self.scatter_all());
         self.world.resource_mut::<StageTimes>().run += began.elapsed();
         result
     }
@@ -365,8 +368,15 @@ impl Simulation {
     fn start(&mut self) -> Result<(), Error> {
         let began = Instant::now();
         let (scene, dt) = (&self.scene, self.dt);
+        if !self.world.contains_resource::<StreamsTables>() {
+            // All that probes record is kept.
+            Estimate::of(scene, Recording::Kept).check(estimate::available_memory())?;
+        }
         let router = self.world.resource_scope(|world, backend: Mut<CurrentBackend>| {
-            Router::build(scene, dt, world, &*backend.0)
+            let router = Router::build(scene, dt, world, &*backend.0)?;
+            let window = Time::from_steps(router.window_steps(), dt);
+            backend.0.prepare(&world.resource::<Banks>().0, window, &router)?;
+            Ok::<_, Error>(router)
         })?;
         self.world.insert_resource(router);
         self.world.resource_mut::<StageTimes>().connect += began.elapsed();
@@ -385,7 +395,10 @@ impl Simulation {
     }
 
     /// Brings all components up to date, for code outside the schedule.
-    fn scatter_all(&mut self) {
+    fn scatter_all(&mut self) -> Result<(), Error> {
+        let fetched = self.world.resource_scope(|world, backend: Mut<CurrentBackend>| {
+            backend.0.fetch(&mut world.resource_mut::<Banks>().0, Readback::ALL)
+        });
         let usual = *self.world.resource::<Readback>();
         self.world.insert_resource(Readback::ALL);
         for scatter in [
@@ -396,6 +409,7 @@ impl Simulation {
             let _ = self.world.run_system(scatter);
         }
         self.world.insert_resource(usual);
+        fetched
     }
 
     /// A probe of the scene as a value.
@@ -447,7 +461,9 @@ impl Plugin for TransferPlugin {
         );
         simulation.add_systems(
             WindowSet::Scatter,
-            (transfer::scatter_membranes, transfer::scatter_currents).chain().in_set(BuiltIn),
+            (backend::fetch, transfer::scatter_membranes, transfer::scatter_currents)
+                .chain()
+                .in_set(BuiltIn),
         );
     }
 }

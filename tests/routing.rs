@@ -9,11 +9,10 @@ use common::parse;
 use picoamp::backend::cpu::Cpu;
 use picoamp::bank::{Banks, LANES};
 use picoamp::network::Router;
-use picoamp::network::router::Inbox;
+use picoamp::network::inbox::Inbox;
 use picoamp::prelude::*;
 use picoamp::scene::GroupId;
 use picoamp::schedule::Window;
-use picoamp::solver::kernel::TILE_STEPS;
 use proptest::prelude::*;
 
 /// Pulses by (population, neuron, receptor, step).
@@ -95,19 +94,16 @@ fn delivered(scene: &Scene, spikes: &[(GroupId, u32, u64)], windows: &[u64]) -> 
         let mut block = 0;
         for bank in &banks.0 {
             for own_block in 0..bank.blocks() {
-                for (tile, list) in inbox.of_block(block).iter().enumerate() {
-                    for arrival in list {
-                        let slot = (own_block * LANES) as u32 + u32::from(arrival.lane);
-                        let member = bank.member(slot);
-                        let receptor = usize::from(arrival.receptor);
-                        let step =
-                            first_step + (tile * TILE_STEPS) as u64 + u64::from(arrival.step);
-                        let name = bank.layout.receptors[receptor].name();
-                        let pulses =
-                            f64::from(arrival.weight) / 2.0_f64.powi(member.exponents[receptor]);
-                        let key = (member.population, slot - member.first, name, step);
-                        *arrivals.entry(key).or_default() += pulses;
-                    }
+                for (first_of_tile, arrival) in inbox.of_block(block) {
+                    let slot = (own_block * LANES) as u32 + u32::from(arrival.lane);
+                    let member = bank.member(slot);
+                    let receptor = usize::from(arrival.receptor);
+                    let step = first_step + first_of_tile + u64::from(arrival.step);
+                    let name = bank.layout.receptors[receptor].name();
+                    let pulses =
+                        f64::from(arrival.weight) / 2.0_f64.powi(member.exponents[receptor]);
+                    let key = (member.population, slot - member.first, name, step);
+                    *arrivals.entry(key).or_default() += pulses;
                 }
                 block += 1;
             }

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::{Advanced, Backend, Fault, FaultKind, Sample};
 use crate::bank::{Bank, Drive, LANES, Neurons, Row, SampleRequest, Stepped};
 use crate::circuit::Waveform;
-use crate::network::router::{Arrival, Inbox};
+use crate::network::inbox::{Arrival, Inbox, Tile};
 use crate::schedule::Window;
 use crate::solver::event::EventWindow;
 use crate::solver::kernel::{Flag, Kernel, TILE_STEPS};
@@ -214,11 +214,50 @@ impl Task<'_> {
             tile: vec![Row([0; LANES]); steps * self.receptors],
             flags: Vec::with_capacity(LANES),
         };
-        let blocks = parameters.chunks_exact(parameter_width);
-        for (k, (parameters, state)) in blocks.zip(state.chunks_exact_mut(state_width)).enumerate()
-        {
-            self.run_block(first + k, parameters, state, &mut room, out);
+        let blocks = first..first + parameters.len() / parameter_width;
+        if self.is_undisturbed(blocks.clone()) {
+            return self.run_all(blocks, parameters, state, &mut room.flags, out);
         }
+        let rows = parameters.chunks_exact(parameter_width);
+        let rows = rows.zip(state.chunks_exact_mut(state_width));
+        for (block, (parameters, state)) in blocks.zip(rows) {
+            self.run_block(block, parameters, state, &mut room, out);
+        }
+    }
+
+    /// Whether blocks can run through the window all at once: their arrivals are summed already, no
+    /// parameter changes and no state is wanted within.
+    fn is_undisturbed(&self, blocks: Range<usize>) -> bool {
+        let (start, end) = (self.window.first_step, self.window.first_step + self.window.steps);
+        let next_sample = self.next_sample(&self.requests(&blocks), start);
+        self.inbox.is_summed()
+            && self.drives.is_empty()
+            && !self.reference
+            && next_sample.is_none_or(|step| step >= end)
+    }
+
+    /// Runs blocks through the window all at once.
+    fn run_all(
+        &self,
+        blocks: Range<usize>,
+        parameters: &[Row],
+        state: &mut [Row],
+        flags: &mut Vec<Flag>,
+        out: &mut Output,
+    ) {
+        let first_slot = (blocks.start * LANES) as u32;
+        let requests = self.requests(&blocks);
+        if self.window.first_step == 0 {
+            self.sample(requests.clone(), 0, first_slot, state, out);
+        }
+        let counted = self.first_block + blocks.start..self.first_block + blocks.end;
+        for (block, arrival) in self.inbox.overflowed(counted.clone()) {
+            self.overflow(0, arrival, ((block - self.first_block) * LANES) as u32, out);
+        }
+        flags.clear();
+        self.kernel.advance(self.level, parameters, state, self.inbox.sums(counted), flags);
+        self.collect(flags, first_slot, 0, out);
+        self.sample(requests, self.window.first_step + self.window.steps, first_slot, state, out);
     }
 
     /// Runs one block through the window, stopping wherever a probe wants its state.
@@ -232,20 +271,27 @@ impl Task<'_> {
     ) {
         let receptors = self.receptors;
         let first_slot = (block * LANES) as u32;
-        let requests = self.requests(first_slot);
+        let requests = self.requests(&(block..block + 1));
         let mut driven = Driven::new(self, first_slot, parameters);
         if self.window.first_step == 0 {
-            self.sample(requests.clone(), 0, state, out);
+            self.sample(requests.clone(), 0, first_slot, state, out);
         }
-        for (t, arrivals) in self.inbox.of_block(self.first_block + block).iter().enumerate() {
+        let block = self.first_block + block;
+        for (_, arrival) in self.inbox.overflowed(block..block + 1) {
+            self.overflow(0, arrival, first_slot, out);
+        }
+        for (t, arrivals) in self.inbox.tiles(block).enumerate() {
             let tile_start = t * TILE_STEPS;
             let steps = TILE_STEPS.min(self.window.steps as usize - tile_start);
-            let overflow = lay_out(arrivals, tile, receptors);
-            if let Some(arrival) = overflow {
-                let (step, slot) = (tile_start + usize::from(arrival.step), arrival.lane);
-                let kind = FaultKind::InputOverflow(arrival.receptor);
-                self.stop(step as u64, first_slot + u32::from(slot), kind, out);
-            }
+            let sums = match arrivals {
+                Tile::Sums(sums) => sums,
+                Tile::List(list) => {
+                    if let Some(arrival) = lay_out(list, tile, receptors) {
+                        self.overflow(tile_start, &arrival, first_slot, out);
+                    }
+                    &tile[..]
+                }
+            };
             let mut from = 0;
             while from < steps {
                 let start = self.window.first_step + (tile_start + from) as u64;
@@ -261,24 +307,33 @@ impl Task<'_> {
                 let run = self.next_sample(&requests, start).map_or(most, |s| most.min(s - start));
                 let to = from + run as usize;
                 flags.clear();
-                let rows = &tile[from * receptors..to * receptors];
+                let rows = &sums[from * receptors..to * receptors];
                 if self.reference {
                     self.kernel.advance_reference(parameters, state, rows, flags);
                 } else {
                     self.kernel.advance(self.level, parameters, state, rows, flags);
                 }
                 self.collect(flags, first_slot, tile_start + from, out);
-                self.sample(requests.clone(), start + run, state, out);
+                self.sample(requests.clone(), start + run, first_slot, state, out);
                 from = to;
             }
-            clear(arrivals, tile, receptors);
+            if let Tile::List(list) = arrivals {
+                clear(list, tile, receptors);
+            }
         }
     }
 
-    /// The requests for a block.
-    fn requests(&self, first_slot: u32) -> Range<usize> {
-        let at = |slot| self.samples.partition_point(|r| r.slot < slot);
-        at(first_slot)..at(first_slot + LANES as u32)
+    /// The sum of an arrival overflowed.
+    fn overflow(&self, tile_start: usize, arrival: &Arrival, first_slot: u32, out: &mut Output) {
+        let step = tile_start as u64 + u64::from(arrival.step);
+        let kind = FaultKind::InputOverflow(arrival.receptor);
+        self.stop(step, first_slot + u32::from(arrival.lane), kind, out);
+    }
+
+    /// The requests for blocks.
+    fn requests(&self, blocks: &Range<usize>) -> Range<usize> {
+        let at = |block| self.samples.partition_point(|r| (r.slot as usize) < block * LANES);
+        at(blocks.start)..at(blocks.end)
     }
 
     /// The first step after `start` whose state is wanted.
@@ -290,11 +345,21 @@ impl Task<'_> {
             .min()
     }
 
-    fn sample(&self, requests: Range<usize>, step: u64, state: &[Row], out: &mut Output) {
+    /// Samples what is wanted of blocks from `first_slot` on.
+    fn sample(
+        &self,
+        requests: Range<usize>,
+        step: u64,
+        first_slot: u32,
+        state: &[Row],
+        out: &mut Output,
+    ) {
+        let width = self.kernel.layout().resting_state.len();
         for request in requests {
             let wanted = &self.samples[request];
             if wanted.wants(step) {
-                let lane = wanted.slot as usize % LANES;
+                let at = (wanted.slot - first_slot) as usize;
+                let (state, lane) = (&state[at / LANES * width..][..width], at % LANES);
                 out.samples.push(Sample {
                     bank: self.bank,
                     request: request as u32,

@@ -1,13 +1,24 @@
 //! Back ends: who runs the kernels over the banks.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`cpu`] | the threads of this machine, in vector code |
+//! | [`cuda`] | an NVIDIA GPU |
+//! | [`choice`] | which of them a run takes, and why |
 
+pub mod choice;
 pub mod cpu;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 
 use bevy_ecs::prelude::*;
 use smallvec::SmallVec;
 
+use crate::bank::transfer::Readback;
 use crate::bank::{Bank, Banks};
 use crate::error::Error;
-use crate::network::router::Inbox;
+use crate::network::inbox::{Delivery, Inbox};
+use crate::network::router::Router;
 use crate::network::{NeuronId, Population, WindowSpikes};
 use crate::schedule::{BuiltIn, Window, WindowSet};
 use crate::simulation::{Plugin, Simulation, StageTimes};
@@ -26,8 +37,37 @@ pub trait Backend: Send + Sync + 'static {
         None
     }
 
+    /// Who delivers spikes to these banks.
+    fn delivery(&self, banks: &[Bank]) -> Delivery {
+        let _ = banks;
+        Delivery::Host
+    }
+
+    /// Gets ready for windows of at most `window`, before the first. The router has the edges.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when it cannot run these banks.
+    fn prepare(&self, banks: &[Bank], window: Time, router: &Router) -> Result<(), Error> {
+        let _ = (banks, window, router);
+        Ok(())
+    }
+
     /// Advances every neuron through a window; `out` is [empty](Advanced::clear).
     fn advance(&self, banks: &mut [Bank], inbox: &Inbox, window: &Window, out: &mut Advanced);
+
+    /// Brings state columns that it keeps elsewhere back into the banks, those that `what` says.
+    ///
+    /// # Errors
+    /// [`Error::DeviceFault`].
+    fn fetch(&self, banks: &mut [Bank], what: Readback) -> Result<(), Error> {
+        let _ = (banks, what);
+        Ok(())
+    }
+
+    /// What its user should know of the run: what it could not do as asked, and did otherwise.
+    fn remarks(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// The back end in use.
@@ -43,6 +83,8 @@ pub struct Advanced {
     pub samples: Vec<Sample>,
     /// The earliest thing that went wrong.
     pub fault: Option<Fault>,
+    /// Why the back end could not advance all neurons: the window counts for nothing then.
+    pub failure: Option<Error>,
     /// What event-driven neurons cost.
     pub work: event::Work,
 }
@@ -54,6 +96,7 @@ impl Advanced {
         self.spikes.iter_mut().for_each(Vec::clear);
         self.samples.clear();
         self.fault = None;
+        self.failure = None;
         self.work = event::Work::default();
     }
 }
@@ -127,10 +170,12 @@ pub(crate) fn advance(
     std::mem::swap(&mut out.samples, &mut samples.0);
     out.clear(banks.0.len());
     backend.0.advance(&mut banks.0, &inbox, &window, out);
-    if let Some(fault) = out.fault {
-        stop.0 = Some(describe(fault, &banks.0, &window, &populations));
+    let failure = out.failure.take().map(|error| (error, 0));
+    let fault = out.fault.map(|f| (describe(f, &banks.0, &window, &populations), f.step));
+    if let Some((error, steps)) = failure.or(fault) {
+        stop.0 = Some(error);
         // What happened before the fault was measured rightly and is kept: the window ends there.
-        window.steps = fault.step;
+        window.steps = steps;
         let end = window.end();
         // (With Euler the step of the fault has the time of its end.)
         out.spikes.iter_mut().for_each(|s| s.retain(|(_, time)| *time <= end));
@@ -153,6 +198,18 @@ pub(crate) fn advance(
     std::mem::swap(&mut out.samples, &mut samples.0);
     work.0 += out.work;
     times.advance += started.elapsed();
+}
+
+/// Brings back what systems are going to read.
+pub(crate) fn fetch(
+    backend: Res<CurrentBackend>,
+    readback: Res<Readback>,
+    mut banks: ResMut<Banks>,
+    mut stop: ResMut<Stop>,
+) {
+    if *readback != Readback::default() && stop.0.is_none() {
+        stop.0 = backend.0.fetch(&mut banks.0, *readback).err();
+    }
 }
 
 /// A fault, with the names that its user knows.

@@ -52,6 +52,18 @@ pub struct Slot {
 pub struct Columns {
     width: usize,
     rows: Vec<Row>,
+    /// The neurons of each column whose value was set, for back ends that keep columns elsewhere; none are
+    /// listed until one asks.
+    written: Option<Vec<Vec<u32>>>,
+}
+
+/// What was set in columns since a back end asked last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Written {
+    /// It had never asked: everything counts.
+    Everything,
+    /// Columns and neurons.
+    Columns(Vec<(usize, Vec<u32>)>),
 }
 
 impl Columns {
@@ -61,7 +73,7 @@ impl Columns {
         let blocks = neurons.div_ceil(LANES);
         let block = defaults.iter().map(|value| Row([*value; LANES]));
         let rows = std::iter::repeat_n(block, blocks).flatten().collect();
-        Columns { width: defaults.len(), rows }
+        Columns { width: defaults.len(), rows, written: None }
     }
 
     /// The value of one neuron.
@@ -73,6 +85,31 @@ impl Columns {
     /// Writes the value of one neuron.
     pub fn set(&mut self, neuron: usize, column: usize, value: f32) {
         self.rows[neuron / LANES * self.width + column].0[neuron % LANES] = value;
+        if let Some(written) = &mut self.written {
+            written[column].push(neuron as u32);
+        }
+    }
+
+    /// What [`Columns::set`] has written since the last call.
+    pub fn take_written(&mut self) -> Written {
+        let none = vec![Vec::new(); self.width];
+        match self.written.replace(none) {
+            None => Written::Everything,
+            Some(written) => {
+                let columns = written.into_iter().enumerate().filter(|(_, n)| !n.is_empty());
+                Written::Columns(columns.collect())
+            }
+        }
+    }
+
+    /// The rows of a column, block after block.
+    pub fn column(&self, column: usize) -> impl Iterator<Item = &Row> {
+        self.rows.iter().skip(column).step_by(self.width)
+    }
+
+    /// The rows of a column, to be written.
+    pub fn column_mut(&mut self, column: usize) -> impl Iterator<Item = &mut Row> {
+        self.rows.iter_mut().skip(column).step_by(self.width)
     }
 
     /// The rows of each block.

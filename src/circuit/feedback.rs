@@ -20,6 +20,9 @@ pub trait Feedback: Copy + Send + Sync + 'static {
     /// Ifb/Itau at a membrane current of `i_mem` (A, normal and positive): numerator and denominator,
     /// of which the latter is between 1 and 2¹⁰⁰ + 1.
     fn fraction<V: Number>(&self, i_mem: V, columns: [V; 3]) -> (V, V);
+
+    /// The name of the form in CUDA sources, and the exponent of its power.
+    fn in_device_code(&self) -> (&'static str, f64);
 }
 
 /// Quintana et al. 2024 (arXiv 2409.14918):
@@ -54,6 +57,10 @@ impl Feedback for PowerLaw {
         let power = exp2_within(log2(i_mem).mul_add(i_mem.splat(self.exponent), gain));
         (power, gate(slope.mul_add(i_mem, offset)))
     }
+
+    fn in_device_code(&self) -> (&'static str, f64) {
+        ("POWER_LAW", self.exponent)
+    }
 }
 
 /// The dynapse-simulator: `Ifb = Ipfb_gain / (1 + exp(−(Imem − Ipfb_th)/Ipfb_norm))`, Ipfb_norm
@@ -75,6 +82,10 @@ impl Feedback for Logistic {
     fn fraction<V: Number>(&self, i_mem: V, [slope, offset, gain]: [V; 3]) -> (V, V) {
         (gain, gate(slope.mul_add(i_mem, offset)))
     }
+
+    fn in_device_code(&self) -> (&'static str, f64) {
+        ("LOGISTIC", 1.0)
+    }
 }
 
 /// No feedback.
@@ -93,6 +104,10 @@ impl Feedback for NoFeedback {
     #[inline(always)]
     fn fraction<V: Number>(&self, i_mem: V, _: [V; 3]) -> (V, V) {
         (i_mem.splat(0.0), i_mem.splat(1.0))
+    }
+
+    fn in_device_code(&self) -> (&'static str, f64) {
+        ("OFF", 1.0)
     }
 }
 

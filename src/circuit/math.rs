@@ -8,7 +8,11 @@
 //! The single-precision coefficients are minimax fits (Remez exchange in 40-digit arithmetic); the
 //! double-precision logarithm is the series of `2·artanh(s)`, `s = (m−1)/(m+1)`.
 
-use super::number::Number;
+use std::sync::LazyLock;
+
+use fearless_simd::Level;
+
+use super::number::{Number, with_width};
 
 /// ln 2 in two parts, the first with so few bits that its product with an exponent is exact.
 const LN2_HIGH: f64 = 6.931_471_803_691_238e-1;
@@ -61,27 +65,34 @@ pub(crate) const EXP2_M1: [f64; 6] =
 pub fn log2<V: Number>(x: V) -> V {
     let (m, e) = x.mantissa_and_exponent();
     let z = m - x.splat(1.0);
-    let p = horner(
-        z,
-        [
-            7.806_673e-2,
-            -1.742_302_2e-1,
-            2.163_248_6e-1,
-            -2.427_235_2e-1,
-            2.881_915e-1,
-            -3.605_759e-1,
-            4.809_020_8e-1,
-            -7.213_485e-1,
-            std::f64::consts::LOG2_E,
-        ],
-    );
-    p.mul_add(z, e)
+    horner(z, LOG2_M1).mul_add(z, e)
 }
 
+/// log2(1 + z)/z for −0.25 ≤ z < 0.5, in single precision.
+pub(crate) const LOG2_M1: [f64; 9] = [
+    7.806_673e-2,
+    -1.742_302_2e-1,
+    2.163_248_6e-1,
+    -2.427_235_2e-1,
+    2.881_915e-1,
+    -3.605_759e-1,
+    4.809_020_8e-1,
+    -7.213_485e-1,
+    std::f64::consts::LOG2_E,
+];
+
+/// The processor's instruction set, asked once.
+pub(crate) static LEVEL: LazyLock<Level> = LazyLock::new(Level::new);
+
 /// Natural logarithm in double precision for positive normal `x`; relative error below 1e-15.
-#[inline(always)]
 #[must_use]
 pub fn ln(x: f64) -> f64 {
+    // Where the processor has fused multiply-adds, it is compiled to them.
+    with_width!(*LEVEL, _width => natural_logarithm(x))
+}
+
+#[inline(always)]
+fn natural_logarithm(x: f64) -> f64 {
     // m in [√½, √2): s = (m−1)/(m+1) stays within ±0.1716 and eleven terms reach the last bit.
     const SQRT_HALF_BITS: i64 = 0x3fe6_a09e_667f_3bcd;
     let bits = x.to_bits() as i64;
@@ -112,9 +123,13 @@ pub fn ln_1p(x: f64) -> f64 {
 }
 
 /// `e^x` in double precision, relative error below 1e-15; 0 below −708, infinite above 709.
-#[inline]
 #[must_use]
 pub fn exp(x: f64) -> f64 {
+    with_width!(*LEVEL, _width => exponential(x))
+}
+
+#[inline(always)]
+fn exponential(x: f64) -> f64 {
     if x < -708.0 {
         return 0.0;
     }

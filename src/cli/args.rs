@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::backend::choice::Choice;
 use crate::circuit::Domain;
 use crate::time::Time;
 use crate::units::{self, Unit};
@@ -27,7 +28,7 @@ Exit codes:
   3    the scene was refused
   4    a limit was refused (memory, count)
   5    a file could not be read or written, or a results folder cannot be used
-  6    the back end cannot be used
+  6    the back end cannot be used, or failed (what was recorded until then is written)
   7    a comparison found a difference
   130  interrupted (what was recorded until then is written)";
 
@@ -85,6 +86,8 @@ pub enum Command {
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
     },
+    /// Print what the program finds on this machine: processor, memory, CUDA, and what `auto` takes
+    Doctor,
 }
 
 #[derive(ClapArgs, Debug)]
@@ -115,7 +118,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
 
-    /// Who runs the neurons
+    /// Who runs the neurons; results do not depend on it
     #[arg(long, value_enum, default_value_t = BackendChoice::Auto)]
     pub backend: BackendChoice,
 
@@ -376,12 +379,22 @@ fn step(text: &str) -> Result<Time, String> {
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BackendChoice {
-    /// The fastest that is there
+    /// An NVIDIA GPU where there is one and the work pays, otherwise the processor
     Auto,
     /// The processor
     Cpu,
-    /// An NVIDIA GPU (not in this version)
+    /// An NVIDIA GPU, or nothing
     Cuda,
+}
+
+impl From<BackendChoice> for Choice {
+    fn from(choice: BackendChoice) -> Choice {
+        match choice {
+            BackendChoice::Auto => Choice::Auto,
+            BackendChoice::Cpu => Choice::Cpu,
+            BackendChoice::Cuda => Choice::Cuda,
+        }
+    }
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]

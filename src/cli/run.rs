@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use super::args::{BackendChoice, DumpChoice, RunArgs};
 use super::messages::{self, say};
 use super::{default_folder, load, print_json, progress, stop_on_signals};
-use crate::backend::cpu::Cpu;
+use crate::backend::choice::{Candidates, Chosen};
 use crate::results::{Dump, ResultsFolder, RunReport, Summary};
 use crate::scene::Loaded;
+use crate::scene::estimate::Recording;
 use crate::time::Time;
 use crate::{Error, Plugins, Scene, Simulation};
 
@@ -20,28 +21,21 @@ pub fn run(args: &RunArgs, plugins: &Plugins) -> Result<(), Error> {
     if !args.quiet {
         messages::show_findings(&loaded.warnings);
     }
-    if args.backend == BackendChoice::Cuda {
-        return Err(Error::Device {
-            name: "cuda",
-            reason: format!("picoamp {} has no CUDA back end yet", env!("CARGO_PKG_VERSION")),
-        });
-    }
+    let backends = Candidates::new(args.backend.into(), args.threads.map(usize::from))?;
     let folder = args.out.clone().unwrap_or_else(|| default_folder(&loaded.scene.name, ""));
     let dump = Dump {
         biases: args.dump.contains(&DumpChoice::Biases),
         edges: args.dump.contains(&DumpChoice::Edges),
     };
-    let folder = ResultsFolder::claim(folder, args.force, &loaded.scene, dump)?;
-    let runner = Runner {
-        plugins,
-        threads: args.threads.map(usize::from),
-        quiet: args.quiet,
-        load,
-        until: Time::MAX,
-    };
-    let Run { simulation, summary, outcome } = runner.run(loaded, &folder)?;
+    let mut folder = ResultsFolder::claim(folder, args.force, &loaded.scene, dump)?;
+    let recording = Recording::Streamed;
+    let runner = Runner { plugins, backends, quiet: args.quiet, load, until: Time::MAX, recording };
+    let Run { simulation, summary, outcome, why } = runner.run(loaded, &mut folder)?;
     if !args.quiet {
         show_summary(&summary, &folder, simulation.scene());
+        if args.backend != BackendChoice::Cpu {
+            say!("back end: {} ({why})", summary.backend);
+        }
     }
     outcome?;
     if args.json {
@@ -53,12 +47,15 @@ pub fn run(args: &RunArgs, plugins: &Plugins) -> Result<(), Error> {
 /// Who runs a scene into a folder, and what is shown meanwhile.
 pub struct Runner<'a> {
     pub plugins: &'a Plugins,
-    pub threads: Option<usize>,
+    /// What it may run on.
+    pub backends: Candidates,
     pub quiet: bool,
     /// Wall time of reading the scene.
     pub load: Duration,
     /// The run is interrupted after the window that reaches this time.
     pub until: Time,
+    /// Whether what grows with the run is kept, to be looked at after it.
+    pub recording: Recording,
 }
 
 /// A run that ended, one way or the other, and was written.
@@ -66,30 +63,35 @@ pub struct Run {
     pub simulation: Simulation,
     pub summary: Summary,
     pub outcome: Result<(), Error>,
+    /// Why it ran on the back end it ran on.
+    pub why: String,
 }
 
 impl Runner<'_> {
     /// Runs a scene and writes what it recorded, also of a run that failed.
-    pub fn run(&self, loaded: Loaded, folder: &ResultsFolder) -> Result<Run, Error> {
+    pub fn run(self, loaded: Loaded, folder: &mut ResultsFolder) -> Result<Run, Error> {
         let Loaded { scene, warnings } = loaded;
         let mut simulation = self.plugins.build(scene)?;
-        folder.create()?;
-        let backend = Cpu::new(self.threads);
-        let threads = backend.threads();
-        simulation.set_backend(backend);
+        let Chosen { threads, why } = self.backends.choose(&mut simulation)?;
+        match self.recording {
+            Recording::Kept => folder.create()?,
+            Recording::Streamed => folder.stream(&mut simulation)?,
+        }
 
         let stop = stop_on_signals();
         let mut progress = progress::Progress::new(self.quiet);
         let outcome = simulation.run_with(|state| {
             progress.show(state);
             let is_over = state.time < state.duration && state.time >= self.until;
-            if is_over || stop.load(Ordering::Relaxed) {
+            if is_over || stop.load(Ordering::Relaxed) || folder.has_failed() {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
             }
         });
         progress.finish();
+        // Then it was not interrupted by anybody: which table, is told below.
+        let outcome = if folder.has_failed() { Ok(()) } else { outcome };
         let report = RunReport {
             outcome: outcome.as_ref().copied(),
             warnings: &warnings,
@@ -102,7 +104,7 @@ impl Runner<'_> {
                 messages::show_error(&not_written);
                 Err(failed)
             }
-            (summary, outcome) => Ok(Run { simulation, summary: summary?, outcome }),
+            (summary, outcome) => Ok(Run { simulation, summary: summary?, outcome, why }),
         }
     }
 }

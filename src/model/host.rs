@@ -16,11 +16,11 @@ use crate::backend::{Sample, Stop, WindowSamples, advance};
 use crate::bank::{Bank, Banks, LANES, Slot};
 use crate::circuit::Receptor;
 use crate::error::Error;
-use crate::network::router::Inbox;
+use crate::network::inbox::{Arrival, Inbox};
 use crate::network::{Population, WindowSpikes};
 use crate::schedule::{BuiltIn, Window, WindowSet};
 use crate::simulation::{Simulation, StageTimes};
-use crate::solver::kernel::TILE_STEPS;
+
 use crate::time::Time;
 
 /// A neuron model whose step is ordinary Rust code on the host.
@@ -187,15 +187,9 @@ impl BlockPulses {
         }
         self.lanes.resize_with(LANES, Vec::new);
         self.lanes.iter_mut().for_each(Vec::clear);
-        for (tile, arrivals) in inbox.of_block(block).iter().enumerate() {
-            for arrival in arrivals {
-                let step = (tile * TILE_STEPS) as u64 + u64::from(arrival.step);
-                self.lanes[usize::from(arrival.lane)].push((
-                    step,
-                    arrival.receptor,
-                    arrival.weight,
-                ));
-            }
+        for (first_step, Arrival { weight, step, lane, receptor }) in inbox.of_block(block) {
+            let step = first_step + u64::from(step);
+            self.lanes[usize::from(lane)].push((step, receptor, weight));
         }
         // Sums of multiples of one power of two are exact: the order within a step means nothing.
         self.lanes.iter_mut().for_each(|lane| lane.sort_unstable());

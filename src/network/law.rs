@@ -43,6 +43,14 @@ impl<T: Copy> Law<T> {
         }
     }
 
+    /// The value, if all have the same.
+    pub fn only(&self) -> Option<T> {
+        match *self {
+            Law::One(value) => Some(value),
+            _ => None,
+        }
+    }
+
     /// The law of another form of the quantity.
     fn map<U>(&self, f: impl Fn(T) -> U) -> Law<U> {
         match *self {
@@ -103,7 +111,7 @@ impl Weights {
         self.rounds || matches!(self.law, Law::One(weight) if weight.fract() == 0.0)
     }
 
-    fn round(&self, weight: f64) -> f64 {
+    pub(super) fn round(&self, weight: f64) -> f64 {
         if self.rounds { weight.round_ties_even() } else { weight }
     }
 

@@ -15,8 +15,12 @@
 //! | [`table`] | the table of edges |
 //! | [`port`] | where edges end, and what a weight is there |
 //! | [`spikes`] | the spikes of a window |
-//! | [`router`] | the calendar of arrivals and the inboxes of banks |
+//! | [`inbox`] | what arrives in the window at hand, as the solvers want it |
+//! | [`router`] | from spikes through the calendar to the inboxes |
 
+mod build;
+mod by_emitter;
+pub mod inbox;
 pub mod law;
 pub mod plasticity;
 pub mod port;

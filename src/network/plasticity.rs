@@ -161,7 +161,14 @@ impl<'a> EdgeWeights<'a> {
         plastic.weights[edge] = weight;
         let weight = if plastic.rounds { weight.round_ties_even() } else { weight };
         let fixed = fixed_point(weight, plastic.exponent);
-        self.table.edges[plastic.edges[edge].place as usize].weight = fixed;
+        let place = plastic.edges[edge].place;
+        let weight = &mut self.table.edges[place as usize].weight;
+        if *weight != fixed {
+            *weight = fixed;
+            if let Some(reweighted) = &mut self.table.reweighted {
+                reweighted.push((place, fixed));
+            }
+        }
     }
 
     /// The delay of an edge.

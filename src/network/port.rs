@@ -12,20 +12,20 @@ use std::sync::Arc;
 use bevy_ecs::prelude::*;
 
 use super::rule::ListedEdge;
-use crate::bank::{Bank, Banks, LANES};
+use crate::bank::{Bank, Banks, LANES, Neurons};
 use crate::circuit::Receptor;
 use crate::error::Error;
 use crate::scene::{Connection, GroupId, Scene};
 use crate::time::Time;
 
-/// Where an edge ends: `(block, lane, receptor)` in one number, blocks counted over all banks.
+/// Where an edge ends: `row × 64 + lane`, where all blocks of all banks follow one another, each with a
+/// row for each of its receptors. In a window of one step it is the place of its sum.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Port(u32);
+pub(super) struct Port(pub(super) u32);
 
-const RECEPTOR_BITS: u32 = 3;
 const LANE_BITS: u32 = LANES.trailing_zeros();
 /// Receptors of a model, at most.
-pub(crate) const MOST_RECEPTORS: usize = 1 << RECEPTOR_BITS;
+pub(crate) const MOST_RECEPTORS: usize = 8;
 /// The sum of 32 times all edges of a circuit stays below 2³¹.
 const SUM_BITS: i32 = 26;
 /// Finer than single precision needs.
@@ -34,25 +34,51 @@ const MOST_FRACTION_BITS: i32 = 24;
 const LEAST_FRACTION_BITS: i32 = 4;
 
 impl Port {
-    /// The port of a circuit; `first_block` is the first block of its bank.
-    pub(super) fn new(first_block: u32, slot: u32, receptor: usize) -> Port {
-        Port(
-            (first_block << (LANE_BITS + RECEPTOR_BITS))
-                + (slot << RECEPTOR_BITS)
-                + receptor as u32,
-        )
+    /// Row and lane.
+    #[inline]
+    pub(super) fn parts(self) -> (usize, usize) {
+        ((self.0 >> LANE_BITS) as usize, self.0 as usize % LANES)
+    }
+}
+
+/// What a row of ports belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PortRow {
+    /// The block, counted over all banks.
+    pub(super) block: u32,
+    /// The receptor, as the kernel counts them, and how many the block has.
+    pub(super) receptor: u8,
+    pub(super) receptors: u8,
+    pub(super) is_event_driven: bool,
+}
+
+/// The rows of ports of all banks.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct PortRows {
+    pub(super) rows: Vec<PortRow>,
+    /// The first row of each block, and the end.
+    pub(super) first_of_block: Vec<u32>,
+}
+
+impl PortRows {
+    pub(super) fn new(banks: &[Bank]) -> PortRows {
+        let mut all = PortRows { rows: Vec::new(), first_of_block: vec![0] };
+        for bank in banks {
+            let is_event_driven = matches!(bank.neurons, Neurons::Event(_));
+            let receptors = bank.layout.receptors.len() as u8;
+            for _ in 0..bank.blocks() {
+                let block = all.first_of_block.len() as u32 - 1;
+                let row = |receptor| PortRow { block, receptor, receptors, is_event_driven };
+                all.rows.extend((0..receptors).map(row));
+                all.first_of_block.push(all.rows.len() as u32);
+            }
+        }
+        all
     }
 
-    /// How many neurons after the one of `first`, a port of the same bank and receptor, this is.
-    pub(super) fn after(self, first: Port) -> u32 {
-        (self.0 - first.0) >> RECEPTOR_BITS
-    }
-
-    /// Block, lane and receptor.
-    pub(super) fn parts(self) -> (usize, u8, u8) {
-        let lane = (self.0 >> RECEPTOR_BITS) as u8 & (LANES as u8 - 1);
-        let receptor = self.0 as u8 & ((1 << RECEPTOR_BITS) - 1);
-        ((self.0 >> (LANE_BITS + RECEPTOR_BITS)) as usize, lane, receptor)
+    /// Blocks of all banks.
+    pub(super) fn blocks(&self) -> usize {
+        self.first_of_block.len().saturating_sub(1)
     }
 }
 
@@ -70,46 +96,36 @@ fn largest_fan_in(edges: &[ListedEdge], to_size: u64) -> u32 {
 
 /// Where the circuits of each population are.
 pub(super) struct Ports {
-    /// Blocks of all banks.
-    pub(super) blocks: usize,
     /// First block of each bank.
-    first_block: Vec<u32>,
+    first_block: Vec<usize>,
     /// Bank, first slot and receptors of each population.
-    populations: Vec<(u32, u32, Vec<Receptor>)>,
+    populations: Vec<(usize, u32, Vec<Receptor>)>,
+    rows: Arc<PortRows>,
 }
 
-/// The exponents of the members of one bank, for the blocks of that bank.
-struct BlockExponents {
-    first_lane: u32,
-    /// First slot of a member and its exponents, sorted.
-    members: Arc<[(u32, Vec<i32>)]>,
-}
-
-impl BlockExponents {
-    /// The exponent of a port in one of these blocks.
-    fn of(&self, port: Port) -> i32 {
-        let (block, lane, receptor) = port.parts();
-        let slot = (block * LANES) as u32 + u32::from(lane) - self.first_lane;
-        let at = self.members.partition_point(|(first, _)| *first <= slot);
-        self.members[at - 1].1[usize::from(receptor)]
-    }
-}
+/// The power of two that one pulse has, by population and receptor.
+pub(super) type Exponents = Vec<Vec<i32>>;
 
 impl Ports {
     pub(super) fn new(scene: &Scene, world: &World) -> Ports {
-        let banks = world.resource::<Banks>();
+        let banks = &world.resource::<Banks>().0;
         let mut first_block = Vec::new();
         let mut blocks = 0;
         let mut populations = vec![(0, 0, Vec::new()); scene.populations.len()];
-        for (index, bank) in banks.0.iter().enumerate() {
-            first_block.push(blocks as u32);
+        for (index, bank) in banks.iter().enumerate() {
+            first_block.push(blocks);
             blocks += bank.blocks();
             for member in &bank.members {
                 let receptors = bank.layout.receptors.clone();
-                populations[member.population] = (index as u32, member.first, receptors);
+                populations[member.population] = (index, member.first, receptors);
             }
         }
-        Ports { blocks, first_block, populations }
+        Ports { first_block, populations, rows: Arc::new(PortRows::new(banks)) }
+    }
+
+    /// What the rows belong to.
+    pub(super) fn rows(&self) -> &Arc<PortRows> {
+        &self.rows
     }
 
     fn receptor(&self, population: usize, receptor: Receptor) -> usize {
@@ -118,12 +134,36 @@ impl Ports {
         receptors.iter().position(|r| *r == receptor).unwrap_or_default()
     }
 
+    /// The port of a circuit.
+    pub(super) fn port(&self, bank: usize, slot: u32, receptor: usize) -> Port {
+        let block = self.first_block[bank] + slot as usize / LANES;
+        let row = self.rows.first_of_block[block] + receptor as u32;
+        Port((row << LANE_BITS) + slot % LANES as u32)
+    }
+
     /// From the index of a target neuron to its port.
     pub(super) fn of(&self, connection: &Connection) -> impl Fn(u32) -> Port + use<> {
-        let (bank, first_slot, _) = self.populations[connection.to];
+        let (bank, first_slot, ref receptors) = self.populations[connection.to];
         let receptor = self.receptor(connection.to, connection.receptor);
-        let first_block = self.first_block[bank as usize];
-        move |index| Port::new(first_block, first_slot + index, receptor)
+        let (Port(first), receptors) = (self.port(bank, 0, receptor), receptors.len() as u32);
+        move |index| {
+            let (block, lane) =
+                ((first_slot + index) / LANES as u32, (first_slot + index) % LANES as u32);
+            Port(first + ((block * receptors) << LANE_BITS) + lane)
+        }
+    }
+
+    /// The index of the target neuron of a port.
+    pub(super) fn target(&self, connection: &Connection, port: Port) -> u32 {
+        let (bank, first_slot, _) = self.populations[connection.to];
+        self.slot(port, bank) - first_slot
+    }
+
+    /// The slot of a port in its bank.
+    fn slot(&self, port: Port, bank: usize) -> u32 {
+        let (row, lane) = port.parts();
+        let block = self.rows.rows[row].block as usize - self.first_block[bank];
+        (block * LANES + lane) as u32
     }
 
     /// Chooses the largest exponents for which the sums are safe.
@@ -196,34 +236,30 @@ impl Ports {
 
     /// The population of a port, and its receptor.
     fn owner(&self, port: Port, banks: &[Bank]) -> (usize, usize) {
-        let (block, lane, receptor) = port.parts();
-        let bank = self.first_block.partition_point(|first| *first as usize <= block) - 1;
-        let slot = (block - self.first_block[bank] as usize) * LANES + usize::from(lane);
-        (banks[bank].member(slot as u32).population, usize::from(receptor))
+        let row = self.rows.rows[port.parts().0];
+        let bank = self.first_block.partition_point(|first| *first <= row.block as usize) - 1;
+        (banks[bank].member(self.slot(port, bank)).population, usize::from(row.receptor))
     }
 
-    /// The exponents of all ports.
+    /// The exponents of all populations.
     pub(super) fn exponents(&self, world: &World) -> Exponents {
-        let banks = world.resource::<Banks>();
-        let of_bank = |(bank, first): (&Bank, &u32)| {
-            let members: Arc<[_]> =
-                bank.members.iter().map(|m| (m.first, m.exponents.clone())).collect();
-            let first_lane = first << LANE_BITS;
-            (0..bank.blocks())
-                .map(move |_| BlockExponents { first_lane, members: members.clone() })
-                .collect::<Vec<_>>()
-        };
-        Exponents(banks.0.iter().zip(&self.first_block).flat_map(of_bank).collect())
+        let banks = &world.resource::<Banks>().0;
+        let mut exponents = vec![Vec::new(); self.populations.len()];
+        for member in banks.iter().flat_map(|bank| &bank.members) {
+            exponents[member.population].clone_from(&member.exponents);
+        }
+        exponents
     }
-}
 
-/// The exponents of all ports, block by block.
-pub(super) struct Exponents(Vec<BlockExponents>);
+    /// The exponent of a projection.
+    pub(super) fn exponent(&self, connection: &Connection, exponents: &Exponents) -> i32 {
+        exponents[connection.to][self.receptor(connection.to, connection.receptor)]
+    }
 
-impl Exponents {
     /// The exponent of a port.
-    pub(super) fn of(&self, port: Port) -> i32 {
-        self.0[port.parts().0].of(port)
+    pub(super) fn exponent_at(&self, port: Port, banks: &[Bank], exponents: &Exponents) -> i32 {
+        let (population, receptor) = self.owner(port, banks);
+        exponents[population][receptor]
     }
 }
 

@@ -8,16 +8,16 @@ use std::collections::VecDeque;
 
 use bevy_ecs::prelude::*;
 
+use super::build;
+use super::inbox::{Delivery, Inbox, Run};
 use super::plasticity::EdgeWeights;
 use super::table::{Numbering, Table};
 use super::{Edge, WindowSpikes};
 use crate::backend::Backend;
-use crate::bank::{Bank, Banks, LANES, Neurons};
+use crate::bank::{Bank, Banks, Neurons};
 use crate::error::Error;
 use crate::scene::{Connection, GroupId, Scene, Solver};
 use crate::schedule::Window;
-use crate::solver::event;
-use crate::solver::kernel::TILE_STEPS;
 use crate::time::Time;
 
 /// The inbox of a window has room for each tile of its steps; a longer window would gain nothing.
@@ -53,111 +53,6 @@ struct Due {
     step: u64,
 }
 
-/// A pulse on its way into a block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Arrival {
-    /// Pulses in fixed point.
-    pub weight: i32,
-    /// The step, from the start of the tile.
-    pub step: u8,
-    /// The lane of the block.
-    pub lane: u8,
-    /// The receptor, as the kernel counts them.
-    pub receptor: u8,
-}
-
-/// The arrivals of a window, sorted into blocks and tiles of [`TILE_STEPS`] steps. Within one their
-/// order means nothing.
-#[derive(Resource, Debug, Default)]
-pub struct Inbox {
-    /// Tiles of each block; none where all neurons are event-driven.
-    tiles: usize,
-    arrivals: Vec<Vec<Arrival>>,
-    /// Those of event-driven neurons.
-    pub events: EventInbox,
-}
-
-/// The arrivals of a window at event-driven neurons: a chain for each neuron, so that neither a list
-/// nor a look is wasted on one at which nothing arrives.
-#[derive(Debug, Default)]
-pub struct EventInbox {
-    /// The last arrival of each neuron (blocks counted over all banks), as an index into `nodes`
-    /// plus 1; 0: none.
-    heads: Vec<u32>,
-    nodes: Vec<(event::Arrival, u32)>,
-    /// The neurons at which something arrives.
-    touched: Vec<u32>,
-}
-
-impl EventInbox {
-    fn reset(&mut self, neurons: usize) {
-        self.touched.iter().for_each(|neuron| self.heads[*neuron as usize] = 0);
-        self.touched.clear();
-        self.nodes.clear();
-        self.heads.resize(neurons, 0);
-    }
-
-    fn push(&mut self, neuron: usize, arrival: event::Arrival) {
-        let head = &mut self.heads[neuron];
-        if *head == 0 {
-            self.touched.push(neuron as u32);
-        }
-        self.nodes.push((arrival, *head));
-        *head = self.nodes.len() as u32;
-    }
-
-    /// Appends what arrives at a neuron, sorted.
-    pub fn of(&self, neuron: u32, arrivals: &mut Vec<event::Arrival>) {
-        let from = arrivals.len();
-        let mut next = self.heads.get(neuron as usize).copied().unwrap_or(0);
-        while let Some((arrival, before)) = (next as usize).checked_sub(1).map(|k| self.nodes[k]) {
-            arrivals.push(arrival);
-            next = before;
-        }
-        // Most came in the order of time, and the last one is first.
-        arrivals[from..].reverse();
-        arrivals[from..].sort_unstable();
-    }
-
-    /// The neurons of `first..first + len` at which something arrives, sorted and counted from
-    /// `first`.
-    #[must_use]
-    pub fn touched(&self, first: u32, len: u32) -> Vec<u32> {
-        let own = self.touched.iter().filter(|n| (first..first + len).contains(n));
-        let mut own: Vec<u32> = own.map(|n| n - first).collect();
-        own.sort_unstable();
-        own
-    }
-
-    /// Arrivals.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.nodes.len()
-    }
-
-    /// Whether nothing arrives.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.nodes.is_empty()
-    }
-}
-
-impl Inbox {
-    /// The arrivals of a block (counted over all banks), one list for each tile.
-    #[must_use]
-    pub fn of_block(&self, block: usize) -> &[Vec<Arrival>] {
-        &self.arrivals[block * self.tiles..(block + 1) * self.tiles]
-    }
-
-    /// `steps`: of the window, where neurons are advanced by steps.
-    fn reset(&mut self, blocks: usize, steps: Option<u64>, has_events: bool) {
-        self.arrivals.iter_mut().for_each(Vec::clear);
-        self.tiles = steps.map_or(0, |steps| (steps as usize).div_ceil(TILE_STEPS).max(1));
-        self.arrivals.resize_with(blocks * self.tiles, Vec::new);
-        self.events.reset(if has_events { blocks * LANES } else { 0 });
-    }
-}
-
 /// The table of edges and the calendar of arrivals.
 #[derive(Resource, Debug)]
 pub struct Router {
@@ -165,12 +60,11 @@ pub struct Router {
     dt: Time,
     /// The step of neurons that are advanced by steps, if there are any.
     step: Option<Time>,
-    /// For each block of all banks, whether its neurons are event-driven; empty: none is.
-    event_blocks: Vec<bool>,
     window_steps: u64,
     total_steps: u64,
     numbering: Numbering,
     table: Table,
+    delivery: Delivery,
     /// Arrivals after this window by window, from window `calendar_start` on.
     calendar: VecDeque<Vec<Due>>,
     calendar_start: u64,
@@ -193,7 +87,7 @@ impl Router {
         backend: &dyn Backend,
     ) -> Result<Router, Error> {
         let numbering = Numbering::new(scene);
-        let (table, shortest_delay) = Table::build(scene, dt, &numbering, world, backend)?;
+        let (mut table, shortest_delay) = build::table(scene, dt, &numbering, world, backend)?;
         let least = scene.least_delay();
         if let Some(delay) = shortest_delay.filter(|delay| *delay < least) {
             return Err(Error::Connection(format!(
@@ -203,23 +97,21 @@ impl Router {
         }
         let window = window(scene, shortest_delay);
         let banks = &world.resource::<Banks>().0;
+        let delivery = backend.delivery(banks);
+        if delivery != Delivery::Host {
+            table.reweighted = Some(Vec::new());
+        }
         let is_event = |bank: &Bank| matches!(bank.neurons, Neurons::Event(_));
-        let event_blocks = if banks.iter().any(is_event) {
-            let blocks = |bank| std::iter::repeat_n(is_event(bank), bank.blocks());
-            banks.iter().flat_map(blocks).collect()
-        } else {
-            Vec::new()
-        };
         let any_stepped = banks.is_empty() || !banks.iter().all(is_event);
         let step = any_stepped.then_some(scene.solver.step());
         Ok(Router {
             dt,
             step,
-            event_blocks,
             window_steps: window.steps(dt),
             total_steps: scene.duration.steps(dt),
             numbering,
             table,
+            delivery,
             calendar: VecDeque::new(),
             calendar_start: 0,
             spare_pages: Vec::new(),
@@ -238,6 +130,17 @@ impl Router {
         self.table.edges.len()
     }
 
+    /// All edges in the order of the table: the block in which they end (counted over all banks), lane and
+    /// receptor, and the pulses of a spike in fixed point.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn ends(&self) -> impl Iterator<Item = ([usize; 3], i32)> {
+        self.table.edges.iter().map(|edge| {
+            let (row, lane) = edge.port.parts();
+            let row = self.table.rows.rows[row];
+            ([row.block as usize, lane, row.receptor.into()], edge.weight)
+        })
+    }
+
     /// The weights of the projection with this index in the scene; `None` where it has no
     /// [`Plasticity`](super::Plasticity).
     pub fn weights(&mut self, projection: usize) -> Option<EdgeWeights<'_>> {
@@ -254,20 +157,19 @@ impl Router {
     /// first.
     pub fn deliver(&mut self, window: &Window, inbox: &mut Inbox) {
         let steps = self.step.map(|step| window.in_steps_of(step).steps);
-        inbox.reset(self.table.blocks, steps, !self.event_blocks.is_empty());
+        inbox.reset(&self.table.rows, steps);
+        if let Some(reweighted) = &mut self.table.reweighted {
+            inbox.reweighted.append(reweighted);
+        }
         let end = window.first_step + window.steps;
         // A window that `run_for` cut short may end within a page of the calendar.
         let last_page = (end - 1) / self.window_steps;
         let pages = (last_page + 1 - self.calendar_start).min(self.calendar.len() as u64) as usize;
         for page in 0..pages {
             let mut due = std::mem::take(&mut self.calendar[page]);
-            due.retain(|due| {
-                let now = due.step < end;
-                if now {
-                    self.fan_out(*due, window, inbox);
-                }
-                !now
-            });
+            let now = due.iter().filter(|now| now.step < end);
+            now.for_each(|now| self.fan_out(*now, window, inbox));
+            due.retain(|later| later.step >= end);
             self.calendar[page] = due;
         }
         while self.calendar_start < end / self.window_steps {
@@ -329,20 +231,12 @@ impl Router {
         let at =
             self.step.filter(|step| *step != self.dt).map_or(at, |step| at / step.whole(self.dt))
                 as usize;
-        let (tile, step) = (at / TILE_STEPS, (at % TILE_STEPS) as u8);
-        for edge in self.table.edges_of(due.group) {
-            let (block, lane, receptor) = edge.port.parts();
-            if self.event_blocks.get(block) == Some(&true) {
-                let arrival = event::Arrival { time, receptor, weight: edge.weight };
-                inbox.events.push(block * LANES + usize::from(lane), arrival);
-                continue;
-            }
-            inbox.arrivals[block * inbox.tiles + tile].push(Arrival {
-                weight: edge.weight,
-                step,
-                lane,
-                receptor,
-            });
+        if self.delivery != Delivery::Host {
+            let (first, len) = self.table.run_of(due.group);
+            inbox.runs.push(Run { first, len, step: at as u32 });
+        }
+        if self.delivery != Delivery::Device {
+            inbox.extend(self.table.edges_of(due.group), at, time);
         }
     }
 }

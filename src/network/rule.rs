@@ -160,6 +160,24 @@ impl Connection {
         }
     }
 
+    /// The delay of all edges, if they have the same.
+    #[must_use]
+    pub fn only_delay(&self) -> Option<Time> {
+        let own = self.delay.0.only();
+        self.rule
+            .listed()
+            .map_or(own, |edges| own.filter(|_| edges.iter().all(|edge| edge.delay.is_none())))
+    }
+
+    /// The weight of all edges, if they have the same.
+    #[must_use]
+    pub fn only_weight(&self) -> Option<f64> {
+        let own = self.weight.law.only().map(|weight| self.weight.round(weight));
+        self.rule
+            .listed()
+            .map_or(own, |edges| own.filter(|_| edges.iter().all(|edge| edge.weight.is_none())))
+    }
+
     /// The largest weight that an edge of this projection can have.
     #[must_use]
     pub fn largest_weight(&self) -> f64 {
@@ -253,9 +271,21 @@ impl<'a> Edges<'a> {
             }
             return;
         }
-        self.pairs_of_row(row, |source, target| {
+        self.drawn_pairs(row, true, |source, target| {
             each(Edge { source, target, weight: weights(), delay: delays() });
         });
+    }
+
+    /// Calls `each` with source and target of the edges of a row, in an order that means nothing,
+    /// which takes half the time of [`Edges::of_row`].
+    pub fn pairs_of_row(&self, row: u64, mut each: impl FnMut(u32, u32)) {
+        match self.rule.listed() {
+            Some(edges) => {
+                let block = edges.iter().skip((row * ROW) as usize).take(ROW as usize);
+                block.for_each(|edge| each(edge.source, edge.target));
+            }
+            None => self.drawn_pairs(row, false, each),
+        }
     }
 
     /// Calls `each` with all edges, row after row.
@@ -263,8 +293,8 @@ impl<'a> Edges<'a> {
         (0..self.rows()).for_each(|row| self.of_row(row, &mut each));
     }
 
-    /// Calls `each` with source and target of the edges of a row.
-    fn pairs_of_row(&self, row: u64, mut each: impl FnMut(u32, u32)) {
+    /// Calls `each` with source and target of the edges of a row that is drawn.
+    fn drawn_pairs(&self, row: u64, ordered: bool, mut each: impl FnMut(u32, u32)) {
         let (from, to) = (&self.from, &self.to);
         let skips_self = |self_connections: bool| self.is_recurrent && !self_connections;
         let block = |len: u64| row * ROW..((row + 1) * ROW).min(len);
@@ -288,14 +318,14 @@ impl<'a> Edges<'a> {
             Rule::FixedInDegree { k, pairs } => {
                 let target = to.get(row);
                 let own = skips_self(pairs.self_connections).then(|| from.position(target));
-                draw(stream, k, from.len, own.flatten(), pairs.multiple_edges, |at| {
+                draw(stream, k, from.len, own.flatten(), pairs.multiple_edges, ordered, |at| {
                     each(from.get(at), target);
                 });
             }
             Rule::FixedOutDegree { k, pairs } => {
                 let source = from.get(row);
                 let own = skips_self(pairs.self_connections).then(|| to.position(source));
-                draw(stream, k, to.len, own.flatten(), pairs.multiple_edges, |at| {
+                draw(stream, k, to.len, own.flatten(), pairs.multiple_edges, ordered, |at| {
                     each(source, to.get(at));
                 });
             }
@@ -430,18 +460,26 @@ fn each_success(stream: &mut Philox, p: f64, n: u64, mut success: impl FnMut(u64
     }
 }
 
-/// Draws `k` of `0..n` without `out`, with or without repetition, in ascending order.
+/// Draws `k` of `0..n` without `out`, with or without repetition; in ascending order if it matters.
 fn draw(
     stream: &mut Philox,
     k: u32,
     n: u64,
     out: Option<u64>,
     repeat: bool,
+    ordered: bool,
     mut each: impl FnMut(u64),
 ) {
     let candidates = (n - u64::from(out.is_some())) as u32;
     if candidates == 0 {
         return;
+    }
+    let mut each = |at: u32| {
+        let at = u64::from(at);
+        each(at + u64::from(out.is_some_and(|out| at >= out)));
+    };
+    if repeat && !ordered {
+        return (0..k).for_each(|_| each(stream.bounded(candidates)));
     }
     let mut drawn: Vec<u32> = if repeat {
         (0..k).map(|_| stream.bounded(candidates)).collect()
@@ -456,10 +494,7 @@ fn draw(
         }
         chosen.into_iter().collect()
     };
-    // Ascending: the table of edges is then read in order, and a set's own order plays no part.
+    // A set's own order plays no part.
     drawn.sort_unstable();
-    for at in drawn {
-        let at = u64::from(at);
-        each(at + u64::from(out.is_some_and(|out| at >= out)));
-    }
+    drawn.into_iter().for_each(each);
 }

@@ -36,6 +36,7 @@ pub mod picture;
 pub mod rate;
 pub mod rates;
 pub mod spikes;
+pub mod stream;
 pub mod tables;
 pub mod trace;
 
@@ -67,6 +68,7 @@ pub use moments::Moments;
 pub use rate::{RateBin, RateHistory};
 pub use rates::{NeuronRates, RateRow};
 pub use spikes::SpikeRecorder;
+pub use stream::TableSink;
 pub use tables::Tables;
 pub use trace::TraceRecorder;
 
@@ -107,13 +109,26 @@ pub trait ProbeKind: std::any::Any + fmt::Debug + Send + Sync + 'static {
         Err(format!("a probe of the kind {} cannot be drawn again from its table", self.name()))
     }
 
+    /// Whether the main table grows with the run, and can be written while it lasts:
+    /// [`stream`](ProbeKind::stream).
+    fn can_stream(&self) -> bool {
+        false
+    }
+
+    /// Makes the recorder of a simulation that has not run hand the rows of its main table over. What
+    /// is not yet handed over when the run ends, [`Record::table`] writes, without a header.
+    fn stream(&self, probe: EntityWorldMut, sink: TableSink) {
+        let _ = (probe, sink);
+    }
+
     /// The recorder on the probe's entity.
     fn record<'w>(&self, probe: EntityRef<'w>) -> Option<&'w dyn Record>;
 }
 
 /// What was recorded: how it is shown in the results folder.
 pub trait Record {
-    /// Writes the record as CSV (RFC 4180).
+    /// Writes the record as CSV (RFC 4180); of a record that [streams](ProbeKind::stream), the rows that
+    /// are left.
     ///
     /// # Errors
     /// Those of the writer.

@@ -66,7 +66,7 @@ pub struct Summary {
     pub ignored_input_spikes: BTreeMap<String, u64>,
     /// Warnings of the scene.
     pub warnings: Vec<String>,
-    /// What the scene might do better.
+    /// What the scene might do better, and what the back end did otherwise than asked.
     pub hints: Vec<String>,
     /// Wall time by stage.
     pub wall_s: WallTimes,
@@ -195,7 +195,10 @@ impl Summary {
             mismatch: mismatch(scene, world.resource::<RealisedMismatch>()),
             ignored_input_spikes: ignored.collect(),
             warnings: report.warnings.findings().iter().map(ToString::to_string).collect(),
-            hints: hint::coarse_step(scene).into_iter().collect(),
+            hints: hint::coarse_step(scene)
+                .into_iter()
+                .chain(world.resource::<CurrentBackend>().0.remarks())
+                .collect(),
             wall_s: WallTimes {
                 load: report.load.as_secs_f64(),
                 spawn: times.spawn.as_secs_f64(),

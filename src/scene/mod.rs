@@ -52,7 +52,7 @@ use crate::solver::event;
 use crate::time::Time;
 use chip::Chip;
 use diagnostics::{Diagnostics, SceneReport, Texts};
-use estimate::{Estimate, available_memory};
+use estimate::{Estimate, Recording, available_memory};
 use files::InputFile;
 
 /// An experiment in which everything is decided: what a scene file says, with every default filled
@@ -492,7 +492,7 @@ pub(crate) fn parse(
         decided.comment = opening_comment(&text);
         if let Some(chip) = chip {
             // The edges are counted one by one: not those of a scene that cannot run anyway.
-            Estimate::of(&decided).check(available_memory())?;
+            Estimate::of(&decided, Recording::Streamed).check(available_memory())?;
             decided.chip = Some(chip.fit(&decided, &mut dx));
         }
         scene = Some(decided);

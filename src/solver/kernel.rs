@@ -22,9 +22,9 @@ pub const TILE_STEPS: usize = 64;
 /// A lane that crossed its threshold, or whose membrane is not a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Flag {
-    /// The step, from the start of the tile.
+    /// The step, from the first one.
     pub step: u32,
-    /// The lane.
+    /// The lane, counted over all blocks.
     pub lane: u32,
     /// Whether the membrane is not a number (otherwise: a spike).
     pub fault: bool,
@@ -87,6 +87,29 @@ pub trait CircuitColumns: Send + Sync + 'static {
     );
 }
 
+/// The step of a model as CUDA source, for back ends that compile it for their device. It has to give the
+/// bits of the step in Rust: the same operations in the same order, `__fmaf_rn` where a product is added.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceCode {
+    /// A name for it, in messages.
+    pub name: &'static str,
+    /// Source that defines
+    /// `__device__ bool step(const float* parameter, float* state, const float* arrivals)`: one step of one
+    /// neuron, columns and receptors numbered as in the [`Layout`]; the result says whether it spikes.
+    /// `src/backend/cuda/kernels/math.cuh` stands before it.
+    pub source: &'static str,
+    /// Macros that are defined before it: what a specialisation differs in.
+    pub macros: Vec<(&'static str, String)>,
+}
+
+impl DeviceCode {
+    /// A number in single precision as the source writes it, exact.
+    #[must_use]
+    pub fn single(x: f64) -> String {
+        format!("{:e}f", x as f32)
+    }
+}
+
 /// Equations that advance blocks.
 pub trait Kernel: Send + Sync {
     /// Its columns.
@@ -108,8 +131,8 @@ pub trait Kernel: Send + Sync {
         set: &mut dyn FnMut(usize, f32),
     );
 
-    /// Advances one block by one step per group of arrival rows (one row for each receptor; at most
-    /// [`TILE_STEPS`] groups), in vector code.
+    /// Advances blocks, one after the other, in vector code. Each has a group of arrival rows for each
+    /// step (a row for each receptor), and all have as many steps, at most [`TILE_STEPS`].
     fn advance(
         &self,
         level: Level,
@@ -127,6 +150,11 @@ pub trait Kernel: Send + Sync {
         arrivals: &[Row<i32>],
         flags: &mut Vec<Flag>,
     );
+
+    /// Its step as CUDA source; `None`: it runs on the host only.
+    fn device_code(&self) -> Option<DeviceCode> {
+        None
+    }
 }
 
 /// The columns of a neuron, or of several side by side, in a step.
@@ -164,6 +192,12 @@ pub trait EulerModel<const P: usize, const S: usize, const R: usize>: CircuitCol
     #[inline(always)]
     fn step_awake<V: Number>(&self, neurons: &mut impl Columns<V>) -> V::Mask {
         self.step(neurons)
+    }
+
+    /// The step as CUDA source; `None`: there is none, and the CUDA back end leaves these neurons to the
+    /// host.
+    fn device_code(&self) -> Option<DeviceCode> {
+        None
     }
 }
 
@@ -220,25 +254,10 @@ where
         arrivals: &[Row<i32>],
         flags: &mut Vec<Flag>,
     ) {
-        as_model(parameters, state, arrivals, |parameters, state, arrivals| {
-            let zero = |row: &Row| row.0.iter().all(|steps| *steps == 0.0);
-            let awake = M::REFRACTORY.is_some_and(|(s, p)| zero(&state[s]) && zero(&parameters[p]));
-            let (model, before) = (&self.model, *state);
-            let all_are_numbers = if awake {
-                with_width!(level, width => advance_block::<_, M, true, P, S, R>(
-                    width, model, parameters, state, arrivals, flags,
-                ))
-            } else {
-                with_width!(level, width => advance_block::<_, M, false, P, S, R>(
-                    width, model, parameters, state, arrivals, flags,
-                ))
-            };
-            if !all_are_numbers {
-                // In which step a membrane ceased to be a number, the reference says.
-                *state = before;
-                advance_scalar(model, parameters, state, arrivals, flags);
-            }
-        });
+        let (parameters, state, arrivals) = as_model(parameters, state, arrivals);
+        with_width!(level, width => advance_blocks::<_, M, P, S, R>(
+            width, &self.model, parameters, state, arrivals, flags,
+        ));
     }
 
     fn advance_reference(
@@ -248,9 +267,16 @@ where
         arrivals: &[Row<i32>],
         flags: &mut Vec<Flag>,
     ) {
-        as_model(parameters, state, arrivals, |parameters, state, arrivals| {
-            advance_scalar::<M, P, S, R>(&self.model, parameters, state, arrivals, flags);
-        });
+        let (parameters, state, arrivals) = as_model(parameters, state, arrivals);
+        let steps = arrivals.len() / parameters.len().max(1);
+        for (block, (parameters, state)) in parameters.iter().zip(state).enumerate() {
+            let arrivals = &arrivals[block * steps..(block + 1) * steps];
+            advance_scalar::<M, P, S, R>(&self.model, block, parameters, state, arrivals, flags);
+        }
+    }
+
+    fn device_code(&self) -> Option<DeviceCode> {
+        self.model.device_code()
     }
 }
 
@@ -262,12 +288,13 @@ where
 #[repr(align(64))]
 struct Marks([u64; TILE_STEPS]);
 
-/// Appends what is marked.
-fn collect(marks: &[u64], fault: bool, flags: &mut Vec<Flag>) {
+/// Appends what is marked in a block.
+fn collect(block: usize, marks: &[u64], fault: bool, flags: &mut Vec<Flag>) {
     for (step, marks) in (0..).zip(marks) {
         let mut rest = *marks;
         while rest != 0 {
-            flags.push(Flag { step, lane: rest.trailing_zeros(), fault });
+            let lane = (block * LANES) as u32 + rest.trailing_zeros();
+            flags.push(Flag { step, lane, fault });
             rest &= rest - 1;
         }
     }
@@ -317,8 +344,68 @@ impl<W: Width, const P: usize, const S: usize, const R: usize> Columns<W::Single
     }
 }
 
+/// Advances blocks, many lanes at a time.
+#[inline(always)]
+fn advance_blocks<W: Width, M, const P: usize, const S: usize, const R: usize>(
+    width: W,
+    model: &M,
+    parameters: &[[Row; P]],
+    state: &mut [[Row; S]],
+    arrivals: &[[Row<i32>; R]],
+    flags: &mut Vec<Flag>,
+) where
+    M: EulerModel<P, S, R>,
+{
+    let steps = arrivals.len() / parameters.len().max(1);
+    for (block, (parameters, state)) in parameters.iter().zip(state).enumerate() {
+        let arrivals = &arrivals[block * steps..(block + 1) * steps];
+        // (After a single step the state itself tells which membrane is not a number.)
+        let before = if steps > 1 { Some(*state) } else { None };
+        let is_awake = match M::REFRACTORY {
+            Some((s, p)) => is_zero(&state[s]) & is_zero(&parameters[p]),
+            None => false,
+        };
+        let mut marks = Marks([0; TILE_STEPS]);
+        if is_awake {
+            advance_block::<_, M, true, P, S, R>(
+                width, model, parameters, state, arrivals, &mut marks,
+            );
+        } else {
+            advance_block::<_, M, false, P, S, R>(
+                width, model, parameters, state, arrivals, &mut marks,
+            );
+        }
+        let all_are_numbers = !state[M::MEMBRANE].0.iter().fold(false, |any, v| any | v.is_nan());
+        match before {
+            Some(before) if !all_are_numbers => {
+                // In which step a membrane ceased to be a number, the reference says.
+                *state = before;
+                advance_scalar(model, block, parameters, state, arrivals, flags);
+            }
+            _ => {
+                collect(block, &marks.0[..steps], false, flags);
+                if !all_are_numbers {
+                    collect(block, &[nans(&state[M::MEMBRANE])], true, flags);
+                }
+            }
+        }
+    }
+}
+
+/// Whether all lanes are zero (or −0), without a branch for each.
+#[inline(always)]
+fn is_zero(row: &Row) -> bool {
+    row.0.iter().fold(0, |any, value| any | value.to_bits() << 1) == 0
+}
+
+/// A bit for each lane that is not a number.
+#[cold]
+fn nans(row: &Row) -> u64 {
+    (0..).zip(&row.0).fold(0, |bits, (lane, value)| bits | u64::from(value.is_nan()) << lane)
+}
+
 /// Advances a block by `arrivals.len()` steps, many lanes at a time; with [`EulerModel::step_awake`] if
-/// none is refractory. The result says whether all membranes are numbers; if not, `flags` are missing.
+/// none is refractory.
 #[inline(always)]
 fn advance_block<W: Width, M, const AWAKE: bool, const P: usize, const S: usize, const R: usize>(
     width: W,
@@ -326,12 +413,10 @@ fn advance_block<W: Width, M, const AWAKE: bool, const P: usize, const S: usize,
     parameters: &[Row; P],
     state: &mut [Row; S],
     arrivals: &[[Row<i32>; R]],
-    flags: &mut Vec<Flag>,
-) -> bool
-where
+    marks: &mut Marks,
+) where
     M: EulerModel<P, S, R>,
 {
-    let mut marks = Marks([0; TILE_STEPS]);
     for (arrivals, marks) in arrivals.iter().zip(&mut marks.0) {
         for first in (0..LANES).step_by(W::Single::LANES) {
             let mut neurons = Side { width, first, parameters, state, arrivals };
@@ -340,16 +425,12 @@ where
             *marks |= W::Single::bits(spikes) << first;
         }
     }
-    let all_are_numbers = !state[M::MEMBRANE].0.iter().fold(false, |any, v| any | v.is_nan());
-    if all_are_numbers {
-        collect(&marks.0[..arrivals.len()], false, flags);
-    }
-    all_are_numbers
 }
 
 /// Advances a block one lane after the other: the reference.
 fn advance_scalar<M, const P: usize, const S: usize, const R: usize>(
     model: &M,
+    block: usize,
     parameters: &[Row; P],
     state: &mut [Row; S],
     arrivals: &[[Row<i32>; R]],
@@ -365,21 +446,23 @@ fn advance_scalar<M, const P: usize, const S: usize, const R: usize>(
             faults[step] |= u64::from(neuron.state(M::MEMBRANE).is_nan()) << first;
         }
     }
-    collect(&spikes[..arrivals.len()], false, flags);
-    collect(&faults[..arrivals.len()], true, flags);
+    collect(block, &spikes[..arrivals.len()], false, flags);
+    collect(block, &faults[..arrivals.len()], true, flags);
 }
+
+/// The blocks of [`Kernel::advance`] and their arrivals as the arrays of a model.
+type AsModel<'a, const P: usize, const S: usize, const R: usize> =
+    (&'a [[Row; P]], &'a mut [[Row; S]], &'a [[Row<i32>; R]]);
 
 /// Views the slices of [`Kernel::advance`] as the arrays of a model. A bank is made with the widths of
 /// its kernel, which are checked before.
-fn as_model<const P: usize, const S: usize, const R: usize, Out>(
-    parameters: &[Row],
-    state: &mut [Row],
-    arrivals: &[Row<i32>],
-    run: impl FnOnce(&[Row; P], &mut [Row; S], &[[Row<i32>; R]]) -> Out,
-) -> Out {
-    let (arrivals, rest) = arrivals.as_chunks::<R>();
-    match (<&[Row; P]>::try_from(parameters), <&mut [Row; S]>::try_from(state), rest) {
-        (Ok(parameters), Ok(state), []) => run(parameters, state, arrivals),
+fn as_model<'a, const P: usize, const S: usize, const R: usize>(
+    parameters: &'a [Row],
+    state: &'a mut [Row],
+    arrivals: &'a [Row<i32>],
+) -> AsModel<'a, P, S, R> {
+    match (parameters.as_chunks::<P>(), state.as_chunks_mut::<S>(), arrivals.as_chunks::<R>()) {
+        ((parameters, []), (state, []), (arrivals, [])) => (parameters, state, arrivals),
         _ => unreachable!("a bank has the columns of its kernel"),
     }
 }

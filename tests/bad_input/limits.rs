@@ -116,12 +116,20 @@ fn force_does_not_replace_files_of_others() {
     refused_run(folder.path(), &["--out", ".", "--force"], 5);
 }
 
+/// A back end that is asked for by name says which library is missing and where it comes from. (Where there
+/// is a GPU, there is nothing to refuse.)
 #[test]
 fn back_ends_that_are_not_there() {
+    #[cfg(feature = "cuda")]
+    if picoamp::backend::cuda::Cuda::open(Some(1)).is_ok() {
+        return;
+    }
     let folder = folder(SCENE, &[]);
     let (stderr, error) = refused_run(folder.path(), &["--backend", "cuda"], 6);
     let message = error["message"].as_str().unwrap();
     assert!(message.starts_with("the back end `cuda` cannot be used: "), "{message}");
+    let libraries = ["libcuda.so.1", "libnvrtc.so.13", "the feature `cuda`", "`nvidia-smi`"];
+    assert!(libraries.iter().any(|library| message.contains(library)), "{message}");
     assert!(error["help"].as_str().unwrap().contains("--backend cpu"), "{error:#}");
     assert!(stderr.contains(message), "{stderr}");
 }

@@ -188,3 +188,38 @@ fn help_and_version() {
     let version = done(folder.path(), &["--version"]);
     assert_eq!(stdout(&version), concat!("picoamp ", env!("CARGO_PKG_VERSION"), "\n"));
 }
+
+/// What the program finds is a line each; the last says what `auto` takes.
+#[test]
+fn doctor_says_what_there_is() {
+    let folder = folder(&[]);
+    let output = done(folder.path(), &["doctor"]);
+    let lines: Vec<&str> = stdout(&output).lines().collect();
+    let has = |name: &str| lines.iter().any(|line| line.trim_start().starts_with(name));
+    assert!(lines[0].starts_with("picoamp "), "{lines:?}");
+    for name in ["processor", "threads", "memory", "auto takes"] {
+        assert!(has(name), "{name}: {lines:?}");
+    }
+    if cfg!(feature = "cuda") {
+        assert!(has("CUDA driver") && has("NVRTC") && has("kernel cache"), "{lines:?}");
+    }
+    assert!(files(folder.path()).is_empty(), "it changes nothing");
+}
+
+/// A run that chooses its back end itself says which and why; one that was told does not.
+#[test]
+fn auto_says_what_it_took_and_why() {
+    let folder = folder_with("ff_nominal.ron");
+    let line = |arguments: &[&str]| {
+        let all = [&["run", "scene.ron", "--force"], arguments].concat();
+        let output = done(folder.path(), &all);
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        stderr.lines().find(|line| line.starts_with("back end: ")).map(str::to_string)
+    };
+    let why = if cfg!(feature = "cuda") { "too little work for a GPU" } else { "built without" };
+    let auto = line(&[]).unwrap();
+    assert!(auto.starts_with("back end: cpu (") && auto.contains(why), "{auto}");
+    assert_eq!(line(&["--backend", "auto"]).unwrap(), auto);
+    assert_eq!(line(&["--backend", "cpu"]), None);
+    assert_eq!(line(&["--quiet"]), None);
+}

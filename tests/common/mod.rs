@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use picoamp::backend::Backend;
 use picoamp::backend::cpu::Cpu;
 use picoamp::prelude::*;
 use picoamp::probe::digest::SpikeDigests;
@@ -54,7 +55,7 @@ pub fn run(scene: Scene) -> Simulation {
 }
 
 /// A finished run on a back end.
-pub fn run_on(scene: Scene, backend: Cpu) -> Simulation {
+pub fn run_on(scene: Scene, backend: impl Backend) -> Simulation {
     let mut simulation = Simulation::new(scene).unwrap();
     simulation.set_backend(backend);
     simulation.run().unwrap();

@@ -13,10 +13,12 @@ use super::args::{Experiment, MeasureArgs, MeasuredModel};
 use super::messages::{self, say};
 use super::run::{Run, Runner};
 use super::{default_folder, print, print_json};
+use crate::backend::choice::{Candidates, Choice};
 use crate::probe::band::quantile;
 use crate::probe::picture::three_digits;
 use crate::probe::{BandRow, FfCurve, FiCurve, IntervalRecorder};
 use crate::results::{Dump, ResultsFolder};
+use crate::scene::estimate::Recording;
 use crate::time::Time;
 use crate::units::{self, Unit};
 use crate::{Error, Plugins, Simulation};
@@ -65,11 +67,18 @@ pub fn measure(args: &MeasureArgs, plugins: &Plugins) -> Result<(), Error> {
         _ => &[],
     };
     let further = [&[SCENE, MEASURED], further].concat();
-    let folder =
+    let mut folder =
         ResultsFolder::claim_with(path, args.force, &loaded.scene, Dump::default(), &further)?;
     let threads = args.threads.map(usize::from);
-    let runner = Runner { plugins, threads, quiet: args.quiet, load, until: Time::MAX };
-    let Run { simulation, outcome, .. } = runner.run(loaded, &folder)?;
+    let runner = Runner {
+        plugins,
+        backends: Candidates::new(Choice::Auto, threads)?,
+        quiet: args.quiet,
+        load,
+        until: Time::MAX,
+        recording: Recording::Kept,
+    };
+    let Run { simulation, outcome, .. } = runner.run(loaded, &mut folder)?;
     folder.file(SCENE, |out| out.write_all(text.as_bytes()))?;
     outcome?;
 

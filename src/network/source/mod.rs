@@ -33,6 +33,8 @@ use bevy_ecs::component::Mutable;
 use bevy_ecs::prelude::*;
 
 use super::{SourceGroup, SpikeSource, WindowSpikes};
+use crate::circuit::math;
+use crate::circuit::number::with_width;
 use crate::plugins::Plugins;
 use crate::scene::decode::{At, Fields};
 use crate::scene::diagnostics::Diagnostics;
@@ -150,24 +152,54 @@ pub fn reschedule<T: SpikeTrain>(trains: Query<(Entity, Ref<T>)>, mut next: Quer
     }
 }
 
+/// Sources that are looked at together.
+const TOGETHER: usize = 16;
+
+/// Where the chunks of [`TOGETHER`] begin in which a source is due. (Without a branch for each source.)
+#[inline(always)]
+fn due_chunks(next: &[NextSpike], end: Time, chunks: &mut Vec<usize>) {
+    for (k, chunk) in next.chunks(TOGETHER).enumerate() {
+        if chunk.iter().fold(false, |any, next| any | (next.0 < end)) {
+            chunks.push(k * TOGETHER);
+        }
+    }
+}
+
 /// Emits the spikes of a window.
 pub fn stimulate<T: SpikeTrain>(
     window: Res<Window>,
     mut spikes: ResMut<WindowSpikes>,
     mut trains: Query<(&SpikeSource, &mut NextSpike, &mut T)>,
+    mut chunks: Local<Vec<usize>>,
 ) {
     let end = window.end();
-    for (source, mut next, mut train) in &mut trains {
-        let next = next.bypass_change_detection();
-        if next.0 >= end {
-            continue;
-        }
-        let train = train.bypass_change_detection();
+    let mut emit = |source: &SpikeSource, next: &mut NextSpike, train: &mut T| {
         let out = spikes.sources[source.group_index].emit();
         while next.0 < end {
             out.push((next.0, source.index));
             train.advance();
             next.0 = train.next();
+        }
+    };
+    if let Ok(tables) = trains.contiguous_iter_mut() {
+        for (sources, mut next, mut trains) in tables {
+            let (next, trains) = (next.bypass_change_detection(), trains.bypass_change_detection());
+            chunks.clear();
+            with_width!(*math::LEVEL, _width => due_chunks(next, end, &mut chunks));
+            for first in chunks.drain(..) {
+                for row in first..next.len().min(first + TOGETHER) {
+                    if next[row].0 < end {
+                        emit(&sources[row], &mut next[row], &mut trains[row]);
+                    }
+                }
+            }
+        }
+        return;
+    }
+    // A sparse component: row by row.
+    for (source, mut next, mut train) in &mut trains {
+        if next.0 < end {
+            emit(source, next.bypass_change_detection(), train.bypass_change_detection());
         }
     }
 }

@@ -6,7 +6,9 @@ use crate::circuit::feedback::Feedback;
 use crate::circuit::number::{Mask, Number};
 use crate::circuit::{Receptor, Soma, Synapse};
 use crate::model::{Circuits, Dpi};
-use crate::solver::kernel::{CircuitColumns, Columns, EulerModel, Kernel, Lanes, Layout};
+use crate::solver::kernel::{
+    CircuitColumns, Columns, DeviceCode, EulerModel, Kernel, Lanes, Layout,
+};
 use crate::time::Time;
 
 /// State columns: membrane current, refractory steps that are left, synaptic currents.
@@ -155,6 +157,12 @@ macro_rules! euler_model {
             #[inline(always)]
             fn step_awake<V: Number>(&self, neurons: &mut impl Columns<V>) -> V::Mask {
                 self.advance::<V, false>(neurons)
+            }
+
+            fn device_code(&self) -> Option<DeviceCode> {
+                let source = include_str!("../../backend/cuda/kernels/arcana.cu");
+                let macros = super::device_macros(self.i0, &self.feedback, HOLD);
+                Some(DeviceCode { name: "arcana", source, macros })
             }
         }
     };

@@ -6,7 +6,9 @@ use crate::circuit::feedback::Feedback;
 use crate::circuit::number::{Mask, Number};
 use crate::circuit::{Receptor, Soma, Synapse};
 use crate::model::{Circuits, Dpi, NeuronModel};
-use crate::solver::kernel::{CircuitColumns, Columns, EulerModel, Kernel, Lanes, Layout};
+use crate::solver::kernel::{
+    CircuitColumns, Columns, DeviceCode, EulerModel, Kernel, Lanes, Layout,
+};
 use crate::time::Time;
 
 /// State columns: membrane current, refractory steps that are left, currents of AMPA, NMDA, GABA_A,
@@ -79,6 +81,12 @@ impl<F: Feedback, const HOLD: bool> EulerModel<PARAMETERS, STATES, RECEPTORS>
     #[inline(always)]
     fn step_awake<V: Number>(&self, neurons: &mut impl Columns<V>) -> V::Mask {
         self.advance::<V, false>(neurons)
+    }
+
+    fn device_code(&self) -> Option<DeviceCode> {
+        let source = include_str!("../../backend/cuda/kernels/dynapse1.cu");
+        let macros = super::device_macros(self.i0, &self.feedback, HOLD);
+        Some(DeviceCode { name: "dynapse1", source, macros })
     }
 }
 

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use crate::circuit::number::{Mask, Number};
 use crate::circuit::{Receptor, math};
 use crate::model::lif::{LifSoma, LifSynapse};
-use crate::solver::kernel::{CircuitColumns, Columns, EulerModel, Kernel, Lanes, Layout};
+use crate::solver::kernel::{
+    CircuitColumns, Columns, DeviceCode, EulerModel, Kernel, Lanes, Layout,
+};
 use crate::time::Time;
 
 /// State columns: v, refractory steps that are left, i_exc, i_inh.
@@ -65,6 +67,11 @@ impl EulerModel<PARAMETERS, STATES, 2> for LifEuler {
         let left = is_refractory.select(left - v.splat(1.0), v.splat(0.0));
         neurons.set(REFRACTORY, spike.select(neurons.parameter(REFRACTORY_STEPS), left));
         spike
+    }
+
+    fn device_code(&self) -> Option<DeviceCode> {
+        let source = include_str!("../../backend/cuda/kernels/lif.cu");
+        Some(DeviceCode { name: "lif", source, macros: Vec::new() })
     }
 }
 

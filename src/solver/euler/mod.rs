@@ -15,7 +15,7 @@ pub mod lif;
 
 use std::sync::Arc;
 
-use super::kernel::Kernel;
+use super::kernel::{DeviceCode, Kernel};
 use crate::circuit::Preset;
 use crate::circuit::feedback::{Feedback, Logistic, NoFeedback, PowerLaw};
 use crate::circuit::forms::{FeedbackForm, RefractoryForm};
@@ -40,4 +40,15 @@ fn with_feedback<F: Feedback>(dpi: &Dpi, circuits: &Circuits, dt: Time) -> Arc<d
         (Preset::Dynapse1, GateInput) => dynapse1::kernel::<F, false>(dpi, circuits, dt),
         (Preset::Dynapse1, HoldMembrane) => dynapse1::kernel::<F, true>(dpi, circuits, dt),
     }
+}
+
+/// What CUDA sources of DPI neurons are specialised by.
+fn device_macros(i0: f64, feedback: &impl Feedback, hold: bool) -> Vec<(&'static str, String)> {
+    let (form, exponent) = feedback.in_device_code();
+    vec![
+        ("I0", DeviceCode::single(i0)),
+        ("FEEDBACK", form.to_string()),
+        ("FEEDBACK_EXPONENT", DeviceCode::single(exponent)),
+        ("HOLD", i32::from(hold).to_string()),
+    ]
 }

@@ -35,7 +35,7 @@ use smallvec::SmallVec;
 use crate::backend::{Advanced, Fault, FaultKind, Sample};
 use crate::bank::{Drive, SampleRequest};
 use crate::circuit::{Block, Waveform};
-use crate::network::router::EventInbox;
+use crate::network::inbox::EventInbox;
 use crate::solver::kernel::Layout;
 use crate::time::Time;
 

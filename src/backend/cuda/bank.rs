@@ -1,0 +1,497 @@
+//! A bank on the device.
+//!
+//! A window goes through it in launches, usually one. A window whose sums would need too much memory takes
+//! several, and so does one that has more spikes than the list of spikes holds: its state at the start is
+//! still there, so it is repeated in halves and no spike is lost.
+
+use std::ops::Range;
+
+use super::memory::Growing;
+use super::sums::stride;
+use super::{Device, DeviceError, Program};
+use crate::backend::{Advanced, Fault, FaultKind, Sample};
+use crate::bank::transfer::Readback;
+use crate::bank::{Bank, Columns, Neurons, Row, Stepped, Written};
+use crate::schedule::Window;
+use crate::solver::kernel::Layout;
+use crate::time::Time;
+
+/// The most memory for samples of a launch, bytes.
+const MOST_SAMPLE_BYTES: usize = 1 << 28;
+/// Spikes of a neuron for which the list has room, Hz on average; more take several launches.
+const SPIKES_PER_SECOND: f64 = 100.0;
+/// Bytes of the header before the list of spikes: how many there are, and the earliest faults.
+const HEADER: usize = 32;
+const SPIKE: usize = 8;
+/// No fault.
+const NONE: u64 = u64::MAX;
+
+/// What a bank needs on the device.
+pub(super) struct Plan {
+    /// Spikes that its list holds.
+    spikes: usize,
+    /// What takes how many bytes.
+    pub(super) parts: Vec<(String, u128)>,
+}
+
+impl Plan {
+    /// For launches of at most so many steps.
+    pub(super) fn new(bank: &Bank, steps: usize) -> Plan {
+        let stride = stride(bank);
+        let step = bank.step.map_or(0.0, Time::seconds);
+        let expected = SPIKES_PER_SECOND * steps as f64 * step;
+        // Never less than all neurons in one step.
+        let spikes = (stride as f64 * (1.0 + expected)) as usize;
+        let layout = &bank.layout;
+        let columns = |n: usize| (n * stride * 4) as u128;
+        let name = bank.model.name();
+        let parts = vec![
+            (format!("the parameters of `{name}`"), columns(layout.resting_parameters.len())),
+            (format!("the state of `{name}`"), columns(2 * layout.resting_state.len())),
+            (format!("the list of spikes of `{name}`"), (HEADER + spikes * SPIKE) as u128),
+        ];
+        Plan { spikes, parts }
+    }
+}
+
+/// A piece of a window, in the steps of the device's banks.
+pub(super) struct Piece<'a> {
+    pub(super) window: &'a Window,
+    /// Addresses of sums and masks of the bank, and how many cells a step has.
+    pub(super) sums: [u64; 2],
+    pub(super) cells: u64,
+}
+
+/// A bank on the device.
+pub(super) struct DeviceBank<D: Device> {
+    module: D::Module,
+    layout: Layout,
+    neurons: usize,
+    stride: usize,
+    plan: Plan,
+    parameters: D::Buffer,
+    /// At the start and at the end of a launch.
+    state: [D::Buffer; 2],
+    /// Header and spikes.
+    results: D::Buffer,
+    /// What was read of the results, as words: the header, and as many spikes as are expected.
+    read: Vec<u64>,
+    /// Steps of a launch: fewer than the sums hold, after the list of spikes has been too short.
+    launch_steps: usize,
+    most_steps: usize,
+    changes: Growing<D>,
+    drives: Growing<D>,
+    drive_of: Option<D::Buffer>,
+    requests: Growing<D>,
+    requests_of: Growing<D>,
+    /// Requests for which `requests_of` was made.
+    known_requests: usize,
+    samples: Growing<D>,
+    /// The end of the last window.
+    now: Time,
+}
+
+/// The samples that a launch takes.
+struct LaunchSamples {
+    /// For each request of the bank, as the kernel reads it: when the first is due, every how many steps, how
+    /// many in all, and where they go.
+    requests: Vec<[u32; 4]>,
+    /// How many there are.
+    rows: usize,
+}
+
+/// Spikes and faults of a launch.
+struct Launched {
+    spikes: usize,
+    not_finite: u64,
+    overflow: u64,
+}
+
+impl<D: Device> DeviceBank<D> {
+    /// Compiles its kernels and allocates its memory.
+    /// Launches have at most so many steps.
+    pub(super) fn new(
+        device: &D,
+        bank: &Bank,
+        plan: Plan,
+        steps: usize,
+    ) -> Result<DeviceBank<D>, DeviceError> {
+        let stepped = bank.stepped();
+        let program = stepped.and_then(|stepped| Program::euler(&*stepped.kernel));
+        let no_source = || DeviceError::new("compiling", "the kernel has no CUDA source");
+        let module = device.load(&program.ok_or_else(no_source)?)?;
+        let (layout, stride) = (bank.layout.clone(), stride(bank));
+        let columns = |n: usize| device.allocate(n * stride * 4);
+        let states = layout.resting_state.len();
+        let mut drive_of = None;
+        if !bank.drives.is_empty() {
+            let mut of = vec![u32::MAX; stride];
+            for (k, drive) in bank.drives.iter().enumerate() {
+                of[drive.slots.start as usize..drive.slots.end as usize].fill(k as u32);
+            }
+            let mut buffer = columns(1)?;
+            device.write(&mut buffer, 0, bytemuck::cast_slice(&of))?;
+            drive_of = Some(buffer);
+        }
+        Ok(DeviceBank {
+            module,
+            neurons: bank.len() as usize,
+            stride,
+            parameters: columns(layout.resting_parameters.len())?,
+            state: [columns(states)?, columns(states)?],
+            results: device.allocate(HEADER + plan.spikes * SPIKE)?,
+            read: vec![0; HEADER / 8 + plan.spikes.min(64)],
+            launch_steps: steps,
+            most_steps: steps,
+            changes: Growing::none(),
+            drives: Growing::none(),
+            drive_of,
+            requests: Growing::none(),
+            requests_of: Growing::none(),
+            known_requests: 0,
+            samples: Growing::none(),
+            now: Time::ZERO,
+            layout,
+            plan,
+        })
+    }
+
+    /// The end of the last window that it went through.
+    pub(super) fn now(&self) -> Time {
+        self.now
+    }
+
+    /// Forgets spikes and faults. The result is where the earliest overflow of sums goes.
+    pub(super) fn reset(&mut self, device: &D) -> Result<u64, DeviceError> {
+        let header = [0, NONE, NONE, NONE];
+        device.write(&mut self.results, 0, bytemuck::cast_slice(&header))?;
+        Ok(device.address(&self.results) + 16)
+    }
+
+    /// Advances all neurons through a piece of a window whose arrivals are in the sums. The result is the
+    /// earliest fault; its step counts from the start of the piece.
+    pub(super) fn advance(
+        &mut self,
+        device: &D,
+        bank: &Bank,
+        index: u32,
+        piece: &Piece,
+        out: &mut Advanced,
+    ) -> Result<Option<Fault>, DeviceError> {
+        let drives = self.write_drives(device, bank, piece.window)?;
+        let of_piece = piece.window.steps as usize;
+        let mut first = 0;
+        while first < of_piece {
+            let mut steps = self.launch_steps.min(of_piece - first);
+            let mut samples = self.samples_in(bank, piece.window, first, steps);
+            let bytes = |rows: usize| rows * self.layout.resting_state.len() * 4;
+            while bytes(samples.rows) > MOST_SAMPLE_BYTES && steps > 1 {
+                steps = steps.div_ceil(2);
+                samples = self.samples_in(bank, piece.window, first, steps);
+            }
+            let launched =
+                self.step(device, bank, piece, first..first + steps, drives, &samples)?;
+            if launched.spikes > self.plan.spikes && steps > 1 {
+                // Too many for the list: again, in halves.
+                self.launch_steps = steps.div_ceil(2);
+                device.write(&mut self.results, 0, bytemuck::bytes_of(&[0, NONE]))?;
+                continue;
+            }
+            self.state.swap(0, 1);
+            if launched.spikes < self.plan.spikes / 4 {
+                self.launch_steps = (2 * self.launch_steps).min(self.most_steps);
+            }
+            self.collect(device, index, piece.window, launched.spikes, out)?;
+            self.take_samples(device, bank, index, piece.window, first, &samples, out)?;
+            first += steps;
+            let fault = launched.fault(index, first);
+            if fault.is_some() {
+                return Ok(fault);
+            }
+            if first < of_piece {
+                device.write(&mut self.results, 0, bytemuck::bytes_of(&[0, NONE]))?;
+            }
+        }
+        self.now = piece.window.end();
+        Ok(None)
+    }
+
+    /// Brings state columns into the bank.
+    pub(super) fn fetch(
+        &mut self,
+        device: &D,
+        bank: &mut Bank,
+        what: Readback,
+    ) -> Result<(), DeviceError> {
+        let Neurons::Stepped(Stepped { state, .. }) = &mut bank.neurons else { return Ok(()) };
+        let is_current = |column| self.layout.circuits.iter().any(|(_, at)| *at == column);
+        let is_wanted = |column: &usize| {
+            what == Readback::ALL
+                || what.membrane && *column == self.layout.membrane
+                || what.synaptic && is_current(*column)
+        };
+        let mut numbers = vec![0.0_f32; self.stride];
+        for column in (0..state.width()).filter(is_wanted) {
+            let at = column * self.stride * 4;
+            device.read(&self.state[0], at, bytemuck::cast_slice_mut(&mut numbers))?;
+            for (Row(row), numbers) in state.column_mut(column).zip(numbers.as_chunks().0) {
+                *row = *numbers;
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies what was written since the last window: whole columns of parameters, single numbers of the
+    /// state, whose other neurons are up to date on the device only.
+    pub(super) fn upload(&mut self, device: &D, bank: &mut Bank) -> Result<(), DeviceError> {
+        let Neurons::Stepped(Stepped { parameters, state, .. }) = &mut bank.neurons else {
+            return Ok(());
+        };
+        let columns = match parameters.take_written() {
+            Written::Everything => (0..parameters.width()).collect(),
+            Written::Columns(columns) => columns.into_iter().map(|(column, _)| column).collect(),
+        };
+        copy_columns(device, parameters, columns, self.stride, &mut self.parameters)?;
+        match state.take_written() {
+            Written::Everything => {
+                let all = (0..state.width()).collect();
+                copy_columns(device, state, all, self.stride, &mut self.state[0])?;
+            }
+            Written::Columns(columns) => {
+                let change = |column: usize, neuron: u32| {
+                    let value = state.get(neuron as usize, column);
+                    [(column * self.stride) as u32 + neuron, value.to_bits()]
+                };
+                let changes: Vec<[u32; 2]> = columns
+                    .iter()
+                    .flat_map(|(column, neurons)| neurons.iter().map(|n| change(*column, *n)))
+                    .collect();
+                if !changes.is_empty() {
+                    let at = self.changes.filled(device, &changes)?;
+                    let state = device.address(&self.state[0]);
+                    let arguments = [at, state, changes.len() as u64];
+                    self.launch(device, "write_state", changes.len(), &arguments)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The direct inputs in each step of a piece of a window; 0: there are none.
+    fn write_drives(
+        &mut self,
+        device: &D,
+        bank: &Bank,
+        piece: &Window,
+    ) -> Result<u64, DeviceError> {
+        if bank.drives.is_empty() {
+            return Ok(0);
+        }
+        let mut values = Vec::with_capacity(bank.drives.len() * piece.steps as usize);
+        for drive in &bank.drives {
+            let (mut value, mut change) = (0.0, 0);
+            for step in piece.first_step..piece.first_step + piece.steps {
+                if step >= change {
+                    value = drive.waveform.in_step(step, piece.dt) as f32;
+                    change = drive.waveform.next_change(step, piece.dt);
+                }
+                values.push(value);
+            }
+        }
+        self.drives.filled(device, &values)
+    }
+
+    /// One launch, of some steps of a piece. State is read from the first buffer and written to the second.
+    fn step(
+        &mut self,
+        device: &D,
+        bank: &Bank,
+        piece: &Piece,
+        steps: Range<usize>,
+        drives: u64,
+        samples: &LaunchSamples,
+    ) -> Result<Launched, DeviceError> {
+        let mut sampling = [0; 3];
+        if samples.rows > 0 {
+            let bytes = samples.rows * self.layout.resting_state.len() * 4;
+            sampling = [
+                self.requests.filled(device, &samples.requests)?,
+                self.requests_of(device, bank)?,
+                device.address(self.samples.with(device, bytes)?),
+            ];
+        }
+        let [requests, requests_of, samples] = sampling;
+        let [sums, masks] = piece.sums;
+        let results = device.address(&self.results);
+        let arguments = [
+            device.address(&self.parameters),
+            device.address(&self.state[0]),
+            device.address(&self.state[1]),
+            masks,
+            sums,
+            drives,
+            self.drive_of.as_ref().map_or(0, |buffer| device.address(buffer)),
+            requests,
+            requests_of,
+            samples,
+            results,
+            results + HEADER as u64,
+            self.plan.spikes as u64,
+            self.neurons as u64,
+            self.stride as u64,
+            piece.cells,
+            steps.start as u64,
+            steps.len() as u64,
+            piece.window.steps,
+        ];
+        self.launch(device, "advance", self.neurons, &arguments)?;
+        device.read(&self.results, 0, bytemuck::cast_slice_mut(&mut self.read))?;
+        let [spikes, not_finite, overflow] = [self.read[0], self.read[1], self.read[2]];
+        Ok(Launched { spikes: spikes as usize, not_finite, overflow })
+    }
+
+    /// Where the requests of each neuron start.
+    fn requests_of(&mut self, device: &D, bank: &Bank) -> Result<u64, DeviceError> {
+        if self.known_requests != bank.samples.len() {
+            let mut of = vec![0_u32; self.neurons + 1];
+            bank.samples.iter().for_each(|request| of[request.slot as usize + 1] += 1);
+            for n in 0..self.neurons {
+                of[n + 1] += of[n];
+            }
+            self.requests_of.filled(device, &of)?;
+            self.known_requests = bank.samples.len();
+        }
+        Ok(device.address(self.requests_of.with(device, 0)?))
+    }
+
+    /// What each request gets from `steps` steps of a piece from `first` on.
+    fn samples_in(&self, bank: &Bank, piece: &Window, first: usize, steps: usize) -> LaunchSamples {
+        let start = piece.first_step + first as u64;
+        let end = start + steps as u64;
+        let mut rows = 0;
+        let mut requests = Vec::with_capacity(bank.samples.len());
+        for request in &bank.samples {
+            // The state before a step is that after the one before it, and of that launch; but the state at
+            // the very start is of the first.
+            let from = request.from.max(if start == 0 { 0 } else { start + 1 });
+            let next = from.checked_next_multiple_of(request.every).unwrap_or(u64::MAX);
+            let end = end.min(request.to.saturating_sub(1));
+            if next > end || next >= request.to {
+                requests.push([0; 4]);
+                continue;
+            }
+            let count = (end - next) / request.every + 1;
+            let every = u32::try_from(request.every).unwrap_or(u32::MAX);
+            requests.push([(next - start) as u32, every, count as u32, rows as u32]);
+            rows += count as usize;
+        }
+        LaunchSamples { requests, rows }
+    }
+
+    /// Hands over the samples of a launch.
+    #[allow(clippy::too_many_arguments)]
+    fn take_samples(
+        &mut self,
+        device: &D,
+        bank: &Bank,
+        bank_index: u32,
+        piece: &Window,
+        first: usize,
+        LaunchSamples { requests, rows }: &LaunchSamples,
+        out: &mut Advanced,
+    ) -> Result<(), DeviceError> {
+        if *rows == 0 {
+            return Ok(());
+        }
+        let width = self.layout.resting_state.len();
+        let mut states = vec![0.0_f32; rows * width];
+        let buffer = self.samples.with(device, 0)?;
+        device.read(buffer, 0, bytemuck::cast_slice_mut(&mut states))?;
+        let mut states = states.chunks_exact(width);
+        for (index, [next, _, count, _]) in requests.iter().enumerate() {
+            let next = piece.first_step + first as u64 + u64::from(*next);
+            for k in 0..u64::from(*count) {
+                let step = next + k * bank.samples[index].every;
+                out.samples.extend(states.next().map(|state| Sample {
+                    bank: bank_index,
+                    request: index as u32,
+                    time: Time::from_steps(step, piece.dt),
+                    state: state.iter().map(|x| f64::from(*x)).collect(),
+                }));
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands over the spikes of a launch.
+    fn collect(
+        &mut self,
+        device: &D,
+        bank_index: u32,
+        piece: &Window,
+        count: usize,
+        out: &mut Advanced,
+    ) -> Result<(), DeviceError> {
+        let (header, most) = (HEADER / 8, self.plan.spikes);
+        let known = self.read.len() - header;
+        if count > known {
+            // Room for a few more than these next time.
+            self.read.resize(header + (count + count / 4).min(most), 0);
+            let rest = &mut self.read[header + known..header + count];
+            let at = HEADER + known * SPIKE;
+            device.read(&self.results, at, bytemuck::cast_slice_mut(rest))?;
+        }
+        let spikes: &[[u32; 2]] = bytemuck::cast_slice(&self.read[header..header + count]);
+        let spikes = spikes.iter().map(|[slot, step]| {
+            let end = piece.first_step + u64::from(*step) + 1;
+            (*slot, Time::from_steps(end, piece.dt))
+        });
+        out.spikes[bank_index as usize].extend(spikes);
+        Ok(())
+    }
+
+    fn launch(
+        &self,
+        device: &D,
+        kernel: &'static str,
+        threads: usize,
+        arguments: &[u64],
+    ) -> Result<(), DeviceError> {
+        // SAFETY: the arguments are in the order of the structures in `euler.cu`, for buffers of the sizes
+        // that `new` and `Growing` give them; buffers are replaced after a read only.
+        unsafe { device.launch(&self.module, kernel, threads, arguments) }
+    }
+}
+
+impl Launched {
+    /// The earliest fault before step `end` of the piece. Overflows are those of all banks.
+    fn fault(&self, bank: u32, end: usize) -> Option<Fault> {
+        let not_finite = (self.not_finite != NONE).then(|| {
+            let (step, slot) = (self.not_finite >> 32, self.not_finite as u32);
+            Fault { step, bank, slot, kind: FaultKind::NotFinite }
+        });
+        let overflow = (self.overflow != NONE).then(|| {
+            let (step, bank) = (self.overflow >> 48, (self.overflow >> 32) as u16);
+            let (slot, receptor) = (self.overflow as u32 >> 3, self.overflow as u8 & 7);
+            Fault { step, bank: bank.into(), slot, kind: FaultKind::InputOverflow(receptor) }
+        });
+        not_finite.into_iter().chain(overflow).min().filter(|fault| fault.step < end as u64)
+    }
+}
+
+/// Copies columns of all neurons.
+fn copy_columns<D: Device>(
+    device: &D,
+    columns: &Columns,
+    which: Vec<usize>,
+    stride: usize,
+    to: &mut D::Buffer,
+) -> Result<(), DeviceError> {
+    let mut numbers: Vec<f32> = Vec::with_capacity(stride);
+    for column in which {
+        numbers.clear();
+        columns.column(column).for_each(|row| numbers.extend(row.0));
+        device.write(to, column * stride * 4, bytemuck::cast_slice(&numbers))?;
+    }
+    Ok(())
+}

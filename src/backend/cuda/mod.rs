@@ -1,0 +1,327 @@
+//! The CUDA back end: kernels on an NVIDIA GPU.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`device`] | what the back end needs of a device, and the GPU as one |
+//! | [`program`] | the source of a bank's kernels, specialised by its circuit's forms |
+//! | [`compile`] | NVRTC, and the cache of what it compiled |
+//! | `bank` | a bank on the device: its memory, and how a window goes through it |
+//! | `sums` | what arrives at all banks, and the table of edges that makes it of spikes |
+//!
+//! One thread carries one neuron through a window, parameters and state in registers; columns stay on the
+//! device from window to window, and so does the table of edges: a spike comes in as a run of edges, whose
+//! pulses are added there. What else comes in is what systems wrote; what goes out are spikes, and the
+//! samples and columns that somebody asks for.
+//!
+//! The kernels (`kernels/*.cu`) compute what the Rust steps compute, operation by operation: the same
+//! polynomials, fused multiply-adds where those have them and nowhere else, IEEE division. So results are
+//! equal bit for bit, and whether a run had a GPU shows in its wall time only.
+//!
+//! Everything but [`Gpu`] is written against [`Device`], a handful of functions. The test suite runs it on a
+//! second one: the same kernel sources compiled as C++ for the host.
+
+mod bank;
+pub mod compile;
+pub mod device;
+mod memory;
+pub mod program;
+mod sums;
+
+use std::sync::{Mutex, PoisonError};
+
+pub use device::{Device, DeviceError, Gpu};
+pub use program::Program;
+
+use super::cpu::Cpu;
+use super::{Advanced, Backend, Fault};
+use crate::bank::transfer::Readback;
+use crate::bank::{Bank, Neurons};
+use crate::error::Error;
+use crate::network::inbox::{Delivery, Inbox};
+use crate::network::router::Router;
+use crate::scene::estimate::bytes_text;
+use crate::schedule::Window;
+use crate::time::Time;
+use bank::{DeviceBank, Piece, Plan};
+use sums::{Cells, Sums};
+
+/// The name of the back end.
+const NAME: &str = "cuda";
+
+/// Runs kernels on a device, and on the threads of this machine what has no kernel there.
+pub struct Cuda<D: Device = Gpu> {
+    device: D,
+    host: Cpu,
+    state: Mutex<State<D>>,
+}
+
+struct State<D: Device> {
+    /// `None`: no simulation has started.
+    sums: Option<Sums<D>>,
+    /// For each bank; `None`: it runs on the host.
+    banks: Vec<Option<DeviceBank<D>>>,
+    remarks: Vec<String>,
+}
+
+/// What a simulation needs on the device.
+struct Needs {
+    cells: Cells,
+    /// For each bank; `None`: it runs on the host.
+    banks: Vec<Option<Plan>>,
+}
+
+impl Cuda<Gpu> {
+    /// On the first GPU; what cannot run there runs on so many threads (`None`: as many as there are
+    /// cores).
+    ///
+    /// # Errors
+    /// [`Error::Device`] that says what is missing (driver, NVRTC, device) and how to get it.
+    pub fn open(threads: Option<usize>) -> Result<Cuda<Gpu>, Error> {
+        Ok(Cuda::on(Gpu::open()?, threads))
+    }
+}
+
+impl<D: Device> Cuda<D> {
+    /// On a device.
+    #[must_use]
+    pub fn on(device: D, threads: Option<usize>) -> Cuda<D> {
+        let state = State { sums: None, banks: Vec::new(), remarks: Vec::new() };
+        Cuda { device, host: Cpu::new(threads), state: Mutex::new(state) }
+    }
+
+    /// The device's name.
+    #[must_use]
+    pub fn device_name(&self) -> String {
+        self.device.name()
+    }
+
+    /// The threads of this machine that it may use.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.host.threads()
+    }
+
+    /// Whether these banks can run here, in windows of at most `window`, with so many edges: some of them
+    /// have kernels for a device, these compile, and there is memory for them.
+    ///
+    /// # Errors
+    /// [`Error::Device`].
+    pub fn check(&self, banks: &[Bank], window: Time, edges: usize) -> Result<(), Error> {
+        self.needs(banks, window, edges)?;
+        for stepped in banks.iter().filter_map(Bank::stepped) {
+            if let Some(program) = Program::euler(&*stepped.kernel) {
+                let loaded = self.device.load(&program);
+                loaded.map_err(|e| Error::Device { name: NAME, reason: e.to_string() })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What a simulation needs, if there is as much.
+    fn needs(&self, banks: &[Bank], window: Time, edges: usize) -> Result<Needs, Error> {
+        let refused = |reason: String| Error::Device { name: NAME, reason };
+        let device = self.device.name();
+        let free = self.device.free_memory().map_err(|e| refused(e.to_string()))?;
+        let Some(step) = banks.iter().filter(|bank| has_kernel(bank)).find_map(|bank| bank.step)
+        else {
+            let why = all_on_host(banks);
+            let why = if why.is_empty() { "it has no neurons".into() } else { why.join("; ") };
+            return Err(refused(format!("nothing of this scene would run on {device}: {why}")));
+        };
+        let cells = Cells::new(banks, has_kernel, window.whole(step).max(1), free / 4);
+        let plan = |bank: &Bank| has_kernel(bank).then(|| Plan::new(bank, cells.steps));
+        let plans: Vec<Option<Plan>> = banks.iter().map(plan).collect();
+        let mut parts = vec![
+            (format!("the sums of what arrives in {} steps", cells.steps), cells.bytes()),
+            (format!("the table of {edges} edges"), Sums::<D>::table_bytes(edges)),
+        ];
+        parts.extend(plans.iter().flatten().flat_map(|plan| plan.parts.iter().cloned()));
+        let need = parts.iter().fold(0_u128, |sum, (_, bytes)| sum.saturating_add(*bytes));
+        if cells.count > u64::from(u32::MAX) || need > u128::from(free) {
+            let largest = parts.iter().max_by_key(|(_, bytes)| *bytes);
+            let largest = largest.map_or(String::new(), |(what, bytes)| {
+                format!("; the largest part is {what} with {}", bytes_text(*bytes))
+            });
+            return Err(refused(format!(
+                "the scene needs about {} of device memory, but {} are free on {device}{largest}",
+                bytes_text(need),
+                bytes_text(u128::from(free)),
+            )));
+        }
+        Ok(Needs { cells, banks: plans })
+    }
+}
+
+impl<D: Device> State<D> {
+    /// Advances the banks of the device through a window.
+    fn advance(
+        &mut self,
+        device: &D,
+        banks: &mut [Bank],
+        inbox: &Inbox,
+        window: &Window,
+        out: &mut Advanced,
+    ) -> Result<(), DeviceError> {
+        let here = || banks.iter().zip(&self.banks).filter(|(_, on_device)| on_device.is_some());
+        let (Some(sums), Some(step)) = (&mut self.sums, here().find_map(|(bank, _)| bank.step))
+        else {
+            return Ok(());
+        };
+        let unit = step.whole(window.dt);
+        let window = window.in_steps_of(step);
+        for (bank, on_device) in banks.iter_mut().zip(&mut self.banks) {
+            if let Some(on_device) = on_device {
+                on_device.upload(device, bank).map_err(|e| e.of(bank))?;
+            }
+        }
+        sums.reweight(device, &inbox.reweighted)?;
+        let mut first = 0;
+        while first < window.steps as usize && out.fault.is_none() {
+            let steps = sums.cells.steps.min(window.steps as usize - first);
+            let piece = Window {
+                first_step: window.first_step + first as u64,
+                steps: steps as u64,
+                dt: window.dt,
+            };
+            let mut overflow = None;
+            for on_device in self.banks.iter_mut().flatten() {
+                let at = on_device.reset(device)?;
+                overflow.get_or_insert(at);
+            }
+            let overflow = overflow.unwrap_or(0);
+            let delivered = sums.deliver(device, &inbox.runs, first, steps, overflow)?;
+            for (index, (bank, on_device)) in banks.iter().zip(&mut self.banks).enumerate() {
+                let (Some(on_device), Some(cell)) = (on_device, sums.cells.first[index]) else {
+                    continue;
+                };
+                let (of_bank, cells) = (sums.of(device, cell), sums.cells.count);
+                let piece = Piece { window: &piece, sums: of_bank, cells };
+                let fault = on_device.advance(device, bank, index as u32, &piece, out);
+                if let Some(fault) = fault.map_err(|e| e.of(bank))? {
+                    let step = (first as u64 + fault.step) * unit;
+                    let fault = Fault { step, ..fault };
+                    out.fault = out.fault.into_iter().chain([fault]).min();
+                }
+            }
+            sums.empty(device, &delivered, steps)?;
+            first += steps;
+        }
+        Ok(())
+    }
+}
+
+impl DeviceError {
+    /// With the name of the model.
+    fn of(self, bank: &Bank) -> DeviceError {
+        DeviceError { action: format!("`{}`: {}", bank.model.name(), self.action), ..self }
+    }
+}
+
+/// Why a bank cannot run on a device.
+fn why_on_host(bank: &Bank) -> Option<&'static str> {
+    match &bank.neurons {
+        Neurons::Host => Some("it is a host model"),
+        Neurons::Event(_) => Some("the event-driven solver has no kernel for a device"),
+        Neurons::Stepped(stepped) if stepped.kernel.device_code().is_none() => {
+            Some("its kernel has no CUDA source")
+        }
+        Neurons::Stepped(_) => None,
+    }
+}
+
+/// Whether the neurons of a bank have a kernel for devices.
+#[must_use]
+pub fn has_kernel(bank: &Bank) -> bool {
+    why_on_host(bank).is_none()
+}
+
+/// The same of all that cannot, each model once.
+fn all_on_host(banks: &[Bank]) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for bank in banks {
+        let said = why_on_host(bank)
+            .map(|why| format!("`{}` runs on the host: {why}", bank.model.name()))
+            .filter(|said| !all.contains(said));
+        all.extend(said);
+    }
+    all
+}
+
+impl<D: Device> Backend for Cuda<D> {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn pool(&self, nanoseconds: u64) -> Option<&rayon::ThreadPool> {
+        self.host.pool(nanoseconds)
+    }
+
+    fn delivery(&self, banks: &[Bank]) -> Delivery {
+        let here = banks.iter().filter(|bank| has_kernel(bank)).count();
+        match here {
+            0 => Delivery::Host,
+            here if here == banks.len() => Delivery::Device,
+            _ => Delivery::Both,
+        }
+    }
+
+    fn prepare(&self, banks: &[Bank], window: Time, router: &Router) -> Result<(), Error> {
+        let needs = self.needs(banks, window, router.edge_count())?;
+        let refused = |error: DeviceError| Error::Device { name: NAME, reason: error.to_string() };
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.remarks = all_on_host(banks);
+        state.banks.clear();
+        let steps = needs.cells.steps;
+        for (bank, plan) in banks.iter().zip(needs.banks) {
+            let prepared = plan.map(|plan| DeviceBank::new(&self.device, bank, plan, steps));
+            state.banks.push(prepared.transpose().map_err(|error| refused(error.of(bank)))?);
+        }
+        let sums = Sums::new(&self.device, banks, needs.cells, router);
+        state.sums = Some(sums.map_err(refused)?);
+        Ok(())
+    }
+
+    fn advance(&self, banks: &mut [Bank], inbox: &Inbox, window: &Window, out: &mut Advanced) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = state.advance(&self.device, banks, inbox, window, out) {
+            let (time, message) = (window.start(), error.to_string());
+            out.failure = Some(Error::DeviceFault { name: NAME, time, message });
+            return;
+        }
+        // What runs on the device is not the host's: it sees banks without neurons in their place.
+        let on_device = |k: usize| state.banks.get(k).is_some_and(Option::is_some);
+        if (0..banks.len()).all(on_device) {
+            return;
+        }
+        let away: Vec<_> = banks
+            .iter_mut()
+            .enumerate()
+            .map(|(k, bank)| {
+                on_device(k).then(|| std::mem::replace(&mut bank.neurons, Neurons::Host))
+            })
+            .collect();
+        self.host.advance(banks, inbox, window, out);
+        for (bank, neurons) in banks.iter_mut().zip(away) {
+            if let Some(neurons) = neurons {
+                bank.neurons = neurons;
+            }
+        }
+    }
+
+    fn fetch(&self, banks: &mut [Bank], what: Readback) -> Result<(), Error> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        for (bank, on_device) in banks.iter_mut().zip(&mut state.banks) {
+            let Some(on_device) = on_device else { continue };
+            on_device.fetch(&self.device, bank, what).map_err(|error| {
+                let message = error.of(bank).to_string();
+                Error::DeviceFault { name: NAME, time: on_device.now(), message }
+            })?;
+        }
+        Ok(())
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.remarks.iter().cloned().chain(self.device.remarks()).collect()
+    }
+}

@@ -1,0 +1,285 @@
+//! Inboxes: what arrives in the window at hand, as the solvers want it.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bevy_ecs::prelude::*;
+
+use super::port::{PortRow, PortRows};
+use super::table::TableEdge;
+use crate::bank::{LANES, Row};
+use crate::solver::event;
+use crate::solver::kernel::TILE_STEPS;
+use crate::time::Time;
+
+/// Up to so many steps, arrivals are summed at once, in a row for each step and receptor of a block:
+/// a row costs a kernel less than a list of a single arrival does. In longer windows most rows would
+/// be empty.
+const MOST_SUMMED_STEPS: usize = 16;
+
+/// Pulses on their way into a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrival {
+    /// Pulses in fixed point.
+    pub weight: i32,
+    /// The step, from the start of the tile.
+    pub step: u8,
+    /// The lane of the block.
+    pub lane: u8,
+    /// The receptor, as the kernel counts them.
+    pub receptor: u8,
+}
+
+/// Who makes pulses of a spike, one for each edge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Delivery {
+    /// The router.
+    #[default]
+    Host,
+    /// The back end, for all neurons.
+    Device,
+    /// The back end for its neurons, the router for those that the host runs.
+    Both,
+}
+
+/// Edges that deliver at a step, as a run in the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Run {
+    /// The first edge.
+    pub first: u32,
+    /// Edges.
+    pub len: u32,
+    /// The step, from the start of the window.
+    pub step: u32,
+}
+
+/// The arrivals of a window. Within a step their order means nothing.
+#[derive(Resource, Debug, Default)]
+pub struct Inbox {
+    rows: Arc<PortRows>,
+    /// Steps of the window; 0 where all neurons are event-driven.
+    steps: usize,
+    /// Whether some are.
+    has_events: bool,
+    /// Of a longer window: lists of arrivals, for each block one for each tile of [`TILE_STEPS`] steps.
+    lists: Vec<Vec<Arrival>>,
+    /// Of a short window: sums, for each block and step a row for each receptor.
+    sums: Vec<Row<i32>>,
+    /// Whether any sum is not zero, in each [`TOUCHED_ROWS`] rows.
+    touched: Vec<bool>,
+    /// Arrivals (and their block) whose sum overflowed.
+    overflowed: Vec<(usize, Arrival)>,
+    /// Those of event-driven neurons.
+    pub events: EventInbox,
+    /// Edges that the back end delivers itself, and the weights that have changed (place in the table).
+    pub(crate) runs: Vec<Run>,
+    pub(crate) reweighted: Vec<(u32, i32)>,
+}
+
+/// Rows that are emptied together.
+const TOUCHED_ROWS: usize = 8;
+
+/// What arrives at a block in a tile.
+pub(crate) enum Tile<'a> {
+    /// Sums, a row for each step and receptor.
+    Sums(&'a [Row<i32>]),
+    /// One by one.
+    List(&'a [Arrival]),
+}
+
+impl Inbox {
+    /// Empties it for a window of so many `steps` (where neurons are advanced by steps).
+    pub(super) fn reset(&mut self, rows: &Arc<PortRows>, steps: Option<u64>) {
+        if !Arc::ptr_eq(&self.rows, rows) {
+            let has_events = rows.rows.iter().any(|row| row.is_event_driven);
+            *self = Inbox { rows: rows.clone(), has_events, ..Inbox::default() };
+        }
+        for (touched, sums) in self.touched.iter_mut().zip(self.sums.chunks_mut(TOUCHED_ROWS)) {
+            if std::mem::take(touched) {
+                sums.fill(Row([0; LANES]));
+            }
+        }
+        self.lists.iter_mut().for_each(Vec::clear);
+        self.overflowed.clear();
+        self.runs.clear();
+        self.reweighted.clear();
+        self.steps = steps.unwrap_or(0) as usize;
+        if self.is_summed() {
+            let len = rows.rows.len() * self.steps;
+            self.sums.resize(len.max(self.sums.len()), Row([0; LANES]));
+            self.touched.resize(self.sums.len().div_ceil(TOUCHED_ROWS), false);
+        } else {
+            let tiles = self.steps.div_ceil(TILE_STEPS);
+            self.lists.resize_with(rows.blocks() * tiles, Vec::new);
+        }
+        self.events.reset(if self.has_events { rows.blocks() * LANES } else { 0 });
+    }
+
+    /// Whether arrivals are summed already.
+    pub(crate) fn is_summed(&self) -> bool {
+        self.steps <= MOST_SUMMED_STEPS
+    }
+
+    /// Adds what arrives by some edges: at a step from the start of the window, or where neurons are
+    /// event-driven at a `time`.
+    pub(super) fn extend(&mut self, edges: &[TableEdge], step: usize, time: Time) {
+        if self.steps != 1 || self.has_events {
+            return edges.iter().for_each(|edge| self.push(edge, step, time));
+        }
+        // A port is the place of its sum.
+        for edge in edges {
+            let (row, lane) = edge.port.parts();
+            match self.sums[row].0[lane].checked_add(edge.weight) {
+                Some(total) => {
+                    self.sums[row].0[lane] = total;
+                    self.touched[row / TOUCHED_ROWS] = true;
+                }
+                None => self.push(edge, step, time),
+            }
+        }
+    }
+
+    #[inline]
+    fn push(&mut self, edge: &TableEdge, step: usize, time: Time) {
+        let (row, lane) = edge.port.parts();
+        let PortRow { block, receptor, receptors, is_event_driven } = self.rows.rows[row];
+        let (block, weight) = (block as usize, edge.weight);
+        if is_event_driven {
+            let arrival = event::Arrival { time, receptor, weight };
+            return self.events.push(block * LANES + lane, arrival);
+        }
+        let arrival =
+            Arrival { weight, step: (step % TILE_STEPS) as u8, lane: lane as u8, receptor };
+        if !self.is_summed() {
+            let tiles = self.steps.div_ceil(TILE_STEPS);
+            return self.lists[block * tiles + step / TILE_STEPS].push(arrival);
+        }
+        let (receptor, receptors) = (usize::from(receptor), usize::from(receptors));
+        let row = (row - receptor) * self.steps + step * receptors + receptor;
+        let sum = &mut self.sums[row].0[lane];
+        self.touched[row / TOUCHED_ROWS] = true;
+        match sum.checked_add(weight) {
+            Some(total) => *sum = total,
+            None => self.overflowed.push((block, arrival)),
+        }
+    }
+
+    /// What arrives at a block, tile by tile.
+    pub(crate) fn tiles(&self, block: usize) -> impl Iterator<Item = Tile<'_>> {
+        let tiles = self.steps.div_ceil(TILE_STEPS);
+        (0..tiles).map(move |tile| {
+            if self.is_summed() {
+                Tile::Sums(self.sums(block..block + 1))
+            } else {
+                Tile::List(&self.lists[block * tiles + tile])
+            }
+        })
+    }
+
+    /// The sums of blocks in a short window: for each block and step a row for each receptor.
+    pub(crate) fn sums(&self, blocks: Range<usize>) -> &[Row<i32>] {
+        let [from, to] = [blocks.start, blocks.end]
+            .map(|block| self.rows.first_of_block[block] as usize * self.steps);
+        &self.sums[from..to]
+    }
+
+    /// The arrivals at blocks whose sum overflowed already, and their block.
+    pub(crate) fn overflowed(
+        &self,
+        blocks: Range<usize>,
+    ) -> impl Iterator<Item = (usize, &Arrival)> {
+        let own = self.overflowed.iter().filter(move |(block, _)| blocks.contains(block));
+        own.map(|(block, arrival)| (*block, arrival))
+    }
+
+    /// The arrivals of a block (counted over all banks): the first step of their tile, and what arrives
+    /// in it. In a short window those of a step, lane and receptor are summed, but for those that would
+    /// overflow the sum.
+    pub fn of_block(&self, block: usize) -> Vec<(u64, Arrival)> {
+        let mut arrivals = Vec::new();
+        let first_of_block = &self.rows.first_of_block;
+        let receptors = (first_of_block[block + 1] - first_of_block[block]).max(1) as usize;
+        for (tile, own) in self.tiles(block).enumerate() {
+            let first_step = (tile * TILE_STEPS) as u64;
+            match own {
+                Tile::List(list) => arrivals.extend(list.iter().map(|a| (first_step, *a))),
+                Tile::Sums(rows) => {
+                    for (at, row) in rows.iter().enumerate() {
+                        let (step, receptor) = ((at / receptors) as u8, (at % receptors) as u8);
+                        let lanes = (0..).zip(&row.0).filter(|(_, weight)| **weight != 0);
+                        arrivals.extend(lanes.map(|(lane, weight)| {
+                            (first_step, Arrival { weight: *weight, step, lane, receptor })
+                        }));
+                    }
+                }
+            }
+        }
+        arrivals.extend(self.overflowed(block..block + 1).map(|(_, arrival)| (0, *arrival)));
+        arrivals
+    }
+}
+
+/// The arrivals of a window at event-driven neurons: a chain for each neuron, so that neither a list
+/// nor a look is wasted on one at which nothing arrives.
+#[derive(Debug, Default)]
+pub struct EventInbox {
+    /// The last arrival of each neuron (blocks counted over all banks), as an index into `nodes`
+    /// plus 1; 0: none.
+    heads: Vec<u32>,
+    nodes: Vec<(event::Arrival, u32)>,
+    /// The neurons at which something arrives.
+    touched: Vec<u32>,
+}
+
+impl EventInbox {
+    fn reset(&mut self, neurons: usize) {
+        self.touched.iter().for_each(|neuron| self.heads[*neuron as usize] = 0);
+        self.touched.clear();
+        self.nodes.clear();
+        self.heads.resize(neurons, 0);
+    }
+
+    fn push(&mut self, neuron: usize, arrival: event::Arrival) {
+        let head = &mut self.heads[neuron];
+        if *head == 0 {
+            self.touched.push(neuron as u32);
+        }
+        self.nodes.push((arrival, *head));
+        *head = self.nodes.len() as u32;
+    }
+
+    /// Appends what arrives at a neuron, sorted.
+    pub fn of(&self, neuron: u32, arrivals: &mut Vec<event::Arrival>) {
+        let from = arrivals.len();
+        let mut next = self.heads.get(neuron as usize).copied().unwrap_or(0);
+        while let Some((arrival, before)) = (next as usize).checked_sub(1).map(|k| self.nodes[k]) {
+            arrivals.push(arrival);
+            next = before;
+        }
+        // Most came in the order of time, and the last one is first.
+        arrivals[from..].reverse();
+        arrivals[from..].sort_unstable();
+    }
+
+    /// The neurons of `first..first + len` at which something arrives, sorted and counted from
+    /// `first`.
+    #[must_use]
+    pub fn touched(&self, first: u32, len: u32) -> Vec<u32> {
+        let own = self.touched.iter().filter(|n| (first..first + len).contains(n));
+        let mut own: Vec<u32> = own.map(|n| n - first).collect();
+        own.sort_unstable();
+        own
+    }
+
+    /// Arrivals.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Whether nothing arrives.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+}
