@@ -54,6 +54,7 @@ pub mod model;
 pub mod network;
 pub mod plugins;
 pub mod probe;
+pub mod report;
 pub mod results;
 pub mod rng;
 pub mod scene;

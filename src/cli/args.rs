@@ -58,6 +58,11 @@ pub enum Command {
     ///
     /// Pictures are drawn from the tables (CSV) and the scene in the folder.
     Plot(PlotArgs),
+    /// Make one HTML file of a results folder
+    ///
+    /// It needs no network and no other file: charts with zoom (drag) and hover, the network, mismatch
+    /// asked and drawn, biases in volts and seconds, and where it all comes from.
+    Report(ReportArgs),
     /// Say whether two runs have the same spikes, and where they differ
     ///
     /// Compares the digests of all spikes. Where they differ and both runs have recorded the spikes
@@ -295,6 +300,20 @@ pub struct PlotArgs {
 
     /// Replace files of the same name in that folder
     #[arg(long, requires = "out")]
+    pub force: bool,
+}
+
+#[derive(ClapArgs, Debug)]
+pub struct ReportArgs {
+    /// A results folder of `picoamp run`
+    pub dir: PathBuf,
+
+    /// The file to write [default: DIR/report.html]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+
+    /// Replace a file of that name
+    #[arg(long)]
     pub force: bool,
 }
 

@@ -10,6 +10,7 @@ mod messages;
 mod new;
 mod plot;
 mod progress;
+mod report;
 mod reproduce;
 mod run;
 mod shell;
@@ -48,6 +49,7 @@ pub fn main(plugins: &Plugins) -> ExitCode {
         Command::New(args) => (new::new(args), false),
         Command::Plot(args) => (plot::plot(args, plugins), false),
         Command::Compare(args) => (compare::compare(args, plugins), args.json),
+        Command::Report(args) => (report::report(args, plugins), false),
         Command::Reproduce(args) => (reproduce::reproduce(args, plugins), args.json),
         Command::Completions { shell } => (shell::completions(*shell), false),
         Command::Man { out } => (shell::man(out.as_deref()), false),

@@ -131,15 +131,20 @@ impl ProbeKind for Trace {
         let of_replica = |r| (0..count).map(move |k| r * replicas.size + self.neurons.get(k));
         let neurons: Arc<[u32]> = (0..replicas.count).flat_map(of_replica).collect();
         let variables = scene.populations[self.of].model.variables();
-        let first = variables.iter().find(|v| v.variable == self.vars[0]);
-        let unit = first.map_or(Unit::One, |v| v.unit);
+        let unit = |wanted: &Variable| {
+            let found = variables.iter().find(|v| v.variable == *wanted);
+            found.map_or(Unit::One, |v| v.unit)
+        };
+        let units = self.vars.iter().map(unit).collect();
         let thresholds = self.request(&neurons, span, dt, probe, simulation.world_mut());
+        let model = simulation.scene().populations[self.of].model.clone();
         let recorder = TraceRecorder {
+            model,
             vars: self.vars.clone(),
             replicas,
             neurons,
             thresholds,
-            unit,
+            units,
             span,
             end,
             rows: Vec::new(),
@@ -164,7 +169,8 @@ impl ProbeKind for Trace {
         let rows = of_window.saturating_mul(neurons.into());
         let waiting = rows.saturating_mul(size_of::<Sample>() as u128 + stream::PIECES * row);
         // Twice: for the picture.
-        let sketches = 2 * 16 * u128::from(neurons) * Sketch::most(neurons as usize) as u128;
+        let curves = neurons * self.vars.len() as u64;
+        let sketches = 2 * 16 * u128::from(curves) * Sketch::most(curves as usize) as u128;
         Some(waiting + stream::PIECES * stream::ROWS as u128 * row + sketches)
     }
 
@@ -232,8 +238,9 @@ pub struct TraceRecorder {
     neurons: Arc<[u32]>,
     /// Threshold of each neuron, as a value of a variable.
     thresholds: Vec<(Variable, f64)>,
-    /// Unit of the first variable.
-    unit: Unit,
+    model: Model,
+    /// Unit of each variable.
+    units: Vec<Unit>,
     span: Span,
     end: Time,
     /// Time and position among `neurons` of each row, in that order.
@@ -241,7 +248,8 @@ pub struct TraceRecorder {
     /// The values of all rows, in the order of `vars`.
     values: Vec<f64>,
     sink: Option<TableSink>,
-    /// What the picture shows of the rows that were handed over, neuron by neuron.
+    /// What the pictures show of the rows that were handed over: neuron by neuron the curve of each
+    /// variable.
     sketches: Vec<Sketch>,
 }
 
@@ -313,6 +321,12 @@ fn in_time([a, b]: [(Time, f64); 2]) -> [(Time, f64); 2] {
 }
 
 impl TraceRecorder {
+    /// The nominal model of the recorded neurons.
+    #[must_use]
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
     /// The recorded variables.
     #[must_use]
     pub fn variables(&self) -> &[Variable] {
@@ -325,18 +339,17 @@ impl TraceRecorder {
     }
 
     fn empty_sketches(&self) -> Vec<Sketch> {
-        vec![Sketch::new(self.neurons.len()); self.neurons.len()]
+        let curves = self.neurons.len() * self.vars.len();
+        vec![Sketch::new(curves); curves]
     }
 
-    /// What the picture shows, neuron by neuron.
+    /// What the pictures show: neuron by neuron the curve of each variable.
     fn sketches(&self) -> Vec<Sketch> {
         let mut sketches = self.sketches.clone();
         if sketches.is_empty() {
             sketches = self.empty_sketches();
         }
-        for (time, position, values) in self.rows() {
-            sketches[position as usize].push(time, values[0]);
-        }
+        self.rows().for_each(|row| draw(&mut sketches, row));
         sketches
     }
 
@@ -349,7 +362,7 @@ impl TraceRecorder {
         let (rows, values) = (std::mem::take(&mut self.rows), std::mem::take(&mut self.values));
         let width = self.vars.len();
         for ((time, position), values) in rows.iter().zip(values.chunks_exact(width)) {
-            self.sketches[*position as usize].push(*time, values[0]);
+            draw(&mut self.sketches, (*time, *position, values));
         }
         let (replicas, neurons) = (self.replicas, self.neurons.clone());
         sink.append(move |out| {
@@ -398,10 +411,18 @@ impl TraceRecorder {
             let position =
                 position.ok_or_else(|| format!("neuron {} is not recorded", cells[1]))?;
             // Only what the picture shows: there may be more than memory holds.
-            self.sketches[*position as usize].push(time(cells[0])?, number(cells[2])?);
+            let values = cells[2..].iter().map(|cell| number(cell));
+            let values: Vec<f64> = values.collect::<Result<_, _>>()?;
+            draw(&mut self.sketches, (time(cells[0])?, *position, &values));
             Ok(())
         })
     }
+}
+
+/// Adds a row to the curves of its neuron.
+fn draw(sketches: &mut [Sketch], (time, position, values): (Time, u32, &[f64])) {
+    let own = &mut sketches[position as usize * values.len()..][..values.len()];
+    own.iter_mut().zip(values).for_each(|(sketch, value)| sketch.push(time, *value));
 }
 
 fn write_rows<'v>(
@@ -432,12 +453,21 @@ impl Record for TraceRecorder {
 
     /// The first variable, of all neurons.
     fn picture(&self, frame: Frame) -> Picture {
-        let variable = self.vars[0];
+        self.picture_of(0, frame)
+    }
+}
+
+impl TraceRecorder {
+    /// Draws one of the [variables](TraceRecorder::variables), of all neurons.
+    #[must_use]
+    pub fn picture_of(&self, place: usize, frame: Frame) -> Picture {
+        let variable = self.vars[place];
         // Currents in the unit that suits the largest.
         let sketches = self.sketches();
-        let values = sketches.iter().flat_map(Sketch::points);
+        let sketches = sketches.iter().skip(place).step_by(self.vars.len());
+        let values = sketches.clone().flat_map(Sketch::points);
         let largest = values.fold(0.0, |most: f64, (_, value)| value.abs().max(most));
-        let (unit, scale) = match self.unit {
+        let (unit, scale) = match self.units[place] {
             Unit::Ampere => current_unit(largest),
             unit => (unit.symbol(), 1.0),
         };
@@ -445,7 +475,7 @@ impl Record for TraceRecorder {
             let points = sketch.points().map(|(time, value)| (time.seconds(), value * scale));
             Curve { label: self.replicas.id(*index).to_string(), points: points.collect() }
         };
-        let curves: Vec<Curve> = self.neurons.iter().zip(&sketches).map(curve).collect();
+        let curves: Vec<Curve> = self.neurons.iter().zip(sketches).map(curve).collect();
         let threshold = self.thresholds.first().filter(|(shown, level)| {
             *shown == variable && self.thresholds.iter().all(|(_, other)| other == level)
         });

@@ -59,6 +59,8 @@ use files::InputFile;
 /// in and every rule checked. [`Simulation::new`](crate::Simulation::new) builds the world from it.
 #[derive(Debug, Clone)]
 pub struct Scene {
+    /// The comment with which its text opens: what the experiment asks, and what to expect.
+    pub comment: String,
     /// Its name: the default name of the results folder.
     pub name: String,
     /// The seed of all random draws.
@@ -457,6 +459,14 @@ pub(crate) fn load(plugins: &Plugins, path: &Path, overrides: &[String]) -> Resu
     parse(plugins, text, (&path.to_string_lossy(), &stem), folder, overrides)
 }
 
+/// The lines `// …` with which a text opens.
+fn opening_comment(text: &str) -> String {
+    let lines = text.lines().map(str::trim).skip_while(|line| line.is_empty());
+    let comment = lines.map_while(|line| line.strip_prefix("//"));
+    let lines: Vec<&str> = comment.map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
+    lines.join("\n").trim().to_string()
+}
+
 /// Reads a scene from a text, with its origin and default name.
 pub(crate) fn parse(
     plugins: &Plugins,
@@ -479,6 +489,7 @@ pub(crate) fn parse(
         root.as_ref().and_then(|r| resolve::resolve(r, plugins, default_name, folder, &mut dx));
     let mut scene = None;
     if let Some((mut decided, chip)) = resolved {
+        decided.comment = opening_comment(&text);
         if let Some(chip) = chip {
             // The edges are counted one by one: not those of a scene that cannot run anyway.
             Estimate::of(&decided, Recording::Streamed).check(available_memory())?;

@@ -19,7 +19,9 @@ use crate::units::{self, Unit};
 /// typed, or among the copies of a results folder.
 #[must_use]
 pub fn to_ron(scene: &Scene, file_path: impl Fn(&InputFile) -> String) -> String {
-    let mut out = String::from("(\n    format: 1,\n");
+    let comment =
+        scene.comment.lines().map(|line| format!("// {line}").trim_end().to_string() + "\n");
+    let mut out = comment.collect::<String>() + "(\n    format: 1,\n";
     let mut line = |text: String| {
         let _ = writeln!(out, "    {text},");
     };

@@ -8,6 +8,7 @@ use kuva::render::annotations::ReferenceLine;
 use kuva::render::layout::TickFormat;
 use kuva::render::plots::Plot;
 
+use super::chart::{Chart, Series};
 use super::{
     ANY, COLOURS, Curve, Frame, GREY, Picture, draw, inside, layout, line, name, say, three_digits,
 };
@@ -51,6 +52,13 @@ pub fn decades(d: &Decades) -> Picture {
         let middle = |(low, high): (f64, f64)| ((low * high).sqrt(), (low * high).sqrt());
         layout = say(layout, d.nothing, middle(x), middle(y));
     }
+    let mut chart = Chart::new(d.frame, (d.x_label, d.y_label), x, y);
+    (chart.x.log, chart.y.log) = (true, true);
+    for (k, (curve, points)) in d.curves.iter().zip(&curves).enumerate() {
+        chart.series.push(Series::new("line", &curve.label, Some(k % COLOURS.len()), points));
+    }
+    chart.nothing = curves.iter().all(Vec::is_empty).then(|| d.nothing.into());
+    chart.levels.extend(level.map(|(level, name)| (level, name.to_string())));
     // a curve with nothing to draw keeps kuva drawing the axes where there is no other
     let mut plots: Vec<Plot> = vec![ScatterPlot::new().into()];
     let mut names = Vec::new();
@@ -65,7 +73,7 @@ pub fn decades(d: &Decades) -> Picture {
         names.push(name(label, GREY, LegendShape::Line, Some("6 4")));
         layout = layout.with_reference_line(ReferenceLine::horizontal(level).with_color(GREY));
     }
-    draw(plots, layout.with_legend_entries(names), d.frame)
+    draw(plots, layout.with_legend_entries(names), d.frame, chart)
 }
 
 /// `0.5`, `200`, `2e-5`.

@@ -6,6 +6,7 @@ use kuva::plot::scatter::ScatterPlot;
 use kuva::render::annotations::ReferenceLine;
 use kuva::render::plots::Plot;
 
+use super::chart::{Chart, Series};
 use super::{
     ANY, COLOURS, Frame, GREY, Picture, X_TICKS, Y_TICKS, clean, draw, inside, layout, line, name,
     say, whole_ticks,
@@ -60,6 +61,23 @@ pub fn dots(d: &Dots) -> Picture {
     if points.is_empty() && band.is_empty() {
         layout = say(layout, "nothing to show", x, y);
     }
+    let mut chart = Chart::new(d.frame, (d.x_label, d.y_label), x, y);
+    chart.note = d.note.clone();
+    chart.nothing = (points.is_empty() && band.is_empty()).then(|| "nothing to show".into());
+    let behind = if band.is_empty() { 0 } else { 4 };
+    chart.series.push(Series::new("dots", "one neuron", Some(behind), &points));
+    if !band.is_empty() {
+        let of = |y: fn(&(f64, f64, f64, f64)) -> f64| -> Vec<(f64, f64)> {
+            band.iter().map(|b| (b.0, y(b))).collect()
+        };
+        let area = Series::new("band", "5 % to 95 %", Some(5), &of(|b| b.1));
+        chart.series.push(area.to(band.iter().map(|b| b.3)));
+        chart.series.push(Series::new("line", "median", Some(1), &of(|b| b.2)));
+    }
+    if !curve.is_empty() {
+        chart.series.push(Series::new("line", d.curve.1, None, &curve).dashed());
+    }
+    chart.levels.extend(d.level.map(|(level, name)| (level, name.to_string())));
     let mut plots: Vec<Plot> = Vec::new();
     let mut names = Vec::new();
     let has_dots = !points.is_empty();
@@ -94,5 +112,5 @@ pub fn dots(d: &Dots) -> Picture {
         }
         layout = layout.with_legend_entries(names);
     }
-    draw(plots, layout, d.frame)
+    draw(plots, layout, d.frame, chart)
 }

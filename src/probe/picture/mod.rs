@@ -6,6 +6,7 @@
 //! some 200 kB and not 2 MB, and nothing in the text depends on how many pictures the process drew
 //! before. Text is set in whatever sans-serif font the viewer has; drawing needs no font.
 
+pub mod chart;
 mod decades;
 mod dots;
 mod raster;
@@ -29,6 +30,7 @@ use kuva::render::render::{PathData, Primitive, Scene, render_multiple};
 use kuva::render::render_utils::compute_tick_step;
 use kuva::render::theme::Theme;
 
+pub use chart::{Chart, RightAxis};
 pub use decades::{Decades, decades};
 pub use dots::{Dots, dots};
 pub use raster::{Raster, raster};
@@ -62,7 +64,7 @@ pub struct Picture(Form);
 
 #[derive(Debug)]
 enum Form {
-    Laid { scene: Box<Scene>, size: (f64, f64) },
+    Laid { scene: Box<Scene>, size: (f64, f64), chart: Box<Chart> },
     Drawn(String),
 }
 
@@ -77,7 +79,7 @@ impl Picture {
     #[must_use]
     pub fn svg(self) -> String {
         match self.0 {
-            Form::Laid { mut scene, size } => {
+            Form::Laid { mut scene, size, .. } => {
                 compact(&mut scene);
                 // kuva gives a size but no view box, without which a web page can only crop the
                 // picture
@@ -85,6 +87,15 @@ impl Picture {
                 SvgBackend::new().render_scene(&scene).replacen("<svg ", &open, 1)
             }
             Form::Drawn(svg) => svg,
+        }
+    }
+
+    /// What it shows, as data; none of a picture that was drawn by other means.
+    #[must_use]
+    pub fn chart(&self) -> Option<&Chart> {
+        match &self.0 {
+            Form::Laid { chart, .. } => Some(chart),
+            Form::Drawn(_) => None,
         }
     }
 
@@ -309,8 +320,9 @@ fn clean(text: &str, most: usize) -> String {
 }
 
 /// Lays out the plots.
-fn draw(plots: Vec<Plot>, layout: Layout, frame: Frame) -> Picture {
-    Picture(Form::Laid { scene: Box::new(render_multiple(plots, layout)), size: frame.size })
+fn draw(plots: Vec<Plot>, layout: Layout, frame: Frame, chart: Chart) -> Picture {
+    let scene = Box::new(render_multiple(plots, layout));
+    Picture(Form::Laid { scene, size: frame.size, chart: Box::new(chart) })
 }
 
 /// Takes off the clipping: all marks lie inside the axes already, a dot on the edge is to be seen

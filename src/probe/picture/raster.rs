@@ -2,6 +2,7 @@
 
 use kuva::plot::scatter::ScatterPlot;
 
+use super::chart::{Chart, Series};
 use super::{Frame, Picture, clean, draw, inside, layout, say, span};
 
 /// One dot per spike: time on x, row (or e.g. the source's frequency) on y.
@@ -37,6 +38,10 @@ pub fn raster(r: &Raster) -> Picture {
     if shown.is_empty() {
         layout = say(layout, "no spikes", x, y);
     }
+    let mut chart = Chart::new(r.frame, ("time (s)", r.y_label), x, y);
+    chart.note = r.note.clone();
+    chart.nothing = shown.is_empty().then(|| "no spikes".into());
+    chart.series.push(Series::new("dots", "spike", None, &shown));
     let dots = ScatterPlot::new().with_data(shown).with_size(size).with_color("#1b2a41");
-    draw(vec![dots.into()], layout, r.frame)
+    draw(vec![dots.into()], layout, r.frame, chart)
 }

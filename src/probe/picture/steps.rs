@@ -5,6 +5,7 @@ use kuva::plot::scatter::ScatterPlot;
 use kuva::render::plots::Plot;
 use kuva::render::render_utils::compute_tick_step;
 
+use super::chart::{Chart, Series, reduced};
 use super::{
     ANY, COLOURS, Frame, Picture, Y_TICKS, clean, draw, inside, layout, line, say, span,
     whole_ticks,
@@ -60,6 +61,14 @@ pub fn steps(s: &Steps) -> Picture {
     if top <= 0.0 {
         layout = say(layout, s.nothing, x, y);
     }
+    let mut chart = Chart::new(s.frame, (s.x_label, s.y_label), x, y);
+    chart.note = s.note.clone();
+    chart.nothing = (top <= 0.0).then(|| s.nothing.into());
+    let starts: Vec<(f64, f64)> =
+        reduced(&steps.iter().map(|step| (step.0, step.2)).collect::<Vec<_>>(), 1);
+    let ends = starts.iter().skip(1).map(|next| next.0).chain(steps.last().map(|step| step.1));
+    let ends: Vec<f64> = ends.collect();
+    chart.series.push(Series::new("steps", s.y_label, Some(0), &starts).to(ends.into_iter()));
     // a curve with nothing to draw keeps kuva drawing the axes where there is no other
     let mut plots: Vec<Plot> = vec![ScatterPlot::new().into()];
     let corners: Vec<(f64, f64)> =
@@ -73,7 +82,7 @@ pub fn steps(s: &Steps) -> Picture {
     let outline = foot(corners.first()).into_iter().chain(corners.iter().copied());
     let outline = outline.chain(foot(corners.last())).collect();
     plots.extend(line(outline, COLOURS[0], 1.2, None));
-    draw(plots, layout, s.frame)
+    draw(plots, layout, s.frame, chart)
 }
 
 /// Bars of a histogram, those of neighbours added up where there are too many to be seen; and how

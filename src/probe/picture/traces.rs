@@ -5,6 +5,7 @@ use kuva::plot::scatter::ScatterPlot;
 use kuva::render::annotations::ReferenceLine;
 use kuva::render::plots::Plot;
 
+use super::chart::{Chart, Series, reduced};
 use super::{
     ANY, COLOURS, Frame, GREY, Picture, clean, draw, inside, layout, line, name, say, span,
 };
@@ -53,6 +54,13 @@ pub fn traces(t: &Traces) -> Picture {
     let y = span((y.0 - room, y.1 + room));
 
     let mut layout = layout(t.frame, "time (s)", t.y_label, x, y, 0.0);
+    let mut chart = Chart::new(t.frame, ("time (s)", t.y_label), x, y);
+    for (i, (curve, points)) in t.curves.iter().zip(&curves).enumerate() {
+        let points = reduced(points, t.curves.len());
+        chart.series.push(Series::new("line", &curve.label, Some(i % COLOURS.len()), &points));
+    }
+    chart.nothing = curves.iter().all(Vec::is_empty).then(|| "no values".into());
+    chart.levels.extend(threshold.cloned());
     let mut names = Vec::new();
     // a curve with nothing to draw keeps kuva drawing the axes where there is no other
     let mut plots: Vec<Plot> = vec![ScatterPlot::new().into()];
@@ -77,5 +85,5 @@ pub fn traces(t: &Traces) -> Picture {
         (_, 0 | 1) if threshold.is_none() => layout,
         _ => layout.with_legend_entries(names),
     };
-    draw(plots, layout, t.frame)
+    draw(plots, layout, t.frame, chart)
 }

@@ -264,6 +264,7 @@ pub fn resolve<'n>(
         return None;
     }
     let scene = Scene {
+        comment: String::new(),
         name: name?,
         seed: seed?,
         replicas: replicas?,
