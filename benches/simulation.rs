@@ -164,11 +164,17 @@ fn event(c: &mut Criterion) {
 /// Every source of an all-to-all projection spikes once in a window.
 fn deliver(c: &mut Criterion) {
     let mut group = c.benchmark_group("deliver");
-    for (sources, targets) in [(64, 10_000), (64, 100_000)] {
+    let cases = [
+        ("64 to 10000", 64, 10_000, "AllToAll"),
+        ("64 to 100000", 64, 100_000, "AllToAll"),
+        ("random, 64 into each of 10000", 10_000, 10_000, "FixedInDegree(k: 64)"),
+        ("random, 64 into each of 100000", 100_000, 100_000, "FixedInDegree(k: 64)"),
+    ];
+    for (name, sources, targets, rule) in cases {
         let scene = scene_with(&[
             format!("sources.input=(size: {sources}, train: Spikes([]))"),
             format!("populations.dpi.size={targets}"),
-            "connections.0.rule=AllToAll".into(),
+            format!("connections.0.rule={rule}"),
             "probes={}".into(),
         ]);
         let dt = Time::from_seconds(1e-3).expect("a time");
@@ -177,8 +183,8 @@ fn deliver(c: &mut Criterion) {
             .expect("a valid table");
         let mut inbox = Inbox::default();
         let mut first_step = 0;
-        group.throughput(Throughput::Elements(sources * targets));
-        group.bench_function(format!("{sources} to {targets}"), |b| {
+        group.throughput(Throughput::Elements(64 * targets));
+        group.bench_function(name, |b| {
             b.iter(|| {
                 let window = Window { first_step, steps: router.window_steps(), dt };
                 let spikes: Vec<(Time, u32)> =
@@ -237,6 +243,22 @@ fn load(c: &mut Criterion) {
             BatchSize::LargeInput,
         );
     });
+    let (neurons, k) = (100_000, 64);
+    let scene = scene_with(&[
+        format!("sources.input=(size: {neurons}, train: Spikes([]))"),
+        format!("populations.dpi.size={neurons}"),
+        format!("connections.0.rule=FixedInDegree(k: {k})"),
+        "probes={}".into(),
+    ]);
+    let dt = Time::from_seconds(1e-3).expect("a time");
+    let mut simulation = Simulation::new(scene.clone()).expect("the scene fits");
+    group.throughput(Throughput::Elements(neurons * k));
+    for threads in [1, 2] {
+        let cpu = Cpu::new(Some(threads));
+        group.bench_function(format!("6.4 million random edges, threads {threads}"), |b| {
+            b.iter(|| Router::build(&scene, dt, simulation.world_mut(), &cpu).expect("a table"));
+        });
+    }
     group.finish();
 }
 
@@ -364,9 +386,11 @@ fn end_to_end(c: &mut Criterion) {
         b.iter(|| {
             let mut simulation = Simulation::new(scene_with(&[])).expect("the scene fits");
             simulation.set_backend(Cpu::new(Some(1)));
-            simulation.run().expect("a valid run");
             let scene = simulation.scene();
             let results = ResultsFolder::claim(folder.path(), true, scene, Dump::default());
+            let mut results = results.expect("a folder");
+            results.stream(&mut simulation).expect("a thread for tables");
+            simulation.run().expect("a valid run");
             let warnings = SceneReport::default();
             let report = RunReport {
                 outcome: Ok(()),
@@ -374,7 +398,7 @@ fn end_to_end(c: &mut Criterion) {
                 threads: 1,
                 load: std::time::Duration::ZERO,
             };
-            results.expect("a folder").write(&simulation, &report).expect("written")
+            results.write(&simulation, &report).expect("written")
         });
     });
     group.finish();

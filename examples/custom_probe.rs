@@ -136,7 +136,7 @@ fn main() -> Result<(), Error> {
     let plugins = Plugins::default().with(LatencyPlugin);
     let loaded = plugins.load(path, &[])?;
     let dump = Dump::default();
-    let folder = ResultsFolder::claim("runs/latency", true, &loaded.scene, dump)?;
+    let mut folder = ResultsFolder::claim("runs/latency", true, &loaded.scene, dump)?;
     let mut simulation = plugins.build(loaded.scene)?;
     let outcome = simulation.run();
     let report = RunReport {

@@ -75,8 +75,8 @@ pub mod prelude {
     pub use crate::network::{Circuit, Neuron, Population, SpikeSource, WindowSpikes};
     pub use crate::plugins::Plugins;
     pub use crate::probe::{
-        FanoFactors, FfCurve, IntervalRecorder, IsiHistogram, NeuronRates, Probe, RateHistory,
-        Record, SpikeRecorder, TraceRecorder,
+        FanoFactors, FfCurve, FiCurve, IntervalRecorder, IsiHistogram, NeuronRates, Probe,
+        RateHistory, Record, SpikeRecorder, TraceRecorder,
     };
     pub use crate::scene::{Scene, Variable};
     pub use crate::schedule::{Window, WindowSet};

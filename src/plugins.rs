@@ -172,6 +172,21 @@ impl Plugins {
         scene::load(self, path.as_ref(), overrides)
     }
 
+    /// Reads a scene from a text, as [`Scene::parse`] does.
+    ///
+    /// # Errors
+    /// As [`Scene::parse`].
+    pub fn parse(
+        &self,
+        text: &str,
+        origin: &str,
+        default_name: &str,
+        folder: &Path,
+        overrides: &[String],
+    ) -> Result<Loaded, Error> {
+        scene::parse(self, text, (origin, default_name), folder, overrides)
+    }
+
     /// Builds the world of a scene and adds the plugins to it.
     ///
     /// # Errors

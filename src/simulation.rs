@@ -19,7 +19,9 @@ use crate::network::router::{self, Router};
 use crate::network::source::StimulusPlugin;
 use crate::network::{FanOut, HandMadeEdge, Population, Projection, SourceGroup, WindowSpikes};
 use crate::plugins::Plugins;
+use crate::probe::stream::StreamsTables;
 use crate::probe::{self, Probe, ProbeKind, ProbeName, ProbePlugin, Record};
+use crate::scene::estimate::{self, Estimate, Recording};
 use crate::scene::{Scene, spawn};
 use crate::schedule::{BuiltIn, Window, WindowSet, window_schedule};
 use crate::time::Time;
@@ -119,8 +121,7 @@ impl Simulation {
     /// [`Error::Limit`] when the scene does not fit into memory, [`Error::Instance`] when a drawn
     /// circuit cannot work.
     pub fn new(scene: Scene) -> Result<Simulation, Error> {
-        crate::scene::estimate::Estimate::of(&scene)
-            .check(crate::scene::estimate::available_memory())?;
+        Estimate::of(&scene, Recording::Streamed).check(estimate::available_memory())?;
         let began = Instant::now();
         let mut world = World::new();
         spawn::spawn(&scene, &mut world)?;
@@ -367,6 +368,10 @@ impl Simulation {
     fn start(&mut self) -> Result<(), Error> {
         let began = Instant::now();
         let (scene, dt) = (&self.scene, self.dt);
+        if !self.world.contains_resource::<StreamsTables>() {
+            // All that probes record is kept.
+            Estimate::of(scene, Recording::Kept).check(estimate::available_memory())?;
+        }
         let router = self.world.resource_scope(|world, backend: Mut<CurrentBackend>| {
             let router = Router::build(scene, dt, world, &*backend.0)?;
             let window = Time::from_steps(router.window_steps(), dt);

@@ -30,6 +30,26 @@ fn time_constants() {
     }
 }
 
+/// f–I of the bare soma in closed form, as published for the constants of `dynapse1`.
+#[test]
+fn rates_of_the_bare_soma() {
+    let constants = Preset::Dynapse1.constants();
+    let soma = Preset::Dynapse1.soma(&constants);
+    assert!((soma.bare_rheobase() / 505e-12 - 1.0).abs() < 1e-12);
+    assert_eq!(soma.bare_rate(504e-12, soma.i_tau, &constants), 0.0);
+    for (pa, hz) in [
+        (506.0, 10.515_198_721),
+        (510.0, 13.861_128_522),
+        (600.0, 31.133_601_181),
+        (1000.0, 64.609_566_825),
+        (5000.0, 151.468_533_706),
+        (50_000.0, 194.060_759_523),
+    ] {
+        let rate = soma.bare_rate(pa * 1e-12, soma.i_tau, &constants);
+        assert!((rate / hz - 1.0).abs() < 1e-9, "{pa} pA: {rate} Hz instead of {hz}");
+    }
+}
+
 /// A model with nothing but the soma.
 fn bare(biases: &str) -> String {
     format!(

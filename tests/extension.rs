@@ -565,18 +565,18 @@ mod bursts {
 #[test]
 fn a_probe_of_a_plugin() {
     use picoamp::results::{Dump, ResultsFolder, RunReport};
-    use picoamp::scene::estimate::Estimate;
+    use picoamp::scene::estimate::{Estimate, Recording};
 
     let plugins = Plugins::default().with(bursts::BurstPlugin);
     let sets = ["probes.bursts=Bursts(of: \"dpi\", least: 600)", "probes.out=Spikes(of: \"dpi\")"];
     let loaded = plugins.load(common::file(NOMINAL), &sets.map(String::from)).unwrap();
     let text = picoamp::scene::write::to_ron(&loaded.scene, |file| file.path.clone());
     assert!(text.contains("\"bursts\": Bursts(of: \"dpi\", least: 600)"), "{text}");
-    let memory = Estimate::of(&loaded.scene).memory;
+    let memory = Estimate::of(&loaded.scene, Recording::Kept).memory;
     assert!(memory.contains(&("probe `bursts`".into(), 123_456)));
 
     let folder = tempfile::tempdir().unwrap();
-    let results =
+    let mut results =
         ResultsFolder::claim(folder.path(), false, &loaded.scene, Dump::default()).unwrap();
     let mut simulation = plugins.build(loaded.scene).unwrap();
     simulation.run().unwrap();
@@ -626,7 +626,7 @@ fn mistakes_in_a_probe_of_a_plugin() {
         .iter()
         .map(|found| format!("{found}; {}", found.finding().help.as_deref().unwrap_or("")))
         .collect();
-    let known = "Spikes, Trace, Ff, Rate, Rates, Isi, Intervals, Fano, Bursts";
+    let known = "Spikes, Trace, Ff, Fi, Rate, Rates, Isi, Intervals, Fano, Bursts";
     assert_eq!(
         findings,
         [

@@ -2,12 +2,16 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
 use common::{parse, run};
 use picoamp::prelude::*;
 use picoamp::probe::Interval;
+use picoamp::probe::picture::MOST_DOTS;
+use picoamp::results::{Dump, ResultsFolder, RunReport};
+use picoamp::scene::diagnostics::SceneReport;
 use picoamp::scene::write;
 
 fn seconds(s: f64) -> Time {
@@ -488,7 +492,7 @@ fn a_run_that_is_not_finished() {
 /// bins of the rate.
 #[test]
 fn memory_is_bounded() {
-    use picoamp::scene::estimate::Estimate;
+    use picoamp::scene::estimate::{Estimate, Recording};
     let bytes = |duration: &str| -> Vec<u128> {
         let text = format!(
             "(duration: \"{duration}\", solver: Euler(dt: \"1 ms\"),
@@ -496,7 +500,7 @@ fn memory_is_bounded() {
               probes: {{ \"isi\": Isi(of: \"s\", bin: \"1 ms\"), \"fano\": Fano(of: \"s\", bin: \"1 s\"),
                 \"rates\": Rates(of: \"s\"), \"rate\": Rate(of: \"s\", bin: \"1 s\") }})"
         );
-        let estimate = Estimate::of(&parse(&text, Path::new(".")));
+        let estimate = Estimate::of(&parse(&text, Path::new(".")), Recording::Kept);
         ["isi", "fano", "rates", "rate"]
             .map(|name| {
                 let part = format!("probe `{name}`");
@@ -508,4 +512,64 @@ fn memory_is_bounded() {
     assert_eq!(short[..3], long[..3]);
     assert!(short[..3].iter().all(|bytes| *bytes > 0), "{short:?}");
     assert_eq!(long[3] - short[3], 9990 * 96);
+}
+
+/// The files of a run with more rows than are handed over together and than a picture shows.
+fn files(seed: u64, streams: bool) -> BTreeMap<String, Vec<u8>> {
+    let scene = parse(
+        &format!(
+            r#"(duration: "7 s", seed: {seed}, solver: Euler(dt: "100 us"),
+                sources: {{ "noise": (size: 20, train: Poisson(rates: "500 Hz")) }},
+                populations: {{ "p": (size: 20, model: dynapse1()) }},
+                connections: [(from: "noise", to: "p", receptor: ampa, rule: OneToOne)],
+                probes: {{
+                    "noise": Spikes(of: "noise"), "few": Spikes(of: "p", neurons: [3, 1]),
+                    "late": Spikes(of: "noise", window: (from: "1 s", to: "5 s")),
+                    "one": Trace(of: "p", vars: [Imem], neurons: [4], every: "100 us"),
+                    "two": Trace(of: "p", vars: [Vmem, Iampa], neurons: [7, 2], every: "1 ms"),
+                    "rate": Rate(of: "p", bin: "10 ms") }})"#
+        ),
+        Path::new("."),
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("results");
+    let mut results = ResultsFolder::claim(&path, false, &scene, Dump::default()).unwrap();
+    let mut simulation = Simulation::new(scene).unwrap();
+    if streams {
+        results.stream(&mut simulation).unwrap();
+        assert!(path.join("scene.ron").exists(), "known before the run");
+    }
+    simulation.run().unwrap();
+    let kept = simulation.probe::<SpikeRecorder>("noise").unwrap().spikes().len();
+    assert_eq!(kept == 0, streams, "{kept}");
+    let warnings = SceneReport::default();
+    let load = std::time::Duration::ZERO;
+    let report = RunReport { outcome: Ok(()), warnings: &warnings, threads: 1, load };
+    results.write(&simulation, &report).unwrap();
+    let names = std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().file_name());
+    let content = |name: std::ffi::OsString| {
+        let content = std::fs::read(path.join(&name)).unwrap();
+        (name.into_string().unwrap(), content)
+    };
+    // (The summary has wall times.)
+    names.map(content).filter(|(name, _)| name != "summary.json").collect()
+}
+
+#[test]
+fn tables_written_while_a_run_lasts_are_those_written_after_it() {
+    let (kept, streamed) = (files(1, false), files(1, true));
+    let names: Vec<&String> = kept.keys().collect();
+    assert_eq!(names, streamed.keys().collect::<Vec<_>>());
+    assert_eq!(names.len(), 13, "{names:?}");
+    for (name, content) in &kept {
+        assert!(*content == streamed[name], "{name} differs");
+    }
+    // More than is handed over together, and than a picture shows: else it tells nothing.
+    let rows = |name: &str| kept[name].iter().filter(|byte| **byte == b'\n').count() - 1;
+    assert!(rows("noise.csv") > 2 * MOST_DOTS, "{}", rows("noise.csv"));
+    assert!(rows("one.csv") > 1 << 16, "{}", rows("one.csv"));
+    let other = files(2, true);
+    for name in names.into_iter().filter(|name| !name.ends_with("ron")) {
+        assert!(kept[name] != other[name], "{name} of another seed is the same");
+    }
 }

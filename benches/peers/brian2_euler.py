@@ -65,7 +65,8 @@ def neurons(args):
     """The neurons; they are advanced after the arrivals of a step, then compared with Ith."""
     own = w.constants(args)
     shared = {name: getattr(w, name) for name in
-              ["I0", "IDC", "ITH", "IPFB_NORM", "FEEDBACK", "EXPONENT", "GABAB_JUMP", "GABAB_DECAY"]}
+              ["I0", "IDC", "ITH", "IPFB_NORM", "FEEDBACK", "EXPONENT",
+               "GABAB_JUMP", "GABAB_DECAY"]}
     shared["ONE"] = 1.0
     state = {"Imem": w.I0, "Iampa": w.I0, "ampa_pulses": 0}
     if args.workload == "R":

@@ -102,13 +102,13 @@ mod with_cuda {
     use crate::backend::cuda::{Cuda, has_kernel};
     use crate::bank::Banks;
     use crate::network::router::window_of;
-    use crate::scene::estimate::Estimate;
+    use crate::scene::estimate::{Estimate, Recording};
 
     /// Takes a GPU, if the simulation can run there.
     pub(super) fn take(cuda: Cuda, simulation: &mut Simulation) -> Result<Chosen, Error> {
         let window = window_of(simulation.scene());
         // Edges by hand are not counted yet: memory is looked at again when the run starts.
-        let edges = Estimate::of(simulation.scene()).edges;
+        let edges = Estimate::of(simulation.scene(), Recording::Streamed).edges;
         let edges = usize::try_from(edges).unwrap_or(usize::MAX);
         cuda.check(&simulation.world().resource::<Banks>().0, window, edges)?;
         let chosen = Chosen { threads: cuda.threads(), why: cuda.device_name() };

@@ -7,7 +7,7 @@ use bevy_ecs::component::Component;
 
 use super::bias::{Bias, Block, bias};
 use super::forms::FeedbackForm;
-use super::{Constants, Forms};
+use super::{Constants, Forms, math};
 use crate::units::Unit;
 
 /// The biases of one soma.
@@ -89,6 +89,28 @@ impl Soma {
             ("Inmda_th", _) => forms.nmda_gate,
             _ => true,
         }
+    }
+
+    /// The rate at which a soma without feedback fires, Hz, under a constant input current Iin and a
+    /// constant leak L, both in A; 0 where the membrane does not reach the threshold. With
+    /// Iinf = (Igain/L)·(Iin − L) and τ = C·UT/(κ·L), an interval is
+    /// refP + τ·[(Igain/Iinf)·ln(Ith/Ireset) + (1 + Igain/Iinf)·ln((Iinf − Ireset)/(Iinf − Ith))].
+    #[must_use]
+    pub fn bare_rate(&self, i_in: f64, leak: f64, constants: &Constants) -> f64 {
+        let i_inf = self.i_gain / leak * (i_in - leak);
+        if i_inf <= self.i_th {
+            return 0.0;
+        }
+        let ratio = self.i_gain / i_inf;
+        let rise = ratio * math::ln(self.i_th / self.i_reset)
+            + (1.0 + ratio) * math::ln((i_inf - self.i_reset) / (i_inf - self.i_th));
+        1.0 / (self.ref_p + constants.tau(self.c, leak) * rise)
+    }
+
+    /// The least constant input at which a soma without feedback fires, A: Itau + Ith·Itau/Igain.
+    #[must_use]
+    pub fn bare_rheobase(&self) -> f64 {
+        self.i_tau + self.i_th * self.i_tau / self.i_gain
     }
 
     /// Time constant τmem = C·UT/(κ·Itau), s.

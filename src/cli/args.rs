@@ -47,6 +47,11 @@ pub enum Command {
     Check(SceneArgs),
     /// Print the fully decided scene: every default filled in, itself a valid scene
     Resolve(SceneArgs),
+    /// Measure a circuit as on a lab bench
+    ///
+    /// Writes the scene of a ready experiment (`experiment.ron`, to keep and edit), runs it and draws
+    /// the pictures; what was measured is printed and written to `measured.json`.
+    Measure(MeasureArgs),
     /// Write a commented scene to start from
     New(NewArgs),
     /// Draw the pictures of a results folder again, without a run
@@ -171,6 +176,87 @@ pub struct ConvergeArgs {
     /// Print the summary, or the error, as JSON on stdout instead of the table
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(ClapArgs, Debug)]
+pub struct MeasureArgs {
+    /// What to measure
+    #[arg(value_enum)]
+    pub experiment: Experiment,
+
+    /// The neuron: a published model (`arcana` with the biases of its published experiment)
+    #[arg(long, value_enum, default_value_t = MeasuredModel::Dynapse1)]
+    pub model: MeasuredModel,
+
+    /// Draws of the mismatch side by side
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub replicas: u64,
+
+    /// Coefficient of variation of the mismatched biases, 0 to 1
+    #[arg(long, value_name = "CV", default_value_t = 0.1, value_parser = cv)]
+    pub cv: f64,
+
+    /// fi: the soma alone, without feedback, adaptation and receptors; the closed form is drawn, too
+    #[arg(long)]
+    pub bare: bool,
+
+    /// Replace a part of the scene, for example 'populations.dpi.model.soma.Itau=5 pA'
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub sets: Vec<String>,
+
+    /// Seed of all random draws
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+
+    /// Folder for the results [default: runs/<experiment>-<model>]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+
+    /// Threads to use at most [default: one per core]; results do not depend on it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+
+    /// Replace the files of an earlier run in the results folder
+    #[arg(long)]
+    pub force: bool,
+
+    /// Print nothing but errors
+    #[arg(long, short)]
+    pub quiet: bool,
+
+    /// Print what was measured, or the error, as JSON on stdout
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Experiment {
+    /// FF curve: output rate against input rate
+    Ff,
+    /// f-I curve: output rate against constant input, with the rheobase
+    Fi,
+    /// Postsynaptic potentials: peak, rise and decay for each receptor
+    Epsp,
+    /// Adaptation: interval between spikes against its number
+    Adaptation,
+    /// Mismatch: distributions of time constants, gains, weights and rheobase
+    Mismatch,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MeasuredModel {
+    /// The dynapse-simulator's neuron with its defaults
+    Dynapse1,
+    /// The neuron of Quintana et al. 2024 with the biases of its FF experiment
+    Arcana,
+}
+
+/// Reads a coefficient of variation.
+fn cv(text: &str) -> Result<f64, String> {
+    match text.trim().parse::<f64>() {
+        Ok(cv) if (0.0..=1.0).contains(&cv) => Ok(cv),
+        _ => Err("write a number from 0 to 1: 0.1 is 10 %".into()),
+    }
 }
 
 #[derive(ClapArgs, Debug)]

@@ -3,14 +3,14 @@
 use super::args::SceneArgs;
 use super::{load, messages, print};
 use crate::network::Rule;
-use crate::scene::estimate::{self, Estimate, bytes_text};
+use crate::scene::estimate::{self, Estimate, Recording, bytes_text};
 use crate::scene::{Connection, Loaded, write};
 use crate::{Error, Plugins};
 
 pub fn check(args: &SceneArgs, plugins: &Plugins) -> Result<(), Error> {
     let Loaded { scene, warnings } = load(args, plugins, None)?;
     messages::show_findings(&warnings);
-    let estimate = Estimate::of(&scene);
+    let estimate = Estimate::of(&scene, Recording::Streamed);
     let available = estimate::available_memory();
     let mut text = format!("{}: the scene is valid\n", scene.name);
     text += &format!("  duration     {} s", scene.duration);

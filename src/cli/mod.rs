@@ -5,6 +5,7 @@ mod check;
 mod compare;
 mod converge;
 mod doctor;
+mod measure;
 mod messages;
 mod new;
 mod plot;
@@ -43,6 +44,7 @@ pub fn main(plugins: &Plugins) -> ExitCode {
         Command::Check(scene) => (check::check(scene, plugins), false),
         Command::Resolve(scene) => (check::resolve(scene, plugins), false),
         Command::Doctor => (print(doctor::report().trim_end()), false),
+        Command::Measure(args) => (measure::measure(args, plugins), args.json),
         Command::New(args) => (new::new(args), false),
         Command::Plot(args) => (plot::plot(args, plugins), false),
         Command::Compare(args) => (compare::compare(args, plugins), args.json),

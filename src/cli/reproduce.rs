@@ -8,6 +8,7 @@ use super::messages::{self, say};
 use super::run::{Run, Runner};
 use crate::backend::choice::{Candidates, Choice};
 use crate::results::{Dump, Results, ResultsFolder};
+use crate::scene::estimate::Recording;
 use crate::time::Time;
 use crate::{Error, Plugins};
 
@@ -19,15 +20,16 @@ pub fn reproduce(args: &ReproduceArgs, plugins: &Plugins) -> Result<(), Error> {
     let temporary = tempfile::tempdir()
         .map_err(|error| Error::io("create a folder in", std::env::temp_dir(), error))?;
     let folder = args.out.clone().unwrap_or_else(|| temporary.path().join("again"));
-    let folder = ResultsFolder::claim(folder, false, &loaded.scene, Dump::default())?;
+    let mut folder = ResultsFolder::claim(folder, false, &loaded.scene, Dump::default())?;
     // What an interrupted run did not reach is not run again either.
     let until = match results.summary().status.as_str() {
         "complete" => Time::MAX,
         _ => results.reached(),
     };
     let backends = Candidates::new(Choice::Auto, args.threads.map(usize::from))?;
-    let runner = Runner { plugins, backends, quiet: args.quiet, load, until };
-    let Run { outcome, summary, .. } = runner.run(loaded, &folder)?;
+    let recording = Recording::Streamed;
+    let runner = Runner { plugins, backends, quiet: args.quiet, load, until, recording };
+    let Run { outcome, summary, .. } = runner.run(loaded, &mut folder)?;
     let first = results.summary();
     match &outcome {
         // Ended where the first run was.

@@ -10,6 +10,7 @@ use super::{default_folder, load, print_json, progress, stop_on_signals};
 use crate::backend::choice::{Candidates, Chosen};
 use crate::results::{Dump, ResultsFolder, RunReport, Summary};
 use crate::scene::Loaded;
+use crate::scene::estimate::Recording;
 use crate::time::Time;
 use crate::{Error, Plugins, Scene, Simulation};
 
@@ -26,9 +27,10 @@ pub fn run(args: &RunArgs, plugins: &Plugins) -> Result<(), Error> {
         biases: args.dump.contains(&DumpChoice::Biases),
         edges: args.dump.contains(&DumpChoice::Edges),
     };
-    let folder = ResultsFolder::claim(folder, args.force, &loaded.scene, dump)?;
-    let runner = Runner { plugins, backends, quiet: args.quiet, load, until: Time::MAX };
-    let Run { simulation, summary, outcome, why } = runner.run(loaded, &folder)?;
+    let mut folder = ResultsFolder::claim(folder, args.force, &loaded.scene, dump)?;
+    let recording = Recording::Streamed;
+    let runner = Runner { plugins, backends, quiet: args.quiet, load, until: Time::MAX, recording };
+    let Run { simulation, summary, outcome, why } = runner.run(loaded, &mut folder)?;
     if !args.quiet {
         show_summary(&summary, &folder, simulation.scene());
         if args.backend != BackendChoice::Cpu {
@@ -52,6 +54,8 @@ pub struct Runner<'a> {
     pub load: Duration,
     /// The run is interrupted after the window that reaches this time.
     pub until: Time,
+    /// Whether what grows with the run is kept, to be looked at after it.
+    pub recording: Recording,
 }
 
 /// A run that ended, one way or the other, and was written.
@@ -65,24 +69,29 @@ pub struct Run {
 
 impl Runner<'_> {
     /// Runs a scene and writes what it recorded, also of a run that failed.
-    pub fn run(self, loaded: Loaded, folder: &ResultsFolder) -> Result<Run, Error> {
+    pub fn run(self, loaded: Loaded, folder: &mut ResultsFolder) -> Result<Run, Error> {
         let Loaded { scene, warnings } = loaded;
         let mut simulation = self.plugins.build(scene)?;
         let Chosen { threads, why } = self.backends.choose(&mut simulation)?;
-        folder.create()?;
+        match self.recording {
+            Recording::Kept => folder.create()?,
+            Recording::Streamed => folder.stream(&mut simulation)?,
+        }
 
         let stop = stop_on_signals();
         let mut progress = progress::Progress::new(self.quiet);
         let outcome = simulation.run_with(|state| {
             progress.show(state);
             let is_over = state.time < state.duration && state.time >= self.until;
-            if is_over || stop.load(Ordering::Relaxed) {
+            if is_over || stop.load(Ordering::Relaxed) || folder.has_failed() {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
             }
         });
         progress.finish();
+        // Then it was not interrupted by anybody: which table, is told below.
+        let outcome = if folder.has_failed() { Ok(()) } else { outcome };
         let report = RunReport {
             outcome: outcome.as_ref().copied(),
             warnings: &warnings,

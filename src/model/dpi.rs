@@ -195,6 +195,28 @@ impl NeuronModel for Dpi {
         Some((Variable::Vmem, self.constants.voltage(soma.i_th)))
     }
 
+    /// Without feedback and AHP, and where no NMDA is gated by the membrane, the membrane current is
+    /// linear in the log domain between two spikes (Chicca et al. 2014, with constant input and leak).
+    fn steady_rate(&self, soma: &Soma, circuits: &Circuits) -> Option<f64> {
+        let at_rest = |circuit: Receptor| {
+            let exists = self.circuits().contains(&circuit) && !circuits.is_off(circuit);
+            if exists { self.constants.i0 } else { 0.0 }
+        };
+        let gated = self.forms.nmda_gate && !circuits.is_off(Receptor::Nmda);
+        let adapts = self.circuits().contains(&Receptor::Ahp) && !circuits.is_off(Receptor::Ahp);
+        if self.forms.feedback != FeedbackForm::Off || gated || adapts {
+            return None;
+        }
+        // Of `arcana`, Inmda and Iahp are the constant I0.
+        let fixed = match self.preset {
+            Preset::Arcana => self.constants.i0,
+            Preset::Dynapse1 => 0.0,
+        };
+        let input = soma.i_dc + at_rest(Receptor::Ampa) + fixed - at_rest(Receptor::Gabab);
+        let leak = soma.i_tau + at_rest(Receptor::Gabaa) + fixed;
+        Some(soma.bare_rate(input.max(self.constants.i0), leak, &self.constants))
+    }
+
     fn dc_unit(&self) -> Option<Unit> {
         Some(Unit::Ampere)
     }

@@ -148,6 +148,13 @@ pub trait NeuronModel: Clone + fmt::Debug + PartialEq + Send + Sync + 'static {
         None
     }
 
+    /// The rate of a neuron under its constant input alone, Hz, where its equations have a closed form;
+    /// 0 below the rheobase.
+    fn steady_rate(&self, soma: &Self::Soma, circuits: &Circuits) -> Option<f64> {
+        let _ = (soma, circuits);
+        None
+    }
+
     /// The unit of a direct input that changes in time; `None`: the model has no such input.
     fn dc_unit(&self) -> Option<Unit> {
         None

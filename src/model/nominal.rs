@@ -105,6 +105,7 @@ pub(crate) trait AnyModel: fmt::Debug + Send + Sync + 'static {
     fn install(&self, simulation: &mut Simulation);
     fn instance(&self, world: &World, entity: Entity, path: BiasPath) -> Option<f64>;
     fn threshold(&self, world: &World, neuron: Entity) -> Option<(Variable, f64)>;
+    fn steady_rate(&self, world: &World, neuron: Entity) -> Option<f64>;
 }
 
 impl<M: NeuronModel> AnyModel for Nominal<M> {
@@ -253,6 +254,11 @@ impl<M: NeuronModel> AnyModel for Nominal<M> {
 
     fn threshold(&self, world: &World, neuron: Entity) -> Option<(Variable, f64)> {
         world.get::<M::Soma>(neuron).and_then(|soma| self.model.threshold(soma))
+    }
+
+    fn steady_rate(&self, world: &World, neuron: Entity) -> Option<f64> {
+        let circuits = self.circuits();
+        world.get::<M::Soma>(neuron).and_then(|soma| self.model.steady_rate(soma, &circuits))
     }
 }
 

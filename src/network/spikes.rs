@@ -36,6 +36,15 @@ impl WindowSpikes {
         }
     }
 
+    /// The spikes of a group in an order that means nothing.
+    #[must_use]
+    pub fn emitted(&self, group: GroupId) -> &[(Time, u32)] {
+        match group {
+            GroupId::Source(index) => self.sources[index].emitted(),
+            GroupId::Population(index) => self.populations[index].emitted(),
+        }
+    }
+
     pub(crate) fn clear(&mut self) {
         self.sources.iter_mut().chain(&mut self.populations).for_each(GroupSpikes::clear);
     }
@@ -90,7 +99,7 @@ impl Deref for GroupSpikes {
 }
 
 /// The spikes sorted by time and index.
-fn sorted(spikes: &[(Time, u32)]) -> Vec<(Time, u32)> {
+pub(crate) fn sorted(spikes: &[(Time, u32)]) -> Vec<(Time, u32)> {
     let ticks = |time: &Time| time.picoseconds();
     let first = spikes.iter().map(|(time, _)| ticks(time)).min().unwrap_or(0);
     let span = spikes.iter().map(|(time, _)| ticks(time)).max().unwrap_or(0) - first;

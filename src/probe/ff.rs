@@ -226,7 +226,7 @@ impl Record for FfCurve {
 
 impl Hears for FfCurve {
     fn hear(&mut self, window: &Window, spikes: &WindowSpikes) {
-        self.input.hear(window, spikes, |_, _, k| self.input_spikes[k] += 1);
-        self.output.hear(window, spikes, |_, _, k| self.output_spikes[k] += 1);
+        self.input.hear_in_any_order(window, spikes, |_, _, k| self.input_spikes[k] += 1);
+        self.output.hear_in_any_order(window, spikes, |_, _, k| self.output_spikes[k] += 1);
     }
 }

@@ -171,7 +171,12 @@ impl Record for IntervalRecorder {
         let ms = |row: &BandRow| (row.x, 1e3 * row.p05, 1e3 * row.median, 1e3 * row.p95);
         let band: Vec<_> = match self.listener.replicas().count {
             1 => Vec::new(),
-            _ => self.band().iter().map(ms).collect(),
+            // Where fewer than half have so many intervals, the band is that of the fast ones only.
+            _ => {
+                let band = self.band();
+                let most = band.first().map_or(0, |row| row.n);
+                band.iter().filter(|row| 2 * row.n >= most).map(ms).collect()
+            }
         };
         picture::dots(&Dots {
             frame,

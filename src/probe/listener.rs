@@ -149,16 +149,35 @@ impl Listener {
         if recorded > Time::ZERO { spikes as f64 / recorded.seconds() } else { 0.0 }
     }
 
-    /// Calls `each` with the spikes of a window: time, neuron, and its position among
+    /// Calls `each` with the spikes of a window, sorted: time, neuron, and its position among
     /// [`Listener::neurons`].
     pub fn hear(
         &mut self,
         window: &Window,
         spikes: &WindowSpikes,
+        each: impl FnMut(Time, u32, usize),
+    ) {
+        self.hear_these(window, spikes.of(self.of), each);
+    }
+
+    /// The same, in any order: where it means nothing, nobody has to sort them.
+    pub fn hear_in_any_order(
+        &mut self,
+        window: &Window,
+        spikes: &WindowSpikes,
+        each: impl FnMut(Time, u32, usize),
+    ) {
+        self.hear_these(window, spikes.emitted(self.of), each);
+    }
+
+    fn hear_these(
+        &mut self,
+        window: &Window,
+        spikes: &[(Time, u32)],
         mut each: impl FnMut(Time, u32, usize),
     ) {
         self.heard = window.end();
-        for (time, neuron) in spikes.of(self.of) {
+        for (time, neuron) in spikes {
             if !self.span.contains(*time) {
                 continue;
             }

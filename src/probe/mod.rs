@@ -9,6 +9,7 @@
 //! | `Spikes` | [`SpikeRecorder`] | spike times of a source or population |
 //! | `Trace` | [`TraceRecorder`] | state variables of neurons against time |
 //! | `Ff` | [`FfCurve`] | input rate against output rate, neuron by neuron |
+//! | `Fi` | [`FiCurve`] | rate of each neuron against its constant input |
 //! | `Rate` | [`RateHistory`] | rate of a source or population in bins of time |
 //! | `Rates` | [`NeuronRates`] | rate of each neuron |
 //! | `Isi` | [`IsiHistogram`] | intervals between the spikes of a neuron: histogram and CV |
@@ -26,6 +27,7 @@ pub mod band;
 pub mod digest;
 pub mod fano;
 pub mod ff;
+pub mod fi;
 pub mod intervals;
 pub mod isi;
 pub mod listener;
@@ -34,6 +36,7 @@ pub mod picture;
 pub mod rate;
 pub mod rates;
 pub mod spikes;
+pub mod stream;
 pub mod tables;
 pub mod trace;
 
@@ -57,6 +60,7 @@ use picture::{Frame, Picture};
 pub use band::BandRow;
 pub use fano::{FanoFactors, FanoRow};
 pub use ff::{FfCurve, FfRow};
+pub use fi::{FiCurve, FiRow};
 pub use intervals::{Interval, IntervalRecorder};
 pub use isi::{IsiBin, IsiHistogram, IsiRow};
 pub use listener::{Emitters, Listener};
@@ -64,6 +68,7 @@ pub use moments::Moments;
 pub use rate::{RateBin, RateHistory};
 pub use rates::{NeuronRates, RateRow};
 pub use spikes::SpikeRecorder;
+pub use stream::TableSink;
 pub use tables::Tables;
 pub use trace::TraceRecorder;
 
@@ -104,13 +109,26 @@ pub trait ProbeKind: std::any::Any + fmt::Debug + Send + Sync + 'static {
         Err(format!("a probe of the kind {} cannot be drawn again from its table", self.name()))
     }
 
+    /// Whether the main table grows with the run, and can be written while it lasts:
+    /// [`stream`](ProbeKind::stream).
+    fn can_stream(&self) -> bool {
+        false
+    }
+
+    /// Makes the recorder of a simulation that has not run hand the rows of its main table over. What
+    /// is not yet handed over when the run ends, [`Record::table`] writes, without a header.
+    fn stream(&self, probe: EntityWorldMut, sink: TableSink) {
+        let _ = (probe, sink);
+    }
+
     /// The recorder on the probe's entity.
     fn record<'w>(&self, probe: EntityRef<'w>) -> Option<&'w dyn Record>;
 }
 
 /// What was recorded: how it is shown in the results folder.
 pub trait Record {
-    /// Writes the record as CSV (RFC 4180).
+    /// Writes the record as CSV (RFC 4180); of a record that [streams](ProbeKind::stream), the rows that
+    /// are left.
     ///
     /// # Errors
     /// Those of the writer.
@@ -244,6 +262,7 @@ pub(crate) fn register(plugins: &mut Plugins) {
     plugins.add_probe(SpikeRecorder::KIND, spikes::Spikes::read);
     plugins.add_probe(TraceRecorder::KIND, trace::Trace::read);
     plugins.add_probe(FfCurve::KIND, ff::Ff::read);
+    plugins.add_probe(FiCurve::KIND, fi::Fi::read);
     plugins.add_probe(RateHistory::KIND, rate::Rate::read);
     plugins.add_probe(NeuronRates::KIND, rates::Rates::read);
     plugins.add_probe(IsiHistogram::KIND, isi::Isi::read);

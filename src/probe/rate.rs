@@ -216,7 +216,7 @@ impl Hears for RateHistory {
         let RateHistory { listener, bin, counts, .. } = self;
         let from = listener.span().from;
         let replicas = listener.replicas();
-        listener.hear(window, spikes, |time, neuron, _| {
+        listener.hear_in_any_order(window, spikes, |time, neuron, _| {
             let counts = &mut counts[replicas.split(neuron).0 as usize];
             let index = (time - from).whole(*bin) as usize;
             if index >= counts.len() {

@@ -170,6 +170,6 @@ impl Record for NeuronRates {
 
 impl Hears for NeuronRates {
     fn hear(&mut self, window: &Window, spikes: &WindowSpikes) {
-        self.listener.hear(window, spikes, |_, _, k| self.counts[k] += 1);
+        self.listener.hear_in_any_order(window, spikes, |_, _, k| self.counts[k] += 1);
     }
 }

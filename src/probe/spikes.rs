@@ -1,14 +1,18 @@
 //! Spike times, and the raster.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bevy_ecs::prelude::*;
 
 use super::listener::{self, Emitters, Hears, Listener};
-use super::picture::{self, Frame, MOST_DOTS, Picture, Raster};
+use super::picture::{self, Evenly, Frame, Picture, Raster};
+use super::stream::{self, TableSink};
 use super::tables::{index, time};
 use super::{Probe, ProbeContext, ProbeKind, Record, Span, Tables};
-use crate::network::WindowSpikes;
+use crate::network::spikes::sorted;
+use crate::network::{Replicas, WindowSpikes};
 use crate::scene::decode::Fields;
 use crate::scene::diagnostics::Diagnostics;
 use crate::scene::estimate::SPIKE_BYTES;
@@ -59,12 +63,26 @@ impl ProbeKind for Spikes {
             end: scene.duration,
             rates,
             spikes: Vec::new(),
+            sink: None,
+            shown: Arc::default(),
         };
         listener::attach(recorder, probe, simulation);
     }
 
     fn read_back(&self, mut probe: EntityWorldMut, tables: &Tables) -> Result<(), String> {
         probe.get_mut::<SpikeRecorder>().map_or(Ok(()), |mut record| record.read_back(tables))
+    }
+
+    fn can_stream(&self) -> bool {
+        true
+    }
+
+    fn stream(&self, mut probe: EntityWorldMut, sink: TableSink) {
+        if let Some(mut recorder) = probe.get_mut::<SpikeRecorder>() {
+            let header = recorder.header();
+            sink.append(move |out| out.write_all(header.as_bytes()));
+            recorder.sink = Some(sink);
+        }
     }
 
     fn record<'w>(&self, probe: EntityRef<'w>) -> Option<&'w dyn Record> {
@@ -81,21 +99,27 @@ pub struct SpikeRecorder {
     end: Time,
     /// What the y axis shows for each neuron: its rate, where the scene gives each its own.
     rates: Option<Vec<f64>>,
+    /// Sorted, unless they are to be handed over.
     spikes: Vec<(Time, u32)>,
+    sink: Option<TableSink>,
+    /// What the picture shows of the spikes that were handed over.
+    shown: Arc<Mutex<Evenly<(Time, u32)>>>,
 }
 
 impl SpikeRecorder {
-    /// The recorded spikes: time and neuron (its index over all replicas), sorted.
+    /// The recorded spikes: time and neuron (its index over all replicas), sorted. None, where the run
+    /// writes them to a results folder as it goes, as `picoamp run` does: a system reads the spikes of
+    /// each window from [`WindowSpikes`].
     #[must_use]
     pub fn spikes(&self) -> &[(Time, u32)] {
-        &self.spikes
+        if self.sink.is_some() { &[] } else { &self.spikes }
     }
 
-    /// Spikes of each neuron.
+    /// How many [spikes](SpikeRecorder::spikes) each neuron has.
     #[must_use]
     pub fn counts(&self) -> Vec<u64> {
         let mut counts = vec![0; self.size as usize];
-        self.spikes.iter().for_each(|(_, neuron)| counts[*neuron as usize] += 1);
+        self.spikes().iter().for_each(|(_, neuron)| counts[*neuron as usize] += 1);
         counts
     }
 }
@@ -108,6 +132,18 @@ pub(super) fn requested_rates(scene: &Scene, group: GroupId) -> Option<Vec<f64>>
 }
 
 impl SpikeRecorder {
+    fn header(&self) -> String {
+        format!("{}neuron,time_s\n", self.listener.replicas().header())
+    }
+
+    /// What has not been handed over, sorted.
+    fn left(&self) -> Cow<'_, [(Time, u32)]> {
+        match &self.sink {
+            None => (&*self.spikes).into(),
+            Some(_) => sorted(&self.spikes).into(),
+        }
+    }
+
     fn read_back(&mut self, tables: &Tables) -> Result<(), String> {
         self.listener.assume(tables.reached());
         let replicas = self.listener.replicas();
@@ -118,18 +154,23 @@ impl SpikeRecorder {
     }
 }
 
+fn write_rows(spikes: &[(Time, u32)], replicas: Replicas, out: &mut dyn Write) -> io::Result<()> {
+    spikes.iter().try_for_each(|(time, index)| {
+        let (replica, neuron) = replicas.split(*index);
+        writeln!(out, "{}{neuron},{time}", replicas.cell(replica))
+    })
+}
+
 impl Probe for SpikeRecorder {
     const KIND: &'static str = "Spikes";
 }
 
 impl Record for SpikeRecorder {
     fn table(&self, out: &mut dyn Write) -> io::Result<()> {
-        let replicas = self.listener.replicas();
-        writeln!(out, "{}neuron,time_s", replicas.header())?;
-        self.spikes.iter().try_for_each(|(time, index)| {
-            let (replica, neuron) = replicas.split(*index);
-            writeln!(out, "{}{neuron},{time}", replicas.cell(replica))
-        })
+        if self.sink.is_none() {
+            out.write_all(self.header().as_bytes())?;
+        }
+        write_rows(&self.left(), self.listener.replicas(), out)
     }
 
     fn picture(&self, frame: Frame) -> Picture {
@@ -137,11 +178,13 @@ impl Record for SpikeRecorder {
             Some(rates) => rates[neuron as usize],
             None => f64::from(neuron),
         };
-        let points: Vec<(f64, f64)> =
-            self.spikes.iter().map(|(time, neuron)| (time.seconds(), y(*neuron))).collect();
-        let shown = picture::thin(&points, MOST_DOTS);
-        let note = (shown.len() < points.len())
-            .then(|| format!("showing {} of {} spikes", shown.len(), points.len()));
+        let mut all = self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.left().iter().for_each(|spike| all.push(*spike));
+        let shown = all.shown();
+        let shown: Vec<(f64, f64)> =
+            shown.iter().map(|(time, neuron)| (time.seconds(), y(*neuron))).collect();
+        let note = ((shown.len() as u64) < all.count())
+            .then(|| format!("showing {} of {} spikes", shown.len(), all.count()));
         let (y_label, lowest, highest) = match &self.rates {
             Some(rates) => {
                 let top = rates.iter().copied().fold(0.0, f64::max);
@@ -173,7 +216,21 @@ impl Record for SpikeRecorder {
 
 impl Hears for SpikeRecorder {
     fn hear(&mut self, window: &Window, spikes: &WindowSpikes) {
-        let SpikeRecorder { listener, spikes: record, .. } = self;
-        listener.hear(window, spikes, |time, neuron, _| record.push((time, neuron)));
+        let SpikeRecorder { listener, spikes: record, sink, shown, .. } = self;
+        let Some(sink) = sink else {
+            return listener.hear(window, spikes, |time, neuron, _| record.push((time, neuron)));
+        };
+        // The thread sorts them.
+        listener.hear_in_any_order(window, spikes, |time, neuron, _| record.push((time, neuron)));
+        if record.len() >= stream::ROWS {
+            let (spikes, shown) = (std::mem::take(record), shown.clone());
+            let replicas = listener.replicas();
+            sink.append(move |out| {
+                let spikes = sorted(&spikes);
+                let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
+                spikes.iter().for_each(|spike| shown.push(*spike));
+                write_rows(&spikes, replicas, out)
+            });
+        }
     }
 }

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use bevy_ecs::prelude::*;
 
 use super::picture::{self, Curve, Frame, Picture, Traces};
+use super::stream::{self, TableSink};
 use super::tables::{index, number, time};
 use super::{Probe, ProbeContext, ProbeKind, Record, Span, Tables};
 use crate::backend::WindowSamples;
@@ -127,7 +129,7 @@ impl ProbeKind for Trace {
         let replicas = Replicas::of(scene, GroupId::Population(self.of));
         let count = self.neurons.len(u64::from(replicas.size));
         let of_replica = |r| (0..count).map(move |k| r * replicas.size + self.neurons.get(k));
-        let neurons: Vec<u32> = (0..replicas.count).flat_map(of_replica).collect();
+        let neurons: Arc<[u32]> = (0..replicas.count).flat_map(of_replica).collect();
         let variables = scene.populations[self.of].model.variables();
         let first = variables.iter().find(|v| v.variable == self.vars[0]);
         let unit = first.map_or(Unit::One, |v| v.unit);
@@ -142,6 +144,8 @@ impl ProbeKind for Trace {
             end,
             rows: Vec::new(),
             values: Vec::new(),
+            sink: None,
+            sketches: Vec::new(),
         };
         simulation.world_mut().entity_mut(probe).insert(recorder);
         if simulation.first_time::<TraceRecorder>() {
@@ -151,6 +155,19 @@ impl ProbeKind for Trace {
 
     fn read_back(&self, mut probe: EntityWorldMut, tables: &Tables) -> Result<(), String> {
         probe.get_mut::<TraceRecorder>().map_or(Ok(()), |mut record| record.read_back(tables))
+    }
+
+    fn can_stream(&self) -> bool {
+        true
+    }
+
+    fn stream(&self, mut probe: EntityWorldMut, sink: TableSink) {
+        if let Some(mut recorder) = probe.get_mut::<TraceRecorder>() {
+            let header = recorder.header();
+            sink.append(move |out| out.write_all(header.as_bytes()));
+            recorder.sketches = recorder.empty_sketches();
+            recorder.sink = Some(sink);
+        }
     }
 
     fn record<'w>(&self, probe: EntityRef<'w>) -> Option<&'w dyn Record> {
@@ -205,7 +222,7 @@ pub struct TraceRecorder {
     vars: Vec<Variable>,
     replicas: Replicas,
     /// Indices over all replicas.
-    neurons: Vec<u32>,
+    neurons: Arc<[u32]>,
     /// Threshold of each neuron, as a value of a variable.
     thresholds: Vec<(Variable, f64)>,
     /// Unit of the first variable.
@@ -216,6 +233,41 @@ pub struct TraceRecorder {
     rows: Vec<(Time, u32)>,
     /// The values of all rows, in the order of `vars`.
     values: Vec<f64>,
+    sink: Option<TableSink>,
+    /// What the picture shows of the rows that were handed over, neuron by neuron.
+    sketches: Vec<Sketch>,
+}
+
+/// A curve in bounded memory: where there are too many points, the lowest and the highest of each four.
+#[derive(Debug, Clone)]
+struct Sketch {
+    points: Vec<(Time, f64)>,
+    most: usize,
+}
+
+impl Sketch {
+    /// Points of all curves together, at most about twice as many.
+    const MOST: usize = 1 << 20;
+
+    /// One of so many curves.
+    fn new(curves: usize) -> Sketch {
+        // A whole number of fours.
+        let most = (Sketch::MOST / curves.max(1)).clamp(1 << 6, 1 << 16) / 4 * 4;
+        Sketch { points: Vec::new(), most }
+    }
+
+    fn push(&mut self, time: Time, value: f64) {
+        self.points.push((time, value));
+        if self.points.len() == self.most {
+            let halves = self.points.chunks(4).flat_map(|four| {
+                let by_value = |a: &&(Time, f64), b: &&(Time, f64)| a.1.total_cmp(&b.1);
+                let lowest = four.iter().min_by(by_value).unwrap_or(&four[0]);
+                let highest = four.iter().max_by(by_value).unwrap_or(&four[0]);
+                if lowest.0 <= highest.0 { [*lowest, *highest] } else { [*highest, *lowest] }
+            });
+            self.points = halves.collect();
+        }
+    }
 }
 
 impl TraceRecorder {
@@ -225,13 +277,54 @@ impl TraceRecorder {
         &self.vars
     }
 
-    /// Time, position among the neurons, and values of each row.
+    fn header(&self) -> String {
+        let vars: String = self.vars.iter().map(|var| format!(",{}", var.name())).collect();
+        format!("{}time_s,neuron{vars}\n", self.replicas.header())
+    }
+
+    fn empty_sketches(&self) -> Vec<Sketch> {
+        vec![Sketch::new(self.neurons.len()); self.neurons.len()]
+    }
+
+    /// What the picture shows, neuron by neuron.
+    fn sketches(&self) -> Vec<Sketch> {
+        let mut sketches = self.sketches.clone();
+        if self.sink.is_none() {
+            sketches = self.empty_sketches();
+        }
+        for (time, position, values) in self.rows() {
+            sketches[position as usize].push(time, values[0]);
+        }
+        sketches
+    }
+
+    /// Hands its rows over.
+    fn hand_over(&mut self) {
+        let Some(sink) = &self.sink else { return };
+        if self.rows.len() < stream::ROWS {
+            return;
+        }
+        let (rows, values) = (std::mem::take(&mut self.rows), std::mem::take(&mut self.values));
+        let width = self.vars.len();
+        for ((time, position), values) in rows.iter().zip(values.chunks_exact(width)) {
+            self.sketches[*position as usize].push(*time, values[0]);
+        }
+        let (replicas, neurons) = (self.replicas, self.neurons.clone());
+        sink.append(move |out| {
+            let rows = rows.into_iter().zip(values.chunks_exact(width));
+            write_rows(rows.map(|((t, at), values)| (t, at, values)), replicas, &neurons, out)
+        });
+    }
+
+    /// Time, position among the neurons, and values of each row that is kept.
     fn rows(&self) -> impl Iterator<Item = (Time, u32, &[f64])> {
         let values = self.values.chunks_exact(self.vars.len());
         self.rows.iter().zip(values).map(|((time, position), values)| (*time, *position, values))
     }
 
-    /// The samples of one variable of one neuron (its index over all replicas): time and value (A or V), in order of time.
+    /// The samples of one variable of one neuron (its index over all replicas): time and value (A or
+    /// V), in order of time. None, where the run writes them to a results folder as it goes, as
+    /// `picoamp run` does.
     pub fn samples(
         &self,
         neuron: u32,
@@ -239,7 +332,8 @@ impl TraceRecorder {
     ) -> impl Iterator<Item = (Time, f64)> + '_ {
         let position = self.neurons.iter().position(|n| *n == neuron);
         let column = self.vars.iter().position(|v| *v == variable);
-        self.rows().filter_map(move |(time, at, values)| {
+        let kept = self.rows().filter(|_| self.sink.is_none());
+        kept.filter_map(move |(time, at, values)| {
             (position == Some(at as usize)).then_some((time, values[column?]))
         })
     }
@@ -269,40 +363,48 @@ impl TraceRecorder {
     }
 }
 
+fn write_rows<'v>(
+    mut rows: impl Iterator<Item = (Time, u32, &'v [f64])>,
+    replicas: Replicas,
+    neurons: &[u32],
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    rows.try_for_each(|(time, position, values)| {
+        let (replica, neuron) = replicas.split(neurons[position as usize]);
+        write!(out, "{}{time},{neuron}", replicas.cell(replica))?;
+        values.iter().try_for_each(|value| write!(out, ",{value:e}"))?;
+        writeln!(out)
+    })
+}
+
 impl Probe for TraceRecorder {
     const KIND: &'static str = "Trace";
 }
 
 impl Record for TraceRecorder {
     fn table(&self, out: &mut dyn Write) -> io::Result<()> {
-        write!(out, "{}time_s,neuron", self.replicas.header())?;
-        self.vars.iter().try_for_each(|var| write!(out, ",{}", var.name()))?;
-        writeln!(out)?;
-        for (time, position, values) in self.rows() {
-            let (replica, neuron) = self.replicas.split(self.neurons[position as usize]);
-            write!(out, "{}{time},{neuron}", self.replicas.cell(replica))?;
-            values.iter().try_for_each(|value| write!(out, ",{value:e}"))?;
-            writeln!(out)?;
+        if self.sink.is_none() {
+            out.write_all(self.header().as_bytes())?;
         }
-        Ok(())
+        write_rows(self.rows(), self.replicas, &self.neurons, out)
     }
 
     /// The first variable, of all neurons.
     fn picture(&self, frame: Frame) -> Picture {
         let variable = self.vars[0];
         // Currents in the unit that suits the largest.
-        let first = self.values.iter().step_by(self.vars.len());
-        let largest = first.fold(0.0, |most, value| value.abs().max(most));
+        let sketches = self.sketches();
+        let values = sketches.iter().flat_map(|sketch| &sketch.points);
+        let largest = values.fold(0.0, |most: f64, (_, value)| value.abs().max(most));
         let (unit, scale) = match self.unit {
             Unit::Ampere => current_unit(largest),
             unit => (unit.symbol(), 1.0),
         };
-        let label =
-            |index: &u32| Curve { label: self.replicas.id(*index).to_string(), points: Vec::new() };
-        let mut curves: Vec<Curve> = self.neurons.iter().map(label).collect();
-        for (time, position, values) in self.rows() {
-            curves[position as usize].points.push((time.seconds(), values[0] * scale));
-        }
+        let curve = |(index, sketch): (&u32, &Sketch)| {
+            let points = sketch.points.iter().map(|(time, value)| (time.seconds(), value * scale));
+            Curve { label: self.replicas.id(*index).to_string(), points: points.collect() }
+        };
+        let curves: Vec<Curve> = self.neurons.iter().zip(&sketches).map(curve).collect();
         let threshold = self.thresholds.first().filter(|(shown, level)| {
             *shown == variable && self.thresholds.iter().all(|(_, other)| other == level)
         });
@@ -337,5 +439,45 @@ fn record(
         let TraceRecorder { vars, rows, values, .. } = &mut *recorder;
         rows.push((sample.time, request.position));
         values.extend(vars.iter().map(|v| bank.variable(&sample.state, *v)));
+    }
+    recorders.iter_mut().for_each(|mut recorder| recorder.hand_over());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever is left out, a curve goes from its lowest to its highest point, in the order of time.
+    #[test]
+    fn a_sketch_keeps_the_extremes_of_every_part() {
+        let mut sketch = Sketch::new(1);
+        let all: Vec<(Time, f64)> = (0..1_000_000_u64)
+            .map(|k| {
+                let wave = (k % 997) as f64;
+                let value = if k == 123_457 {
+                    -5.0
+                } else if k == 765_431 {
+                    2000.0
+                } else {
+                    wave
+                };
+                (Time::from_picoseconds(k), value)
+            })
+            .collect();
+        all.iter().for_each(|(time, value)| sketch.push(*time, *value));
+        assert!(sketch.points.len() < sketch.most && sketch.points.len() > sketch.most / 4);
+        assert!(sketch.points.is_sorted_by(|a, b| a.0 < b.0));
+        // What is kept of a part may lie a little outside it.
+        let nearby = 256;
+        for part in 0..100_u64 {
+            let of = |points: &[(Time, f64)], margin: u64| {
+                let (from, to) = ((part * 10_000).saturating_sub(margin), part * 10_000 + margin);
+                let own = |(t, _): &&(Time, f64)| (from..to + 10_000).contains(&t.picoseconds());
+                let values = points.iter().filter(own).map(|p| p.1);
+                values.fold((f64::MAX, f64::MIN), |(lo, hi), v| (lo.min(v), hi.max(v)))
+            };
+            let (kept, exact) = (of(&sketch.points, nearby), of(&all, 0));
+            assert!(kept.0 <= exact.0 && kept.1 >= exact.1, "part {part}: {kept:?} {exact:?}");
+        }
     }
 }

@@ -114,6 +114,24 @@ impl Folder {
         write().map_err(|error| Error::io("write", &path, error))
     }
 
+    /// Appends to a file that is there.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn append(
+        &self,
+        name: &str,
+        content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), Error> {
+        let path = self.path.join(name);
+        let write = || {
+            let mut out = BufWriter::new(fs::File::options().append(true).open(&path)?);
+            content(&mut out)?;
+            out.flush()
+        };
+        write().map_err(|error| Error::io("write", &path, error))
+    }
+
     /// Writes the decided scene and copies of the files it reads.
     ///
     /// # Errors

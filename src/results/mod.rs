@@ -9,8 +9,9 @@
 //! | `<population>.biases.csv` | on request: the biases of every instance, as `biases: File` reads them |
 //! | `<projection>.edges.csv` | on request: source, target, weight and delay of every edge |
 //!
-//! `summary.json` lists the other files. It is written first, with the status `unfinished`, and once
-//! more when everything else is there.
+//! `summary.json` lists the other files. It is written before the run, with the status `unfinished`, and
+//! once more when everything else is there. The scene is written before the run too, and tables that
+//! grow with it while it lasts, whole rows at a time; everything else is written after it.
 
 pub mod folder;
 pub mod read;
@@ -25,9 +26,11 @@ use bevy_ecs::prelude::*;
 use crate::circuit::Waveform;
 use crate::error::Error;
 use crate::network::{Edge, Population, Replicas, Router, Rule};
+use crate::probe::ProbeEntities;
+use crate::probe::stream::{StreamsTables, TableWriter};
 use crate::scene::diagnostics::SceneReport;
 use crate::scene::files::InputFile;
-use crate::scene::{Connection, GroupId, Probe, Scene};
+use crate::scene::{BiasSource, Connection, GroupId, Probe, Scene};
 use crate::simulation::Simulation;
 
 pub use folder::Folder;
@@ -61,6 +64,8 @@ pub struct RunReport<'a> {
 pub struct ResultsFolder {
     folder: Folder,
     plan: Plan,
+    /// Writes tables while the run lasts.
+    tables: Option<TableWriter>,
 }
 
 impl ResultsFolder {
@@ -75,17 +80,84 @@ impl ResultsFolder {
         scene: &Scene,
         dump: Dump,
     ) -> Result<ResultsFolder, Error> {
-        let plan = Plan::new(scene, dump);
-        let folder = Folder::claim(path, replace, plan.files(scene))?;
-        Ok(ResultsFolder { folder, plan })
+        ResultsFolder::claim_with(path, replace, scene, dump, &[])
     }
 
-    /// Creates the folder, so that one that cannot be had is known before a run and not after it.
+    /// The same with further files, which are then written with [`ResultsFolder::file`]. Their names are
+    /// none that probes get.
+    ///
+    /// # Errors
+    /// As [`ResultsFolder::claim`].
+    pub fn claim_with(
+        path: impl Into<PathBuf>,
+        replace: bool,
+        scene: &Scene,
+        dump: Dump,
+        further: &[&str],
+    ) -> Result<ResultsFolder, Error> {
+        let plan = Plan::new(scene, dump);
+        let mut files = plan.files(scene);
+        files.extend(further.iter().map(ToString::to_string));
+        let folder = Folder::claim(path, replace, files)?;
+        Ok(ResultsFolder { folder, plan, tables: None })
+    }
+
+    /// Writes one of the further files.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn file(
+        &self,
+        name: &str,
+        content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), Error> {
+        self.folder.file(name, content)
+    }
+
+    /// Creates the folder, removes the files of an earlier run (others are left alone), and writes the
+    /// scene.
+    fn begin(&self, scene: &Scene) -> Result<(), Error> {
+        self.folder.create()?;
+        self.folder.begin()?;
+        self.folder.scene(scene)
+    }
+
+    /// Creates the folder before a run, so that one that cannot be had is known before it and not after
+    /// it.
     ///
     /// # Errors
     /// [`Error::Io`].
     pub fn create(&self) -> Result<(), Error> {
         self.folder.create()
+    }
+
+    /// Begins before a run. Tables that grow with the run are written while it lasts instead of being kept: their recorders
+    /// ([`SpikeRecorder`](crate::SpikeRecorder), [`TraceRecorder`](crate::TraceRecorder)) have no rows
+    /// to show. [`ResultsFolder::write`] completes them.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn stream(&mut self, simulation: &mut Simulation) -> Result<(), Error> {
+        self.begin(simulation.scene())?;
+        let writer = TableWriter::start()?;
+        let probes = simulation.scene().probes.clone();
+        for (name, files) in &self.plan.probes {
+            let kind = probes.get(name).map(|probe| &probe.kind).filter(|kind| kind.can_stream());
+            let entity = simulation.world().resource::<ProbeEntities>().0.get(name).copied();
+            if let (Some(kind), Some(entity)) = (kind, entity) {
+                let sink = writer.sink(self.folder.path().join(&files.table));
+                kind.stream(simulation.world_mut().entity_mut(entity), sink);
+            }
+        }
+        simulation.world_mut().insert_resource(StreamsTables);
+        self.tables = Some(writer);
+        Ok(())
+    }
+
+    /// Whether a table could not be written while the run lasted: there is no use in going on.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.tables.as_ref().is_some_and(TableWriter::has_failed)
     }
 
     /// Its path.
@@ -94,20 +166,24 @@ impl ResultsFolder {
         self.folder.path()
     }
 
-    /// Writes everything that was recorded. The files of an earlier run are removed first, others
-    /// are left alone.
+    /// Writes everything that was recorded.
     ///
     /// # Errors
     /// [`Error::Io`] with the file that could not be written.
-    pub fn write(&self, simulation: &Simulation, report: &RunReport) -> Result<Summary, Error> {
+    pub fn write(&mut self, simulation: &Simulation, report: &RunReport) -> Result<Summary, Error> {
         let began = std::time::Instant::now();
-        let folder = &self.folder;
-        folder.begin()?;
         let scene = simulation.scene();
-        folder.scene(scene)?;
+        let tables = self.tables.take();
+        let is_streamed = tables.is_some();
+        tables.map_or_else(|| self.begin(scene), TableWriter::close)?;
+        let folder = &self.folder;
         for (name, kind, record) in simulation.records() {
             let Some(files) = self.plan.probes.get(name) else { continue };
-            folder.file(&files.table, |out| record.table(out))?;
+            if is_streamed && kind.can_stream() {
+                folder.append(&files.table, |out| record.table(out))?;
+            } else {
+                folder.file(&files.table, |out| record.table(out))?;
+            }
             for (table, file) in kind.further_tables(scene).iter().zip(&files.further_tables) {
                 folder.file(file, |out| record.further_table(table, out))?;
             }
@@ -208,7 +284,10 @@ impl Plan {
 /// The files of a scene, each once.
 fn input_files(scene: &Scene) -> Vec<&InputFile> {
     let trains = scene.sources.values().flat_map(|source| source.train.files());
-    let biases = scene.populations.values().filter_map(|p| p.biases.as_ref().map(|b| &b.file));
+    let biases = scene.populations.values().filter_map(|p| match &p.biases.as_ref()?.source {
+        BiasSource::File(file) => Some(file),
+        BiasSource::Scene(_) => None,
+    });
     let waveforms = scene.populations.values().filter_map(|p| match &p.dc {
         Some(Waveform::File(file, _)) => Some(file),
         _ => None,

@@ -189,11 +189,9 @@ impl Results {
         }
         let path = self.path.join(SUMMARY);
         // At once or not at all: a summary that is cut short would make the folder useless.
-        let written = tempfile::NamedTempFile::new_in(&self.path).and_then(|file| {
-            serde_json::to_writer_pretty(&file, &self.raw)?;
-            io::Write::write_all(&mut &file, b"\n")?;
-            file.persist(&path).map_err(io::Error::from)
-        });
+        let new_path = self.path.join(format!("{SUMMARY}.new"));
+        let text = format!("{:#}\n", self.raw);
+        let written = fs::write(&new_path, text).and_then(|()| fs::rename(&new_path, &path));
         written.map_err(|error| Error::io("write", &path, error))?;
         self.summary.files.extend(new.into_iter().cloned());
         Ok(())

@@ -37,6 +37,9 @@ const INBOX_BYTES: u128 = 24;
 /// The most entities of one kind: a port has 29 bits for neurons, and banks are padded to blocks.
 const MOST_NEURONS: u128 = 1 << 28;
 
+/// Bytes of a table that is written while the run lasts: what waits, and what its picture shows.
+const STREAMED_BYTES: u128 = 32_000_000;
+
 /// Size and cost of a scene.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Estimate {
@@ -56,10 +59,19 @@ pub struct Estimate {
     pub memory: Vec<(String, u128)>,
 }
 
+/// Where the rows of tables go that grow with the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recording {
+    /// Into memory.
+    Kept,
+    /// To a folder, while the run lasts.
+    Streamed,
+}
+
 impl Estimate {
     /// Of a scene.
     #[must_use]
-    pub fn of(scene: &Scene) -> Estimate {
+    pub fn of(scene: &Scene, recording: Recording) -> Estimate {
         let mut memory: Vec<(String, u128)> = Vec::new();
         let window = window_of(scene);
         let window_s = window.seconds();
@@ -105,7 +117,13 @@ impl Estimate {
             longest_delay = longest_delay.max(connection.delay.0.bounds().1);
         }
         for (name, probe) in &scene.probes {
-            let bytes = probe.kind.bytes(scene, probe.span);
+            let bytes = match recording {
+                Recording::Streamed if probe.kind.can_stream() => {
+                    // What the rows of a window take, besides.
+                    probe.kind.bytes(scene, probe.span).min(STREAMED_BYTES)
+                }
+                _ => probe.kind.bytes(scene, probe.span),
+            };
             memory.push((format!("probe `{name}`"), bytes));
         }
         let steps_of = |span: Time| {

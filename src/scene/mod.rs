@@ -52,7 +52,7 @@ use crate::solver::event;
 use crate::time::Time;
 use chip::Chip;
 use diagnostics::{Diagnostics, SceneReport, Texts};
-use estimate::{Estimate, available_memory};
+use estimate::{Estimate, Recording, available_memory};
 use files::InputFile;
 
 /// An experiment in which everything is decided: what a scene file says, with every default filled
@@ -148,8 +148,8 @@ pub struct Population {
     pub model: Model,
     /// How instances differ: bias and law, in the order of the scene.
     pub mismatch: Vec<(BiasPath, MismatchLaw)>,
-    /// Measured values that replace drawn ones.
-    pub biases: Option<BiasFile>,
+    /// Given values that replace drawn ones.
+    pub biases: Option<GivenBiases>,
     /// Initial values: of the membrane (`None`) or of the current of a receptor.
     pub init: Vec<(Option<Receptor>, f64)>,
     /// A direct input that changes in time, added to that of each neuron.
@@ -179,12 +179,12 @@ impl BiasPath {
     }
 }
 
-/// Measured biases per neuron from a file with the header `neuron,soma.Itau,ampa.Iw,…`, perhaps with
-/// `replica` before it.
+/// Biases that are given neuron by neuron: measured ones from a file with the header
+/// `neuron,soma.Itau,ampa.Iw,…`, perhaps with `replica` before it, or values in the scene.
 #[derive(Debug, Clone)]
-pub struct BiasFile {
-    /// The file.
-    pub file: InputFile,
+pub struct GivenBiases {
+    /// Where they come from.
+    pub source: BiasSource,
     /// The biases of its columns.
     pub columns: Vec<BiasPath>,
     /// Whether each replica has its own rows.
@@ -192,6 +192,43 @@ pub struct BiasFile {
     /// The neuron (its index over all replicas, where each has its own rows) and its values of each row,
     /// in the SI unit, sorted by neuron.
     pub rows: Arc<[(u32, Vec<f64>)]>,
+}
+
+/// Where biases that are given neuron by neuron come from.
+#[derive(Debug, Clone)]
+pub enum BiasSource {
+    /// `File("chip.csv")`
+    File(InputFile),
+    /// `Given({ "soma.Idc": Linear(from: "0 A", to: "1 nA") })`, in the order of the columns.
+    Scene(Vec<BiasValues>),
+}
+
+/// A bias of each neuron of a population, in the SI unit.
+#[derive(Debug, Clone, PartialEq)]
+pub enum BiasValues {
+    /// Evenly spaced from the first neuron to the last.
+    Linear {
+        /// Of neuron 0.
+        from: f64,
+        /// Of the last neuron.
+        to: f64,
+    },
+    /// One for each.
+    List(Vec<f64>),
+}
+
+impl BiasValues {
+    /// The value of a neuron of `size`.
+    #[must_use]
+    pub fn of(&self, neuron: u64, size: u64) -> f64 {
+        match self {
+            BiasValues::Linear { from, .. } if size == 1 => *from,
+            BiasValues::Linear { from, to } => {
+                from + (to - from) * neuron as f64 / (size - 1) as f64
+            }
+            BiasValues::List(values) => values[neuron as usize],
+        }
+    }
 }
 
 /// A group of emitters: a source or a population, by its place in the scene.
@@ -402,7 +439,7 @@ impl Scene {
         folder: &Path,
         overrides: &[String],
     ) -> Result<Loaded, Error> {
-        parse(&Plugins::default(), text, (origin, default_name), folder, overrides)
+        Plugins::default().parse(text, origin, default_name, folder, overrides)
     }
 }
 
@@ -421,7 +458,7 @@ pub(crate) fn load(plugins: &Plugins, path: &Path, overrides: &[String]) -> Resu
 }
 
 /// Reads a scene from a text, with its origin and default name.
-fn parse(
+pub(crate) fn parse(
     plugins: &Plugins,
     text: &str,
     (origin, default_name): (&str, &str),
@@ -444,7 +481,7 @@ fn parse(
     if let Some((mut decided, chip)) = resolved {
         if let Some(chip) = chip {
             // The edges are counted one by one: not those of a scene that cannot run anyway.
-            Estimate::of(&decided).check(available_memory())?;
+            Estimate::of(&decided, Recording::Streamed).check(available_memory())?;
             decided.chip = Some(chip.fit(&decided, &mut dx));
         }
         scene = Some(decided);

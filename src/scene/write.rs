@@ -4,7 +4,10 @@ use std::fmt::Write as _;
 
 use super::chip::Chip;
 use super::files::InputFile;
-use super::{BiasPath, Connection, GroupId, Population, Probe, Scene, Selection, Solver, Source};
+use super::{
+    BiasPath, BiasSource, BiasValues, Connection, GivenBiases, GroupId, Population, Probe, Scene,
+    Selection, Solver, Source,
+};
 use crate::circuit::{Receptor, Waveform};
 use crate::model::{Model, Read};
 use crate::network::law::Law;
@@ -116,7 +119,7 @@ fn population(population: &Population, file_path: &dyn Fn(&InputFile) -> String)
         fields.push(format!("mismatch: {{\n{}            }}", entries.concat()));
     }
     if let Some(biases) = &population.biases {
-        fields.push(format!("biases: File({})", file_path(&biases.file)));
+        fields.push(format!("biases: {}", given_biases(biases, &population.model, file_path)));
     }
     if !population.init.is_empty() {
         let entries: Vec<String> = population
@@ -136,6 +139,33 @@ fn population(population: &Population, file_path: &dyn Fn(&InputFile) -> String)
     }
     let lines: Vec<String> = fields.iter().map(|f| format!("            {f},\n")).collect();
     format!("(\n{}        )", lines.concat())
+}
+
+fn given_biases(
+    biases: &GivenBiases,
+    model: &Model,
+    file_path: &dyn Fn(&InputFile) -> String,
+) -> String {
+    let values = match &biases.source {
+        BiasSource::File(file) => return format!("File({})", file_path(file)),
+        BiasSource::Scene(values) => values,
+    };
+    let entry = |(path, values): (&BiasPath, &BiasValues)| {
+        let unit = model.bias(*path).map_or(Unit::One, |bias| bias.unit);
+        let values = match values {
+            BiasValues::Linear { from, to } => {
+                let [from, to] = [from, to].map(|value| quantity(*value, unit));
+                format!("Linear(from: {from}, to: {to})")
+            }
+            BiasValues::List(list) => {
+                let list: Vec<String> = list.iter().map(|v| quantity(*v, unit)).collect();
+                format!("List([{}])", lines(&list))
+            }
+        };
+        format!("\"{path}\": {values}")
+    };
+    let entries: Vec<String> = biases.columns.iter().zip(values).map(entry).collect();
+    format!("Given({{ {} }})", entries.join(", "))
 }
 
 fn model(model: &Model) -> String {

@@ -126,7 +126,7 @@ fn misspelt_names() {
     a probe
       bad.ron:21:19 «Spike(of: "input"),»
         probes.raster: `Spike` is not a probe
-        help: did you mean `Spikes`? known here are Spikes, Trace, Ff, Rate, Rates, Isi, Intervals, Fano
+        help: did you mean `Spikes`? known here are Spikes, Trace, Ff, Fi, Rate, Rates, Isi, Intervals, Fano
     a variable
       bad.ron:22:41 «Vmme], neurons: [0, 3], »
         probes.vmem.vars.0: the model arcana has no state variable `Vmme`

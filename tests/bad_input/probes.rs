@@ -31,7 +31,7 @@ fn bins() {
     a probe that nobody has registered
       --set #1:1:10 «Ratio(of: "dpi")»
         probes.p: `Ratio` is not a probe
-        help: did you mean `Rate`? known here are Spikes, Trace, Ff, Rate, Rates, Isi, Intervals, Fano
+        help: did you mean `Rate`? known here are Spikes, Trace, Ff, Fi, Rate, Rates, Isi, Intervals, Fano
     no bin
       --set #1:1:10 «Rate(of: "dpi")»
         probes.a: `bin` is missing

@@ -314,3 +314,38 @@ fn times() {
         help: write (index, "time"), for example (3, "12.5 ms")
     "#);
 }
+
+/// Biases that are given neuron by neuron in the scene.
+#[test]
+fn given_biases_that_cannot_be() {
+    for (given, expected) in [
+        (
+            "Given({ \"soma.Itaw\": Linear(from: \"1 pA\", to: \"2 pA\") })",
+            "did you mean `soma.Itau`?",
+        ),
+        (
+            "Given({ \"soma.Itau\": Linear(from: \"1 pA\", to: \"2 mV\") })",
+            "populations.dpi.biases",
+        ),
+        ("Given({ \"soma.Itau\": Linear(from: \"0 A\", to: \"2 pA\") })", "greater than 0"),
+        ("Given({ \"soma.Itau\": List([\"1 pA\"]) })", "1 values for 3 neurons"),
+        ("Given({ \"soma.Itau\": \"1 pA\" })", "values of a bias"),
+        ("Given([])", "expected a map"),
+        ("Given({ \"soma.Ireset\": Linear(from: \"1 pA\", to: \"1 A\") })", "neuron 1: "),
+        ("Measured(\"chip.csv\")", "given biases"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let scene = "(duration: \"1 ms\", populations: { \"dpi\": (size: 3, model: dynapse1()) })";
+        fs::write(folder.path().join("scene.ron"), scene).unwrap();
+        let set = format!("populations.dpi.biases={given}");
+        let output = assert_cmd::cargo::cargo_bin_cmd!("picoamp")
+            .args(["check", "scene.ron", "--set", &set])
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(3), "{given}: {said}");
+        let flat = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(flat.contains(expected), "{given}: {said}");
+    }
+}

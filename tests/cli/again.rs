@@ -149,7 +149,13 @@ const EVERY_FORM: &str = r#"
             },
             init: { "Imem": "1 pA", "Iampa": "2.5 pA" },
         ),
-        "second: \"b\"": (size: 3, model: Named("fast")),
+        "second: \"b\"": (
+            size: 3, model: Named("fast"),
+            biases: Given({
+                "soma.Idc": Linear(from: "120 pA", to: "0.16 nA"),
+                "ampa.Iw": List(["1 pA", "2.5 pA", "3.3333333333333335 pA"]),
+            }),
+        ),
     },
     connections: [
         (from: "noise", to: "first", receptor: ampa, rule: OneToOne),
@@ -172,6 +178,7 @@ const EVERY_FORM: &str = r#"
             window: (from: "0.1 s", to: "0.2 s")),
         "A_b": Trace(of: "second: \"b\"", vars: [Vmem], neurons: All, every: "0.2 ms"),
         "ff": Ff(input: "noise", output: "first", window: (to: "0.25 s")),
+        "fi": Fi(of: "second: \"b\"", bias: "ampa.Iw"),
         "rate": Rate(of: "first", bin: "7 ms", window: (from: "0.1 s")),
         "rates": Rates(of: "first", neurons: [7, 3]),
         "isi": Isi(of: "first", bin: "1 ms", max: "20 ms"),
@@ -257,6 +264,9 @@ fn the_scene_with_every_form_is_busy() {
         "ff.band.csv",
         "ff.csv",
         "ff.svg",
+        "fi.band.csv",
+        "fi.csv",
+        "fi.svg",
         "intervals.csv",
         "intervals.svg",
         "isi.csv",

@@ -8,6 +8,7 @@ mod compare;
 mod converge;
 mod failures;
 mod lab;
+mod measure;
 mod output;
 mod overrides;
 

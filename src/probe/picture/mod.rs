@@ -121,6 +121,52 @@ pub fn thin<T: Copy>(points: &[T], most: usize) -> Vec<T> {
     (0..most).map(|i| points[(i as u128 * points.len() as u128 / most as u128) as usize]).collect()
 }
 
+/// Evenly spaced points of a list that grows, in bounded memory: all of them, then every second, every
+/// fourth and so on.
+#[derive(Debug, Clone)]
+pub struct Evenly<T> {
+    points: Vec<T>,
+    /// Each so-many-th is kept.
+    every: u64,
+    count: u64,
+}
+
+impl<T> Default for Evenly<T> {
+    fn default() -> Evenly<T> {
+        Evenly { points: Vec::new(), every: 1, count: 0 }
+    }
+}
+
+impl<T: Copy> Evenly<T> {
+    /// Adds a point.
+    pub fn push(&mut self, point: T) {
+        if self.count.is_multiple_of(self.every) {
+            self.points.push(point);
+            if self.points.len() == 2 * MOST_DOTS {
+                let mut index = 0;
+                self.points.retain(|_| {
+                    index += 1;
+                    index % 2 == 1
+                });
+                self.every *= 2;
+            }
+        }
+        self.count += 1;
+    }
+
+    /// How many points there were.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// At most [`MOST_DOTS`] of them.
+    #[must_use]
+    pub fn shown(&self) -> Vec<T> {
+        thin(&self.points, MOST_DOTS)
+    }
+}
+
 /// `1 neuron`, `2 neurons`, for notes.
 #[must_use]
 pub fn counted(count: u64, what: &str) -> String {

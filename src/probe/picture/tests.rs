@@ -276,3 +276,20 @@ fn pictures_have_the_size_that_was_asked_for() {
     assert_eq!(png, picture().png(2.0).expect("a small picture"));
     assert!(Picture::from_svg("<svg/>".into()).png(1.0).is_err());
 }
+
+#[test]
+fn evenly_spaced_points_are_as_many_as_a_picture_shows() {
+    for count in [0, 1, MOST_DOTS, 2 * MOST_DOTS - 1, 2 * MOST_DOTS, 5 * MOST_DOTS, 1_000_000] {
+        let mut evenly = Evenly::default();
+        (0..count).for_each(|k| evenly.push(k));
+        let shown = evenly.shown();
+        assert_eq!((evenly.count(), shown.len()), (count as u64, count.min(MOST_DOTS)));
+        let gaps: Vec<usize> = shown.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        let (least, most) = (gaps.iter().min(), gaps.iter().max());
+        assert!(most.zip(least).is_none_or(|(most, least)| *most <= 2 * least), "{count}");
+        assert!(
+            count == 0
+                || shown[0] == 0 && count - shown[shown.len() - 1] <= 2 * count / MOST_DOTS + 1
+        );
+    }
+}

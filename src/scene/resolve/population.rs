@@ -1,9 +1,9 @@
 //! `"dpi": (size: 200, model: arcana(…), mismatch: {…}, biases: File("chip.csv"), init: {…})`.
 
-use super::super::decode::At;
+use super::super::decode::{At, Variant};
 use super::super::diagnostics::{Diagnostics, suggest};
 use super::super::files::{self, Folder};
-use super::super::{BiasFile, BiasPath, Population};
+use super::super::{BiasPath, BiasSource, BiasValues, GivenBiases, Population};
 use super::Names;
 use crate::circuit::{Domain, MismatchLaw, Receptor, Waveform};
 use crate::model::{Conflict, Model, Read, StateVariable};
@@ -103,7 +103,7 @@ pub fn finish(
         && population.size > 0
     {
         let replicas = Replicas { count: replicas as u32, size: population.size as u32 };
-        population.biases = bias_file(&at, replicas, model, folder, dx);
+        population.biases = given_biases(&at, replicas, model, folder, dx);
     }
     if let Some(entries) = rest.init.and_then(|at| at.map(dx)) {
         let valid = initial_values(model);
@@ -225,14 +225,19 @@ fn law(at: &At, dx: &mut Diagnostics) -> Option<MismatchLaw> {
     })
 }
 
-fn bias_file(
+/// `biases: File("chip.csv")`, `biases: Given({ "soma.Idc": Linear(from: "0 A", to: "1 nA") })`
+fn given_biases(
     at: &At,
     replicas: Replicas,
     model: &Model,
     folder: &mut Folder,
     dx: &mut Diagnostics,
-) -> Option<BiasFile> {
-    let path = at.variant(dx, "measured biases", &["File"])?.single(dx, "\"chip.csv\"")?;
+) -> Option<GivenBiases> {
+    let variant = at.variant(dx, "given biases", &["File", "Given"])?;
+    if variant.name == "Given" {
+        return biases_in_scene(&variant, replicas, model, dx);
+    }
+    let path = variant.single(dx, "\"chip.csv\"")?;
     let file = folder.read(&path, dx)?;
     let column = |name: &str| bias_path(name, model).map(|_| ());
     let check = |name: &str, value: f64| {
@@ -244,7 +249,63 @@ fn bias_file(
     let columns: Result<Vec<BiasPath>, _> =
         table.columns.iter().map(|name| bias_path(name, model)).collect();
     let by_replica = table.by_replica;
-    Some(BiasFile { file, columns: columns.ok()?, by_replica, rows: table.rows.into() })
+    let (source, columns) = (BiasSource::File(file), columns.ok()?);
+    Some(GivenBiases { source, columns, by_replica, rows: table.rows.into() })
+}
+
+fn biases_in_scene(
+    variant: &Variant,
+    replicas: Replicas,
+    model: &Model,
+    dx: &mut Diagnostics,
+) -> Option<GivenBiases> {
+    const EXAMPLE: &str = "{ \"soma.Idc\": Linear(from: \"0 A\", to: \"1 nA\") }";
+    let map = variant.single(dx, EXAMPLE)?;
+    let (mut columns, mut values) = (Vec::new(), Vec::new());
+    let errors = dx.errors();
+    for (key, at) in map.map(dx)? {
+        let path = bias_path(&key.text, model).map_err(|(message, help)| {
+            dx.error(&at.path, key.span, message).help(help);
+        });
+        let Ok(path) = path else { continue };
+        let Some(bias) = model.bias(path) else { continue };
+        let quantity = |at: &At, dx: &mut Diagnostics| at.quantity(dx, bias.unit, bias.domain);
+        let variant = at.variant(dx, "values of a bias", &["Linear", "List"]);
+        let read = variant.and_then(|variant| match variant.name {
+            "Linear" => {
+                const HELP: &str = "for example Linear(from: \"0 A\", to: \"1 nA\")";
+                let mut fields = variant.fields(dx)?;
+                let [from, to] = ["from", "to"]
+                    .map(|end| fields.need(dx, end, HELP).and_then(|at| quantity(&at, dx)));
+                fields.close(dx);
+                Some(BiasValues::Linear { from: from?, to: to? })
+            }
+            _ => {
+                let list = variant.single(dx, "[\"1 pA\", \"2 pA\"]")?;
+                let items = list.list(dx)?;
+                if items.len() as u32 != replicas.size {
+                    let message = format!("{} values for {} neurons", items.len(), replicas.size);
+                    list.error(dx, message).help("give one value for each neuron");
+                    return None;
+                }
+                let read: Vec<Option<f64>> = items.iter().map(|at| quantity(at, dx)).collect();
+                Some(BiasValues::List(read.into_iter().collect::<Option<_>>()?))
+            }
+        });
+        columns.push(path);
+        values.extend(read);
+    }
+    if dx.errors() > errors {
+        return None;
+    }
+    let size = u64::from(replicas.size);
+    let row = |k: u64| (k as u32, values.iter().map(|v: &BiasValues| v.of(k, size)).collect());
+    let rows: Vec<(u32, Vec<f64>)> = (0..size).map(row).collect();
+    let names = columns.iter().map(ToString::to_string).collect();
+    let table = files::NeuronTable { columns: names, by_replica: false, rows };
+    check_rows(&table, replicas, model, &map, dx);
+    let source = BiasSource::Scene(values);
+    Some(GivenBiases { source, columns, by_replica: false, rows: table.rows.into() })
 }
 
 /// Measured biases must go together with each other and the nominal ones. (Where mismatch draws one
@@ -263,8 +324,7 @@ fn check_rows(
         let soma: Vec<(&str, f64)> = soma.collect();
         if let Some(Conflict { message, .. }) = model.0.check_with(&soma) {
             let id = files::row_id(replicas, table.by_replica, *neuron);
-            at.error(dx, format!("{id}: {message}"))
-                .help("correct the row of this neuron; values are in SI units");
+            at.error(dx, format!("{id}: {message}")).help("correct the values of this neuron");
             return;
         }
     }

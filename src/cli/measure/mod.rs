@@ -1,0 +1,230 @@
+//! `picoamp measure`: ready experiments, each a scene that its user can keep and edit.
+
+mod epsp;
+mod mismatch;
+mod scenes;
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use super::args::{Experiment, MeasureArgs, MeasuredModel};
+use super::messages::{self, say};
+use super::run::{Run, Runner};
+use super::{default_folder, print, print_json};
+use crate::backend::choice::{Candidates, Choice};
+use crate::probe::band::quantile;
+use crate::probe::picture::three_digits;
+use crate::probe::{BandRow, FfCurve, FiCurve, IntervalRecorder};
+use crate::results::{Dump, ResultsFolder};
+use crate::scene::estimate::Recording;
+use crate::time::Time;
+use crate::units::{self, Unit};
+use crate::{Error, Plugins, Simulation};
+
+/// The scene as its user keeps it.
+const SCENE: &str = "experiment.ron";
+/// What was measured.
+const MEASURED: &str = "measured.json";
+
+/// What an experiment gives besides the records of its probes.
+#[derive(Default)]
+struct Measured {
+    /// As people read it.
+    text: String,
+    /// As programs read it.
+    values: Value,
+    /// Files: name and content.
+    files: Vec<(&'static str, Vec<u8>)>,
+}
+
+pub fn measure(args: &MeasureArgs, plugins: &Plugins) -> Result<(), Error> {
+    let (experiment, model) = match (args.experiment, args.model) {
+        (experiment, MeasuredModel::Dynapse1) => (experiment, "dynapse1"),
+        (experiment, MeasuredModel::Arcana) => (experiment, "arcana"),
+    };
+    let what = match experiment {
+        Experiment::Ff => "ff",
+        Experiment::Fi if args.bare => "fi-bare",
+        Experiment::Fi => "fi",
+        Experiment::Epsp => "epsp",
+        Experiment::Adaptation => "adaptation",
+        Experiment::Mismatch => "mismatch",
+    };
+    let name = format!("{what}-{model}");
+    let text = scenes::scene(args, &name);
+    let began = Instant::now();
+    let loaded = plugins.parse(&text, SCENE, &name, ".".as_ref(), &args.sets)?;
+    let load = began.elapsed();
+    if !args.quiet {
+        messages::show_findings(&loaded.warnings);
+    }
+    let path = args.out.clone().unwrap_or_else(|| default_folder(&name, ""));
+    let further: &[&str] = match experiment {
+        Experiment::Epsp => &epsp::FILES,
+        Experiment::Mismatch => &mismatch::FILES,
+        _ => &[],
+    };
+    let further = [&[SCENE, MEASURED], further].concat();
+    let mut folder =
+        ResultsFolder::claim_with(path, args.force, &loaded.scene, Dump::default(), &further)?;
+    let threads = args.threads.map(usize::from);
+    let runner = Runner {
+        plugins,
+        backends: Candidates::new(Choice::Auto, threads)?,
+        quiet: args.quiet,
+        load,
+        until: Time::MAX,
+        recording: Recording::Kept,
+    };
+    let Run { simulation, outcome, .. } = runner.run(loaded, &mut folder)?;
+    folder.file(SCENE, |out| out.write_all(text.as_bytes()))?;
+    outcome?;
+
+    let measured = match experiment {
+        Experiment::Ff => ff(&simulation)?,
+        Experiment::Fi => fi(&simulation)?,
+        Experiment::Epsp => epsp::epsp(&simulation, args.model)?,
+        Experiment::Adaptation => adaptation(&simulation)?,
+        Experiment::Mismatch => mismatch::mismatch(&simulation),
+    };
+    for (name, content) in &measured.files {
+        folder.file(name, |out| out.write_all(content))?;
+    }
+    folder.file(MEASURED, |out| {
+        serde_json::to_writer_pretty(&mut *out, &measured.values)?;
+        writeln!(out)
+    })?;
+    if args.json {
+        return print_json(&measured.values);
+    }
+    if !args.quiet {
+        print(measured.text.trim_end())?;
+        say!("results: {}", folder.path().display());
+        say!("  the scene, to keep and edit: {}", folder.path().join(SCENE).display());
+    }
+    Ok(())
+}
+
+/// A value of a band with its percentiles.
+fn with_band(row: &BandRow) -> String {
+    let value = three_digits(row.median);
+    if row.n == 1 {
+        return value.to_string();
+    }
+    format!("{value} ({} to {})", three_digits(row.p05), three_digits(row.p95))
+}
+
+fn row_json(row: &BandRow) -> Value {
+    let BandRow { x, median, p05, p95, mean, std, n } = row;
+    json!({"x": x, "median": median, "p05": p05, "p95": p95, "mean": mean, "std": std, "n": n})
+}
+
+/// Of values that are not sorted: median, 5th and 95th percentile.
+fn percentiles(values: &[f64]) -> Option<(f64, f64, f64)> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    (!sorted.is_empty())
+        .then(|| (quantile(&sorted, 0.5), quantile(&sorted, 0.05), quantile(&sorted, 0.95)))
+}
+
+/// `3.54 ms`, or `3.54 ms (3.1 ms to 4.0 ms)` of several values.
+fn spread(values: &[f64], unit: Unit) -> String {
+    let shown = |value: f64| units::format(three_digits(value), unit);
+    match percentiles(values) {
+        None => "-".into(),
+        Some((median, ..)) if values.len() == 1 => shown(median),
+        Some((median, p05, p95)) => format!("{} ({} to {})", shown(median), shown(p05), shown(p95)),
+    }
+}
+
+/// A probe of the experiment; `--set` may have taken it away.
+fn ff(simulation: &Simulation) -> Result<Measured, Error> {
+    let band = simulation.probe::<FfCurve>("ff")?.band();
+    let mut text = "input rate (Hz)  output rate (Hz)\n".to_string();
+    let last = band.len().saturating_sub(1);
+    let shown = (0..=5).map(|k| k * last / 5);
+    for row in shown.filter_map(|k| band.get(k)) {
+        text += &format!("{:>15}  {}\n", three_digits(row.x), with_band(row));
+    }
+    let values = json!({ "ff": band.iter().map(row_json).collect::<Vec<_>>() });
+    Ok(Measured { text, values, files: Vec::new() })
+}
+
+fn fi(simulation: &Simulation) -> Result<Measured, Error> {
+    let curve = simulation.probe::<FiCurve>("fi")?;
+    let found: Vec<f64> = curve.rheobases().into_iter().flatten().collect();
+    let band = curve.band();
+    let mut text = format!(
+        "rheobase: {}, the lowest input at which a neuron fired\n",
+        spread(&found, Unit::Ampere)
+    );
+    let rows = curve.rows();
+    let with_form: Vec<(f64, f64)> =
+        rows.iter().filter_map(|row| Some((row.output_hz, row.closed_form_hz?))).collect();
+    let apart = with_form.iter().map(|(rate, form)| (rate - form).abs()).fold(0.0, f64::max);
+    if !with_form.is_empty() {
+        let least = rows.iter().filter(|r| r.closed_form_hz > Some(0.0)).map(|r| r.input);
+        let least = least
+            .min_by(f64::total_cmp)
+            .map_or("-".into(), |input| units::format(three_digits(input), Unit::Ampere));
+        text += &format!(
+            "closed form: fires from {least} on; rates are up to {} Hz apart (a spike in the time \
+             that was recorded is {} Hz)\n",
+            three_digits(apart),
+            three_digits(1.0 / simulation.scene().duration.seconds()),
+        );
+    }
+    text += "input      output rate (Hz)\n";
+    let last = band.len().saturating_sub(1);
+    for row in (0..=5).filter_map(|k| band.get(k * last / 5)) {
+        let input = units::format(three_digits(row.x), Unit::Ampere);
+        text += &format!("{input:<9}  {}\n", with_band(row));
+    }
+    let values = json!({
+        "rheobase_A": curve.rheobases(),
+        "largest_distance_from_closed_form_hz": (!with_form.is_empty()).then_some(apart),
+        "fi": band.iter().map(row_json).collect::<Vec<_>>(),
+    });
+    Ok(Measured { text, values, files: Vec::new() })
+}
+
+fn adaptation(simulation: &Simulation) -> Result<Measured, Error> {
+    let band = simulation.probe::<IntervalRecorder>("intervals")?.band();
+    // Numbers that few neurons reach say little of all.
+    let most = band.first().map_or(0, |row| row.n);
+    let common: Vec<&BandRow> = band.iter().filter(|row| 2 * row.n >= most).collect();
+    let mut text = "number  interval (ms)\n".to_string();
+    let in_ms = |row: &BandRow| BandRow {
+        median: 1e3 * row.median,
+        p05: 1e3 * row.p05,
+        p95: 1e3 * row.p95,
+        ..*row
+    };
+    let last = common.len().saturating_sub(1);
+    for (k, row) in common.iter().enumerate().filter(|(k, _)| *k < 5 || *k == last) {
+        let gap = if k == last && k > 5 { "     …\n" } else { "" };
+        text += &format!("{gap}{:>6}  {}\n", row.x, with_band(&in_ms(row)));
+    }
+    // Of each neuron its own: those that fire most have the highest numbers.
+    let recorder = simulation.probe::<IntervalRecorder>("intervals")?;
+    let mut ends: BTreeMap<u32, (f64, f64)> = BTreeMap::new();
+    for interval in recorder.intervals() {
+        let length = interval.length.seconds();
+        ends.entry(interval.neuron).or_insert((length, length)).1 = length;
+    }
+    let growth: Vec<f64> = ends.values().map(|(first, last)| last / first).collect();
+    text += &match growth.len() {
+        0 => "no neuron fired twice\n".to_string(),
+        _ => format!(
+            "the last interval of a neuron over its first: {}\n",
+            spread(&growth, Unit::One)
+        ),
+    };
+    let values = json!({
+        "last_over_first": growth,
+        "intervals_s": band.iter().map(row_json).collect::<Vec<_>>(),
+    });
+    Ok(Measured { text, values, files: Vec::new() })
+}
