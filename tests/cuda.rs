@@ -25,6 +25,8 @@ mod reference;
 #[path = "common/suite.rs"]
 mod suite;
 
+#[path = "cuda/checks.rs"]
+mod checks;
 #[path = "cuda/compiler.rs"]
 mod compiler;
 #[path = "cuda/gpu.rs"]
@@ -36,13 +38,12 @@ use libtest_mimic::{Arguments, Trial};
 
 /// A test that needs something, unless it is missing; then it is ignored, or fails where it is required.
 fn needing(missing: &Option<String>, name: &str, test: impl FnOnce() + Send + 'static) -> Trial {
-    let required = std::env::var_os("PICOAMP_REQUIRE_CUDA").is_some_and(|value| value == "1");
     match missing {
         None => Trial::test(name, || {
             test();
             Ok(())
         }),
-        Some(what) if required => {
+        Some(what) if is_required() => {
             let message = format!("PICOAMP_REQUIRE_CUDA=1, but {what}");
             Trial::test(name, move || Err(message.into()))
         }
@@ -50,11 +51,16 @@ fn needing(missing: &Option<String>, name: &str, test: impl FnOnce() + Send + 's
     }
 }
 
+/// Whether nothing may be left out.
+fn is_required() -> bool {
+    std::env::var_os("PICOAMP_REQUIRE_CUDA").is_some_and(|value| value == "1")
+}
+
 fn main() {
     let arguments = Arguments::from_args();
     let mut trials = Vec::new();
     for (missing, tests) in [host::tests(), compiler::tests(), gpu::tests()] {
-        if let (Some(missing), false) = (&missing, arguments.list) {
+        if let (Some(missing), false) = (&missing, arguments.list || is_required()) {
             eprintln!("skipped: {} tests, because {missing}", tests.len());
         }
         let tests = tests.into_iter();

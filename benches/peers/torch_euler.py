@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The Euler step of `arcana` in PyTorch, on the CPU, in single precision: workloads S and M.
+"""The Euler step of `arcana` in PyTorch, in single precision: workloads S and M.
 
     python torch_euler.py --workload M --mode compile --threads 2
 
@@ -54,6 +54,7 @@ def steps(imem, iampa, count, pulses, p):
 def main():
     args = w.arguments(__doc__, ["S", "M"], ["compile", "eager", "dense"])
     torch.set_num_threads(args.threads)
+    torch.set_default_device(args.device)
     p = {key: torch.tensor(value, dtype=torch.float32) for key, value in w.constants(args).items()}
 
     # Steps in one call: as many, up to 20, as divide the run.

@@ -41,6 +41,7 @@ def arguments(doc, workloads, modes):
     parser.add_argument("--mode", choices=modes, default=modes[0])
     parser.add_argument("--n", type=int, help="neurons instead of the workload's (M and R)")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="(PyTorch only)")
     parser.add_argument("--duration", type=float, default=1.0, help="simulated seconds")
     parser.add_argument("--repeat", type=int, default=5, help="timed runs")
     parser.add_argument("--biases", nargs="+", metavar="FILE", help="<population>.biases.csv: "
@@ -120,6 +121,7 @@ def report(args, tool, versions, seconds, spikes):
         "versions": {**versions, "python": platform.python_version()},
         "workload": args.workload,
         "mode": args.mode,
+        "device": args.device,
         "threads": args.threads,
         "neurons": args.n,
         "steps": args.steps,

@@ -75,8 +75,11 @@ fn cuda(line: &mut dyn FnMut(&str, &str)) -> Result<String, String> {
     let cache = compile::cache_folder();
     line("kernel cache", &cache.map_or("none".into(), |folder| folder.display().to_string()));
     driver.map_err(|_| "there is no CUDA driver that works".to_string())?;
-    compile::version().map_err(|_| "there is no NVRTC".to_string())?;
-    Gpu::open().map(|_| "the first device".to_string()).map_err(|error| error.to_string())
+    Gpu::open().map_err(|error| error.to_string())?;
+    Ok(match compile::version() {
+        Ok(_) => "device 0".to_string(),
+        Err(_) => "device 0, if the kernels are in the cache,".to_string(),
+    })
 }
 
 #[cfg(not(feature = "cuda"))]

@@ -12,7 +12,9 @@ use picoamp::probe::digest::SpikeDigests;
 
 /// A file of the repository.
 pub fn file(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+    // Cargo says it when a test runs, too: there a copy of the repository may be elsewhere.
+    let root = std::env::var_os("CARGO_MANIFEST_DIR");
+    root.map_or(env!("CARGO_MANIFEST_DIR").into(), PathBuf::from).join(path)
 }
 
 /// Copies the files of a folder and of the folders in it.

@@ -1,17 +1,10 @@
 //! NVRTC compiles every specialisation for every generation of devices.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use cudarc::nvrtc::{CompileOptions, compile_ptx_with_opts};
-use picoamp::backend::cuda::{Program, compile};
-use picoamp::circuit::forms::{FeedbackForm, RefractoryForm};
-use picoamp::circuit::{Preset, Receptor};
-use picoamp::model::{Circuits, Dpi, Equations, Lif, NeuronModel};
-use picoamp::prelude::*;
-use picoamp::solver::kernel::Kernel;
 
 use crate::{Tests, tests};
+use cudarc::nvrtc::{CompileOptions, compile_ptx_with_opts};
+use picoamp::backend::cuda::{Program, compile};
 
 /// What is missing, and the tests.
 pub fn tests() -> (Option<String>, Tests) {
@@ -19,44 +12,14 @@ pub fn tests() -> (Option<String>, Tests) {
     (missing, tests!("compiler": sm_75, sm_80, sm_90, arithmetic_is_ieee, mistakes_are_shown))
 }
 
-/// The kernels of all specialisations.
-pub fn specialisations() -> Vec<Arc<dyn Kernel>> {
-    let dt = Time::from_seconds(1e-4).unwrap();
-    let kernel = |equations| match equations {
-        Equations::Kernel(kernel) => kernel,
-        Equations::Host(_) => panic!("a built-in model is a kernel"),
-    };
-    let mut kernels = vec![kernel(Lif.equations(&Circuits::default(), dt))];
-    for preset in Preset::ALL {
-        for (_, feedback) in FeedbackForm::NAMES {
-            for (_, refractory) in RefractoryForm::NAMES {
-                let mut dpi = Dpi::new(preset);
-                (dpi.forms.feedback, dpi.forms.refractory) = (feedback, refractory);
-                let all = vec![Receptor::Ampa, Receptor::Gabab];
-                let sets =
-                    if preset == Preset::Arcana { vec![all[..1].to_vec(), all] } else { vec![all] };
-                for present in sets {
-                    let circuits = Circuits { present, off: Vec::new() };
-                    kernels.push(kernel(dpi.equations(&circuits, dt)));
-                }
-            }
-        }
-    }
-    kernels
-}
-
 fn compile_all(compute: (i32, i32)) {
-    let kernels = specialisations();
-    assert_eq!(kernels.len(), 1 + 12 + 6);
-    let mut sources = std::collections::BTreeSet::new();
-    for kernel in kernels {
-        let program = Program::euler(&*kernel).unwrap();
+    let programs = Program::built_in();
+    // `lif`; `arcana` with three feedbacks, two refractory forms, with and without GABA_B; `dynapse1`.
+    assert_eq!(programs.len(), 1 + 1 + 3 * 2 * 2 + 3 * 2);
+    for program in programs {
         let binary = compile::compile(&program, compute).unwrap();
         assert_eq!(&binary[..4], b"\x7fELF", "{}", program.name);
-        sources.insert(program.source);
     }
-    assert_eq!(sources.len(), 19, "each is a program of its own");
-    assert_eq!(&compile::compile(&Program::deliver(), compute).unwrap()[..4], b"\x7fELF");
 }
 
 fn sm_75() {
@@ -76,8 +39,7 @@ fn sm_90() {
 fn arithmetic_is_ieee() {
     let mut operations = BTreeMap::new();
     let mut fused = 0;
-    for kernel in specialisations() {
-        let program = Program::euler(&*kernel).unwrap();
+    for program in Program::built_in() {
         let options = CompileOptions {
             options: compile::ARITHMETIC.map(String::from).to_vec(),
             arch: Some("compute_80"),

@@ -1,8 +1,9 @@
 //! NVRTC, the compiler, and the cache of what it compiled.
 //!
 //! Programs become machine code of the device (CUBIN), not PTX, which an older driver would refuse. They are
-//! kept in the user's cache folder, named by a digest of all that they depend on; each file begins with the
-//! digest of its content and is compiled again where that is wrong.
+//! kept in the user's cache folder, named by a digest of source and options; each file begins with the digest
+//! of its content and is compiled again where that is wrong, or the driver does not take it. So a machine
+//! without NVRTC can use what another has compiled.
 
 use std::ffi::{CStr, CString};
 use std::path::{Path, PathBuf};
@@ -88,23 +89,41 @@ pub fn cache_folder() -> Option<PathBuf> {
     dirs::cache_dir().map(|folder| folder.join("picoamp").join("kernels"))
 }
 
+/// The file of the cache in which a program for a compute capability is kept; `None`: there is no folder.
+fn file_of(program: &Program, compute: (i32, i32)) -> Option<PathBuf> {
+    let mut key = Sha256::new();
+    for part in [&program.source, &options(compute).join(" ")] {
+        key.update((part.len() as u64).to_le_bytes());
+        key.update(part.as_bytes());
+    }
+    Some(cache_folder()?.join(format!("{}.cubin", hex(&key.finalize()))))
+}
+
 /// [`compile`], unless it was compiled before. The result is machine code, and what the user should know.
 ///
 /// # Errors
-/// What the compiler says. A cache that cannot be read or written is no error.
+/// What the compiler says, or that it is missing. A cache that cannot be read or written is no error.
 pub fn cached(
     program: &Program,
     compute: (i32, i32),
 ) -> Result<(Vec<u8>, Option<String>), DeviceError> {
-    let version = version().map_err(|e| DeviceError::new("looking for the compiler", e))?;
-    let Some(folder) = cache_folder() else { return Ok((compile(program, compute)?, None)) };
-    let mut key = Sha256::new();
-    for part in [&program.source, &options(compute).join(" "), &version.to_string()] {
-        key.update((part.len() as u64).to_le_bytes());
-        key.update(part.as_bytes());
-    }
-    let path = folder.join(format!("{}.cubin", hex(&key.finalize())));
+    let Some(path) = file_of(program, compute) else {
+        return Ok((compile(program, compute)?, None));
+    };
     Cache { path: &path }.get_or(|| compile(program, compute))
+}
+
+/// [`compile`] in any case, and keep it.
+///
+/// # Errors
+/// As [`cached`].
+pub fn compile_again(program: &Program, compute: (i32, i32)) -> Result<Vec<u8>, DeviceError> {
+    let binary = compile(program, compute)?;
+    if let Some(path) = file_of(program, compute) {
+        // Without a cache the next run compiles again: nothing is lost but time.
+        let _ = Cache { path: &path }.put(&binary);
+    }
+    Ok(binary)
 }
 
 fn hex(bytes: &[u8]) -> String {

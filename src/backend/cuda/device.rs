@@ -194,12 +194,14 @@ impl Gpu {
     /// The first GPU.
     ///
     /// # Errors
-    /// [`Error::Device`]: what is missing (driver, NVRTC, device) and how to get it.
+    /// [`Error::Device`]: what is missing (driver, device) and how to get it.
     pub fn open() -> Result<Gpu, Error> {
         let refused = |reason| Error::Device { name: NAME, reason };
         let Driver { version, devices } = driver().map_err(refused)?;
-        let nvrtc = compile::version().map_err(refused)?;
-        if nvrtc / 1000 > version / 1000 {
+        // Without NVRTC, programs that are in the cache can be used.
+        if let Ok(nvrtc) = compile::version()
+            && nvrtc / 1000 > version / 1000
+        {
             return Err(refused(format!(
                 "the driver supports CUDA {}, but the compiler NVRTC that was found is of CUDA {}: \
                  update the driver, or install an NVRTC of CUDA {}",
@@ -253,7 +255,10 @@ impl Device for Gpu {
         let (binary, remark) = compile::cached(program, self.compute)?;
         self.remarks.lock().unwrap_or_else(PoisonError::into_inner).extend(remark);
         let action = || format!("loading the program `{}`", program.name);
-        let module = in_action(action, self.context.load_module(Ptx::from_binary(binary)))?;
+        let load = |binary| in_action(action, self.context.load_module(Ptx::from_binary(binary)));
+        // A binary that another compiler has left in the cache may not suit this driver.
+        let again = |error| compile::compile_again(program, self.compute).map_err(|_| error);
+        let module = load(binary).or_else(|error| load(again(error)?))?;
         let load = |(kernel, _): &(&'static str, _)| {
             let function =
                 in_action(|| format!("looking for {kernel}"), module.load_function(kernel));

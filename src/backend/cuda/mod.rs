@@ -75,7 +75,8 @@ impl Cuda<Gpu> {
     /// cores).
     ///
     /// # Errors
-    /// [`Error::Device`] that says what is missing (driver, NVRTC, device) and how to get it.
+    /// [`Error::Device`] that says what is missing (driver, device) and how to get it. (NVRTC is missed when
+    /// there are programs to compile: see [`Cuda::check`].)
     pub fn open(threads: Option<usize>) -> Result<Cuda<Gpu>, Error> {
         Ok(Cuda::on(Gpu::open()?, threads))
     }

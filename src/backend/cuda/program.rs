@@ -2,8 +2,11 @@
 
 use std::fmt::Write;
 
-use crate::circuit::math;
+use crate::circuit::forms::{FeedbackForm, RefractoryForm};
+use crate::circuit::{Preset, Receptor, math};
+use crate::model::{Circuits, Dpi, Equations, Lif, NeuronModel};
 use crate::solver::kernel::{DeviceCode, Kernel};
+use crate::time::Time;
 
 /// A program for a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +27,37 @@ const DELIVER: &[(&str, &str)] =
     &[("deliver", "Deliver"), ("withdraw", "Deliver"), ("reweight", "Reweight")];
 
 impl Program {
+    /// All programs of the built-in models with their default constants, and the one that delivers spikes.
+    #[must_use]
+    pub fn built_in() -> Vec<Program> {
+        // No program depends on the step.
+        let dt = Time::TICK;
+        let mut equations = vec![Lif.equations(&Circuits::default(), dt)];
+        for preset in Preset::ALL {
+            for (_, feedback) in FeedbackForm::NAMES {
+                for (_, refractory) in RefractoryForm::NAMES {
+                    let mut dpi = Dpi::new(preset);
+                    (dpi.forms.feedback, dpi.forms.refractory) = (feedback, refractory);
+                    // `arcana` without and with GABA_B; the other preset has all circuits.
+                    for present in [vec![Receptor::Ampa], vec![Receptor::Ampa, Receptor::Gabab]] {
+                        let circuits = Circuits { present, off: Vec::new() };
+                        equations.push(dpi.equations(&circuits, dt));
+                    }
+                }
+            }
+        }
+        let mut programs = vec![Program::deliver()];
+        for equations in equations {
+            if let Equations::Kernel(kernel) = equations
+                && let Some(program) = Program::euler(&*kernel)
+                && !programs.contains(&program)
+            {
+                programs.push(program);
+            }
+        }
+        programs
+    }
+
     /// The program that delivers spikes.
     #[must_use]
     pub fn deliver() -> Program {

@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+"""Runs the workloads S, M and R on the processor and on the GPU and compares results and times.
+
+    compare.py PICOAMP [OUT.json]
+
+PICOAMP is the program. Ends with 7 if the results of the two differ, with 1 if a run fails.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SCENES = os.path.join(HERE, "..", "scenes")
+QUICK = os.environ.get("QUICK") == "1"
+
+
+def many(n):
+    """Independent mismatched neurons under regular trains of 100 Hz, at 0.1 ms."""
+    train = 'Regular(rates: "100 Hz", phase: Linear(from: "0 s", to: "9.9 ms"), grid: "100 us")'
+    sets = {"sources.input": f"(size: {n}, train: {train})", "populations.dpi.size": n}
+    return "m_mismatched", sets
+
+
+def recurrent(n):
+    """A network of n neurons, in-degree 64, without delays: windows of one step."""
+    exc = n * 4 // 5
+    return "r_recurrent", {
+        "sources.noise.size": n,
+        "populations.exc.size": exc,
+        "populations.inh.size": n - exc,
+        "connections.0.neurons": f"Range(from: 0, to: {exc - 1})",
+        "connections.1.neurons": f"Range(from: {exc}, to: {n - 1})",
+    }
+
+
+WORKLOADS = {
+    "S: 200 neurons at 1 ms": ("s_seed", {}),
+    "M: 10^4 neurons": many(10**4),
+    "R: 5000 neurons": recurrent(5000),
+}
+if not QUICK:
+    WORKLOADS["M: 10^6 neurons"] = many(10**6)
+    WORKLOADS["R: 10^6 neurons"] = recurrent(10**6)
+
+
+def run(picoamp, backend, workload, sets):
+    """The best of three runs: seconds in the windows, seconds of the back end, digest, neuron-steps."""
+    best = None
+    for _ in range(3):
+        with tempfile.TemporaryDirectory() as out:
+            scene = os.path.join(SCENES, f"{workload}.ron")
+            command = [picoamp, "run", scene, "--backend", backend, "--out", out, "--quiet", "--json"]
+            # Nothing is recorded: the digests are there all the same.
+            for key, value in {**sets, "probes": "{}"}.items():
+                command += ["--set", f"{key}={value}"]
+            done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode != 0:
+            sys.exit(f"{' '.join(command)}\n{done.stderr}")
+        summary = json.loads(done.stdout)
+        wall = summary["wall_s"]
+        found = {
+            "run_s": wall["run"],
+            "advance_s": wall["advance"],
+            "hash": summary["spike_hash"]["total"],
+            "spikes": sum(summary["spikes"].values()),
+            "neuron_steps": round(
+                summary["neurons"] * summary["simulated_s"] / summary["solver"]["dt_s"]
+            ),
+            "hints": summary["hints"],
+        }
+        if best is None or found["run_s"] < best["run_s"]:
+            best = found
+    return best
+
+
+def main():
+    picoamp = sys.argv[1]
+    backends = os.environ.get("BACKENDS", "cpu,cuda").split(",")
+    results, differ = {}, False
+    print(f"{'workload':24} {'back end':8} {'windows, s':>11} {'advance, s':>11} {'steps/s':>9}  spikes")
+    for name, (scene, sets) in WORKLOADS.items():
+        results[name] = {backend: run(picoamp, backend, scene, sets) for backend in backends}
+        for backend, found in results[name].items():
+            rate = found["neuron_steps"] / found["run_s"]
+            print(
+                f"{name:24} {backend:8} {found['run_s']:11.4f} {found['advance_s']:11.4f} {rate:9.2e}"
+                f"  {found['spikes']}"
+            )
+        hashes = {found["hash"] for found in results[name].values()}
+        if len(hashes) > 1:
+            differ = True
+            print(f"{name}: THE RESULTS DIFFER: {hashes}")
+    if len(sys.argv) > 2:
+        with open(sys.argv[2], "w") as out:
+            json.dump(results, out, indent=1)
+    sys.exit(7 if differ else 0)
+
+
+if __name__ == "__main__":
+    main()
