@@ -19,7 +19,10 @@ use crate::suite::{CASES, Fingerprint, fingerprint, network};
 pub type Make = dyn Fn() -> Box<dyn Backend>;
 
 /// All checks by name.
-const CHECKS: [(&str, fn(&Make)); 9] = [
+/// The name of a check, and what it does.
+type Check = (&'static str, fn(&Make));
+
+const CHECKS: [Check; 9] = [
     ("random_neurons", random_neurons),
     ("more_spikes_than_the_list_holds", more_spikes_than_the_list_holds),
     ("faults_are_those_of_the_reference", faults_are_those_of_the_reference),
