@@ -25,6 +25,8 @@ mod reference;
 #[path = "common/suite.rs"]
 mod suite;
 
+#[path = "cuda/checks.rs"]
+mod checks;
 #[path = "cuda/compiler.rs"]
 mod compiler;
 #[path = "cuda/gpu.rs"]

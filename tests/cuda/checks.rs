@@ -1,0 +1,339 @@
+//! What every device has to give: the results of the scalar reference.
+
+use std::path::Path;
+
+use bevy_ecs::prelude::*;
+use picoamp::backend::cpu::Cpu;
+use picoamp::backend::{Backend, CurrentBackend};
+use picoamp::network::Router;
+use picoamp::prelude::*;
+
+use crate::Tests;
+use crate::common::{parse, run_on};
+use crate::custom_plasticity::StdpPlugin;
+use crate::custom_system::HomeostasisPlugin;
+use crate::random_neurons::{dpi, lif, scene_of};
+use crate::suite::{CASES, Fingerprint, fingerprint, network};
+
+/// Makes a back end.
+pub type Make = dyn Fn() -> Box<dyn Backend>;
+
+/// A name and a check.
+type Check = (&'static str, fn(&Make));
+
+/// All checks by name.
+const CHECKS: [Check; 9] = [
+    ("random_neurons", random_neurons),
+    ("more_spikes_than_the_list_holds", more_spikes_than_the_list_holds),
+    ("faults_are_those_of_the_reference", faults_are_those_of_the_reference),
+    ("systems_read_and_write_columns", systems_read_and_write_columns),
+    ("traces", traces),
+    ("pieces_of_any_length", pieces_of_any_length),
+    ("deliveries", deliveries),
+    ("the_first_overflow_is_named", the_first_overflow_is_named),
+    ("plasticity", plasticity),
+];
+
+/// The conformance suite and all checks, on the back ends of `makes` one after the other.
+pub fn all(prefix: &str, makes: fn() -> Vec<Box<Make>>) -> Tests {
+    let mut all: Tests = Vec::new();
+    // The solver from event to event has no kernel: nothing of such a scene would run on a device.
+    for (name, scenes) in CASES.into_iter().filter(|(name, _)| !name.starts_with("event_driven")) {
+        let test = move || makes().iter().for_each(|make| conforms(scenes(), make));
+        all.push((format!("{prefix}::{name}"), Box::new(test)));
+    }
+    for (name, check) in CHECKS {
+        let test = move || makes().iter().for_each(|make| check(make));
+        all.push((format!("{prefix}::{name}"), Box::new(test)));
+    }
+    all
+}
+
+fn run(scene: Scene, backend: Box<dyn Backend>) -> Simulation {
+    let mut simulation = Simulation::new(scene).unwrap();
+    simulation.world_mut().insert_resource(CurrentBackend(backend));
+    simulation.run().unwrap();
+    simulation
+}
+
+/// A device gives what the scalar reference gives.
+pub fn conforms(scenes: Vec<Scene>, make: &Make) {
+    for scene in scenes {
+        let reference = run_on(scene.clone(), Cpu::reference());
+        assert_eq!(fingerprint(&run(scene, make())), fingerprint(&reference));
+    }
+}
+
+/// A window with more spikes than the list holds loses none.
+fn more_spikes_than_the_list_holds(make: &Make) {
+    conforms(vec![storm()], make);
+}
+
+/// Draws from 0 to 1 (SplitMix64).
+fn draws(seed: u64, n: usize) -> Vec<f64> {
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+    };
+    (0..n).map(|_| next()).collect()
+}
+
+/// Biases over three decades, all forms and receptors, random drive: each neuron a population.
+fn random_neurons(make: &Make) {
+    let seeds = 0..60_u64;
+    let dpis = seeds.clone().map(|k| dpi(&draws(k, 100), k));
+    let lifs = seeds.map(|k| lif(&draws(1000 + k, 100), k));
+    let cases: Vec<_> = dpis.chain(lifs).collect();
+    for dt in ["100 us", "1 ms"] {
+        let scene =
+            parse(&scene_of(&cases, &format!("solver: Euler(dt: \"{dt}\")")), Path::new("."));
+        let reference = run_on(scene.clone(), Cpu::reference());
+        let ours = run(scene, make());
+        let (ours, reference) = (fingerprint(&ours), fingerprint(&reference));
+        for (k, (name, hash)) in reference.0.iter().enumerate() {
+            assert_eq!(ours.0.get(name), Some(hash), "{k}: {name}");
+        }
+        assert_eq!(ours.1, reference.1);
+    }
+}
+
+/// Neurons that fire in every step.
+pub fn storm() -> Scene {
+    let text = r#"(duration: "250 ms", solver: Euler(dt: "1 ms"),
+        populations: {
+            "all": (size: 130, model: lif(soma: (dc: 100, refP: "0 s")),
+                mismatch: { "soma.dc": LogNormal(cv: 0.5) }),
+            "some": (size: 70, model: lif(soma: (dc: 3, refP: "0 s")),
+                mismatch: { "soma.dc": LogNormal(cv: 0.2) }),
+        })"#;
+    parse(text, Path::new("."))
+}
+
+/// A current that is not a number, and pulses beyond the sums' range: the same message at the same time,
+/// and the same results before it.
+fn faults_are_those_of_the_reference(make: &Make) {
+    let breaks = r#"(duration: "0.2 s", solver: Euler(dt: "1 ms"),
+        sources: { "input": (size: 4, train: Spikes([(0, "5 ms"), (2, "20 ms"), (3, "50 ms")])) },
+        populations: { "dpi": (size: 4, model: arcana(
+            soma: (Itau: "4 pA", Igain: "80 pA", Ith: "12 mA", Idc: "10 pA", Ipfb_norm: "1.4e9 /A"),
+            ampa: (Iw: "1e36 A"), gabab: (Iw: "1e36 A"))) },
+        connections: [
+            (from: "input", to: "dpi", receptor: ampa, rule: OneToOne, weight: 60000),
+            (from: "input", to: "dpi", receptor: gabab, rule: OneToOne, weight: 60000),
+        ],
+        probes: { "t": Trace(of: "dpi", vars: [Imem, Iampa], neurons: All, every: "1 ms") })"#;
+    let overflows = r#"(duration: "0.2 s", solver: Euler(dt: "1 ms"),
+        sources: { "input": (size: 40000, train: Regular(rates: "10 Hz", phase: "30 ms")) },
+        populations: { "dpi": (size: 3, model: dynapse1()) },
+        connections: [
+            (from: "input", to: "dpi", receptor: nmda, rule: AllToAll, weight: 65536),
+        ],
+        probes: { "t": Trace(of: "dpi", vars: [Imem, Iampa], neurons: All, every: "1 ms") })"#;
+    for (text, kind) in [(breaks, "not a number"), (overflows, "fixed-point range")] {
+        let run = |backend: Box<dyn Backend>| {
+            let mut simulation = Simulation::new(parse(text, Path::new("."))).unwrap();
+            simulation.world_mut().insert_resource(CurrentBackend(backend));
+            let error = simulation.run().unwrap_err().to_string();
+            let trace = simulation.probe::<TraceRecorder>("t").unwrap();
+            let of = |n| trace.samples(n, Variable::Imem).map(|(t, v)| (t, v.to_bits()));
+            let samples: Vec<_> = (0..3).flat_map(of).collect();
+            (error, simulation.time(), samples, crate::common::hashes(&simulation))
+        };
+        let reference = run(Box::new(Cpu::reference()));
+        assert!(reference.0.contains(kind), "{}", reference.0);
+        assert!(!reference.2.is_empty() && reference.1 > Time::ZERO);
+        assert_eq!(run(make()), reference);
+    }
+}
+
+/// Systems of users see the state of each window, and what they write acts.
+fn systems_read_and_write_columns(make: &Make) {
+    /// What was seen.
+    #[derive(Resource, Default)]
+    struct Seen(Vec<u64>);
+
+    fn disturb(
+        window: Res<Window>,
+        mut seen: ResMut<Seen>,
+        mut membranes: Query<(&Neuron, &mut Membrane)>,
+        mut currents: Query<(&Circuit, &mut SynapticCurrent)>,
+    ) {
+        for (neuron, mut membrane) in &mut membranes {
+            seen.0.push(membrane.0.to_bits());
+            if neuron.index % 7 == 3 {
+                membrane.0 += 1e-12 * window.end().seconds();
+            }
+        }
+        for (_, mut current) in &mut currents {
+            seen.0.push(current.0.to_bits());
+            if current.0 > 1e-10 {
+                current.0 *= 0.5;
+            }
+        }
+    }
+
+    let run = |backend: Box<dyn Backend>| {
+        let mut simulation = Simulation::new(network(2)).unwrap();
+        simulation.world_mut().insert_resource(CurrentBackend(backend));
+        simulation.world_mut().init_resource::<Seen>();
+        simulation.add_systems(WindowSet::Last, disturb);
+        simulation.run().unwrap();
+        let seen = std::mem::take(&mut simulation.world_mut().resource_mut::<Seen>().0);
+        (fingerprint(&simulation), seen)
+    };
+    let reference = run(Box::new(Cpu::reference()));
+    assert_eq!(run(make()), reference);
+    assert_ne!(fingerprint(&run_on(network(2), Cpu::reference())), reference.0, "it has an effect");
+
+    // Biases.
+    let path = crate::common::file("examples/scenes/homeostasis.ron");
+    let plugins = Plugins::default().with(HomeostasisPlugin { population: "dpi", target: 40.0 });
+    let run = |backend: Box<dyn Backend>| {
+        let scene = plugins.load(&path, &["duration=2 s".into()]).unwrap().scene;
+        let mut simulation = plugins.build(scene).unwrap();
+        simulation.world_mut().insert_resource(CurrentBackend(backend));
+        simulation.run().unwrap();
+        fingerprint(&simulation)
+    };
+    assert_eq!(run(make()), run(Box::new(Cpu::reference())));
+}
+
+/// Traces at any interval, of any neurons.
+fn traces(make: &Make) {
+    let text = r#"(duration: "150 ms", window: "10 ms", solver: Euler(dt: "100 us"), seed: 3,
+        sources: { "in": (size: 300, train: Poisson(rates: "100 Hz")) },
+        populations: { "lif": (size: 300, model: lif(exc: (w: 3), soma: (dc: 0.3)),
+            mismatch: { "soma.tau_m": LogNormal(cv: 0.2) }) },
+        connections: [(from: "in", to: "lif", receptor: exc, rule: OneToOne)],
+        probes: {
+            "all": Trace(of: "lif", vars: [v, i_exc], neurons: All, every: "10 ms"),
+            "v": Trace(of: "lif", vars: [v], neurons: [0, 299], every: "100 us"),
+            "odd": Trace(of: "lif", vars: [v], neurons: [299, 0], every: "1.3 ms", window: (from: "35 ms", to: "77 ms")),
+            "rare": Trace(of: "lif", vars: [v], neurons: [5], every: "149 ms"),
+        })"#;
+    let scene = parse(text, Path::new("."));
+    let rows = |simulation: &Simulation| {
+        let probes = ["all", "v", "odd", "rare"];
+        let of = |probe| {
+            let trace = simulation.probe::<TraceRecorder>(probe).unwrap();
+            let of = |n| trace.samples(n, Variable::Named("v")).map(|(t, v)| (t, v.to_bits()));
+            [0, 5, 63, 64, 299].into_iter().flat_map(of).collect::<Vec<_>>()
+        };
+        probes.map(of)
+    };
+    let reference = rows(&run_on(scene.clone(), Cpu::reference()));
+    assert!(reference.iter().all(|rows| !rows.is_empty()));
+    assert_eq!(rows(&run(scene, make())), reference);
+}
+
+fn pieces_of_any_length(make: &Make) {
+    let whole = fingerprint(&run_on(network(1), Cpu::reference()));
+    for pieces in [[100, 100, 50], [1, 200, 49]] {
+        let mut simulation = Simulation::new(network(1)).unwrap();
+        simulation.world_mut().insert_resource(CurrentBackend(make()));
+        for ms in pieces {
+            simulation.run_for(std::time::Duration::from_millis(ms)).unwrap();
+        }
+        assert_eq!(fingerprint(&simulation), whole);
+    }
+}
+
+/// What a run gives, and the remarks of its back end.
+pub fn outcome(
+    plugins: &Plugins,
+    text: &str,
+    backend: Box<dyn Backend>,
+) -> (Fingerprint, Vec<String>) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("scene.ron");
+    std::fs::write(&path, text).unwrap();
+    let mut simulation = plugins.simulation(&path).unwrap();
+    simulation.world_mut().insert_resource(CurrentBackend(backend));
+    simulation.run().unwrap();
+    let remarks = simulation.world().resource::<CurrentBackend>().0.remarks();
+    (fingerprint(&simulation), remarks)
+}
+
+/// Weights that a rule changes are changed on the device, too.
+fn plasticity(make: &Make) {
+    let plugins = Plugins::default().with(StdpPlugin);
+    let path = crate::common::file("examples/scenes/stdp.ron");
+    let run = |backend: Box<dyn Backend>| {
+        let mut simulation = plugins.simulation(&path).unwrap();
+        simulation.world_mut().insert_resource(CurrentBackend(backend));
+        simulation.run().unwrap();
+        let learnt = simulation.world().resource::<Router>().learnt(0).unwrap();
+        let weights: Vec<u64> = learnt.iter().map(|edge| edge.weight.to_bits()).collect();
+        (fingerprint(&simulation), weights)
+    };
+    let (ours, reference) = (run(make()), run(Box::new(Cpu::reference())));
+    assert_eq!(ours, reference);
+    assert!(reference.1.iter().any(|weight| f64::from_bits(*weight) > 0.6), "it learns");
+}
+
+/// One spike of many edges, many spikes of one edge, several delays, windows long and short, edges by hand:
+/// the sums are right, and empty again after each window.
+fn deliveries(make: &Make) {
+    let text = r#"(duration: "120 ms", window: "WINDOW", solver: Euler(dt: "100 us"), seed: 5,
+        sources: {
+            "all": (size: 3, train: Regular(rates: "100 Hz", phase: Linear(from: "0 s", to: "0.2 ms"))),
+            "own": (size: 2100, train: Poisson(rates: "80 Hz")),
+        },
+        populations: {
+            "lif": (size: 2100, model: lif(exc: (w: 0.1), inh: (w: 0.1), soma: (dc: 0.9)),
+                mismatch: { "soma.tau_m": LogNormal(cv: 0.2) }),
+            "dynapse1": (size: 70, model: dynapse1()),
+        },
+        connections: [
+            (from: "all", to: "lif", receptor: exc, rule: AllToAll, weight: Uniform(from: 0, to: 2)),
+            (from: "own", to: "lif", receptor: exc, rule: OneToOne, weight: 1.5, delay: "0.4 ms"),
+            (from: "lif", to: "dynapse1", receptor: ampa, rule: FixedInDegree(k: 90), weight: 0.4, delay: Uniform(from: "1 ms", to: "9 ms")),
+            (from: "lif", to: "lif", receptor: inh, rule: FixedProbability(p: 0.01), delay: DELAY),
+        ])"#;
+    for (window, delay) in
+        [("100 ms", "\"60 ms\""), ("10 ms", "\"0.1 ms\""), ("5 ms", "\"3.4 ms\"")]
+    {
+        let scene = parse(&text.replace("WINDOW", window).replace("DELAY", delay), Path::new("."));
+        let run = |backend: Box<dyn Backend>| {
+            let mut simulation = Simulation::new(scene.clone()).unwrap();
+            simulation.world_mut().insert_resource(CurrentBackend(backend));
+            for k in 0..70 {
+                let from = simulation.neuron("lif", 7 * k).unwrap();
+                let to = simulation.circuit("dynapse1", k, Receptor::Ampa).unwrap();
+                simulation.connect(from, to, 1.5, Time::from_seconds(2e-3).unwrap()).unwrap();
+            }
+            simulation.run().unwrap();
+            fingerprint(&simulation)
+        };
+        let reference = run(Box::new(Cpu::reference()));
+        assert_eq!(run(make()), reference, "{window} {delay}");
+    }
+}
+
+/// Of several overflows in one step the reference names the first neuron and receptor.
+fn the_first_overflow_is_named(make: &Make) {
+    let text = r#"(duration: "50 ms", solver: Euler(dt: "1 ms"),
+        sources: { "in": (size: 40000, train: Regular(rates: "10 Hz", phase: "30 ms")) },
+        populations: {
+            "a": (size: 5, model: lif()),
+            "b": (size: 70, model: dynapse1()),
+            "c": (size: 3, model: arcana(soma: (Ipfb_norm: "1.4e9 /A"))),
+        },
+        connections: [
+            (from: "in", to: "c", receptor: ampa, rule: AllToAll, weight: 65536),
+            (from: "in", to: "b", receptor: nmda, to_neurons: [69, 66], rule: AllToAll, weight: 65536),
+            (from: "in", to: "b", receptor: ampa, to_neurons: [69, 68], rule: AllToAll, weight: 65536),
+        ])"#;
+    let run = |backend: Box<dyn Backend>| {
+        let mut simulation = Simulation::new(parse(text, Path::new("."))).unwrap();
+        simulation.world_mut().insert_resource(CurrentBackend(backend));
+        simulation.run().unwrap_err().to_string()
+    };
+    let reference = run(Box::new(Cpu::reference()));
+    assert!(reference.contains("nmda of neuron 66 of `b`"), "{reference}");
+    assert_eq!(run(make()), reference);
+}
