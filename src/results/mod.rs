@@ -136,7 +136,7 @@ impl ResultsFolder {
     }
 
     /// Begins before a run. Tables that grow with the run are written while it lasts instead of being kept: their recorders
-    /// ([`SpikeRecorder`](crate::SpikeRecorder), [`TraceRecorder`](crate::TraceRecorder)) have no rows
+    /// ([`SpikeRecorder`](crate::probe::SpikeRecorder), [`TraceRecorder`](crate::probe::TraceRecorder)) have no rows
     /// to show. [`ResultsFolder::write`] completes them.
     ///
     /// # Errors

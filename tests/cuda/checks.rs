@@ -18,10 +18,10 @@ use crate::suite::{CASES, Fingerprint, fingerprint, network};
 /// Makes a back end.
 pub type Make = dyn Fn() -> Box<dyn Backend>;
 
-/// The name of a check, and what it does.
+/// A name and a check.
 type Check = (&'static str, fn(&Make));
 
-/// All checks.
+/// All checks by name.
 const CHECKS: [Check; 9] = [
     ("random_neurons", random_neurons),
     ("more_spikes_than_the_list_holds", more_spikes_than_the_list_holds),

@@ -20,11 +20,10 @@ pub fn tests() -> (Option<String>, Tests) {
     let missing =
         compiler().is_none().then(|| "there is no C++ compiler ($CXX, c++ or g++)".to_string());
     let makes = || -> Vec<Box<Make>> {
-        // Threads in both orders; and little memory, which takes windows in pieces.
-        let little = Faults { memory: 3 << 20, ..backwards() };
+        // Threads in both orders.
         let make =
             |faults: Faults| -> Box<Make> { Box::new(move || Box::new(device(faults.clone()))) };
-        [Faults::default(), backwards(), little].map(make).into()
+        [Faults::default(), backwards()].map(make).into()
     };
     let mut all = checks::all("host", makes);
     all.extend(tests!("host":
