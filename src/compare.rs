@@ -3,8 +3,10 @@
 //! The digests of `summary.json` decide, for they cover every spike. Where they differ, the spikes
 //! that `Spikes` probes of both runs have recorded tell where the runs first differ and how far
 //! counts and times are apart (the k-th spike of a neuron against its k-th, as in
-//! [`converge`](crate::converge)).
+//! [`converge`](crate::converge)), in what both have recorded. Sources have no digests: of scenes
+//! without populations the recorded spikes decide.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
@@ -13,9 +15,9 @@ use crate::converge::{Comparison, Difference as Apart, Trains};
 use crate::error::Error;
 use crate::network::{NeuronId, Replicas};
 use crate::plugins::Plugins;
-use crate::probe::Tables;
 use crate::probe::spikes::Spikes;
 use crate::probe::tables::{index, time};
+use crate::probe::{Span, Tables};
 use crate::results::Results;
 use crate::scene::difference::{Difference, differences};
 use crate::scene::{GroupId, Scene, Selection};
@@ -24,20 +26,23 @@ use crate::time::Time;
 /// Whether two runs have the same spikes, and what tells them apart.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RunComparison {
-    /// Whether every spike of every population is the same.
+    /// Whether every spike that was compared is the same.
     pub same: bool,
     /// Where the scenes differ.
     pub scenes: Vec<Difference>,
     /// Simulated time that was reached, s, where the runs ended at different times.
     pub reached_s: Option<(f64, f64)>,
     /// Each population of either run.
-    pub populations: BTreeMap<String, PopulationComparison>,
+    pub populations: BTreeMap<String, GroupComparison>,
+    /// Where neither run has populations: each source that both have recorded, or that only one has.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub sources: BTreeMap<String, GroupComparison>,
 }
 
-/// A population in both runs.
+/// A population (or source) in both runs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct PopulationComparison {
-    /// Whether all its spikes are the same.
+pub struct GroupComparison {
+    /// Whether all its spikes are the same; of a source those that both runs have recorded.
     pub same: bool,
     /// Spikes in the first run; none where it has no such population.
     pub spikes_a: Option<u64>,
@@ -45,18 +50,51 @@ pub struct PopulationComparison {
     pub spikes_b: Option<u64>,
     /// What the recorded spikes tell, where they differ in both runs.
     pub recorded: Option<RecordedComparison>,
+    /// Why they tell nothing there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_compared: Option<NotCompared>,
 }
 
-/// The spikes of a population that probes of both runs have recorded.
+/// Why recorded spikes do not tell where two runs differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotCompared {
+    /// There is no `Spikes` probe in one of the runs.
+    NoProbe,
+    /// The probes have no neuron or no time in common.
+    NothingInCommon,
+    /// Replicas, or neurons of each, are not as many in both runs: neuron 5 of one is not that of the
+    /// other.
+    OtherSizes {
+        /// Replicas of the first run.
+        replicas_a: u32,
+        /// Neurons of each.
+        size_a: u32,
+        /// Replicas of the second run.
+        replicas_b: u32,
+        /// Neurons of each.
+        size_b: u32,
+    },
+}
+
+/// The spikes of a population or source that probes of both runs have recorded: those of the neurons
+/// and of the time that both record and both runs have reached.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RecordedComparison {
     /// The probes in both runs.
     pub probes: (String, String),
-    /// Whether they record all neurons from the start to the end.
+    /// Whether that is all neurons from the start to the end of both runs.
     pub is_whole: bool,
+    /// How many neurons, of all replicas.
+    pub neurons: u64,
+    /// From when to when, s.
+    pub span_s: (f64, f64),
+    /// Spikes of these neurons in each run, those after the end of the shorter one among them.
+    #[serde(skip)]
+    pub spikes: (u64, u64),
     /// The first spike that only one of the runs has; none where the recorded ones are the same.
     pub first: Option<FirstDifference>,
-    /// How the neurons of the first run are numbered.
+    /// How the neurons of both runs are numbered.
     #[serde(skip)]
     pub replicas: Replicas,
     /// How far counts and times are apart: the first run is the reference. Neurons have one index over
@@ -83,7 +121,8 @@ pub struct FirstDifference {
 /// Compares the results of two runs.
 ///
 /// # Errors
-/// [`Error::Io`], [`Error::Results`] for tables that cannot be read, and as [`Plugins::load`].
+/// [`Error::Io`], [`Error::Results`] for tables that cannot be read or where there is nothing to
+/// compare, and as [`Plugins::load`].
 pub fn compare(a: &Results, b: &Results, plugins: &Plugins) -> Result<RunComparison, Error> {
     let scenes = differences(&a.scene_text()?, &b.scene_text()?);
     let (of_a, of_b) = (a.summary(), b.summary());
@@ -98,74 +137,227 @@ pub fn compare(a: &Results, b: &Results, plugins: &Plugins) -> Result<RunCompari
                 .spike_hash
                 .get(name)
                 .is_some_and(|hash| Some(hash) == of_b.spike_hash.get(name));
-        let mut recorded = None;
+        let (mut recorded, mut not_compared) = (None, None);
         if !same && spikes_a.is_some() && spikes_b.is_some() {
             if read.is_none() {
                 read = Some((a.scene(plugins)?.scene, b.scene(plugins)?.scene));
             }
-            if let Some((scene_a, scene_b)) = &read {
-                recorded = compare_recorded(name, (a, scene_a), (b, scene_b))?;
+            let runs = read.as_ref().and_then(|(scene_a, scene_b)| {
+                let of =
+                    |scene: &Scene| scene.populations.get_index_of(name).map(GroupId::Population);
+                Some((Run::new(a, scene_a, of(scene_a)?), Run::new(b, scene_b, of(scene_b)?)))
+            });
+            if let Some((run_a, run_b)) = runs {
+                match compare_recorded(name, &run_a, &run_b)? {
+                    Ok(found) => recorded = Some(found),
+                    Err(why) => not_compared = Some(why),
+                }
             }
         }
-        let population = PopulationComparison { same, spikes_a, spikes_b, recorded };
+        let population = GroupComparison { same, spikes_a, spikes_b, recorded, not_compared };
         populations.insert(name.clone(), population);
     }
+    let sources =
+        if populations.is_empty() { compare_sources(a, b, plugins)? } else { BTreeMap::new() };
     let reached = (of_a.simulated_s, of_b.simulated_s);
     Ok(RunComparison {
-        same: populations.values().all(|p| p.same),
+        same: populations.values().chain(sources.values()).all(|p| p.same),
         scenes,
         reached_s: (reached.0 != reached.1).then_some(reached),
         populations,
+        sources,
     })
 }
 
-/// The probe that has recorded most of a population's spikes: all neurons before some of them.
-fn probe_of<'s>(scene: &'s Scene, population: &str) -> Option<(&'s str, &'s Spikes, bool)> {
-    let index = scene.populations.get_index_of(population)?;
-    let probes = scene.probes.iter().filter_map(|(name, probe)| {
-        let kind: &dyn std::any::Any = &*probe.kind;
-        let spikes = kind.downcast_ref::<Spikes>()?;
-        let is_own = spikes.emitters.of == GroupId::Population(index);
-        let is_whole = spikes.emitters.neurons == Selection::All
-            && (probe.span.from, probe.span.to) == (Time::ZERO, Time::MAX);
-        is_own.then_some((name.as_str(), spikes, is_whole))
-    });
-    probes.min_by_key(|(_, _, is_whole)| !is_whole)
+/// The sources that runs without populations have recorded.
+fn compare_sources(
+    a: &Results,
+    b: &Results,
+    plugins: &Plugins,
+) -> Result<BTreeMap<String, GroupComparison>, Error> {
+    let (scene_a, scene_b) = (a.scene(plugins)?.scene, b.scene(plugins)?.scene);
+    let names: BTreeSet<&String> = scene_a.sources.keys().chain(scene_b.sources.keys()).collect();
+    let mut sources = BTreeMap::new();
+    for name in names {
+        let of = |scene: &Scene| scene.sources.get_index_of(name).map(GroupId::Source);
+        let run_a = of(&scene_a).map(|group| Run::new(a, &scene_a, group));
+        let run_b = of(&scene_b).map(|group| Run::new(b, &scene_b, group));
+        let (spikes_a, spikes_b);
+        let (mut same, mut recorded, mut not_compared) = (false, None, None);
+        if let (Some(run_a), Some(run_b)) = (&run_a, &run_b) {
+            match compare_recorded(name, run_a, run_b)? {
+                Ok(found) => {
+                    (spikes_a, spikes_b) = (Some(found.spikes.0), Some(found.spikes.1));
+                    same = found.first.is_none() && spikes_a == spikes_b;
+                    recorded = (!same || !found.is_whole).then_some(found);
+                }
+                Err(why @ NotCompared::OtherSizes { .. }) => {
+                    not_compared = Some(why);
+                    (spikes_a, spikes_b) = (run_a.recorded()?, run_b.recorded()?);
+                }
+                Err(NotCompared::NoProbe | NotCompared::NothingInCommon) => continue,
+            }
+        } else {
+            spikes_a = run_a.map_or(Ok(None), |run| run.recorded())?;
+            spikes_b = run_b.map_or(Ok(None), |run| run.recorded())?;
+        }
+        if spikes_a.is_some() || spikes_b.is_some() {
+            let source = GroupComparison { same, spikes_a, spikes_b, recorded, not_compared };
+            sources.insert(name.clone(), source);
+        }
+    }
+    if sources.is_empty() {
+        return Err(Error::Results {
+            path: b.path().to_path_buf(),
+            message:
+                "there is nothing to compare: the scenes have no populations, and no `Spikes` \
+                      probes of both runs have recorded the same source"
+                    .into(),
+            help: "add one to both scenes, for example \"spikes\": Spikes(of: …)".into(),
+        });
+    }
+    Ok(sources)
+}
+
+/// A population or source in a run.
+struct Run<'r> {
+    results: &'r Results,
+    scene: &'r Scene,
+    group: GroupId,
+    replicas: Replicas,
+}
+
+/// A probe of spikes in a scene.
+#[derive(Clone, Copy)]
+struct Recorder<'s> {
+    name: &'s str,
+    neurons: &'s Selection,
+    span: Span,
+}
+
+impl<'r> Run<'r> {
+    fn new(results: &'r Results, scene: &'r Scene, group: GroupId) -> Run<'r> {
+        Run { results, scene, group, replicas: Replicas::of(scene, group) }
+    }
+
+    /// The probes of its spikes.
+    fn probes(&self) -> Vec<Recorder<'r>> {
+        let probes = self.scene.probes.iter().filter_map(|(name, probe)| {
+            let kind: &dyn std::any::Any = &*probe.kind;
+            let spikes = kind.downcast_ref::<Spikes>()?;
+            let recorder = Recorder { name, neurons: &spikes.emitters.neurons, span: probe.span };
+            (spikes.emitters.of == self.group).then_some(recorder)
+        });
+        probes.collect()
+    }
+
+    /// How many spikes its first probe has recorded.
+    fn recorded(&self) -> Result<Option<u64>, Error> {
+        let Some(probe) = self.probes().into_iter().next() else { return Ok(None) };
+        spikes(self.results, self.scene, self.replicas, probe.name).map(|s| Some(s.len() as u64))
+    }
+}
+
+/// What two probes have both recorded.
+struct Common {
+    /// What both record.
+    span: Span,
+    /// First moment that only one of the runs has reached.
+    until: Time,
+    /// In one replica, which of its neurons.
+    chosen: Vec<bool>,
+    is_whole: bool,
+}
+
+impl Common {
+    /// In runs that have reached these times.
+    fn of(a: Recorder, b: Recorder, replicas: Replicas, reached: (Time, Time)) -> Common {
+        let span = Span { from: a.span.from.max(b.span.from), to: a.span.to.min(b.span.to) };
+        // To the end with the end, unless one run goes on there.
+        let until = if reached.0 == reached.1 { Time::MAX } else { reached.0.min(reached.1) };
+        let mut chosen = vec![true; replicas.size as usize];
+        for selection in [a.neurons, b.neurons] {
+            let mut its = vec![false; chosen.len()];
+            let selected = (0..selection.len(chosen.len() as u64)).map(|k| selection.get(k));
+            selected.for_each(|neuron| its[neuron as usize] = true);
+            chosen.iter_mut().zip(its).for_each(|(both, its)| *both &= its);
+        }
+        let is_all = (span.from, span.to.min(until)) == (Time::ZERO, Time::MAX);
+        let is_whole = is_all && chosen.iter().all(|chosen| *chosen);
+        Common { span, until, chosen, is_whole }
+    }
+
+    /// How long, in runs that have both reached a time.
+    fn recorded(&self, reached: Time) -> Time {
+        let to = self.span.to.min(reached);
+        if to > self.span.from { to - self.span.from } else { Time::ZERO }
+    }
+
+    /// Neurons and seconds: how much it tells.
+    fn extent(&self, reached: Time) -> u128 {
+        let neurons = self.chosen.iter().filter(|chosen| **chosen).count() as u128;
+        neurons * u128::from(self.recorded(reached).picoseconds())
+    }
 }
 
 fn compare_recorded(
-    population: &str,
-    (a, scene_a): (&Results, &Scene),
-    (b, scene_b): (&Results, &Scene),
-) -> Result<Option<RecordedComparison>, Error> {
-    let (Some(probe_a), Some(probe_b)) =
-        (probe_of(scene_a, population), probe_of(scene_b, population))
-    else {
-        return Ok(None);
+    name: &str,
+    a: &Run,
+    b: &Run,
+) -> Result<Result<RecordedComparison, NotCompared>, Error> {
+    let replicas = a.replicas;
+    if replicas != b.replicas {
+        let (Replicas { count: replicas_a, size: size_a }, of_b) = (replicas, b.replicas);
+        let Replicas { count: replicas_b, size: size_b } = of_b;
+        return Ok(Err(NotCompared::OtherSizes { replicas_a, size_a, replicas_b, size_b }));
+    }
+    let both_reached = (a.results.reached(), b.results.reached());
+    let reached = both_reached.0.min(both_reached.1);
+    // The probes that have most in common, of equal ones the first.
+    let (probes_a, probes_b) = (a.probes(), b.probes());
+    let pairs = probes_a.iter().flat_map(|of_a| probes_b.iter().map(move |of_b| (*of_a, *of_b)));
+    let pairs = pairs.map(|(of_a, of_b)| {
+        let common = Common::of(of_a, of_b, replicas, both_reached);
+        (common.extent(reached), of_a.name, of_b.name, common)
+    });
+    let Some((extent, name_a, name_b, common)) = pairs.min_by_key(|pair| Reverse(pair.0)) else {
+        return Ok(Err(NotCompared::NoProbe));
     };
-    let replicas = |scene: &Scene, probe: &Spikes| Replicas::of(scene, probe.emitters.of);
-    let (of_a, of_b) = (replicas(scene_a, probe_a.1), replicas(scene_b, probe_b.1));
-    let spikes_a = spikes(a, scene_a, of_a, probe_a.0)?;
-    let spikes_b = spikes(b, scene_b, of_b, probe_b.0)?;
-    let size = of_a.neurons().max(of_b.neurons());
+    if extent == 0 {
+        return Ok(Err(NotCompared::NothingInCommon));
+    }
+    let is_chosen = |index: &u32| common.chosen[replicas.split(*index).1 as usize];
+    let read = |run: &Run, probe: &str| {
+        let mut spikes = spikes(run.results, run.scene, replicas, probe)?;
+        spikes.retain(|(time, index)| common.span.contains(*time) && is_chosen(index));
+        let all = spikes.len() as u64;
+        spikes.retain(|(time, _)| *time < common.until);
+        Ok::<_, Error>((spikes, all))
+    };
+    let ((spikes_a, all_a), (spikes_b, all_b)) = (read(a, name_a)?, read(b, name_b)?);
+    let neurons: Vec<u32> = (0..replicas.neurons()).filter(is_chosen).collect();
     let trains = |spikes: &[(Time, u32)]| {
-        let mut neurons = vec![Vec::new(); size as usize];
-        for (time, neuron) in spikes {
-            // A table that somebody changed may name any neuron.
-            if let Some(times) = neurons.get_mut(*neuron as usize) {
-                times.push(*time);
+        let mut trains = vec![Vec::new(); neurons.len()];
+        for (time, index) in spikes {
+            if let Ok(position) = neurons.binary_search(index) {
+                trains[position].push(*time);
             }
         }
-        vec![Trains { population: population.to_string(), neurons }]
+        vec![Trains { population: name.to_string(), neurons: trains }]
     };
-    let apart = Comparison::new(&trains(&spikes_a), &trains(&spikes_b)).total();
-    let seconds = a.summary().simulated_s.min(b.summary().simulated_s);
-    Ok(Some(RecordedComparison {
-        probes: (probe_a.0.to_string(), probe_b.0.to_string()),
-        is_whole: probe_a.2 && probe_b.2,
-        replicas: of_a,
-        first: first_difference(&spikes_a, &spikes_b, of_a),
-        mean_rate_error_hz: if seconds > 0.0 { apart.mean_count_error / seconds } else { 0.0 },
+    let mut apart = Comparison::new(&trains(&spikes_a), &trains(&spikes_b)).total();
+    let places = apart.worst_count.iter_mut().map(|worst| &mut worst.neuron);
+    let places = places.chain(apart.worst_shift_s.iter_mut().map(|worst| &mut worst.neuron));
+    places.for_each(|neuron| *neuron = neurons[*neuron as usize]);
+    Ok(Ok(RecordedComparison {
+        probes: (name_a.to_string(), name_b.to_string()),
+        is_whole: common.is_whole,
+        neurons: neurons.len() as u64,
+        span_s: common.span.shown(reached),
+        replicas,
+        spikes: (all_a, all_b),
+        first: first_difference(&spikes_a, &spikes_b, replicas),
+        mean_rate_error_hz: apart.mean_count_error / common.recorded(reached).seconds(),
         apart,
     }))
 }

@@ -3,7 +3,7 @@
 use super::args::CompareArgs;
 use super::{print, print_json};
 use crate::compare::{
-    self, FirstDifference, PopulationComparison, RecordedComparison, RunComparison,
+    self, FirstDifference, GroupComparison, NotCompared, RecordedComparison, RunComparison,
 };
 use crate::network::NeuronId;
 use crate::probe::picture::{counted, three_digits};
@@ -56,8 +56,8 @@ fn text(a: &Results, b: &Results, comparison: &RunComparison, names: (&str, &str
             text += &format!("  and {} more\n", comparison.scenes.len() - SHOWN);
         }
     }
-    for (name, population) in &comparison.populations {
-        text += &format!("{name}: {}", population_text(population, names));
+    for (name, group) in comparison.populations.iter().chain(&comparison.sources) {
+        text += &format!("{name}: {}", group_text(group, names));
     }
     text
 }
@@ -75,44 +75,65 @@ fn scene_line(difference: &Difference, (name_a, name_b): (&str, &str)) -> String
     }
 }
 
-fn population_text(population: &PopulationComparison, names: (&str, &str)) -> String {
+fn group_text(group: &GroupComparison, names: (&str, &str)) -> String {
     let (name_a, name_b) = names;
-    let (a, b) = match (population.spikes_a, population.spikes_b) {
+    let (a, b) = match (group.spikes_a, group.spikes_b) {
         (Some(a), Some(b)) => (a, b),
         (Some(_), None) => return format!("in {name_a} only\n"),
         _ => return format!("in {name_b} only\n"),
     };
-    if population.same {
-        return format!("the same {}\n", counted(a, "spike"));
-    }
-    let mut text = format!("different, {} in {name_a} and {b} in {name_b}\n", counted(a, "spike"));
-    match &population.recorded {
-        None => {
+    let mut text = if group.same {
+        format!("the same {}\n", counted(a, "spike"))
+    } else {
+        format!("different, {} in {name_a} and {b} in {name_b}\n", counted(a, "spike"))
+    };
+    match &group.not_compared {
+        None => {}
+        Some(NotCompared::NoProbe) => {
             text += "  no probe of both runs has recorded its spikes: add one to see where they \
                      differ, for example \"spikes\": Spikes(of: …)\n";
         }
-        Some(recorded) => text += &recorded_text(recorded, names),
+        Some(NotCompared::NothingInCommon) => {
+            text += "  its probes in both runs have no neuron or no time in common: record the \
+                     same to see where they differ\n";
+        }
+        Some(NotCompared::OtherSizes { replicas_a, size_a, replicas_b, size_b }) => {
+            let of = |replicas: u32, size: u32| {
+                let neurons = counted(size.into(), "neuron");
+                if replicas_a == replicas_b {
+                    neurons
+                } else {
+                    format!("{} of {neurons}", counted(replicas.into(), "replica"))
+                }
+            };
+            let (a, b) = (of(*replicas_a, *size_a), of(*replicas_b, *size_b));
+            text += &format!(
+                "  {a} in {name_a}, {b} in {name_b}: neuron by neuron they cannot be compared\n"
+            );
+        }
     }
-    text
+    text + &group.recorded.as_ref().map_or(String::new(), |recorded| recorded_text(recorded, names))
 }
 
 fn recorded_text(recorded: &RecordedComparison, (name_a, name_b): (&str, &str)) -> String {
     let seconds = |s: f64| units::format(three_digits(s), Unit::Second);
     let mut text = String::new();
-    let RecordedComparison { probes, is_whole, replicas, first, apart, mean_rate_error_hz } =
-        recorded;
-    if !is_whole {
-        let (a, b) = probes;
+    let RecordedComparison { replicas, apart, .. } = recorded;
+    if !recorded.is_whole {
+        let (a, b) = &recorded.probes;
         let who = if a == b { format!("`{a}`") } else { format!("`{a}` and `{b}`") };
-        text += &format!("  compared in what {who} recorded, which is not all\n");
+        let (neurons, (from, to)) = (counted(recorded.neurons, "neuron"), recorded.span_s);
+        text += &format!(
+            "  compared is what {who} recorded in both runs: {neurons}, from {from} s to {to} s\n"
+        );
     }
-    let Some(FirstDifference { time_s, replica, neuron, only_in_a }) = first else {
+    let Some(FirstDifference { time_s, replica, neuron, only_in_a }) = &recorded.first else {
         return text + "  the recorded spikes are the same\n";
     };
     let id = NeuronId { neuron: *neuron, replica: *replica };
     let owner = if *only_in_a { name_a } else { name_b };
     text += &format!("  first difference: the spike of {id} at {time_s} s is in {owner} only\n");
-    text += &format!("  rates: {} Hz apart in the mean", three_digits(*mean_rate_error_hz));
+    text += &format!("  rates: {} Hz apart in the mean", three_digits(recorded.mean_rate_error_hz));
     text += &match &apart.worst_count {
         Some(worst) => format!(
             ", {} has {} {} in {name_b}\n",

@@ -106,6 +106,135 @@ fn runs_of_different_scenes_say_what_differs() {
     "#);
 }
 
+/// Four regular trains: 100 spikes each.
+const SOURCES: &str = r#"(
+    duration: "1 s",
+    solver: Euler(dt: "1 ms"),
+    sources: { "input": (size: 4, train: Regular(rates: "100 Hz")) },
+    populations: {},
+    probes: { "spikes": Spikes(of: "input") },
+)
+"#;
+
+/// Replaces the list of spikes in results, and the digest, as if the run had given them.
+fn with_spikes(results: &Path, rows: &str) {
+    fs::write(results.join("spikes.csv"), rows).unwrap();
+    change(results, "summary.json", |text| {
+        let summary: Value = serde_json::from_str(&text).unwrap();
+        let count = summary["spikes"]["dpi"].to_string();
+        text.replace(summary["spike_hash"]["dpi"].as_str().unwrap(), "0").replace(
+            &format!("\"dpi\": {count}"),
+            &format!("\"dpi\": {}", rows.lines().count() - 1),
+        )
+    });
+}
+
+/// What the recorded spikes tell of two runs that differ.
+fn told(folder: &Path) -> (String, Value) {
+    let (code, text, said) = output_of(folder, &["compare", "a", "b"]);
+    assert_eq!(code, 7, "{said}");
+    let (_, json, _) = output_of(folder, &["compare", "a", "b", "--json"]);
+    let json: Value = serde_json::from_str(json.split("\n{\n  \"error\"").next().unwrap()).unwrap();
+    (text, json["populations"]["dpi"].clone())
+}
+
+/// A rate is that of the time that both runs have reached, and what only one could fire is no
+/// difference.
+#[test]
+fn runs_that_end_at_different_times_are_compared_until_the_first_end() {
+    let folder = recorded();
+    let path = folder.path();
+    let probe = ["--set", "probes={ \"spikes\": Spikes(of: \"dpi\") }"];
+    run(path, "scene.ron", "b", &[&probe[..], &["--set", "duration=0.1 s"]].concat());
+    let (text, _) = told(path);
+    let same = "  compared is what `spikes` recorded in both runs: 200 neurons, from 0 s to 0.1 s\n  \
+                the recorded spikes are the same\n";
+    assert!(text.ends_with(same), "{text}");
+    // Until 0.1 s: one spike more of one in 200 neurons, 10 Hz of it.
+    let rows = fs::read_to_string(path.join("b/spikes.csv")).unwrap();
+    with_spikes(&path.join("b"), &format!("{rows}7,0.0995\n"));
+    let (text, json) = told(path);
+    assert!(text.contains("the spike of neuron 7 at 0.0995 s is in B only\n"), "{text}");
+    assert!(
+        (json["recorded"]["mean_rate_error_hz"].as_f64().unwrap() - 0.05).abs() < 1e-12,
+        "{json}"
+    );
+}
+
+/// Only what both probes record is compared: neurons 5 to 9, from 0.2 s to 0.5 s.
+#[test]
+fn probes_of_other_neurons_and_windows_are_compared_where_they_overlap() {
+    let folder = folder_with("ff_nominal.ron");
+    let path = folder.path();
+    for (out, neurons, from, to, rows) in [
+        ("a", "from: 0, to: 9", "0 s", "0.5 s", "0,0.1\n5,0.1\n6,0.3\n9,0.4\n"),
+        ("b", "from: 5, to: 14", "0.2 s", "0.9 s", "6,0.3\n9,0.35\n9,0.4\n12,0.3\n5,0.7\n"),
+    ] {
+        let probe = format!(
+            "probes={{ \"spikes\": Spikes(of: \"dpi\", neurons: Range({neurons}), window: (from: \
+             \"{from}\", to: \"{to}\")) }}"
+        );
+        run(path, "scene.ron", out, &["--set", &probe]);
+        with_spikes(&path.join(out), &format!("neuron,time_s\n{rows}"));
+    }
+    let (text, json) = told(path);
+    assert!(text.contains("recorded in both runs: 5 neurons, from 0.2 s to 0.5 s\n"), "{text}");
+    let recorded = &json["recorded"];
+    assert_eq!(recorded["first"], json!({"time_s": 0.35, "neuron": 9, "only_in_a": false}));
+    assert_eq!(recorded["apart"]["worst_count"]["neuron"], 9);
+    assert_eq!(recorded["apart"]["worst_shift_s"]["neuron"], 9);
+    // One spike of 5 neurons in 0.3 s.
+    let rate = recorded["mean_rate_error_hz"].as_f64().unwrap();
+    assert!((rate - 1.0 / 5.0 / 0.3).abs() < 1e-9, "{rate}");
+    let probe = "probes={ \"spikes\": Spikes(of: \"dpi\", neurons: [3]) }";
+    run(path, "scene.ron", "b", &["--set", probe, "--force", "--seed", "2"]);
+    with_spikes(&path.join("b"), "neuron,time_s\n");
+    change(&path.join("a"), "scene.ron", |text| text.replace("from: 0, to: 9", "from: 5, to: 9"));
+    let (text, json) = told(path);
+    assert!(text.contains("its probes in both runs have no neuron or no time in common"), "{text}");
+    assert_eq!(json["not_compared"], "nothing_in_common");
+}
+
+#[test]
+fn runs_of_other_sizes_are_not_compared_neuron_by_neuron() {
+    let folder = recorded();
+    let path = folder.path();
+    let probe = ["--set", "probes={ \"spikes\": Spikes(of: \"dpi\") }"];
+    run(path, "scene.ron", "b", &[&probe[..], &["--set", "replicas=2"]].concat());
+    let (text, json) = told(path);
+    let what = "  1 replica of 200 neurons in A, 2 replicas of 200 neurons in B: neuron by neuron they \
+                cannot be compared\n";
+    assert!(text.ends_with(what), "{text}");
+    assert_eq!(json["recorded"], Value::Null);
+}
+
+/// Sources have no digests: of scenes without populations what their probes recorded decides.
+#[test]
+fn runs_without_populations_are_compared_by_the_spikes_of_their_sources() {
+    let folder = folder(&[("scene.ron", SOURCES.as_bytes())]);
+    let path = folder.path();
+    run(path, "scene.ron", "a", &[]);
+    run(path, "scene.ron", "b", &["--seed", "9"]);
+    let (code, text, said) = output_of(path, &["compare", "a", "b"]);
+    assert_eq!(code, 0, "{text}{said}");
+    assert!(text.ends_with("input: the same 400 spikes\n"), "{text}");
+    let rates = ["--set", "sources.input.train.rates=50 Hz", "--force"];
+    run(path, "scene.ron", "b", &rates);
+    let (code, text, _) = output_of(path, &["compare", "a", "b"]);
+    assert_eq!(code, 7, "{text}");
+    assert!(text.contains("input: different, 400 spikes in A and 200 in B\n"), "{text}");
+    assert!(text.contains("rates: 50 Hz apart in the mean"), "{text}");
+    run(path, "scene.ron", "b", &["--set", "duration=0.5 s", "--force"]);
+    let (code, text, _) = output_of(path, &["compare", "a", "b"]);
+    assert_eq!(code, 7, "{text}");
+    assert!(text.contains("input: different, 400 spikes in A and 200 in B\n"), "{text}");
+    assert!(text.ends_with("  the recorded spikes are the same\n"), "{text}");
+    run(path, "scene.ron", "b", &["--set", "probes={}", "--force"]);
+    let (code, said) = refused(path, &["compare", "a", "b"]);
+    assert_eq!(code, 5, "{said}");
+    assert!(said.contains("there is nothing to compare"), "{said}");
+}
+
 /// Scenes that differ in what does not matter give the same spikes.
 #[test]
 fn different_scenes_may_have_the_same_spikes() {
