@@ -125,6 +125,9 @@ pub enum Error {
         /// The names of all probes with their kinds.
         known: String,
     },
+    /// A ready experiment was changed so that there is nothing to measure.
+    #[error("{0}")]
+    Experiment(String),
     /// A connection made by hand has an impossible weight, delay or end.
     #[error("{0}")]
     Connection(String),
@@ -181,6 +184,7 @@ impl Error {
             | Error::Failed { .. }
             | Error::NoProbe { .. }
             | Error::Model { .. }
+            | Error::Experiment(_)
             | Error::Connection(_) => 1,
         }
     }
@@ -227,6 +231,7 @@ impl Error {
             Error::Interrupted { .. } => "what was recorded until then is kept",
             Error::Scene(_)
             | Error::NoProbe { .. }
+            | Error::Experiment(_)
             | Error::Connection(_)
             | Error::Different(_) => return None,
         };

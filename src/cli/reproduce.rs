@@ -1,6 +1,9 @@
 //! `picoamp reproduce`: the scene of a results folder run again, and the spikes compared.
 
+use std::path::Path;
 use std::time::Instant;
+
+use tempfile::TempDir;
 
 use super::args::ReproduceArgs;
 use super::compare::report;
@@ -17,14 +20,19 @@ pub fn reproduce(args: &ReproduceArgs, plugins: &Plugins) -> Result<(), Error> {
     let began = Instant::now();
     let loaded = results.scene(plugins)?;
     let load = began.elapsed();
-    let temporary = tempfile::tempdir()
-        .map_err(|error| Error::io("create a folder in", std::env::temp_dir(), error))?;
-    let folder = args.out.clone().unwrap_or_else(|| temporary.path().join("again"));
+    // Removed when it goes out of scope.
+    let temporary;
+    let folder = if let Some(out) = &args.out {
+        out.clone()
+    } else {
+        temporary = folder_beside(&args.dir)?;
+        temporary.path().join("again")
+    };
     let mut folder = ResultsFolder::claim(folder, false, &loaded.scene, Dump::default())?;
-    // What an interrupted run did not reach is not run again either.
+    // What an interrupted run did not reach is not run again either. One that failed is to fail again.
     let until = match results.summary().status.as_str() {
-        "complete" => Time::MAX,
-        _ => results.reached(),
+        "interrupted" => results.reached(),
+        _ => Time::MAX,
     };
     let backends = Candidates::new(Choice::Auto, args.threads.map(usize::from))?;
     let recording = Recording::Streamed;
@@ -36,6 +44,7 @@ pub fn reproduce(args: &ReproduceArgs, plugins: &Plugins) -> Result<(), Error> {
         Err(Error::Interrupted { time }) if *time >= until => {}
         // Failed as the first run did.
         Err(error) if first.error.as_ref() == Some(&error.to_string()) => {}
+        // Failed otherwise, or was interrupted before the first run failed.
         Err(_) => return outcome,
         Ok(()) => {}
     }
@@ -54,5 +63,22 @@ pub fn reproduce(args: &ReproduceArgs, plugins: &Plugins) -> Result<(), Error> {
         }
         return Err(Error::Different(message));
     }
+    if let (Ok(()), "failed", Ok(())) = (&reported, first.status.as_str(), &outcome) {
+        let error = first.error.as_deref().unwrap_or("for no reason that is known");
+        return Err(Error::Different(format!(
+            "the first run failed, this one did not; the first one said: {error}"
+        )));
+    }
     reported
+}
+
+/// A folder beside the results: there is room for tables as large as theirs, which memory, where
+/// temporary files often are, may not have.
+fn folder_beside(dir: &Path) -> Result<TempDir, Error> {
+    let whole = dir.canonicalize().map_err(|error| Error::io("find", dir, error))?;
+    let beside = whole.parent().unwrap_or(&whole);
+    tempfile::Builder::new()
+        .prefix("picoamp-reproduce-")
+        .tempdir_in(beside)
+        .map_err(|error| Error::io("create a folder (choose one with --out) in", beside, error))
 }

@@ -114,8 +114,11 @@ impl Results {
         if raw.get("status").and_then(Value::as_str) == Some("unfinished") {
             let shown = path.display();
             return refuse(
-                "these results are unfinished: the program was killed while it wrote them".into(),
-                format!("run the scene again: picoamp run {shown}/{SCENE} --out {shown} --force"),
+                "these results are unfinished: the run still lasts, or was killed".into(),
+                format!(
+                    "let it end, or run the scene again: picoamp run {shown}/{SCENE} (with --out \
+                     {shown} --force the new results replace these)"
+                ),
             );
         }
         if raw.get("steps").is_some_and(Value::is_array) {

@@ -63,6 +63,35 @@ fn a_state_that_is_not_a_number_ends_the_run() {
     assert_eq!(raster, "neuron,time_s\n0,0.005\n");
 }
 
+/// A failure in the first step of a window (here of 100 steps) is reproduced: the time that was reached
+/// is the start of that window.
+#[test]
+fn a_failure_is_had_again_wherever_it_happened() {
+    let late = BREAKS.replace("(2, \"20 ms\"), (3, \"50 ms\")", "(2, \"100 ms\")");
+    assert_ne!(late, BREAKS);
+    let biases: &[u8] = b"neuron,ampa.Iw,gabab.Iw\n2,1e36,1e36\n";
+    let folder = folder(&[("scene.ron", late.as_bytes()), ("chip.csv", biases)]);
+    let path = folder.path();
+    let (code, said) = refused(path, &["run", "scene.ron", "--out", "a", "--quiet"]);
+    assert_eq!(code, 1, "{said}");
+    let summary = |dir: &str| -> Value {
+        serde_json::from_slice(&fs::read(path.join(dir).join("summary.json")).unwrap()).unwrap()
+    };
+    assert_eq!(summary("a")["simulated_s"], 0.1);
+    done(path, &["reproduce", "a", "--out", "again"]);
+    assert_eq!(summary("again")["status"], "failed");
+    assert_eq!(summary("again")["error"], summary("a")["error"]);
+    // A run that ends before does not fail, though it has the same spikes: none.
+    let scene = path.join("a/scene.ron");
+    let text = fs::read_to_string(&scene).unwrap();
+    let old = text.lines().find(|line| line.trim().starts_with("duration:")).unwrap();
+    let harmless = text.replace(old, "    duration: \"0.1 s\",");
+    assert_ne!(harmless, text);
+    fs::write(&scene, harmless).unwrap();
+    let (code, said) = refused(path, &["reproduce", "a"]);
+    assert_eq!(code, 7, "{said}");
+}
+
 /// More pulses than the sum of a circuit can hold, in one step.
 #[test]
 fn an_overflow_of_pulses_ends_the_run() {

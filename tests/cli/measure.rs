@@ -81,6 +81,42 @@ fn potentials_have_the_sign_and_the_length_of_their_receptor() {
     assert_eq!(table.lines().count(), 9);
 }
 
+/// The measured neuron of each replica is the one that the probe recorded, however many there are.
+#[test]
+fn potentials_are_of_neuron_0_of_each_replica() {
+    let folder = folder(&[]);
+    let path = folder.path();
+    let sets =
+        ["--set", "populations.ampa.size=2", "--set", "connections.0.rule=AllToAll", "--cv", "0.2"];
+    let args = ["epsp", "--replicas", "3", "--out", "two"];
+    let found = measured(path, &[&args[..], &sets].concat());
+    let table = fs::read_to_string(path.join("two/ampa.csv")).unwrap();
+    let header: Vec<&str> = table.lines().next().unwrap().split(',').collect();
+    let place = |name: &str| header.iter().position(|column| *column == name).unwrap();
+    let (replica, neuron, time, vmem) =
+        (place("replica"), place("neuron"), place("time_s"), place("Vmem"));
+    let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split(',').collect()).collect();
+    for k in 0..3 {
+        let name = k.to_string();
+        let row = rows.iter().find(|r| r[replica] == name && r[neuron] == "0" && r[time] == "1");
+        let expected: f64 = row.unwrap()[vmem].parse().unwrap();
+        let baseline = found["ampa"][k]["baseline_V"].as_f64().unwrap();
+        assert!((baseline - expected).abs() < 1e-9, "replica {k}: {baseline}, not {expected}");
+    }
+    assert_eq!(found["ampa"].as_array().unwrap().len(), 3);
+    // What nobody recorded is not measured, and not listed.
+    let args = ["measure", "epsp", "--set", "probes.ampa.window=(from: \"0.5 s\", to: \"0.9 s\")"];
+    let (code, said) = refused(path, &[&args[..], &["--out", "early"]].concat());
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("has recorded no Vmem of neuron 0 of `ampa` from 1 s on"), "{said}");
+    let summary: Value =
+        serde_json::from_slice(&fs::read(path.join("early/summary.json")).unwrap()).unwrap();
+    for file in summary["files"].as_array().unwrap() {
+        assert!(path.join("early").join(file.as_str().unwrap()).exists(), "{file}");
+    }
+    assert!(path.join("early/experiment.ron").exists() && !path.join("early/epsp.csv").exists());
+}
+
 /// The intervals of scenes/adaptation.ron, by steps of 20 us: from 12.6 to 23.3 ms; without AHP they stay.
 #[test]
 fn intervals_grow_by_as_much_as_they_are_known_to() {
@@ -156,6 +192,21 @@ fn the_scene_of_an_experiment_runs_by_itself() {
         }
     }
     measured(path, &["ff", "--force"]);
+}
+
+/// Whatever a value is made of, the command in the comment is one line that the shell reads as it was.
+#[test]
+fn values_with_quotes_and_line_breaks_do_not_break_the_scene() {
+    let folder = folder(&[]);
+    let path = folder.path();
+    let sets = ["--set", "probes={\n    \"it's\": Spikes(of: \"dpi\"),\n}"];
+    let (code, said) = refused(path, &[&["measure", "mismatch"][..], &sets].concat());
+    assert_eq!(code, 0, "{said}");
+    let dir = path.join("runs/mismatch-dynapse1");
+    let scene = fs::read_to_string(dir.join("experiment.ron")).unwrap();
+    let shown = r#"//     picoamp run experiment.ron --set $'probes={\n    "it\'s": Spikes(of: "dpi"),\n}'"#;
+    assert_eq!(scene.lines().nth(2), Some(shown));
+    run(&dir, "experiment.ron", "again", &sets);
 }
 
 #[test]

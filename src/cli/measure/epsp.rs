@@ -7,9 +7,10 @@ use serde_json::{Map, Value, json};
 use super::{Measured, scenes, spread};
 use crate::circuit::math;
 use crate::cli::args::MeasuredModel;
+use crate::network::Replicas;
 use crate::probe::TraceRecorder;
 use crate::probe::picture::{self, Curve, Traces};
-use crate::scene::Variable;
+use crate::scene::{GroupId, Variable};
 use crate::time::Time;
 use crate::units::Unit;
 use crate::{Error, Simulation};
@@ -67,14 +68,24 @@ pub fn epsp(simulation: &Simulation, model: MeasuredModel) -> Result<Measured, E
     let (mut values, mut curves) = (Map::new(), Vec::new());
     for (receptor, _) in scenes::receptors(model) {
         let trace = simulation.probe::<TraceRecorder>(receptor)?;
+        let population = simulation.scene().populations.get_index_of(*receptor);
+        let numbers =
+            population.map(|at| Replicas::of(simulation.scene(), GroupId::Population(at)));
         let mut shapes = Vec::new();
         for replica in 0..replicas {
-            let samples: Vec<(f64, f64)> = trace
-                .samples(replica, Variable::Vmem)
+            let neuron = numbers.and_then(|numbers| numbers.index(replica, 0));
+            let samples: Vec<(f64, f64)> = neuron
+                .into_iter()
+                .flat_map(|neuron| trace.samples(neuron, Variable::Vmem))
                 .filter(|(time, _)| *time >= SPIKE)
                 .map(|(time, v)| ((time - SPIKE).seconds(), v))
                 .collect();
-            let Some(shape) = shape(&samples) else { continue };
+            let Some(shape) = shape(&samples) else {
+                return Err(Error::Experiment(format!(
+                    "the probe `{receptor}` has recorded no Vmem of neuron 0 of `{receptor}` from \
+                     {SPIKE} s on, when the spike arrives"
+                )));
+            };
             let cell = |value: Option<f64>| value.map_or(String::new(), |v| v.to_string());
             let replica_cell = if replicas > 1 { format!("{replica},") } else { String::new() };
             let Shape { baseline, peak, rise, decay } = shape;

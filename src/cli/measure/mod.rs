@@ -17,6 +17,7 @@ use crate::backend::choice::{Candidates, Choice};
 use crate::probe::band::quantile;
 use crate::probe::picture::three_digits;
 use crate::probe::{BandRow, FfCurve, FiCurve, IntervalRecorder};
+use crate::results::folder::SUMMARY;
 use crate::results::{Dump, ResultsFolder};
 use crate::scene::estimate::Recording;
 use crate::time::Time;
@@ -78,24 +79,23 @@ pub fn measure(args: &MeasureArgs, plugins: &Plugins) -> Result<(), Error> {
         until: Time::MAX,
         recording: Recording::Kept,
     };
-    let Run { simulation, outcome, .. } = runner.run(loaded, &mut folder)?;
-    folder.file(SCENE, |out| out.write_all(text.as_bytes()))?;
-    outcome?;
-
-    let measured = match experiment {
-        Experiment::Ff => ff(&simulation)?,
-        Experiment::Fi => fi(&simulation)?,
-        Experiment::Epsp => epsp::epsp(&simulation, args.model)?,
-        Experiment::Adaptation => adaptation(&simulation)?,
-        Experiment::Mismatch => mismatch::mismatch(&simulation),
+    let Run { simulation, mut summary, outcome, .. } = runner.run(loaded, &mut folder)?;
+    let written = folder
+        .file(SCENE, |out| out.write_all(text.as_bytes()))
+        .and(outcome)
+        .and_then(|()| write_measured(args, &simulation, &folder));
+    let measured = match written {
+        Ok(measured) => measured,
+        Err(error) => {
+            // The summary of the run lists what would have been written then.
+            summary.files.retain(|name| folder.path().join(name).exists());
+            folder.file(SUMMARY, |out| {
+                serde_json::to_writer_pretty(&mut *out, &summary)?;
+                writeln!(out)
+            })?;
+            return Err(error);
+        }
     };
-    for (name, content) in &measured.files {
-        folder.file(name, |out| out.write_all(content))?;
-    }
-    folder.file(MEASURED, |out| {
-        serde_json::to_writer_pretty(&mut *out, &measured.values)?;
-        writeln!(out)
-    })?;
     if args.json {
         return print_json(&measured.values);
     }
@@ -105,6 +105,29 @@ pub fn measure(args: &MeasureArgs, plugins: &Plugins) -> Result<(), Error> {
         say!("  the scene, to keep and edit: {}", folder.path().join(SCENE).display());
     }
     Ok(())
+}
+
+/// Measures what an experiment gives and writes its files.
+fn write_measured(
+    args: &MeasureArgs,
+    simulation: &Simulation,
+    folder: &ResultsFolder,
+) -> Result<Measured, Error> {
+    let measured = match args.experiment {
+        Experiment::Ff => ff(simulation)?,
+        Experiment::Fi => fi(simulation)?,
+        Experiment::Epsp => epsp::epsp(simulation, args.model)?,
+        Experiment::Adaptation => adaptation(simulation)?,
+        Experiment::Mismatch => mismatch::mismatch(simulation),
+    };
+    for (name, content) in &measured.files {
+        folder.file(name, |out| out.write_all(content))?;
+    }
+    folder.file(MEASURED, |out| {
+        serde_json::to_writer_pretty(&mut *out, &measured.values)?;
+        writeln!(out)
+    })?;
+    Ok(measured)
 }
 
 /// A value of a band with its percentiles.

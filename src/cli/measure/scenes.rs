@@ -8,7 +8,7 @@ const POINTS: u32 = 200;
 /// The commented scene of an experiment.
 pub fn scene(args: &MeasureArgs, name: &str) -> String {
     let (question, expect) = question(args);
-    let sets: String = args.sets.iter().map(|set| format!(" --set '{set}'")).collect();
+    let sets: String = args.sets.iter().map(|set| format!(" --set {}", quoted(set))).collect();
     let MeasureArgs { seed, replicas, .. } = args;
     let body = match args.experiment {
         Experiment::Ff => ff(args),
@@ -22,6 +22,24 @@ pub fn scene(args: &MeasureArgs, name: &str) -> String {
          format: 1,\n    name: \"{name}\",\n    seed: {seed},\n    // Draws of the mismatch side by \
          side.\n    replicas: {replicas},\n{body})\n"
     )
+}
+
+/// A word of a command line, in one line.
+fn quoted(word: &str) -> String {
+    if !word.contains(|c: char| c.is_ascii_control()) {
+        return format!("'{}'", word.replace('\'', r"'\''"));
+    }
+    // Only this form has escapes for line breaks.
+    let shown: String = word
+        .chars()
+        .map(|c| match c {
+            '\\' | '\'' => format!("\\{c}"),
+            '\n' => "\\n".into(),
+            c if c.is_ascii_control() => format!("\\x{:02x}", u32::from(c)),
+            c => c.to_string(),
+        })
+        .collect();
+    format!("$'{shown}'")
 }
 
 fn question(args: &MeasureArgs) -> (&'static str, &'static str) {
@@ -285,4 +303,16 @@ fn mismatch(args: &MeasureArgs) -> String {
     }},
 "#
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_a_command_stay_one_word_in_one_line() {
+        assert_eq!(quoted("a=\"4 pA\""), "'a=\"4 pA\"'");
+        assert_eq!(quoted("name=it's"), r"'name=it'\''s'");
+        assert_eq!(quoted("a=(\n'\\'\r)"), r"$'a=(\n\'\\\'\x0d)'");
+    }
 }
