@@ -100,7 +100,7 @@ mod with_cuda {
     use super::{Chosen, Error, LEAST_WINDOW, LEAST_WORK, Simulation};
     use crate::backend::CurrentBackend;
     use crate::backend::cuda::{Cuda, has_kernel};
-    use crate::bank::Banks;
+    use crate::bank::{Bank, Banks, Neurons};
     use crate::network::router::window_of;
     use crate::scene::estimate::{Estimate, Recording};
 
@@ -127,7 +127,13 @@ mod with_cuda {
             of_window += f64::from(bank.len()) * window.whole(step) as f64;
         }
         if work == 0.0 {
-            return Some("nothing of this scene has kernels for a GPU".into());
+            let is_event_driven = |bank: &Bank| matches!(bank.neurons, Neurons::Event(_));
+            let why = if banks.iter().any(is_event_driven) {
+                "the event-driven solver runs on the processor"
+            } else {
+                "nothing of this scene has kernels for a GPU"
+            };
+            return Some(why.into());
         }
         if work < LEAST_WORK {
             return Some("too little work for a GPU".into());

@@ -197,9 +197,10 @@ pub struct MeasureArgs {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub replicas: u64,
 
-    /// Coefficient of variation of the mismatched biases, 0 to 1
-    #[arg(long, value_name = "CV", default_value_t = 0.1, value_parser = cv)]
-    pub cv: f64,
+    /// Coefficient of variation of the mismatched biases, 0 to 1 [default: 0.1 for `mismatch` and with
+    /// several replicas, otherwise 0, the nominal circuit]
+    #[arg(long, value_name = "CV", value_parser = cv)]
+    pub cv: Option<f64>,
 
     /// fi: the soma alone, without feedback, adaptation and receptors; the closed form is drawn, too
     #[arg(long)]

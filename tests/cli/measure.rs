@@ -61,7 +61,8 @@ fn the_bare_soma_fires_as_its_closed_form_says() {
 #[test]
 fn potentials_have_the_sign_and_the_length_of_their_receptor() {
     let folder = folder(&[]);
-    let found = measured(folder.path(), &["epsp", "--cv", "0"]);
+    // Without replicas the nominal circuit is measured.
+    let found = measured(folder.path(), &["epsp"]);
     let of = |receptor: &str, key: &str| found[receptor][0][key].as_f64().unwrap();
     for (receptor, sign) in [("ampa", 1.0), ("nmda", 1.0), ("gabaa", -1.0), ("gabab", -1.0)] {
         assert!(sign * of(receptor, "peak_V") > 1e-3, "{receptor}: {found:#}");

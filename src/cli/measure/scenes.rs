@@ -116,7 +116,10 @@ fn model(args: &MeasureArgs, soma: &[(&str, &str)], blocks: &[&str]) -> String {
 
 /// `mismatch: { … }` of these biases, or nothing where there is none.
 fn laws(args: &MeasureArgs, biases: &[&str]) -> String {
-    if args.cv == 0.0 {
+    // One draw would be taken for the circuit.
+    let is_drawn = args.replicas > 1 || args.experiment == Experiment::Mismatch;
+    let cv = args.cv.unwrap_or(if is_drawn { 0.1 } else { 0.0 });
+    if cv == 0.0 {
         return String::new();
     }
     // The published experiment draws from a Gaussian.
@@ -124,7 +127,7 @@ fn laws(args: &MeasureArgs, biases: &[&str]) -> String {
         MeasuredModel::Dynapse1 => "LogNormal",
         MeasuredModel::Arcana => "Gaussian",
     };
-    let line = |bias: &&str| format!("                \"{bias}\": {law}(cv: {}),\n", args.cv);
+    let line = |bias: &&str| format!("                \"{bias}\": {law}(cv: {cv}),\n");
     let lines: String = biases.iter().map(line).collect();
     format!("            mismatch: {{\n{lines}            }},\n")
 }
