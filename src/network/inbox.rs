@@ -123,8 +123,19 @@ impl Inbox {
     /// Adds what arrives by some edges: at a step from the start of the window, or where neurons are
     /// event-driven at a `time`.
     pub(super) fn extend(&mut self, edges: &[TableEdge], step: usize, time: Time) {
-        if self.steps != 1 || self.has_events {
+        if self.has_events || self.is_summed() && self.steps != 1 {
             return edges.iter().for_each(|edge| self.push(edge, step, time));
+        }
+        if !self.is_summed() {
+            let (rows, tiles) = (&self.rows.rows[..], self.steps.div_ceil(TILE_STEPS));
+            let (tile, step) = (step / TILE_STEPS, (step % TILE_STEPS) as u8);
+            for edge in edges {
+                let (row, lane) = edge.port.parts();
+                let PortRow { block, receptor, .. } = rows[row];
+                let arrival = Arrival { weight: edge.weight, step, lane: lane as u8, receptor };
+                self.lists[block as usize * tiles + tile].push(arrival);
+            }
+            return;
         }
         // A port is the place of its sum.
         for edge in edges {
