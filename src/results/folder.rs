@@ -102,19 +102,11 @@ impl Folder {
         name: &str,
         content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), Error> {
-        let path = self.path.join(name);
-        let write = || {
-            if let Some(folder) = path.parent() {
-                fs::create_dir_all(folder)?;
-            }
-            let mut out = BufWriter::new(fs::File::create(&path)?);
-            content(&mut out)?;
-            out.flush()
-        };
-        write().map_err(|error| Error::io("write", &path, error))
+        let mut options = fs::File::options();
+        self.put(name, options.write(true).create(true).truncate(true), content)
     }
 
-    /// Appends to a file that is there.
+    /// Appends to a file.
     ///
     /// # Errors
     /// [`Error::Io`].
@@ -123,10 +115,21 @@ impl Folder {
         name: &str,
         content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), Error> {
+        self.put(name, fs::File::options().append(true).create(true), content)
+    }
+
+    fn put(
+        &self,
+        name: &str,
+        options: &fs::OpenOptions,
+        content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), Error> {
         let path = self.path.join(name);
         let write = || {
-            let mut out =
-                BufWriter::new(fs::File::options().append(true).create(true).open(&path)?);
+            if let Some(folder) = path.parent() {
+                fs::create_dir_all(folder)?;
+            }
+            let mut out = BufWriter::new(options.open(&path)?);
             content(&mut out)?;
             out.flush()
         };

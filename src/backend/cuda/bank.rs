@@ -389,7 +389,7 @@ impl<D: Device> DeviceBank<D> {
     }
 
     /// Hands over the samples of a launch.
-    #[allow(clippy::too_many_arguments)]
+    #[allow(clippy::too_many_arguments)] // Where the samples lie, and whose they are: of one caller.
     fn take_samples(
         &mut self,
         device: &D,
