@@ -115,6 +115,14 @@ pub enum Error {
         /// Simulated time that was reached.
         time: Time,
     },
+    /// There is no scene of that name.
+    #[error("there is no scene {}", path.display())]
+    NoScene {
+        /// The path as typed.
+        path: PathBuf,
+        /// Where one may be.
+        help: String,
+    },
     /// There is no probe of that name and kind.
     #[error("there is no {kind} probe `{name}`; the scene has {known}")]
     NoProbe {
@@ -173,7 +181,10 @@ impl Error {
         match self {
             Error::Scene(_) => 3,
             Error::Limit { .. } => 4,
-            Error::Io { .. } | Error::OutputExists { .. } | Error::Results { .. } => 5,
+            Error::Io { .. }
+            | Error::OutputExists { .. }
+            | Error::Results { .. }
+            | Error::NoScene { .. } => 5,
             Error::Device { .. } | Error::DeviceFault { .. } => 6,
             Error::Different(_) => 7,
             Error::Interrupted { .. } => 130,
@@ -193,7 +204,9 @@ impl Error {
     #[must_use]
     pub fn help(&self) -> Option<String> {
         let help = match self {
-            Error::Limit { help, .. } | Error::Results { help, .. } => return Some(help.clone()),
+            Error::Limit { help, .. }
+            | Error::Results { help, .. }
+            | Error::NoScene { help, .. } => return Some(help.clone()),
             Error::OutputExists { file: Some(_), .. } => {
                 "choose another folder with --out, or move the file away"
             }

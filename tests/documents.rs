@@ -432,7 +432,8 @@ fn every_scene_opens_with_its_question() {
         assert!(text.starts_with("// Question: "), "{name}");
         assert!(text.contains(&format!("cargo run --release -- run scenes/{name}")), "{name}");
         assert!(text.contains("xpect "), "{name}");
-        Scene::load(&path, &[]).unwrap();
+        // Nothing is wrong with it, and no value far from what is usual.
+        assert!(Scene::load(&path, &[]).unwrap().warnings.findings().is_empty(), "{name}");
         // What it says to try next can be tried, and the README has it.
         for hint in text.split("--set '").skip(1).map(|rest| rest.split('\'').next().unwrap()) {
             let loaded = Scene::load(&path, &[hint.to_string()]);

@@ -3,6 +3,7 @@
 use super::args::SceneArgs;
 use super::{load, messages, print};
 use crate::network::Rule;
+use crate::probe::picture::counted;
 use crate::scene::estimate::{self, Estimate, Recording, bytes_text};
 use crate::scene::{Connection, Loaded, write};
 use crate::{Error, Plugins};
@@ -40,7 +41,8 @@ pub fn check(args: &SceneArgs, plugins: &Plugins) -> Result<(), Error> {
     let from_events = estimate.neurons - estimate.stepped_neurons;
     let mut work = Vec::new();
     if from_events > 0 {
-        work.push(format!("{from_events} neurons from event to event"));
+        let neurons = counted(u64::try_from(from_events).unwrap_or(u64::MAX), "neuron");
+        work.push(format!("{neurons} from event to event"));
     }
     if estimate.stepped_neurons > 0 || work.is_empty() {
         work.push(format!("{} neuron-steps", estimate.neuron_steps()));

@@ -56,7 +56,8 @@ pub fn reproduce(args: &ReproduceArgs, plugins: &Plugins) -> Result<(), Error> {
     if !args.quiet && args.out.is_some() {
         say!("results: {}", folder.path().display());
     }
-    let reported = report(&results, &again, plugins, ("first run", "this run"), args.json);
+    let names = ("first run", "this run");
+    let reported = report(&results, &again, plugins, names, args.out.is_some(), args.json);
     if let Err(Error::Different(message)) = reported {
         if args.out.is_none() && !args.quiet {
             messages::say!("keep the second run with --out DIR to look at it");

@@ -15,6 +15,9 @@ pub const SCENE: &str = "scene.ron";
 /// The summary: it lists the other files, so that a later run knows which are not the user's.
 pub const SUMMARY: &str = "summary.json";
 
+/// What `picoamp measure` has measured, as it was printed.
+pub const MEASURED_TEXT: &str = "measured.txt";
+
 /// A folder for files whose names are known before they are written.
 #[derive(Debug)]
 pub struct Folder {

@@ -35,6 +35,7 @@ use crate::scene::{BiasSource, Connection, GroupId, Probe, Scene};
 use crate::simulation::Simulation;
 
 pub use folder::Folder;
+pub use folder::MEASURED_TEXT;
 use folder::{SCENE, SUMMARY};
 pub use read::Results;
 pub use summary::Summary;

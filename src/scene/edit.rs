@@ -144,6 +144,10 @@ fn replace<'k>(
     }
     let known: Vec<&str> = entries.iter().map(|(k, _)| k.text.as_str()).collect();
     if !rest.is_empty() {
+        // Below a name that the scene does not give, whose default is a form with a name of its own.
+        if let Some(help) = whole_form(own_key, key, rest, &value) {
+            return Err((key, format!("the scene has no `{}` to change", key.text), help));
+        }
         if ["mismatch", "init"].contains(&own_key) {
             let help = if key.text.contains('.') {
                 format!("add it whole: --set '….{own_key}.\"{}\"=…'", key.text)
@@ -156,10 +160,12 @@ fn replace<'k>(
             };
             return Err((key, format!("there is no `{}` here", key.text), help));
         }
-        // Among names of the scene's own probably a slip, and adding it would only lead to errors that
-        // do not say so. (A field that there is not is reported as such.)
-        if is_map && nearest(&key.text, known.iter().copied()).is_some() {
-            let help = suggest(&key.text, &known);
+        // Among names of the scene's own a slip, and adding it would only lead to errors that do not say
+        // so. (A field that there is not is reported as such.)
+        if is_map && !known.is_empty() {
+            let is_near = nearest(&key.text, known.iter().copied()).is_some();
+            let add = format!("; a new one is added whole: --set '….{}=…'", key.text);
+            let help = suggest(&key.text, &known) + if is_near { "" } else { &add };
             return Err((key, format!("there is no `{}` here", key.text), help));
         }
     }
@@ -167,6 +173,24 @@ fn replace<'k>(
     replace(&mut child, &key.text, rest, value)?;
     entries.push((key.clone(), child));
     Ok(())
+}
+
+/// What to write where `solver.dt` or `chip.chips` is given, but the scene has no solver or chip.
+fn whole_form(own_key: &str, key: &Key, rest: &[Key], value: &Node) -> Option<String> {
+    let typed = match &value.value {
+        Value::Text(text) => format!("{text:?}"),
+        Value::Number(number) => number.clone(),
+        _ => "…".to_string(),
+    };
+    let (form, valid) = match (own_key, key.text.as_str(), rest) {
+        ("", "solver", [field]) if ["tolerance", "step"].contains(&field.text.as_str()) => {
+            ("Event", field.text.as_str())
+        }
+        ("", "solver", _) => ("Euler", "dt"),
+        ("", "chip", [field]) => ("Dynapse1", field.text.as_str()),
+        _ => return None,
+    };
+    Some(format!("write it whole: --set '{}={form}({valid}: {typed})'", key.text))
 }
 
 /// What a missing key is before anything is put into it.
