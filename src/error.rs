@@ -45,12 +45,6 @@ pub enum Error {
         /// A file that would have to be replaced but is of no earlier run.
         file: Option<String>,
     },
-    /// The results folder holds a run that has not ended.
-    #[error("the folder {} holds an unfinished run: it still lasts, or was killed", path.display())]
-    Unfinished {
-        /// The folder.
-        path: PathBuf,
-    },
     /// A folder is no results folder that this program can read.
     #[error("{}: {message}", path.display())]
     Results {
@@ -179,10 +173,7 @@ impl Error {
         match self {
             Error::Scene(_) => 3,
             Error::Limit { .. } => 4,
-            Error::Io { .. }
-            | Error::OutputExists { .. }
-            | Error::Unfinished { .. }
-            | Error::Results { .. } => 5,
+            Error::Io { .. } | Error::OutputExists { .. } | Error::Results { .. } => 5,
             Error::Device { .. } | Error::DeviceFault { .. } => 6,
             Error::Different(_) => 7,
             Error::Interrupted { .. } => 130,
@@ -208,9 +199,6 @@ impl Error {
             }
             Error::OutputExists { .. } => {
                 "choose another folder with --out, or replace the files of the earlier run with --force"
-            }
-            Error::Unfinished { .. } => {
-                "choose another folder with --out, or replace what the unfinished run has written with --force"
             }
             Error::Instance { .. } => {
                 "reduce the mismatch of this bias, or correct the instance's value in the biases file"

@@ -421,7 +421,7 @@ fn a_killed_run_leaves_what_it_has_sealed() {
         assert!(found.is_subset(&listed(out)), "{found:?}");
         // It is no finished run.
         let (code, said) = refused(path, &["run", "long.ron", "--out", name]);
-        assert!(code == 5 && said.contains("unfinished run") && said.contains("--force"), "{said}");
+        assert!(code == 5 && said.contains("not empty") && said.contains("--force"), "{said}");
         let (code, said) = refused(path, &["plot", name]);
         assert!(code == 5 && said.contains("unfinished"), "{said}");
     }

@@ -36,27 +36,23 @@ impl Folder {
     /// run; a file that no earlier run has written is never replaced.
     ///
     /// # Errors
-    /// [`Error::OutputExists`] with the file that is in the way, [`Error::Unfinished`], or [`Error::Io`].
+    /// [`Error::OutputExists`] with the file that is in the way, or [`Error::Io`].
     pub fn claim(
         path: impl Into<PathBuf>,
         replace: bool,
         files: Vec<String>,
     ) -> Result<Folder, Error> {
         let path = path.into();
-        let earlier = Earlier::of(&path);
         match fs::read_dir(&path) {
             Ok(entries) => {
                 if !replace && entries.count() > 0 {
-                    return Err(match earlier.status.as_str() {
-                        UNFINISHED => Error::Unfinished { path },
-                        _ => Error::OutputExists { path, file: None },
-                    });
+                    return Err(Error::OutputExists { path, file: None });
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(Error::io("use as a folder for results", path, error)),
         }
-        let earlier = earlier.files;
+        let earlier = earlier_files(&path);
         let foreign =
             std::iter::once(SUMMARY).chain(files.iter().map(String::as_str)).find(|name| {
                 // Or what holds such a file: a table in pieces.
@@ -210,30 +206,24 @@ pub(super) fn replace_summary(
     put.map_err(|error| Error::io("write", folder.join(SUMMARY), error))
 }
 
-/// What a later run needs to know of an earlier one, from its summary.
-#[derive(Debug, Default, Deserialize)]
-struct Earlier {
-    #[serde(default)]
-    status: String,
-    /// Its files, and the summary.
+/// What a later run needs to know of an earlier one.
+#[derive(Debug, Deserialize)]
+struct FileList {
     #[serde(default)]
     files: Vec<String>,
 }
 
-impl Earlier {
-    /// The earlier run in a folder; without files where there is none.
-    fn of(folder: &Path) -> Earlier {
-        let Ok(text) = fs::read_to_string(folder.join(SUMMARY)) else { return Earlier::default() };
-        let Ok(mut earlier) = serde_json::from_str::<Earlier>(&text) else {
-            return Earlier::default();
-        };
-        earlier.files.retain(|name| {
-            let mut parts = Path::new(name).components().peekable();
-            parts.peek().is_some() && parts.all(|part| matches!(part, Component::Normal(_)))
-        });
-        earlier.files.push(SUMMARY.to_string());
-        earlier
-    }
+/// The files that the summary of an earlier run lists, and the summary.
+fn earlier_files(folder: &Path) -> Vec<String> {
+    let Ok(text) = fs::read_to_string(folder.join(SUMMARY)) else { return Vec::new() };
+    let Ok(earlier) = serde_json::from_str::<FileList>(&text) else { return Vec::new() };
+    let is_inside = |name: &String| {
+        let mut parts = Path::new(name).components().peekable();
+        parts.peek().is_some() && parts.all(|part| matches!(part, Component::Normal(_)))
+    };
+    let mut files: Vec<String> = earlier.files.into_iter().filter(is_inside).collect();
+    files.push(SUMMARY.to_string());
+    files
 }
 
 fn remove(path: &Path) -> Result<(), Error> {

@@ -11,7 +11,7 @@
 //!
 //! `summary.json` lists the other files. It is written before the run, with the status `unfinished`, and
 //! once more when everything else is there. The scene is written before the run too, and tables that
-//! grow with it while it lasts, whole rows at a time; everything else is written after it.
+//! grow with it while it lasts, [sealed](crate::table) piece by piece; everything else is written after it.
 
 pub mod folder;
 pub mod read;
