@@ -51,6 +51,7 @@ use crate::network::{Edges, Plasticity, Rule};
 use crate::plugins::Plugins;
 use crate::probe::{ProbeKind, Span};
 use crate::solver::event;
+use crate::table::Format;
 use crate::time::Time;
 use chip::Chip;
 use diagnostics::{Diagnostics, SceneReport, Texts};
@@ -314,6 +315,8 @@ pub struct Probe {
     pub span: Span,
     /// What.
     pub kind: Arc<dyn ProbeKind>,
+    /// How its main table is written.
+    pub format: Format,
 }
 
 /// A state variable of a neuron.
