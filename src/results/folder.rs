@@ -89,7 +89,10 @@ impl Folder {
         // Only if nothing else is in it.
         let _ = fs::remove_dir(self.path.join("inputs"));
         self.summary(&serde_json::json!({
-            "schema_version": super::summary::SCHEMA_VERSION, "status": "unfinished", "files": self.files
+            "schema_version": super::summary::SCHEMA_VERSION,
+            "program_version": env!("CARGO_PKG_VERSION"),
+            "status": "unfinished",
+            "files": self.files
         }))
     }
 
