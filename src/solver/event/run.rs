@@ -11,7 +11,7 @@ use std::ops::Range;
 use smallvec::SmallVec;
 
 use super::dpi::{CIRCUITS, DpiEvent, DpiNeuron, Phase};
-use super::equation::{AHP, AMPA, Form, GABAA, GABAB, NMDA};
+use super::equation::{AHP, AMPA, Form, GABAA, GABAB, NMDA, is_closed};
 use super::lanes::{BLOCK, Lanes, NEURONS, WIDTH};
 use super::real::{Analytic, Real};
 use super::step::{ACCEPTED, Attempt, STAGES, attempt_all};
@@ -28,12 +28,18 @@ pub(super) struct Way {
     /// The next of its arrivals and stops.
     pub(super) arrival: usize,
     pub(super) stop: usize,
+    /// When the next arrival comes, and when the first event that is none.
+    pub(super) arrives: f64,
+    pub(super) other: f64,
     pub(super) phase: Phase,
     /// When it is no longer refractory, when a synapse reaches its floor, and when its direct input
     /// changes; s from the start of the window.
     pub(super) refractory: f64,
     pub(super) floor: f64,
     pub(super) dc_change: f64,
+    /// When the sum of inputs reaches or leaves its floor next, and whether it is there.
+    pub(super) bend: f64,
+    pub(super) is_at_floor: bool,
     /// The direct input: value and slope at a time, A.
     pub(super) dc: (f64, f64, f64),
     /// The step in time before it stepped along its chart.
@@ -45,10 +51,22 @@ pub(super) struct Way {
     pub(super) spikes: u64,
 }
 
+/// Room for neurons that are being advanced; no lane has one between windows.
+pub(super) struct Room<R, const N: usize> {
+    lanes: Lanes<R, N>,
+    attempt: Attempt<R>,
+}
+
+impl<R: Real, const N: usize> Room<R, N> {
+    pub(super) fn new(b: f64, tolerance: f64) -> Room<R, N> {
+        Room { lanes: Lanes::new(b, tolerance), attempt: Attempt::default() }
+    }
+}
+
 /// A window's jobs on their lanes.
 pub(super) struct Run<'a, 'j, R, F, const N: usize> {
     pub(super) model: &'a DpiEvent<R, F, N>,
-    pub(super) lanes: Box<Lanes<R, N>>,
+    pub(super) lanes: &'a mut Lanes<R, N>,
     pub(super) ways: [Way; NEURONS],
     /// The index of each lane's way.
     pub(super) seats: [u8; WIDTH],
@@ -77,19 +95,25 @@ pub(super) fn run<W: Width, R: Real, F: Form, const N: usize>(
         job: usize::MAX,
         arrival: 0,
         stop: 0,
+        arrives: f64::INFINITY,
+        other: f64::INFINITY,
         phase: Phase::Rest,
         refractory: f64::INFINITY,
         floor: f64::INFINITY,
         dc_change: f64::INFINITY,
+        bend: f64::INFINITY,
+        is_at_floor: false,
         dc: (0.0, 0.0, 0.0),
         h: 0.0,
         late: f64::NAN,
         is_driven: false,
         spikes: 0,
     };
+    let mut room = model.take_room();
+    let Room { lanes, attempt } = &mut *room;
     let mut run = Run {
         model,
-        lanes: Box::new(Lanes::new(model.b, model.tolerance)),
+        lanes,
         ways: [idle; NEURONS],
         seats: [0; WIDTH],
         jobs,
@@ -100,7 +124,6 @@ pub(super) fn run<W: Width, R: Real, F: Form, const N: usize>(
         most_spikes: most_spikes(end),
         out,
     };
-    let mut room = Box::<Attempt<R>>::default();
     // Lanes that want attention, and those whose neuron leaves them.
     let mut handled: Vec<usize> = Vec::with_capacity(WIDTH);
     let mut leaving = [(); 2].map(|()| Vec::<usize>::with_capacity(NEURONS));
@@ -122,7 +145,7 @@ pub(super) fn run<W: Width, R: Real, F: Form, const N: usize>(
         if running == 0 {
             break;
         }
-        attempt_all::<W, R, F, N>(width, &mut run.lanes, &mut room, run.on);
+        attempt_all::<W, R, F, N>(width, run.lanes, attempt, run.on);
         let accepted = run.lanes.verdict.iter().filter(|v| **v > R::of(0.0)).count() as u64;
         run.out.work.steps += running;
         run.out.work.right_sides += STAGES * running;
@@ -159,6 +182,7 @@ pub(super) fn run<W: Width, R: Real, F: Form, const N: usize>(
             }
         }
     }
+    model.put_room(room);
 }
 
 impl<'j, R: Real, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
@@ -257,6 +281,9 @@ impl<'j, R: Real, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
     /// Goes on with a lane after an event; where its neuron has reached the end, with the next one.
     #[inline(always)]
     pub(super) fn go_on(&mut self, lane: usize) {
+        if self.take_arrival(lane) {
+            return;
+        }
         while !self.proceed(lane) {
             self.store(lane);
             if self.next == self.jobs.len() {
@@ -278,10 +305,14 @@ impl<'j, R: Real, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
             job,
             arrival: 0,
             stop: 0,
+            arrives: f64::INFINITY,
+            other: f64::INFINITY,
             phase: n.phase,
             refractory,
             floor: f64::INFINITY,
             dc_change: f64::INFINITY,
+            bend: f64::INFINITY,
+            is_at_floor: n.is_at_floor,
             dc: (0.0, 0.0, 0.0),
             h: n.h,
             late: f64::NAN,
@@ -307,15 +338,15 @@ impl<'j, R: Real, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
         let is_open = n.refractory.is_none() || self.model.holds();
         lanes.is_open[lane] = of(f64::from(is_open));
         for c in 0..N {
-            lanes.current[c][lane] = of(n.a * n.current[c]);
-            lanes.rate[c][lane] = of(std::f64::consts::LOG2_E / n.tau[c]);
+            lanes.current[c][lane] = of(n.current[c]);
+            lanes.rate[c][lane] = of(n.decay[c]);
         }
         lanes.tau[lane] = of(n.tau[AMPA]);
+        lanes.inhibition_tau[lane] = of(n.tau[GABAB]);
         lanes.y_nmda[lane] = of(n.y_nmda);
         lanes.i0[lane] = of(n.a * n.i0);
         // Rounding of currents, and that of time for the fastest synapse.
-        let fastest = n.tau[..N].iter().copied().fold(f64::INFINITY, f64::min);
-        let clock = 4.0 * f64::EPSILON * self.end.max(-t) / fastest;
+        let clock = 4.0 * f64::EPSILON * self.end.max(-t) * n.fastest;
         let rounding = (32.0 * R::EPSILON + clock).min(1e-3);
         lanes.i0_low[lane] = of(n.a * n.i0 * (1.0 - rounding));
         lanes.ln_r[lane] = of(n.ln_r);
@@ -345,6 +376,7 @@ impl<'j, R: Real, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
         let n = &mut *self.jobs[way.job].neuron;
         n.time = time;
         n.phase = way.phase;
+        n.is_at_floor = way.is_at_floor;
         n.x = lanes.x[lane];
         n.k = lanes.k[lane].double();
         n.unforced = lanes.unforced[lane].double();
@@ -356,9 +388,7 @@ impl<'j, R: Real, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
         n.first_q = lanes.first_q[lane].double();
         n.first_z = lanes.first_z[lane].double();
         for c in 0..N {
-            if R::of(n.a * n.current[c]) != lanes.current[c][lane] {
-                n.current[c] = lanes.current[c][lane].double() / n.a;
-            }
+            n.current[c] = lanes.current[c][lane].double();
         }
         n.refractory = refractory;
         n.is_awake = is_awake;
@@ -380,7 +410,11 @@ impl<'j, R: Real, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
         }
         let now = |c: usize| if c < N { lanes.current[c.min(N - 1)][lane].double() } else { 0.0 };
         let floor = |c: usize| n.a * if n.has_floor[c] { n.floor[c] } else { 0.0 };
-        let closed = (lanes.base[lane] + lanes.ampa[lane]).double();
+        let closed = if N == 2 {
+            n.a * n.input + floor(AMPA).max(now(AMPA))
+        } else {
+            (lanes.base[lane] + lanes.ampa[lane]).double()
+        };
         let nmda = floor(NMDA).max(now(NMDA));
         let leak = n.a * n.leak + floor(GABAA) + floor(AHP);
         let y = lanes.y[lane].double();
@@ -396,7 +430,7 @@ impl<'j, R: Real, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
             } else {
                 n.feedback / gate
             };
-            let gated = if N > 1 { nmda * y / (y + n.y_nmda) - floor(GABAB) } else { 0.0 };
+            let gated = if is_closed(N) { 0.0 } else { nmda * y / (y + n.y_nmda) - floor(GABAB) };
             let input = (closed + gated).max(n.a * n.i0);
             // Less than nothing by a margin for rounding.
             let total = input + (feedback - leak) * (1.0 + y);
@@ -414,7 +448,7 @@ impl<'j, R: Real, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
         copy.anew = None;
         copy.y = self.lanes.y[lane].double();
         for c in 0..N.min(CIRCUITS) {
-            copy.current[c] = self.lanes.current[c][lane].double() / n.a;
+            copy.current[c] = self.lanes.current[c][lane].double();
         }
         super::EventModel::state(self.model, &copy)
     }
