@@ -13,6 +13,7 @@ use crate::{Error, Plugins};
 
 pub fn plot(args: &PlotArgs, plugins: &Plugins) -> Result<(), Error> {
     let mut results = Results::open(&args.dir)?;
+    super::sweep::refuse(&results, "drawn again")?;
     let scene = results.scene(plugins)?.scene;
     let path = results.path().to_path_buf();
     let refuse =

@@ -15,6 +15,7 @@
 
 pub mod folder;
 pub mod read;
+pub mod resume;
 pub mod summary;
 
 use std::collections::{BTreeMap, BTreeSet};

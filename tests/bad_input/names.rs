@@ -42,7 +42,7 @@ fn misspelt_names() {
         help: for example duration: "1 s"
       bad.ron:2:5 «duratoin: "1 s",»
         duratoin: there is no field `duratoin` here
-        help: did you mean `duration`? known here are format, name, seed, replicas, duration, window, solver, models, sources, populations, connections, probes, chip
+        help: did you mean `duration`? known here are format, name, seed, replicas, duration, window, solver, models, sources, populations, connections, probes, chip, sweep
     a field of a source
       bad.ron:5:18 «(sise: 4, train: Regular»
         sources.input: `size` is missing
