@@ -11,7 +11,8 @@ use std::sync::Arc;
 use super::BiasPath;
 use super::decode::At;
 use super::diagnostics::{Diagnostics, Question};
-use super::{resolve, tree, write};
+use super::files::Folder;
+use super::{Draft, resolve, sweep, tree, write};
 use crate::circuit::{Domain, Receptor};
 use crate::model::{Model, StateVariable};
 use crate::plugins::Plugins;
@@ -28,6 +29,9 @@ pub fn reference(plugins: &Plugins) -> String {
     page += &ask.keys("The scene", "scene.md#top-level", "(chip: Off)", "");
     page += &ask.forms("solver", "solvers.md", &[("(solver: {})", "solver")]);
     page += &ask.forms("chip", "scene.md#chip", &[("(chip: {})", "chip")]);
+    page += &ask.forms("sweep", "scene.md#sweeps", &[("(sweep: {})", "sweep")]);
+    let values = [("(sweep: {\"seed\": {}})", "sweep.seed")];
+    page += &ask.forms("values of a sweep", "scene.md#sweeps", &values);
     page += "## Models\n\n";
     let shared = "Keys of a model are its settings, `soma`, and its circuits; a circuit can also be \
                   `Off`. `mismatch`, `biases` and probes name a bias with its block: `soma.Itau`.\n\n";
@@ -55,6 +59,7 @@ pub fn reference(plugins: &Plugins) -> String {
     page += &ask.forms("plasticity", "plugins.md", &[(PLASTICITY, "connections.0.plasticity")]);
     page += "## Probes\n\n";
     page += &ask.forms("A probe", "scene.md#probes", &[(PROBE, "probes.x")]);
+    page += &ask.forms("format", "results.md#formats", &[(FORMAT, "probes.x.format")]);
     page
 }
 
@@ -80,6 +85,7 @@ const WEIGHT: &str = "(connections: [(weight: {})])";
 const NEURONS: &str = "(connections: [(neurons: {})])";
 const PLASTICITY: &str = "(connections: [(plasticity: {})])";
 const PROBE: &str = "(probes: {\"x\": {}})";
+const FORMAT: &str = "(probes: {\"x\": Trace(format: {})})";
 const FORMS: [Place; 3] = [
     ("(models: {\"m\": dynapse1(feedback: {})})", "models.m.feedback"),
     ("(models: {\"m\": dynapse1(refractory: {})})", "models.m.refractory"),
@@ -97,7 +103,10 @@ impl Asking<'_> {
         let mut dx = Diagnostics::with_questions();
         if let Some(root) = tree::parse(&Arc::from(scene), 0, &mut dx) {
             // That the scene is not complete is no matter.
-            resolve::resolve(&root, self.plugins, "scene", Path::new("."), &mut dx);
+            let mut folder = Folder::new(Path::new("."));
+            resolve::resolve(&root, self.plugins, "scene", &mut folder, &mut dx);
+            let (texts, comment, default_name) = Default::default();
+            let _ = sweep::read(&Arc::new(Draft { root, texts, comment, default_name }), &mut dx);
         }
         let questions = dx.into_questions().into_iter();
         questions.filter(|(of, _)| of == path).map(|(_, question)| question).collect()

@@ -12,6 +12,7 @@ mod measure;
 mod newcomer;
 mod output;
 mod overrides;
+mod sweep;
 
 use std::collections::BTreeSet;
 use std::fs;
