@@ -16,7 +16,7 @@
 //! | [`mod@write`] | a [`Scene`] as RON again |
 //! | [`difference`] | where two scenes differ |
 //! | [`hint`] | what a scene might do better |
-//! | [`reference`] | what can be written in a scene, told by its readers |
+//! | [`mod@reference`] | what can be written in a scene, told by its readers |
 //! | [`estimate`] | what a scene will cost, before anything is allocated |
 //! | [`spawn`] | a [`Scene`] as entities |
 
