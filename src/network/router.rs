@@ -233,7 +233,7 @@ impl Router {
                 as usize;
         if self.delivery != Delivery::Host {
             let (first, len) = self.table.run_of(due.group);
-            inbox.runs.push(Run { first, len, step: at as u32 });
+            inbox.runs.push(Run { first, len, step: at as u32, time });
         }
         if self.delivery != Delivery::Device {
             inbox.extend(self.table.edges_of(due.group), at, time);

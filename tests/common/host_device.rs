@@ -20,10 +20,15 @@ const SHIM: &str = r#"
 // (Seen from outside, a kernel might be mistaken for a function of the system.)
 #define __global__ __attribute__((visibility("hidden")))
 #define __device__
+#define __constant__ static
 #define __forceinline__ inline
+#define __noinline__ __attribute__((noinline))
 struct Index { unsigned x; };
 static thread_local Index blockIdx, threadIdx, blockDim;
 static inline float __fmaf_rn(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+static inline double __fma_rn(double a, double b, double c) { return __builtin_fma(a, b, c); }
+static inline long long __double_as_longlong(double x) { long long y; memcpy(&y, &x, 8); return y; }
+static inline double __longlong_as_double(long long x) { double y; memcpy(&y, &x, 8); return y; }
 static inline unsigned __float_as_uint(float x) { unsigned y; memcpy(&y, &x, 4); return y; }
 static inline float __uint_as_float(unsigned x) { float y; memcpy(&y, &x, 4); return y; }
 template <class T> static inline T atomicAdd(T* at, T x) { T old = *at; *at = T(uint64_t(old) + uint64_t(x)); return old; }

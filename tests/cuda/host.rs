@@ -61,7 +61,7 @@ fn a_rounded_product_is_seen() {
 fn full_lists_take_more_launches() {
     let fast = HostDevice::new(Faults::default());
     let counts = fast.counts;
-    run_on(storm(), Cuda::on(fast, Some(1)));
+    run_on(storm("Euler(dt: \"1 ms\")"), Cuda::on(fast, Some(1)));
     let launches = counts.lock().unwrap()["advance"];
     assert!(launches > 3, "{launches} launches of three windows: the list never was too short");
 }
@@ -212,16 +212,20 @@ fn others_run_on_the_host() {
     }
     insta::assert_snapshot!(all, @r#"
     Euler(dt: "100 us"): `izhikevich` runs on the host: it is a host model; `twin` runs on the host: its kernel has no CUDA source
-    Event(tolerance: "1 us", step: "100 us"): `lif` runs on the host: the event-driven solver has no kernel for a device; `izhikevich` runs on the host: it is a host model; `twin` runs on the host: its kernel has no CUDA source
+    Event(tolerance: "1 us", step: "100 us"): `izhikevich` runs on the host: it is a host model; `twin` runs on the host: its kernel has no CUDA source
     "#);
 }
 
 fn nothing_for_the_device_is_refused() {
-    for (scene, shown) in [
-        (crate::suite::every_form(crate::suite::EVENT), "event-driven"),
-        (parse("(duration: \"1 ms\", solver: Euler(dt: \"1 ms\"))", Path::new(".")), "no neurons"),
-    ] {
-        let mut simulation = Simulation::new(scene).unwrap();
+    let plugins = Plugins::default().with(IzhikevichPlugin);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("scene.ron");
+    for (populations, shown) in
+        [("\"i\": (size: 2, model: izhikevich())", "host model"), ("", "no neurons")]
+    {
+        let text = "(duration: \"1 ms\", solver: Euler(dt: \"1 ms\"), populations: {POPULATIONS})";
+        std::fs::write(&path, text.replace("POPULATIONS", populations)).unwrap();
+        let mut simulation = plugins.simulation(&path).unwrap();
         simulation.set_backend(device(Faults::default()));
         let error = simulation.run().unwrap_err();
         assert_eq!(error.exit_code(), 6);

@@ -6,6 +6,7 @@ use std::ops::Range;
 use fearless_simd::Level;
 use smallvec::SmallVec;
 
+use super::device::{EventCode, Word, double, doubles, math_macros, words};
 use super::equation::{AHP, AMPA, Form, GABAA, GABAB, Logistic, NMDA, PowerLaw};
 use super::real::{Analytic, Real};
 use super::run;
@@ -103,6 +104,19 @@ pub(super) enum Phase {
     Run,
 }
 
+impl Word for Phase {
+    fn pack(self) -> u64 {
+        self as u64
+    }
+    fn unpack(word: u64) -> Phase {
+        match word {
+            0 => Phase::Rest,
+            1 => Phase::Hold,
+            _ => Phase::Run,
+        }
+    }
+}
+
 /// A DPI neuron. Currents are in A, but where a comment says rate: those are a·I in 1/s.
 #[derive(Debug, Clone)]
 pub struct DpiNeuron {
@@ -161,6 +175,17 @@ pub struct DpiNeuron {
     /// current.
     pub(super) anew: Option<f64>,
 }
+
+words!(DpiNeuron {
+    a: f64, i0: f64, i_gain: f64, r: f64, ln_r: f64, q_th: f64, z_th: f64, y_th: f64, q_reset: f64,
+    y_reset: f64, feedback_reset: f64, y_open: f64, y_down: f64, feedback: f64, gate_slope: f64,
+    gate_offset: f64, y_nmda: f64, input: f64, leak: f64, ref_p: f64, tau: [f64; CIRCUITS],
+    jump: [f64; CIRCUITS], floor: [f64; CIRCUITS],
+} {
+    time: Time, phase: Phase, x: f64, k: f64, unforced: f64, margin: f64, h: f64, y: f64, is_z: bool,
+    is_first: f64, first_q: f64, first_z: f64, current: [f64; CIRCUITS],
+    has_floor: [bool; CIRCUITS], refractory: Option<Time>, is_awake: bool, anew: Option<f64>,
+});
 
 impl<R: Real, F: Form, const N: usize> EventModel for DpiEvent<R, F, N> {
     type Soma = Soma;
@@ -327,6 +352,18 @@ impl<R: Real, F: Form, const N: usize> EventModel for DpiEvent<R, F, N> {
         n.is_awake
     }
 
+    fn device_code(&self) -> Option<EventCode> {
+        Some(self.code())
+    }
+
+    fn pack(&self, n: &DpiNeuron, words: &mut [u64]) {
+        n.pack(words);
+    }
+
+    fn unpack(&self, n: &mut DpiNeuron, words: &[u64]) {
+        n.unpack(words);
+    }
+
     fn run(
         &self,
         level: Level,
@@ -335,6 +372,55 @@ impl<R: Real, F: Form, const N: usize> EventModel for DpiEvent<R, F, N> {
         out: &mut Output,
     ) {
         with_width!(level, width => run::run(width, self, jobs, window, out));
+    }
+}
+
+impl<R: Real, F: Form, const N: usize> DpiEvent<R, F, N> {
+    /// Its kernel, `src/backend/cuda/kernels/event_dpi.cu`.
+    fn code(&self) -> EventCode {
+        use super::equation::{OMEGA_OFFSET, OMEGA_SLOPE, RUN_AWAY};
+        use super::step::{self, A, C, E};
+        let mut macros = math_macros(R::IS_SINGLE);
+        macros.extend([
+            ("N", N.to_string()),
+            ("POWER", i32::from(F::POWER).to_string()),
+            ("STEP_A", format!("{{{}}}", A.map(|row| doubles(&row)).join(", "))),
+            ("STEP_C", doubles(&C)),
+            ("STEP_E", doubles(&E)),
+        ]);
+        let constants = [
+            ("OMEGA_OFFSET", OMEGA_OFFSET),
+            ("OMEGA_SLOPE", OMEGA_SLOPE),
+            ("RUN_AWAY", RUN_AWAY),
+            ("FASTER", super::events::FASTER),
+            ("SAFETY", step::SAFETY),
+            ("SMALLEST_RATIO", step::SMALLEST_RATIO),
+            ("LARGEST_RATIO", step::LARGEST_RATIO),
+            ("SENSITIVITY", step::SENSITIVITY),
+            ("LEAST_SENSITIVITY", step::LEAST_SENSITIVITY),
+            ("ON_Z", step::ON_Z),
+            ("NOT_CLOSED", step::NOT_CLOSED),
+            ("NEAR_KINK", step::NEAR_KINK),
+            ("MOST_OF_GATE", step::MOST_OF_GATE),
+            ("GATE_MATTERS", step::GATE_MATTERS),
+            ("FEEDBACK_MATTERS", step::FEEDBACK_MATTERS),
+            ("HALVES", step::HALVES),
+            ("SHORTEST", step::SHORTEST),
+        ];
+        macros.extend(constants.map(|(name, value)| (name, double(value))));
+        let [parameters, state] = DpiNeuron::words();
+        let form = if F::POWER { "power law" } else { "logistic" };
+        EventCode {
+            name: format!("event-driven DPI, {form}, {} precision, {N} circuits", R::NAME),
+            source: include_str!("../../backend/cuda/kernels/event_dpi.cu"),
+            macros,
+            parameters,
+            state,
+            circuits: self.dpi.circuits().iter().map(|c| place(*c) as u8).collect(),
+            holds: self.holds(),
+            b: self.b,
+            tolerance: self.tolerance,
+        }
     }
 }
 

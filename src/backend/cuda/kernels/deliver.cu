@@ -3,19 +3,19 @@
 
 typedef unsigned long long Word;
 
-/// Where an edge ends: a cell of the sums of a step (all ones: not on this device), and its pulses in fixed
-/// point.
+/// Where an edge ends: a cell of the sums of a step (beyond them: at none), and its pulses in fixed point.
 struct Edge {
     unsigned cell;
     int weight;
 };
 
-/// Edges that deliver at a step.
+/// Edges that deliver at a step; the time of event-driven neurons is not looked at here.
 struct Run {
     unsigned first;
     unsigned count;
     unsigned step;
     unsigned unused;
+    Word time;
 };
 
 /// The cells of a bank begin here: a stride of them for each receptor.
@@ -56,7 +56,7 @@ extern "C" __global__ void deliver(const Deliver a) {
     const Run run = a.runs[thread / TEAM];
     for (unsigned k = thread % TEAM; k < run.count; k += TEAM) {
         const Edge edge = a.edges[run.first + k];
-        if (edge.cell == ~0u) continue;
+        if (edge.cell >= a.cells) continue;
         const unsigned before =
             unsigned(atomicAdd(&a.sums[run.step * a.cells + edge.cell], edge.weight));
         if (before > 0x7fffffffu || before + unsigned(edge.weight) > 0x7fffffffu) {
@@ -73,7 +73,7 @@ extern "C" __global__ void withdraw(const Deliver a) {
     const Run run = a.runs[thread / TEAM];
     for (unsigned k = thread % TEAM; k < run.count; k += TEAM) {
         const Edge edge = a.edges[run.first + k];
-        if (edge.cell == ~0u) continue;
+        if (edge.cell >= a.cells) continue;
         a.sums[run.step * a.cells + edge.cell] = 0;
         if (a.masks) a.masks[run.step / 32 * a.cells + edge.cell] = 0;
     }
