@@ -21,7 +21,7 @@ use crate::time::Time;
 /// Circuits of a neuron.
 pub(super) const CIRCUITS: usize = 5;
 const ALL: [Receptor; CIRCUITS] =
-    [Receptor::Ampa, Receptor::Nmda, Receptor::Gabaa, Receptor::Gabab, Receptor::Ahp];
+    [Receptor::Ampa, Receptor::Gabab, Receptor::Nmda, Receptor::Gabaa, Receptor::Ahp];
 
 /// The event-driven neurons of a model; `is_driven`: some have a direct input that changes in time.
 ///
@@ -34,22 +34,24 @@ pub fn neurons(
     tolerance: Time,
     is_driven: bool,
 ) -> Box<dyn EventNeurons> {
-    // Most neurons have AMPA alone, and an input that is never below the dark current.
-    let is_plain = dpi.preset == Preset::Arcana && !circuits.has(Receptor::Gabab) && !is_driven;
-    match (dpi.forms.feedback, is_plain) {
-        (FeedbackForm::PowerLaw, true) if tolerance >= super::SINGLE_PRECISION => {
-            Box::new(EventBank::new(DpiEvent::<f32, PowerLaw, 1>::new(dpi, circuits, tolerance)))
-        }
-        (FeedbackForm::PowerLaw, true) => {
-            Box::new(EventBank::new(DpiEvent::<f64, PowerLaw, 1>::new(dpi, circuits, tolerance)))
-        }
-        (FeedbackForm::PowerLaw, false) => {
-            Box::new(EventBank::new(DpiEvent::<f64, PowerLaw, 5>::new(dpi, circuits, tolerance)))
-        }
-        (FeedbackForm::Logistic | FeedbackForm::Off, _) => {
-            Box::new(EventBank::new(DpiEvent::<f64, Logistic, 5>::new(dpi, circuits, tolerance)))
-        }
+    fn bank<R: Real, F: Form, const N: usize>(
+        dpi: &Dpi,
+        circuits: &Circuits,
+        tolerance: Time,
+    ) -> Box<dyn EventNeurons> {
+        Box::new(EventBank::new(DpiEvent::<R, F, N>::new(dpi, circuits, tolerance)))
     }
+    // Most neurons have AMPA alone, or with GABA_B, which subtracts.
+    let is_plain = dpi.preset == Preset::Arcana && !is_driven;
+    let is_single = tolerance >= super::SINGLE_PRECISION;
+    let bank = match (dpi.forms.feedback, is_plain, circuits.has(Receptor::Gabab), is_single) {
+        (FeedbackForm::PowerLaw, true, false, true) => bank::<f32, PowerLaw, 1>,
+        (FeedbackForm::PowerLaw, true, false, false) => bank::<f64, PowerLaw, 1>,
+        (FeedbackForm::PowerLaw, true, true, _) => bank::<f64, PowerLaw, 2>,
+        (FeedbackForm::PowerLaw, false, ..) => bank::<f64, PowerLaw, 5>,
+        (FeedbackForm::Logistic | FeedbackForm::Off, ..) => bank::<f64, Logistic, 5>,
+    };
+    bank(dpi, circuits, tolerance)
 }
 
 /// DPI neurons in precision `R`, with feedback `F`, of whose circuits the first `N` can have a current
@@ -170,6 +172,8 @@ pub struct DpiNeuron {
     pub(super) current: [f64; CIRCUITS],
     pub(super) has_floor: [bool; CIRCUITS],
     pub(super) refractory: Option<Time>,
+    /// Whether the sum of all input in closed form is at its floor.
+    pub(super) is_at_floor: bool,
     pub(super) is_awake: bool,
     /// Biases or state have changed: chart and rate are to be found anew, from this membrane
     /// current.
@@ -252,6 +256,7 @@ impl<R: Real, F: Form, const N: usize> EventModel for DpiEvent<R, F, N> {
             current: [0.0; CIRCUITS],
             has_floor: floors.map(|(_, has)| has),
             refractory: None,
+            is_at_floor: false,
             is_awake: true,
             anew: Some(self.dpi.constants.i0),
         }

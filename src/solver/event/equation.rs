@@ -5,22 +5,23 @@
 //! b = κ/(κ+1) a membrane is on one of two charts:
 //!
 //! - **q** = u + y, dq/dt = a·\[Iin − (L − Ifb)·(1 + y)\], up to where the feedback runs away. What is
-//!   integrated is q less the integral of the input of AMPA and constants, which is known in closed
-//!   form. y solves y + ln y = q + ln(I0/Igain).
+//!   integrated is q less the integral of the input of AMPA and constants (and GABA_B, if there is no
+//!   NMDA), which is known in closed form. y solves y + ln y = q + ln(I0/Igain).
 //! - **z** = (I0/Imem)^b, dz/dt = −a·b·\[z·(Iin·g − L) + I0\], g = 1/(1 + y), for the power-law feedback
 //!   once its gate is open: the blow-up is an ordinary crossing there.
 
 use super::real::Analytic;
 use crate::circuit::number::{Mask, Number};
 
-/// Currents that decay: AMPA, NMDA, GABA_A, GABA_B, AHP. A lane has the first or all of them.
+/// Currents that decay: AMPA, GABA_B, NMDA, GABA_A, AHP. A lane has the first, the first two, or all of
+/// them.
 pub const AMPA: usize = 0;
-/// NMDA.
-pub const NMDA: usize = 1;
-/// GABA_A.
-pub const GABAA: usize = 2;
 /// GABA_B.
-pub const GABAB: usize = 3;
+pub const GABAB: usize = 1;
+/// NMDA.
+pub const NMDA: usize = 2;
+/// GABA_A.
+pub const GABAA: usize = 3;
 /// AHP.
 pub const AHP: usize = 4;
 
@@ -30,6 +31,13 @@ pub(super) const OMEGA_OFFSET: f64 = 0.4;
 pub(super) const OMEGA_SLOPE: f64 = 0.075;
 /// On chart z once the feedback is so many times the input.
 pub(super) const RUN_AWAY: f64 = 0.7;
+
+/// Whether neurons with so many currents have all their input in closed form: `arcana` with AMPA, and with
+/// GABA_B, while their sum is above its floor (below it is the floor, a constant).
+#[must_use]
+pub const fn is_closed(circuits: usize) -> bool {
+    circuits <= 2
+}
 
 /// The form of the feedback.
 pub trait Form: Copy + Send + Sync + 'static {
@@ -64,6 +72,8 @@ pub struct Equation<V: Number, const N: usize> {
     pub(super) rate: [V; N],
     pub(super) ampa: V,
     pub(super) tau: V,
+    pub(super) inhibition: V,
+    pub(super) inhibition_tau: V,
     pub(super) base: V,
     pub(super) slope: V,
     pub(super) nmda: V,
@@ -81,7 +91,7 @@ pub struct Equation<V: Number, const N: usize> {
 
 /// A right-hand side and what else is known there.
 #[derive(Clone, Copy)]
-pub struct Rate<V: Number> {
+pub struct Rate<V: Number, const N: usize> {
     /// What is integrated: d(chart)/dt less the input in closed form, or dt/d(chart).
     pub k: V,
     /// d(chart)/dt.
@@ -98,8 +108,8 @@ pub struct Rate<V: Number> {
     pub margin: V,
     /// Whether the feedback runs away.
     pub runs_away: V::Mask,
-    /// exp(−t/τ) − 1 of AMPA.
-    pub(super) decay: V,
+    /// exp(−t/τ) − 1 of each current.
+    pub(super) decays: [V; N],
     /// Where on the chart, from the start of the step.
     pub(super) dx: V,
 }
@@ -108,7 +118,7 @@ impl<V: Number, const N: usize> Equation<V, N> {
     /// At `dx` from the step's start (on q in time: without the input in closed form), `t` after it, on
     /// chart z or q.
     #[inline(always)]
-    pub(super) fn rate<F: Form, const Z: bool>(&self, dx: V, t: V) -> Rate<V> {
+    pub(super) fn rate<F: Form, const Z: bool>(&self, dx: V, t: V) -> Rate<V, N> {
         let (zero, one) = (t.splat(0.0), t.splat(1.0));
 
         let mut decays = [zero; N];
@@ -117,15 +127,22 @@ impl<V: Number, const N: usize> Equation<V, N> {
             decays[c] = (-t * self.rate[c]).exp2_m1();
             now[c] = now[c].mul_add(decays[c], now[c]);
         }
-        // One current alone means that the constant input stays what it is.
-        let constant = if N > 1 { self.slope.mul_add(t, self.base) } else { self.base };
-        let closed = constant + self.ampa.mul_add(decays[0], self.ampa);
+        // With all input in closed form, what is constant stays what it is.
+        let constant = if is_closed(N) { self.base } else { self.slope.mul_add(t, self.base) };
+        let mut closed = constant + self.ampa.mul_add(decays[AMPA], self.ampa);
+        if N == 2 {
+            closed = closed - self.inhibition.mul_add(decays[GABAB.min(N - 1)], self.inhibition);
+        }
         let dx = if Z {
             dx
         } else {
             let half = t.splat(0.5) * self.slope;
-            let mean = if N > 1 { half.mul_add(t, self.base) } else { self.base };
-            let integral = t * mean - self.ampa * self.tau * decays[0];
+            let mean = if is_closed(N) { self.base } else { half.mul_add(t, self.base) };
+            let mut integral = t * mean - self.ampa * self.tau * decays[AMPA];
+            if N == 2 {
+                let decayed = self.inhibition * self.inhibition_tau;
+                integral = decayed.mul_add(decays[GABAB.min(N - 1)], integral);
+            }
             dx + self.is_swapped.select(zero, integral)
         };
         let x = self.x + dx;
@@ -148,7 +165,7 @@ impl<V: Number, const N: usize> Equation<V, N> {
         let mut leak = self.leak;
         let mut extra = zero;
         let mut margin = zero;
-        if N > 1 {
+        if !is_closed(N) {
             leak = leak + now[GABAA.min(N - 1)] + now[AHP.min(N - 1)];
             let gated = (self.nmda + now[NMDA.min(N - 1)]) * (y / (y + self.y_nmda));
             let input = closed + gated - (self.gabab + now[GABAB.min(N - 1)]);
@@ -169,7 +186,7 @@ impl<V: Number, const N: usize> Equation<V, N> {
             let size = self.b * leak.mul_add(x, self.i0);
             let unforced = -self.b * self.base.mul_add(inverse, -leak).mul_add(x, self.i0);
             let (feedback, runs_away) = (zero, never);
-            Rate { k, total, unforced, size, feedback, y, margin, runs_away, decay: decays[0], dx }
+            Rate { k, total, unforced, size, feedback, y, margin, runs_away, decays, dx }
         } else {
             let y1 = one + y;
             let net = (-leak).mul_add(below, above) * y1;
@@ -186,7 +203,7 @@ impl<V: Number, const N: usize> Equation<V, N> {
             } else {
                 never
             };
-            Rate { k, total, unforced, size, feedback, y, margin, runs_away, decay: decays[0], dx }
+            Rate { k, total, unforced, size, feedback, y, margin, runs_away, decays, dx }
         }
     }
 

@@ -2,7 +2,7 @@
 //! of the chart, and what the verdict on a step asks for.
 
 use super::dpi::{DpiNeuron, Phase};
-use super::equation::{AHP, AMPA, Form, GABAA, GABAB, NMDA, Rate};
+use super::equation::{AHP, AMPA, Form, GABAA, GABAB, NMDA, Rate, is_closed};
 use super::real::{Analytic, Real};
 use super::run::Run;
 use super::step::{
@@ -37,6 +37,10 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     #[inline(always)]
     pub(super) fn start_anew(&mut self, lane: usize) {
         self.neuron_mut(lane).anew = None;
+        if N == 2 {
+            self.way_mut(lane).is_at_floor = self.margin(lane) < 0.0;
+            self.set_constants(lane);
+        }
         if self.way(lane).phase == Phase::Hold {
             self.lanes.y[lane] = R::of(self.neuron(lane).y_reset);
             return;
@@ -65,10 +69,11 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         };
         let (value, slope, from) = way.dc;
         let direct = value + slope * (lanes.t[lane] - from);
-        if lanes.is_open[lane] > zero {
+        let is_open = lanes.is_open[lane] > zero && !way.is_at_floor;
+        if is_open {
             let mut input = n.input + direct + floor(AMPA);
-            if N == 1 {
-                // No more than a constant, taken from another.
+            if is_closed(N) {
+                // What it has at its floor is no more than a constant, taken from another.
                 input -= floor(GABAB);
             }
             lanes.base[lane] = of(n.a * input);
@@ -80,7 +85,10 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             lanes.ampa[lane] = zero;
         }
         lanes.leak[lane] = of(n.a * (n.leak + floor(GABAA) + floor(AHP)));
-        if N > 1 {
+        if N == 2 {
+            lanes.inhibition[lane] = if is_open { lanes.current[N - 1][lane] } else { zero };
+        }
+        if !is_closed(N) {
             lanes.nmda[lane] = of(n.a * floor(NMDA));
             lanes.gabab[lane] = of(n.a * floor(GABAB));
         }
@@ -153,21 +161,30 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     /// taken as it is now, so the rate is not above this bound; the caller asks again from there.)
     #[inline(always)]
     pub(super) fn end_of_rest(&self, lane: usize, to: f64) -> f64 {
-        if N == 1 {
+        // Until the sum of inputs leaves its floor, which is an event, it is constant.
+        if N == 1 || self.way(lane).is_at_floor {
             return to;
         }
         let lanes = &self.lanes;
         let n = self.neuron(lane);
         let t = lanes.t[lane];
         let inhibition = |c: usize, dt: f64| {
+            if c >= N {
+                return 0.0;
+            }
             let above = lanes.current[c.min(N - 1)][lane].double();
             let floor = n.a * if n.has_floor[c] { n.floor[c] } else { 0.0 };
             if above > 0.0 { (above * exp(-dt / n.tau[c])).max(floor) } else { floor }
         };
         let i0 = n.a * n.i0;
-        let nmda = (lanes.nmda[lane] + lanes.current[NMDA.min(N - 1)][lane]).double();
-        let gate = n.r / (n.r + n.y_nmda);
-        let excitation = lanes.closed(lane).double() + nmda * gate;
+        let gated = if is_closed(N) {
+            // Of a current at its floor the constant input is without it already.
+            if lanes.current[N - 1][lane] > R::of(0.0) { 0.0 } else { n.a * n.floor[GABAB] }
+        } else {
+            let nmda = (lanes.nmda[lane] + lanes.current[NMDA.min(N - 1)][lane]).double();
+            nmda * n.r / (n.r + n.y_nmda)
+        };
+        let excitation = (lanes.base[lane] + lanes.ampa[lane]).double() + gated;
         let bound = |dt: f64| {
             let open = lanes.is_open[lane] > R::of(0.0);
             let rising = lanes.slope[lane].double().max(0.0) * dt;
@@ -231,6 +248,12 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
                 }
                 changed = true;
             }
+            if N == 2 && changed {
+                self.way_mut(lane).is_at_floor = self.margin(lane) < 0.0;
+            } else if N == 2 && t >= self.way(lane).bend {
+                self.way_mut(lane).is_at_floor ^= true;
+                changed = true;
+            }
             if changed {
                 self.set_constants(lane);
                 self.rate_after_event(lane, before);
@@ -244,6 +267,9 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
                 .min(way.refractory)
                 .min(way.floor)
                 .min(way.dc_change);
+            let bend = if N == 2 { self.next_bend(lane, event) } else { f64::INFINITY };
+            self.way_mut(lane).bend = bend;
+            let event = event.min(bend);
             self.lanes.event[lane] = event;
             match self.way(lane).phase {
                 Phase::Run => {
@@ -272,6 +298,74 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
                 }
             }
         }
+    }
+
+    /// How far the sum of all input in closed form is above its floor, A: what is constant of that, and
+    /// AMPA and GABA_B above theirs.
+    #[inline(always)]
+    fn margins(&self, lane: usize) -> (f64, [f64; 2]) {
+        let n = self.neuron(lane);
+        let currents = [AMPA, GABAB].map(|c| self.current(lane, c));
+        let floor = |c: usize| if currents[c] > 0.0 { 0.0 } else { n.floor[c] };
+        (n.input + floor(AMPA) - floor(GABAB) - n.i0, currents)
+    }
+
+    /// The same, summed.
+    #[inline(always)]
+    fn margin(&self, lane: usize) -> f64 {
+        let (constant, [ampa, gabab]) = self.margins(lane);
+        constant + ampa - gabab
+    }
+
+    /// When, before `to`, the sum of all input in closed form reaches its floor, or leaves it: the
+    /// input has a bend there.
+    #[inline(always)]
+    fn next_bend(&self, lane: usize, to: f64) -> f64 {
+        let t = self.lanes.t[lane];
+        let length = to - t;
+        let (constant, [ampa, gabab]) = self.margins(lane);
+        let n = self.neuron(lane);
+        let [fast_ampa, fast_gabab] = [1.0 / n.tau[AMPA], 1.0 / n.tau[GABAB]];
+        let is_at_floor = self.way(lane).is_at_floor;
+        // What inhibits is no more than now, what excites no less than along its tangent; or the other way
+        // round.
+        let is_far = if is_at_floor {
+            constant + ampa - gabab * (1.0 - fast_gabab * length) < 0.0
+        } else {
+            constant + ampa * (1.0 - fast_ampa * length) - gabab > 0.0
+        };
+        if is_far || self.lanes.is_open[lane] <= R::of(0.0) {
+            return f64::INFINITY;
+        }
+        let margin = |dt: f64| {
+            let (ampa, gabab) = (ampa * exp(-fast_ampa * dt), gabab * exp(-fast_gabab * dt));
+            (constant + ampa - gabab, fast_gabab * gabab - fast_ampa * ampa)
+        };
+        // On both sides of where it turns around it is monotonic.
+        let ratio = fast_ampa * ampa / (fast_gabab * gabab);
+        let turn = ln(ratio.clamp(1e-300, 1e300)) / (fast_ampa - fast_gabab);
+        let turn = if turn > 0.0 && turn < length { turn } else { length };
+        let is_over = |margin: f64| if is_at_floor { margin > 0.0 } else { margin < 0.0 };
+        let (mut low, mut high) = if is_over(margin(turn).0) {
+            (0.0, turn)
+        } else if is_over(margin(length).0) {
+            (turn, length)
+        } else {
+            return f64::INFINITY;
+        };
+        // Newton's method, kept between both.
+        let mut dt = 0.5 * (low + high);
+        for _ in 0..80 {
+            let (value, slope) = margin(dt);
+            *(if is_over(value) { &mut high } else { &mut low }) = dt;
+            let next = dt - value / slope;
+            let before = dt;
+            dt = if next > low && next < high { next } else { 0.5 * (low + high) };
+            if (dt - before).abs() < 1e-15 {
+                break;
+            }
+        }
+        t + dt
     }
 
     /// Synapses that have decayed to their floor stay there.
@@ -336,7 +430,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
 
     /// The right-hand side where a lane stands, from which its next step starts.
     #[inline(always)]
-    pub(super) fn evaluate(&mut self, lane: usize) -> Rate<R> {
+    pub(super) fn evaluate(&mut self, lane: usize) -> Rate<R, N> {
         self.out.work.right_sides += 1;
         let rate = self.lanes.rate::<F>(lane);
         self.lanes.k[lane] = rate.k;
@@ -353,7 +447,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         }
         let is_z = self.lanes.is_z[lane] > R::of(0.0);
         let slow = self.lanes.k[lane] + before;
-        if N > 1 {
+        if !is_closed(N) {
             self.evaluate(lane);
         } else {
             // What is integrated on q does not contain the input; on z it does.
@@ -397,7 +491,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         lanes.is_swapped[lane] = R::of(0.0);
         lanes.x[lane] = q;
         lanes.y[lane] = R::of(y);
-        let total = if N > 1 {
+        let total = if !is_closed(N) {
             self.evaluate(lane).total
         } else {
             self.out.work.right_sides += 1;
@@ -425,7 +519,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         }
         let n = &mut *job.neuron;
         let (ref_p, y_reset) = (n.ref_p, n.y_reset);
-        if N > 1 && n.jump[AHP] > 0.0 {
+        if !is_closed(N) && n.jump[AHP] > 0.0 {
             let jump = n.jump[AHP];
             self.raise(lane, AHP.min(N - 1), jump);
             // From its first spike on it has a floor.

@@ -201,8 +201,12 @@ lanes! {{
     /// See `gate_slope`.
     gate_offset: 0.0,
 }
-// Only of neurons with all circuits, or a direct input that changes in time.
+// Only of neurons with more circuits than AMPA, or a direct input that changes in time.
 {
+    /// What of GABA_B has a closed form, and its τ.
+    inhibition: 0.0,
+    /// See `inhibition`.
+    inhibition_tau: 1.0,
     /// The slope of the constant part of the input.
     slope: 0.0,
     /// The constant part of NMDA, and where its gate is half open.
@@ -240,6 +244,8 @@ impl<R: Real, const N: usize> Lanes<R, N> {
             rate,
             ampa: place.read(&self.ampa),
             tau: place.read(&self.tau),
+            inhibition: place.read(&self.inhibition),
+            inhibition_tau: place.read(&self.inhibition_tau),
             base: place.read(&self.base),
             slope: place.read(&self.slope),
             nmda: place.read(&self.nmda),
@@ -258,7 +264,7 @@ impl<R: Real, const N: usize> Lanes<R, N> {
 
     /// The right-hand side of a lane where it stands.
     #[inline(always)]
-    pub fn rate<F: Form>(&self, lane: usize) -> Rate<R> {
+    pub fn rate<F: Form>(&self, lane: usize) -> Rate<R, N> {
         let zero = R::of(0.0);
         let equation = self.equation(R::of(self.x[lane]), lane);
         if F::POWER && self.is_z[lane] > zero {
@@ -271,6 +277,7 @@ impl<R: Real, const N: usize> Lanes<R, N> {
     /// The input in closed form where a lane stands.
     #[inline(always)]
     pub fn closed(&self, lane: usize) -> R {
-        self.base[lane] + self.ampa[lane]
+        let closed = self.base[lane] + self.ampa[lane];
+        if N == 2 { closed - self.inhibition[lane] } else { closed }
     }
 }

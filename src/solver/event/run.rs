@@ -11,7 +11,7 @@ use std::ops::Range;
 use smallvec::SmallVec;
 
 use super::dpi::{CIRCUITS, DpiEvent, DpiNeuron, Phase};
-use super::equation::{AHP, AMPA, Form, GABAA, GABAB, NMDA};
+use super::equation::{AHP, AMPA, Form, GABAA, GABAB, NMDA, is_closed};
 use super::lanes::{BLOCK, Lanes, NEURONS, WIDTH};
 use super::real::{Analytic, Real};
 use super::step::{ACCEPTED, Attempt, STAGES, attempt_all};
@@ -34,6 +34,9 @@ pub(super) struct Way {
     pub(super) refractory: f64,
     pub(super) floor: f64,
     pub(super) dc_change: f64,
+    /// When the sum of inputs reaches or leaves its floor next, and whether it is there.
+    pub(super) bend: f64,
+    pub(super) is_at_floor: bool,
     /// The direct input: value and slope at a time, A.
     pub(super) dc: (f64, f64, f64),
     /// The step in time before it stepped along its chart.
@@ -81,6 +84,8 @@ pub(super) fn run<W: Width, R: Real, F: Form, const N: usize>(
         refractory: f64::INFINITY,
         floor: f64::INFINITY,
         dc_change: f64::INFINITY,
+        bend: f64::INFINITY,
+        is_at_floor: false,
         dc: (0.0, 0.0, 0.0),
         h: 0.0,
         late: f64::NAN,
@@ -282,6 +287,8 @@ impl<'j, R: Real, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
             refractory,
             floor: f64::INFINITY,
             dc_change: f64::INFINITY,
+            bend: f64::INFINITY,
+            is_at_floor: n.is_at_floor,
             dc: (0.0, 0.0, 0.0),
             h: n.h,
             late: f64::NAN,
@@ -311,6 +318,7 @@ impl<'j, R: Real, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
             lanes.rate[c][lane] = of(std::f64::consts::LOG2_E / n.tau[c]);
         }
         lanes.tau[lane] = of(n.tau[AMPA]);
+        lanes.inhibition_tau[lane] = of(n.tau[GABAB]);
         lanes.y_nmda[lane] = of(n.y_nmda);
         lanes.i0[lane] = of(n.a * n.i0);
         // Rounding of currents, and that of time for the fastest synapse.
@@ -345,6 +353,7 @@ impl<'j, R: Real, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
         let n = &mut *self.jobs[way.job].neuron;
         n.time = time;
         n.phase = way.phase;
+        n.is_at_floor = way.is_at_floor;
         n.x = lanes.x[lane];
         n.k = lanes.k[lane].double();
         n.unforced = lanes.unforced[lane].double();
@@ -380,7 +389,11 @@ impl<'j, R: Real, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
         }
         let now = |c: usize| if c < N { lanes.current[c.min(N - 1)][lane].double() } else { 0.0 };
         let floor = |c: usize| n.a * if n.has_floor[c] { n.floor[c] } else { 0.0 };
-        let closed = (lanes.base[lane] + lanes.ampa[lane]).double();
+        let closed = if N == 2 {
+            n.a * n.input + floor(AMPA).max(now(AMPA))
+        } else {
+            (lanes.base[lane] + lanes.ampa[lane]).double()
+        };
         let nmda = floor(NMDA).max(now(NMDA));
         let leak = n.a * n.leak + floor(GABAA) + floor(AHP);
         let y = lanes.y[lane].double();
@@ -396,7 +409,7 @@ impl<'j, R: Real, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
             } else {
                 n.feedback / gate
             };
-            let gated = if N > 1 { nmda * y / (y + n.y_nmda) - floor(GABAB) } else { 0.0 };
+            let gated = if is_closed(N) { 0.0 } else { nmda * y / (y + n.y_nmda) - floor(GABAB) };
             let input = (closed + gated).max(n.a * n.i0);
             // Less than nothing by a margin for rounding.
             let total = input + (feedback - leak) * (1.0 + y);

@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use super::equation::Form;
+use super::equation::{Form, is_closed};
 use super::lanes::{BLOCK, Lanes, NEURONS, Place, Row, Side, WIDTH};
 use super::real::{Analytic, Real};
 use crate::circuit::number::{Mask, Number, Packed, Width};
@@ -117,6 +117,7 @@ fn stage<W: Width, R: Real, F: Form, const N: usize, const Z: bool, const S: usi
 ) {
     let (before, own) = to.stages.split_at_mut(S);
     let (x, h) = (&to.x, &to.tried);
+    let (low, high) = (&mut to.low, &mut to.high);
     for first in all.step_by(R::Wide::<W>::LANES) {
         let at = Side::new::<R>(width, first);
         let h = at.read(h);
@@ -130,18 +131,27 @@ fn stage<W: Width, R: Real, F: Form, const N: usize, const Z: bool, const S: usi
         let equation = lanes.equation(at.read(x), at);
         let dx = equation.is_swapped.select(along, across);
         let t = equation.is_swapped.select(across, along);
-        at.write(equation.rate::<F, Z>(dx, t).k, &mut own[0]);
+        let rate = equation.rate::<F, Z>(dx, t);
+        at.write(rate.k, &mut own[0]);
+        if N == 2 {
+            let (lowest, highest) = (at.read(low), at.read(high));
+            at.write(if S == 1 { rate.dx } else { rate.dx.or_less(lowest) }, low);
+            at.write(if S == 1 { rate.dx } else { rate.dx.or_more(highest) }, high);
+        }
     }
 }
 
-/// Room for a step: where it starts, what is left until the next event, its size and stages; and what
-/// it came to: whether it ends at the event, the step in time and on the chart.
+/// Room for a step: where it starts, what is left until the next event, its size and stages, how far
+/// down and up these led (where inhibition in closed form may turn the membrane around twice); and
+/// what it came to: whether it ends at the event, the step in time and on the chart.
 #[repr(align(64))]
 pub struct Attempt<R> {
     x: Row<R>,
     rest: Row<R>,
     tried: Row<R>,
     stages: [Row<R>; 6],
+    low: Row<R>,
+    high: Row<R>,
     reached: Row<R>,
     dt: Row<R>,
     dx: Row<R>,
@@ -155,6 +165,8 @@ impl<R: Real> Default for Attempt<R> {
             rest: zero,
             tried: zero,
             stages: [zero; 6],
+            low: zero,
+            high: zero,
             reached: zero,
             dt: zero,
             dx: zero,
@@ -268,7 +280,11 @@ fn end<W: Width, R: Real, F: Form, const N: usize, const Z: bool>(
     // The error as a time: what is allowed is a time, too.
     let (k, y, base, ampa) =
         (at.read(&lanes.k), at.read(&lanes.y), at.read(&lanes.base), at.read(&lanes.ampa));
-    let start = if Z { k } else { k + base + ampa };
+    let mut closed = base + ampa;
+    if N == 2 {
+        closed = closed - at.read(&lanes.inhibition);
+    }
+    let start = if Z { k } else { k + closed };
     let speed = end.total.abs();
     let (from, to_) = (at.read(&lanes.unforced), end.unforced);
     let least_unforced = to_.abs().or_less(from.abs());
@@ -280,10 +296,10 @@ fn end<W: Width, R: Real, F: Form, const N: usize, const Z: bool>(
     let rounding = epsilon * h.abs() * end.size;
     let part = if Z {
         ON_Z
-    } else if N > 1 {
-        NOT_CLOSED
-    } else {
+    } else if is_closed(N) {
         1.0
+    } else {
+        NOT_CLOSED
     };
     let tolerance = h.splat(part * lanes.tolerance);
     let timed = tolerance.mul_add(sensitivity, rounding);
@@ -318,14 +334,18 @@ fn end<W: Width, R: Real, F: Form, const N: usize, const Z: bool>(
     let peak = h.mul_add(start, x);
     let peak_matters = if Z { peak.le(x_th) } else { peak.ge(x_th) | peak.lt(x_floor) };
     let is_long = h.gt(h.splat(lanes.tolerance));
-    let turned = (start * end.total).lt(zero) & peak_matters & is_long;
+    let mut turned = (start * end.total).lt(zero) & peak_matters;
+    if N == 2 {
+        let (low, high) = (x + at.read(&to.low), x + at.read(&to.high));
+        turned = turned | if Z { low.le(x_th) } else { high.ge(x_th) | low.lt(x_floor) };
+    }
+    let turned = turned & is_long;
     let i0_low = at.read(&lanes.i0_low);
     let mut under = zero.lt(zero);
     let mut currents = [zero; N];
     for (c, current) in currents.iter_mut().enumerate() {
         let own = at.read(&lanes.current[c]);
-        let decay = if c == 0 { end.decay } else { (-dt * at.read(&lanes.rate[c])).exp2_m1() };
-        *current = own.mul_add(decay, own);
+        *current = own.mul_add(end.decays[c], own);
         under = under | (own.gt(zero) & current.lt(i0_low));
     }
     let mut wrong = flag(h, !swapped & is_beyond, CROSSED)
@@ -334,7 +354,7 @@ fn end<W: Width, R: Real, F: Form, const N: usize, const Z: bool>(
     if !Z {
         wrong = wrong + flag(h, !swapped & x_new.lt(x_floor), MEMBRANE_FLOOR);
     }
-    if N > 1 {
+    if !is_closed(N) {
         let (from, until) = (at.read(&lanes.margin), end.margin);
         let (low, high) = (until.abs().or_less(from.abs()), until.abs().or_more(from.abs()));
         let kink = (from * until).lt(zero) & low.gt(h.splat(NEAR_KINK) * high) & is_long;
@@ -383,13 +403,18 @@ fn end<W: Width, R: Real, F: Form, const N: usize, const Z: bool>(
     at.write(accepted.select(end.k, k), &mut lanes.k);
     at.write(accepted.select(end.y, y), &mut lanes.y);
     at.write(accepted.select(end.unforced, at.read(&lanes.unforced)), &mut lanes.unforced);
-    let ampa_end = ampa.mul_add(end.decay, ampa);
+    let ampa_end = ampa.mul_add(end.decays[0], ampa);
     at.write(accepted.select(ampa_end, ampa), &mut lanes.ampa);
+    if N == 2 {
+        let own = at.read(&lanes.inhibition);
+        let decayed = own.mul_add(end.decays[N - 1], own);
+        at.write(accepted.select(decayed, own), &mut lanes.inhibition);
+    }
     for (c, current) in currents.into_iter().enumerate() {
         let current = accepted.select(current, at.read(&lanes.current[c]));
         at.write(current, &mut lanes.current[c]);
     }
-    if N > 1 {
+    if !is_closed(N) {
         let base_end = at.read(&lanes.slope).mul_add(dt, base);
         at.write(accepted.select(base_end, base), &mut lanes.base);
         at.write(end.margin, &mut lanes.margin_end);
