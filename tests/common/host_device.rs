@@ -151,7 +151,12 @@ impl HostDevice {
         }
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("host_kernels");
         std::fs::create_dir_all(&folder).unwrap();
-        let digest = Sha256::digest(format!("{}{text}", self.compiler).as_bytes());
+        // One instruction where the processor has it, otherwise a function of the C library.
+        #[cfg(target_arch = "x86_64")]
+        let fused = if std::is_x86_feature_detected!("fma") { "-mfma" } else { "-msse2" };
+        #[cfg(not(target_arch = "x86_64"))]
+        let fused = "-g0";
+        let digest = Sha256::digest(format!("{} {fused} {text}", self.compiler).as_bytes());
         let name: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         let library = folder.join(format!("{name}.so"));
         if library.is_file() {
@@ -162,7 +167,8 @@ impl HostDevice {
         let (input, output) = (draft.path().join("kernel.cpp"), draft.path().join("kernel.so"));
         std::fs::write(&input, text).unwrap();
         let options = ["-std=c++17", "-O2", "-ffp-contract=off", "-w", "-shared", "-fPIC", "-o"];
-        let compiled = Command::new(&self.compiler).args(options).arg(&output).arg(&input).output();
+        let compiled =
+            Command::new(&self.compiler).arg(fused).args(options).arg(&output).arg(&input).output();
         let compiled = compiled.map_err(|e| DeviceError::new("compiling", e))?;
         if !compiled.status.success() {
             let log = String::from_utf8_lossy(&compiled.stderr);

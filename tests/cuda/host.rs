@@ -48,13 +48,22 @@ fn backwards() -> Faults {
     Faults { backwards: true, ..Faults::default() }
 }
 
-/// The comparison can fail: one multiply-add of one model that is rounded twice.
+/// The comparison can fail: one multiply-add of one model that is rounded twice, by steps and from event to event.
 fn a_rounded_product_is_seen() {
-    let scene = crate::suite::seed_experiment().remove(0);
-    let reference = run_on(scene.clone(), Cpu::reference());
-    let patch = ("__fmaf_rn(slope, dt_over_tau, i)", "(slope * dt_over_tau + i)");
-    let ours = run_on(scene, device(Faults { patch: Some(patch), ..Faults::default() }));
-    assert_ne!(fingerprint(&ours).1, fingerprint(&reference).1);
+    use crate::suite::{event_driven_in_single_and_double_precision, seed_experiment};
+    for (scenes, patch) in [
+        (seed_experiment(), ("__fmaf_rn(slope, dt_over_tau, i)", "(slope * dt_over_tau + i)")),
+        (
+            event_driven_in_single_and_double_precision(),
+            ("mul_add(p * r, power, power - T(1.0))", "(p * r * power + (power - T(1.0)))"),
+        ),
+    ] {
+        for scene in scenes {
+            let reference = run_on(scene.clone(), Cpu::reference());
+            let ours = run_on(scene, device(Faults { patch: Some(patch), ..Faults::default() }));
+            assert_ne!(fingerprint(&ours).1, fingerprint(&reference).1, "{patch:?}");
+        }
+    }
 }
 
 /// A window with more spikes than the list holds is repeated in halves.

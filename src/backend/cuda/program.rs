@@ -54,17 +54,16 @@ impl Program {
                 for (_, refractory) in RefractoryForm::NAMES {
                     let mut dpi = Dpi::new(preset);
                     (dpi.forms.feedback, dpi.forms.refractory) = (feedback, refractory);
-                    // Single and double precision, and a direct input that changes in time.
-                    for (tolerance, is_driven) in
-                        [(SINGLE_PRECISION, false), (Time::TICK, false), (Time::TICK, true)]
-                    {
-                        let circuits = Circuits::default();
-                        event_driven.push(dpi.event_equations(&circuits, tolerance, is_driven));
-                    }
                     // `arcana` without and with GABA_B; the other preset has all circuits.
                     for present in [vec![Receptor::Ampa], vec![Receptor::Ampa, Receptor::Gabab]] {
                         let circuits = Circuits { present, off: Vec::new() };
                         equations.push(dpi.equations(&circuits, dt));
+                        // Single and double precision, and a direct input that changes in time.
+                        for (tolerance, is_driven) in
+                            [(SINGLE_PRECISION, false), (Time::TICK, false), (Time::TICK, true)]
+                        {
+                            event_driven.push(dpi.event_equations(&circuits, tolerance, is_driven));
+                        }
                     }
                 }
             }

@@ -188,7 +188,7 @@ words!(DpiNeuron {
 } {
     time: Time, phase: Phase, x: f64, k: f64, unforced: f64, margin: f64, h: f64, y: f64, is_z: bool,
     is_first: f64, first_q: f64, first_z: f64, current: [f64; CIRCUITS],
-    has_floor: [bool; CIRCUITS], refractory: Option<Time>, is_awake: bool, anew: Option<f64>,
+    has_floor: [bool; CIRCUITS], refractory: Option<Time>, is_at_floor: bool, is_awake: bool, anew: Option<f64>,
 });
 
 impl<R: Real, F: Form, const N: usize> EventModel for DpiEvent<R, F, N> {
@@ -383,11 +383,18 @@ impl<R: Real, F: Form, const N: usize> EventModel for DpiEvent<R, F, N> {
 impl<R: Real, F: Form, const N: usize> DpiEvent<R, F, N> {
     /// Its kernel, `src/backend/cuda/kernels/event_dpi.cu`.
     fn code(&self) -> EventCode {
-        use super::equation::{OMEGA_OFFSET, OMEGA_SLOPE, RUN_AWAY};
+        use super::equation::{OMEGA_OFFSET, OMEGA_SLOPE, RUN_AWAY, is_closed};
         use super::step::{self, A, C, E};
         let mut macros = math_macros(R::IS_SINGLE);
         macros.extend([
             ("N", N.to_string()),
+            ("IS_CLOSED", i32::from(is_closed(N)).to_string()),
+            ("CIRCUITS", CIRCUITS.to_string()),
+            ("AMPA", AMPA.to_string()),
+            ("GABAB", GABAB.to_string()),
+            ("NMDA", NMDA.to_string()),
+            ("GABAA", GABAA.to_string()),
+            ("AHP", AHP.to_string()),
             ("POWER", i32::from(F::POWER).to_string()),
             ("STEP_A", format!("{{{}}}", A.map(|row| doubles(&row)).join(", "))),
             ("STEP_C", doubles(&C)),
@@ -417,7 +424,10 @@ impl<R: Real, F: Form, const N: usize> DpiEvent<R, F, N> {
         let form = if F::POWER { "power law" } else { "logistic" };
         EventCode {
             name: format!("event-driven DPI, {form}, {} precision, {N} circuits", R::NAME),
-            source: include_str!("../../backend/cuda/kernels/event_dpi.cu"),
+            source: concat!(
+                include_str!("../../backend/cuda/kernels/event_equation.cuh"),
+                include_str!("../../backend/cuda/kernels/event_dpi.cu")
+            ),
             macros,
             parameters,
             state,

@@ -1,16 +1,8 @@
 // The DPI neuron from event to event, operation by operation what src/solver/event computes, whose functions
-// have the same names here and are explained there: dpi.rs (Neuron), equation.rs (Equation), step.rs
+// have the same names here and are explained there: dpi.rs (Neuron), step.rs
 // (attempt), run.rs (carry, store_neuron) and events.rs (the rest of Run). Macros: N (circuits that can have a
-// current above their floor), POWER (the feedback is the power law), SINGLE; and the constants of those files.
-
-#define CIRCUITS 5
-#define AMPA 0
-#define NMDA 1
-#define GABAA 2
-#define GABAB 3
-#define AHP 4
-/// A circuit's place among those that can have a current.
-#define AMONG(c) ((c) < N ? (c) : N - 1)
+// current above their floor), IS_CLOSED (all their input is in closed form), POWER (the feedback is the power
+// law), SINGLE; and the constants of those files.
 
 /// Phases.
 #define REST 0
@@ -49,137 +41,9 @@ struct Neuron {
     double current[CIRCUITS];
     bool has_floor[CIRCUITS];
     Word refractory;
-    bool is_awake;
+    bool is_at_floor, is_awake;
     double anew; // Not a number: biases and state have not changed.
 };
-
-struct Rate {
-    Real k, total, unforced, size, feedback, y, margin;
-    bool runs_away;
-    Real decay, dx;
-};
-
-struct Equation {
-    Real x, inverse_x, y;
-    bool is_swapped, is_open;
-    Real x_low, current[N], rate[N];
-    Real ampa, tau, base, slope, nmda, y_nmda, gabab, leak, i0, ln_r, feedback, gate_slope, gate_offset;
-    Real b, inverse_b;
-};
-
-__device__ __forceinline__ Real rough_ln_omega(Real s) {
-    Real middle = mul_add(s, Real(0.0004605982), Real(-0.0002957199));
-    middle = mul_add(s, mul_add(s, middle, Real(-0.063619125)), Real(0.64256439));
-    middle = mul_add(s, middle, Real(-0.58073853));
-    const Real l = rough_log2(or_more(s, Real(1.0))) * Real(LN_2);
-    const Real less = mul_add(l, Real(OMEGA_SLOPE), Real(-OMEGA_OFFSET));
-    const Real high = l + or_less(less, Real(0.0));
-    return s < Real(-4.0) ? s : s < Real(6.0) ? middle : high;
-}
-
-__device__ __forceinline__ Real omega(Real s, Real* log2_y) {
-    const Real log2_e = Real(LOG2_E);
-    s = or_less(or_more(s, Real(-60.0)), Real(1e9));
-    const Real start = rough_ln_omega(s);
-    Real log2 = start * log2_e;
-    Real y = exp2_all(log2);
-#pragma unroll
-    for (int refinement = 0; refinement < REFINEMENTS; ++refinement) {
-        if (refinement > 0) log2 = log2_all(y);
-        const Real rest = mul_add(Real(-LN_2), log2, s - y);
-        const Real y1 = Real(1.0) + y;
-        const Real q = Real(2.0) * y1 * mul_add(Real(2.0 / 3.0), rest, y1);
-        const Real delta = rest * (q - rest) / (y1 * mul_add(Real(-2.0), rest, q));
-        y = mul_add(y, delta, y);
-        Real series = mul_add(delta, Real(-0.25), Real(1.0 / 3.0));
-        series = mul_add(delta, series, Real(-0.5));
-        const Real ln = delta * mul_add(delta, series, Real(1.0));
-        log2 = mul_add(ln, log2_e, log2);
-    }
-    *log2_y = log2;
-    return y;
-}
-
-__device__ __forceinline__ Real gate(const Equation& e, Real y) {
-    const Real exponent = mul_add(e.gate_slope, y, e.gate_offset);
-    return exp2_all(exponent < Real(CLOSED) ? exponent : Real(CLOSED));
-}
-
-template <bool Z> __device__ __forceinline__ Rate rate_of(const Equation& e, Real dx, Real t) {
-    const Real zero = Real(0.0), one = Real(1.0);
-    Real decays[N], now[N];
-#pragma unroll
-    for (int c = 0; c < N; ++c) {
-        decays[c] = exp2_m1(-t * e.rate[c]);
-        now[c] = mul_add(e.current[c], decays[c], e.current[c]);
-    }
-    const Real constant = N > 1 ? mul_add(e.slope, t, e.base) : e.base;
-    const Real closed = constant + mul_add(e.ampa, decays[0], e.ampa);
-    if (!Z) {
-        const Real half = Real(0.5) * e.slope;
-        const Real mean = N > 1 ? mul_add(half, t, e.base) : e.base;
-        const Real integral = t * mean - e.ampa * e.tau * decays[0];
-        dx = dx + (e.is_swapped ? zero : integral);
-    }
-    const Real x = e.x + dx;
-
-    Real y, above, below;
-    if (Z) {
-        const Real held = x < e.x_low ? e.x_low : x;
-        y = e.y * exp2_all(log2_all(held * e.inverse_x) * -e.inverse_b);
-        above = one;
-        below = one + y;
-    } else {
-        Real log2;
-        y = omega(x + e.ln_r, &log2);
-        above = POWER ? exp2_all(mul_add(e.b, log2, e.feedback)) : e.feedback;
-        below = one + gate(e, y);
-    }
-
-    Real leak = e.leak, extra = zero, margin = zero;
-    if (N > 1) {
-        leak = leak + now[AMONG(GABAA)] + now[AMONG(AHP)];
-        const Real gated = (e.nmda + now[AMONG(NMDA)]) * (y / (y + e.y_nmda));
-        Real input = closed + gated - (e.gabab + now[AMONG(GABAB)]);
-        margin = e.is_open ? input - e.i0 : zero;
-        input = e.is_open ? input : e.i0;
-        input = input < e.i0 ? e.i0 : input;
-        extra = input - closed;
-    }
-
-    const Real input = closed + extra;
-    const Real inverse = one / below;
-    Rate rate;
-    rate.y = y;
-    rate.margin = margin;
-    rate.decay = decays[0];
-    rate.dx = dx;
-    rate.runs_away = false;
-    if (Z) {
-        const Real sum = -e.b * mul_add(mul_add(-leak, below, input), x, e.i0 * below);
-        rate.k = (e.is_swapped ? below : sum) / (e.is_swapped ? sum : below);
-        rate.total = sum * inverse;
-        rate.size = e.b * mul_add(leak, x, e.i0);
-        rate.unforced = -e.b * mul_add(mul_add(e.base, inverse, -leak), x, e.i0);
-        rate.feedback = zero;
-    } else {
-        const Real y1 = one + y;
-        const Real net = mul_add(-leak, below, above) * y1;
-        const Real sum = mul_add(extra, below, net);
-        const Real total = mul_add(input, below, net);
-        rate.k = (e.is_swapped ? below : sum) / (e.is_swapped ? total : below);
-        const Real part = above * inverse;
-        rate.feedback = above * y1;
-        rate.total = total * inverse;
-        rate.unforced = mul_add(part - e.leak, y1, e.base);
-        rate.size = mul_add(part + leak, y1, magnitude(extra));
-        if (POWER) {
-            rate.runs_away =
-                part * y1 > Real(RUN_AWAY) * input && part > Real(1.5) * leak;
-        }
-    }
-    return rate;
-}
 
 /// The way of a neuron: what in Rust are its lane, its Way and its Job.
 struct Run {
@@ -192,7 +56,8 @@ struct Run {
     bool is_z, is_swapped;
     Real is_first, first_q, first_z, x_th, x_floor, y_up, y_down;
     bool is_open;
-    Real ampa, tau, base, leak, i0, i0_low, ln_r, feedback, gate_slope, gate_offset;
+    Real ampa, tau, inhibition, inhibition_tau, base, leak, i0, i0_low, ln_r, feedback, gate_slope;
+    Real gate_offset;
     Real slope, nmda, y_nmda, gabab, margin, margin_end;
     double t, event, x;
     Real current[N], rate[N];
@@ -200,8 +65,8 @@ struct Run {
 
     // The way.
     unsigned arrival, stop, phase;
-    double refractory, floor, dc_change, dc_value, dc_slope, dc_from, way_h, late;
-    bool is_driven;
+    double refractory, floor, dc_change, bend, dc_value, dc_slope, dc_from, way_h, late;
+    bool is_at_floor, is_driven;
     Word spikes;
 
     __device__ Run(const Advance& a, Job& job, Neuron& n) : a(a), job(job), n(n) {}
@@ -215,7 +80,10 @@ struct Run {
         return ticks > 0 ? Word(ticks) : 0;
     }
 
-    __device__ __forceinline__ Real closed() const { return base + ampa; }
+    __device__ __forceinline__ Real closed() const {
+        const Real closed = base + ampa;
+        return N == 2 ? closed - inhibition : closed;
+    }
 
     /// The equation of a step from `x`.
     __device__ __forceinline__ Equation equation(Real x) const {
@@ -233,6 +101,8 @@ struct Run {
         }
         e.ampa = ampa;
         e.tau = tau;
+        e.inhibition = inhibition;
+        e.inhibition_tau = inhibition_tau;
         e.base = base;
         e.slope = slope;
         e.nmda = nmda;
@@ -255,7 +125,8 @@ struct Run {
         refractory = n.refractory == NO_TIME ? NEVER : relative(n.refractory);
         arrival = stop = 0;
         phase = unsigned(n.phase);
-        floor = dc_change = NEVER;
+        floor = dc_change = bend = NEVER;
+        is_at_floor = n.is_at_floor;
         dc_value = dc_slope = dc_from = 0.0;
         way_h = n.h;
         late = NOT_A_NUMBER;
@@ -281,6 +152,7 @@ struct Run {
             rate[c] = Real(LOG2_E / n.tau[c]);
         }
         tau = Real(n.tau[AMPA]);
+        inhibition_tau = Real(n.tau[GABAB]);
         y_nmda = Real(n.y_nmda);
         i0 = Real(n.a * n.i0);
         double fastest = NEVER;
@@ -292,7 +164,7 @@ struct Run {
         feedback = Real(n.feedback);
         gate_slope = Real(n.gate_slope);
         gate_offset = Real(n.gate_offset);
-        nmda = gabab = slope = ampa = Real(0.0);
+        nmda = gabab = slope = ampa = inhibition = Real(0.0);
         verdict = Real(0.0);
         event = 0.0;
         if (job.dc) read_direct_input();
@@ -306,6 +178,7 @@ struct Run {
         n.is_awake = !is_quiet();
         n.refractory = refractory < NEVER ? absolute(refractory) : NO_TIME;
         n.phase = phase;
+        n.is_at_floor = is_at_floor;
         n.x = x;
         n.k = double(k);
         n.unforced = double(unforced);
@@ -331,7 +204,8 @@ struct Run {
 
     __device__ bool is_quiet() {
         if (is_driven || refractory < NEVER || job.dc || is_z) return false;
-        const double closed = double(base + ampa);
+        const double closed = N == 2 ? n.a * n.input + larger(floor_rate(AMPA), now_of(AMPA))
+                                     : double(base + ampa);
         const double nmda = larger(floor_rate(NMDA), now_of(NMDA));
         const double leak = n.a * n.leak + floor_rate(GABAA) + floor_rate(AHP);
         const double factors[] = {1.0, 1.05, 1.5, 3.0};
@@ -343,7 +217,8 @@ struct Run {
             const double gate = 1.0 + exponential((n.gate_slope * y + n.gate_offset) * LN_2);
             const double feedback =
                 POWER ? exponential(n.feedback * LN_2 + a.b * ln(y)) / gate : n.feedback / gate;
-            const double gated = N > 1 ? nmda * y / (y + n.y_nmda) - floor_rate(GABAB) : 0.0;
+            const double gated =
+                IS_CLOSED ? 0.0 : nmda * y / (y + n.y_nmda) - floor_rate(GABAB);
             const double input = larger(closed + gated, n.a * n.i0);
             const double total = input + (feedback - leak) * (1.0 + y);
             if (total < -1e-5 * (input + leak * (1.0 + y))) return true;
@@ -375,6 +250,10 @@ struct Run {
 
     __device__ void start_anew() {
         n.anew = NOT_A_NUMBER;
+        if (N == 2) {
+            is_at_floor = margin_now() < 0.0;
+            set_constants();
+        }
         if (phase == HOLD) {
             y = Real(n.y_reset);
             return;
@@ -395,9 +274,10 @@ struct Run {
 
     __device__ void set_constants() {
         const double direct = dc_value + dc_slope * (t - dc_from);
+        const bool is_open = this->is_open && !is_at_floor;
         if (is_open) {
             double input = n.input + direct + constant_floor(AMPA);
-            if (N == 1) input -= constant_floor(GABAB);
+            if (IS_CLOSED) input -= constant_floor(GABAB);
             base = Real(n.a * input);
             slope = Real(n.a * dc_slope);
             ampa = current[AMPA];
@@ -407,7 +287,8 @@ struct Run {
             ampa = Real(0.0);
         }
         leak = Real(n.a * (n.leak + constant_floor(GABAA) + constant_floor(AHP)));
-        if (N > 1) {
+        if (N == 2) inhibition = is_open ? current[N - 1] : Real(0.0);
+        if (!IS_CLOSED) {
             nmda = Real(n.a * constant_floor(NMDA));
             gabab = Real(n.a * constant_floor(GABAB));
         }
@@ -455,7 +336,8 @@ struct Run {
         return double(total);
     }
 
-    __device__ __forceinline__ double inhibition(int c, double dt) const {
+    __device__ __forceinline__ double inhibition_at(int c, double dt) const {
+        if (c >= N) return 0.0;
         const double above = double(current[AMONG(c)]);
         const double floor = n.a * (n.has_floor[c] ? n.floor[c] : 0.0);
         return above > 0.0 ? larger(above * exponential(-dt / n.tau[c]), floor) : floor;
@@ -464,16 +346,21 @@ struct Run {
     __device__ double bound_at_rest(double excitation, double dt) const {
         const double i0 = n.a * n.i0;
         const double rising = larger(double(slope), 0.0) * dt;
-        const double input = is_open ? excitation + rising - inhibition(GABAB, dt) : i0;
-        const double leak = n.a * n.leak + inhibition(GABAA, dt) + inhibition(AHP, dt);
+        const double input = is_open ? excitation + rising - inhibition_at(GABAB, dt) : i0;
+        const double leak = n.a * n.leak + inhibition_at(GABAA, dt) + inhibition_at(AHP, dt);
         return larger(input, i0) + (feedback_at_rest() - leak) * (1.0 + n.r);
     }
 
     __device__ double end_of_rest(double to) const {
-        if (N == 1) return to;
-        const double nmda = double(this->nmda + current[AMONG(NMDA)]);
-        const double gate = n.r / (n.r + n.y_nmda);
-        const double excitation = double(closed()) + nmda * gate;
+        if (N == 1 || is_at_floor) return to;
+        double gated;
+        if (IS_CLOSED) {
+            gated = current[N - 1] > Real(0.0) ? 0.0 : n.a * n.floor[GABAB];
+        } else {
+            const double nmda = double(this->nmda + current[AMONG(NMDA)]);
+            gated = nmda * n.r / (n.r + n.y_nmda);
+        }
+        const double excitation = double(base + ampa) + gated;
         if (bound_at_rest(excitation, to - t) <= 0.0) return to;
         double low = 0.0, high = to - t;
 #pragma unroll 1
@@ -515,6 +402,12 @@ struct Run {
                 }
                 changed = true;
             }
+            if (N == 2 && changed) {
+                is_at_floor = margin_now() < 0.0;
+            } else if (N == 2 && t >= bend) {
+                is_at_floor = !is_at_floor;
+                changed = true;
+            }
             if (changed) {
                 set_constants();
                 rate_after_event(closed_before, base_before);
@@ -525,7 +418,8 @@ struct Run {
             next = smaller(next, refractory);
             next = smaller(next, floor);
             next = smaller(next, dc_change);
-            event = next;
+            bend = N == 2 ? next_bend(next) : NEVER;
+            event = smaller(next, bend);
             if (phase == RUN) {
                 if (is_z) choose_way();
                 return true;
@@ -547,6 +441,73 @@ struct Run {
             const double least = larger(8.0 * EPSILON * slowest, a.tolerance);
             skip(smaller(larger(end_of_rest(event), t + least), event));
         }
+    }
+
+    /// How far the sum of all input in closed form is above its floor, A: `margins`.
+    __device__ __forceinline__ double margins(double* ampa, double* gabab) const {
+        *ampa = current_of(AMPA);
+        *gabab = current_of(GABAB);
+        const double floor_ampa = *ampa > 0.0 ? 0.0 : n.floor[AMPA];
+        const double floor_gabab = *gabab > 0.0 ? 0.0 : n.floor[GABAB];
+        return n.input + floor_ampa - floor_gabab - n.i0;
+    }
+
+    /// `margin`.
+    __device__ double margin_now() const {
+        double ampa, gabab;
+        const double constant = margins(&ampa, &gabab);
+        return constant + ampa - gabab;
+    }
+
+    __device__ __forceinline__ static bool is_over(double margin, bool is_at_floor) {
+        return is_at_floor ? margin > 0.0 : margin < 0.0;
+    }
+
+    __device__ double next_bend(double to) const {
+        const double length = to - t;
+        double ampa, gabab;
+        const double constant = margins(&ampa, &gabab);
+        const double fast_ampa = 1.0 / n.tau[AMPA], fast_gabab = 1.0 / n.tau[GABAB];
+        const bool is_far = is_at_floor
+                                ? constant + ampa - gabab * (1.0 - fast_gabab * length) < 0.0
+                                : constant + ampa * (1.0 - fast_ampa * length) - gabab > 0.0;
+        if (is_far || !is_open) return NEVER;
+        const double ratio = fast_ampa * ampa / (fast_gabab * gabab);
+        const double within = ratio < 1e-300 ? 1e-300 : ratio > 1e300 ? 1e300 : ratio;
+        double turn = ln(within) / (fast_ampa - fast_gabab);
+        turn = turn > 0.0 && turn < length ? turn : length;
+        double low, high;
+        if (is_over(margin_at(constant, ampa, gabab, turn, nullptr), is_at_floor)) {
+            low = 0.0;
+            high = turn;
+        } else if (is_over(margin_at(constant, ampa, gabab, length, nullptr), is_at_floor)) {
+            low = turn;
+            high = length;
+        } else {
+            return NEVER;
+        }
+        double dt = 0.5 * (low + high);
+#pragma unroll 1
+        for (int k = 0; k < 80; ++k) {
+            double slope;
+            const double value = margin_at(constant, ampa, gabab, dt, &slope);
+            if (is_over(value, is_at_floor)) high = dt;
+            else low = dt;
+            const double next = dt - value / slope;
+            const double before = dt;
+            dt = next > low && next < high ? next : 0.5 * (low + high);
+            if (magnitude(dt - before) < 1e-15) break;
+        }
+        return t + dt;
+    }
+
+    __device__ double margin_at(
+        double constant, double ampa, double gabab, double dt, double* slope) const {
+        const double fast_ampa = 1.0 / n.tau[AMPA], fast_gabab = 1.0 / n.tau[GABAB];
+        ampa = ampa * exponential(-fast_ampa * dt);
+        gabab = gabab * exponential(-fast_gabab * dt);
+        if (slope) *slope = fast_gabab * gabab - fast_ampa * ampa;
+        return constant + ampa - gabab;
     }
 
     __device__ bool reach_floors() {
@@ -608,7 +569,7 @@ struct Run {
         if (phase != RUN) return;
         const bool was_z = is_z;
         const Real slow = k + before;
-        if (N > 1) {
+        if (!IS_CLOSED) {
             evaluate();
         } else {
             const Real change = closed() - before;
@@ -643,7 +604,7 @@ struct Run {
         x = n.q_reset;
         y = Real(n.y_reset);
         Real total;
-        if (N > 1) {
+        if (!IS_CLOSED) {
             total = evaluate().total;
         } else {
             job.right_sides += 1;
@@ -661,7 +622,7 @@ struct Run {
         spikes += 1;
         emit_spike(a, job, time);
         if (spikes > a.most_spikes) emit_fault(a, job, time, true);
-        if (N > 1 && n.jump[AHP] > 0.0) {
+        if (!IS_CLOSED && n.jump[AHP] > 0.0) {
             raise(AMONG(AHP), n.jump[AHP]);
             n.has_floor[AHP] = true;
         }
@@ -866,6 +827,7 @@ struct Run {
         const Equation e = equation(start_x);
         Real stages[6];
         stages[0] = k;
+        Real lowest = zero, highest = zero;
 #pragma unroll 1
         for (int s = 1; s < 6; ++s) {
             Real sum = zero;
@@ -874,8 +836,13 @@ struct Run {
                 if (weight != zero) sum = mul_add(stages[j], weight, sum);
             }
             const Real along = STAGE_NODES[s] * h, across = h * sum;
-            stages[s] =
-                rate_of<Z>(e, is_swapped ? along : across, is_swapped ? across : along).k;
+            const Rate rate =
+                rate_of<Z>(e, is_swapped ? along : across, is_swapped ? across : along);
+            stages[s] = rate.k;
+            if (N == 2) {
+                lowest = s == 1 ? rate.dx : or_less(rate.dx, lowest);
+                highest = s == 1 ? rate.dx : or_more(rate.dx, highest);
+            }
         }
 
         // The last stage, the error, the verdict, and what follows from it: `end`.
@@ -895,7 +862,7 @@ struct Run {
         const bool is_broken = !(goes_on && end.k * h > zero);
         error = magnitude(mul_add(end.k, ERROR_WEIGHTS[6], error) * h);
 
-        const Real start = Z ? k : k + base + ampa;
+        const Real start = Z ? k : k + closed();
         const Real speed = magnitude(end.total);
         Real least_unforced = or_less(magnitude(end.unforced), magnitude(unforced));
         least_unforced = unforced * end.unforced < zero ? zero : least_unforced;
@@ -903,7 +870,7 @@ struct Run {
         sensitivity = or_more(sensitivity, Real(LEAST_SENSITIVITY) * speed);
         const Real epsilon = Real(EPSILON);
         const Real rounding = epsilon * magnitude(h) * end.size;
-        const double part = Z ? ON_Z : N > 1 ? NOT_CLOSED : 1.0;
+        const double part = Z ? ON_Z : IS_CLOSED ? 1.0 : NOT_CLOSED;
         const Real tolerance = Real(part * a.tolerance);
         const Real timed = mul_add(tolerance, sensitivity, rounding);
         const Real allowed = swapped ? mul_add(Real(2.0), epsilon * dt, tolerance) : timed;
@@ -929,14 +896,18 @@ struct Run {
         const Real peak = mul_add(h, start, start_x);
         const bool peak_matters = Z ? peak <= x_th : peak >= x_th || peak < x_floor;
         const bool is_long = h > Real(a.tolerance);
-        const bool turned = start * end.total < zero && peak_matters && is_long;
+        bool turned = start * end.total < zero && peak_matters;
+        if (N == 2) {
+            const Real low = start_x + lowest, high = start_x + highest;
+            turned = turned || (Z ? low <= x_th : high >= x_th || low < x_floor);
+        }
+        turned = turned && is_long;
         bool under = false;
         Real currents[N];
 #pragma unroll
         for (int c = 0; c < N; ++c) {
             const Real own = current[c];
-            const Real decay = c == 0 ? end.decay : exp2_m1(-dt * rate[c]);
-            currents[c] = mul_add(own, decay, own);
+            currents[c] = mul_add(own, end.decays[c], own);
             under = under || (own > zero && currents[c] < i0_low);
         }
         unsigned wrong = 0;
@@ -944,7 +915,7 @@ struct Run {
         if (!swapped && turned) wrong |= TURNED;
         if (swapped && dt > rest) wrong |= LATE;
         if (!Z && !swapped && x_new < x_floor) wrong |= MEMBRANE_FLOOR;
-        if (N > 1) {
+        if (!IS_CLOSED) {
             const Real low = or_less(magnitude(end.margin), magnitude(margin));
             const Real high = or_more(magnitude(end.margin), magnitude(margin));
             const bool kink = margin * end.margin < zero && low > Real(NEAR_KINK) * high && is_long;
@@ -975,15 +946,16 @@ struct Run {
         const bool clipped = !swapped && wanted > h && next < wanted;
         const Real after = clipped ? wanted : next;
         this->h = accepted ? after : is_good ? wanted : next;
-        if (N > 1) margin_end = end.margin;
+        if (!IS_CLOSED) margin_end = end.margin;
         if (!accepted) return;
         k = end.k;
         y = end.y;
         unforced = end.unforced;
-        ampa = mul_add(ampa, end.decay, ampa);
+        ampa = mul_add(ampa, end.decays[0], ampa);
+        if (N == 2) inhibition = mul_add(inhibition, end.decays[N - 1], inhibition);
 #pragma unroll
         for (int c = 0; c < N; ++c) current[c] = currents[c];
-        if (N > 1) {
+        if (!IS_CLOSED) {
             base = mul_add(slope, dt, base);
             margin = end.margin;
         }
