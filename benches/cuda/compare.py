@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs the workloads S, M and R on the processor and on the GPU and compares results and times.
+"""Runs the workloads S, M, E and R on the processor and on the GPU and compares results and times.
 
     compare.py PICOAMP [OUT.json]
 
@@ -36,13 +36,22 @@ def recurrent(n):
     }
 
 
+def event_driven(n):
+    """The neurons of M from event to event."""
+    scene, sets = many(n)
+    return scene, {**sets, "solver": 'Event(tolerance: "1 us")'}
+
+
 WORKLOADS = {
     "S: 200 neurons at 1 ms": ("s_seed", {}),
     "M: 10^4 neurons": many(10**4),
+    "E: 10^4 event-driven": event_driven(10**4),
     "R: 5000 neurons": recurrent(5000),
+    "R: 5000, event-driven": ("r_recurrent_event", {}),
 }
 if not QUICK:
     WORKLOADS["M: 10^6 neurons"] = many(10**6)
+    WORKLOADS["E: 10^6 event-driven"] = event_driven(10**6)
     WORKLOADS["R: 10^6 neurons"] = recurrent(10**6)
 
 

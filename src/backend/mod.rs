@@ -19,6 +19,7 @@ use crate::bank::{Bank, Banks};
 use crate::error::Error;
 use crate::network::inbox::{Delivery, Inbox};
 use crate::network::router::Router;
+use crate::network::source::Emission;
 use crate::network::{NeuronId, Population, WindowSpikes};
 use crate::schedule::{BuiltIn, Window, WindowSet};
 use crate::simulation::{Plugin, Simulation, StageTimes};
@@ -52,6 +53,23 @@ pub trait Backend: Send + Sync + 'static {
         Ok(())
     }
 
+    /// Takes a network over, before the first window: from now on it emits the spikes of these groups of sources
+    /// and routes those of neurons itself, whatever the length of a window. `hears_sources`: somebody wants
+    /// the spikes of sources. `false`: it does not.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when there is no memory for it.
+    fn take_over(
+        &self,
+        banks: &[Bank],
+        router: &Router,
+        emissions: &[Emission],
+        hears_sources: bool,
+    ) -> Result<bool, Error> {
+        let _ = (banks, router, emissions, hears_sources);
+        Ok(false)
+    }
+
     /// Advances every neuron through a window; `out` is [empty](Advanced::clear).
     fn advance(&self, banks: &mut [Bank], inbox: &Inbox, window: &Window, out: &mut Advanced);
 
@@ -79,6 +97,8 @@ pub struct CurrentBackend(pub Box<dyn Backend>);
 pub struct Advanced {
     /// For each bank: slot and time of its spikes.
     pub spikes: Vec<Vec<(u32, Time)>>,
+    /// Spikes of sources that the back end has emitted: group, time and index.
+    pub sources: Vec<(usize, Time, u32)>,
     /// Sampled states.
     pub samples: Vec<Sample>,
     /// The earliest thing that went wrong.
@@ -94,6 +114,7 @@ impl Advanced {
     pub fn clear(&mut self, banks: usize) {
         self.spikes.resize_with(banks, Vec::new);
         self.spikes.iter_mut().for_each(Vec::clear);
+        self.sources.clear();
         self.samples.clear();
         self.fault = None;
         self.failure = None;
@@ -170,6 +191,9 @@ pub(crate) fn advance(
     std::mem::swap(&mut out.samples, &mut samples.0);
     out.clear(banks.0.len());
     backend.0.advance(&mut banks.0, &inbox, &window, out);
+    for (group, time, index) in out.sources.drain(..) {
+        spikes.sources[group].push(time, index);
+    }
     let failure = out.failure.take().map(|error| (error, 0));
     let fault = out.fault.map(|f| (describe(f, &banks.0, &window, &populations), f.step));
     if let Some((error, steps)) = failure.or(fault) {

@@ -234,6 +234,12 @@ impl Device for HostDevice {
         Ok(())
     }
 
+    fn copy(&self, from: &Buffer, to: &mut Buffer, bytes: usize) -> Result<(), DeviceError> {
+        assert!(bytes <= from.bytes && bytes <= to.bytes, "a copy beyond the end of a buffer");
+        to.bytes_mut()[GUARD..][..bytes].copy_from_slice(&from.bytes()[GUARD..][..bytes]);
+        Ok(())
+    }
+
     unsafe fn launch(
         &self,
         module: &Module,

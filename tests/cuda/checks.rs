@@ -59,9 +59,19 @@ fn run(scene: Scene, backend: Box<dyn Backend>) -> Simulation {
 /// A device gives what the scalar reference gives.
 pub fn conforms(scenes: Vec<Scene>, make: &Make) {
     for scene in scenes {
-        let reference = run_on(scene.clone(), Cpu::reference());
-        assert_eq!(fingerprint(&run(scene, make())), fingerprint(&reference));
+        let reference = fingerprint(&run_on(scene.clone(), Cpu::reference()));
+        assert_eq!(fingerprint(&run(scene.clone(), make())), reference);
+        assert_eq!(fingerprint(&run_window_by_window(scene, make())), reference);
     }
+}
+
+/// A run in which a system looks at each window, so that no network runs on the device by itself.
+pub fn run_window_by_window(scene: Scene, backend: Box<dyn Backend>) -> Simulation {
+    let mut simulation = Simulation::new(scene).unwrap();
+    simulation.world_mut().insert_resource(CurrentBackend(backend));
+    simulation.add_systems(WindowSet::Last, |_: Res<Window>| {});
+    simulation.run().unwrap();
+    simulation
 }
 
 /// A window with more spikes than the list holds loses none.

@@ -9,6 +9,7 @@
 //! | `event` | the same of event-driven neurons |
 //! | `sums` | what arrives by steps, and the table of edges that makes it of spikes |
 //! | `arrivals` | what arrives at event-driven neurons |
+//! | `network` | a network that runs on the device by itself: sources, delays, routing |
 //!
 //! One thread carries one neuron through a window, parameters and state in registers; columns stay on the
 //! device from window to window, and so does the table of edges: a spike comes in as a run of edges, whose
@@ -28,6 +29,7 @@ pub mod compile;
 pub mod device;
 mod event;
 mod memory;
+mod network;
 pub mod program;
 mod sums;
 
@@ -43,11 +45,13 @@ use crate::bank::{Bank, Neurons};
 use crate::error::Error;
 use crate::network::inbox::{Delivery, Inbox};
 use crate::network::router::Router;
+use crate::network::source::Emission;
 use crate::scene::estimate::bytes_text;
 use crate::schedule::Window;
 use crate::time::Time;
 use bank::{DeviceBank, Piece, Plan};
 use event::{DeviceEvents, EventPlan, EventWindow};
+use network::Network;
 use sums::{Cells, Place, Sums};
 
 /// The name of the back end.
@@ -65,6 +69,8 @@ struct State<D: Device> {
     sums: Option<Sums<D>>,
     /// For each bank; `None`: it runs on the host.
     banks: Vec<Option<OnDevice<D>>>,
+    /// A network that runs there by itself.
+    network: Option<Network<D>>,
     remarks: Vec<String>,
 }
 
@@ -169,7 +175,7 @@ impl<D: Device> Cuda<D> {
     /// On a device.
     #[must_use]
     pub fn on(device: D, threads: Option<usize>) -> Cuda<D> {
-        let state = State { sums: None, banks: Vec::new(), remarks: Vec::new() };
+        let state = State { sums: None, banks: Vec::new(), network: None, remarks: Vec::new() };
         Cuda { device, host: Cpu::new(threads), state: Mutex::new(state) }
     }
 
@@ -256,6 +262,12 @@ impl<D: Device> State<D> {
             }
         }
         sums.reweight(device, &inbox.reweighted)?;
+        if let Some(network) = &mut self.network {
+            let own = &mut self.banks;
+            let fault = network.advance(device, sums, own, banks, inbox, window, out)?;
+            out.fault = out.fault.into_iter().chain(fault).min();
+            return Ok(());
+        }
         // Neurons of both kinds go through the whole window, whatever went wrong with the others.
         let event_fault = self.advance_events(device, banks, inbox, window, out)?;
         let stepped_fault = self.advance_stepped(device, banks, inbox, window, out)?;
@@ -414,6 +426,7 @@ impl<D: Device> Backend for Cuda<D> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.remarks = all_on_host(banks);
         state.banks.clear();
+        state.network = None;
         let steps = needs.cells.steps;
         for (bank, plan) in banks.iter().zip(needs.banks) {
             let prepared = plan.map(|plan| plan.allocate(&self.device, bank, steps));
@@ -422,6 +435,24 @@ impl<D: Device> Backend for Cuda<D> {
         let sums = Sums::new(&self.device, banks, needs.cells, router);
         state.sums = Some(sums.map_err(refused)?);
         Ok(())
+    }
+
+    fn take_over(
+        &self,
+        banks: &[Bank],
+        router: &Router,
+        emissions: &[Emission],
+        hears_sources: bool,
+    ) -> Result<bool, Error> {
+        let step = Some(router.grid());
+        if banks.is_empty() || !banks.iter().all(|bank| has_kernel(bank) && bank.step == step) {
+            return Ok(false);
+        }
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let network = Network::new(&self.device, banks, router, emissions, hears_sources);
+        state.network =
+            network.map_err(|error| Error::Device { name: NAME, reason: error.to_string() })?;
+        Ok(state.network.is_some())
     }
 
     fn advance(&self, banks: &mut [Bank], inbox: &Inbox, window: &Window, out: &mut Advanced) {

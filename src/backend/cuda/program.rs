@@ -7,7 +7,7 @@ use crate::circuit::forms::{FeedbackForm, RefractoryForm};
 use crate::circuit::{Preset, Receptor, math};
 use crate::model::{Circuits, Dpi, Equations, Lif, NeuronModel};
 use crate::solver::event::SINGLE_PRECISION;
-use crate::solver::event::device::EventCode;
+use crate::solver::event::device::{EventCode, math_macros};
 use crate::solver::kernel::{DeviceCode, Kernel};
 use crate::time::Time;
 
@@ -41,6 +41,10 @@ const ARRIVE: &[(&str, &str)] = &[
     ("sort_arrivals", "Arrive"),
 ];
 
+/// The kernels of `network.cu`.
+const NETWORK: &[(&str, &str)] =
+    &[("emit_regular", "Emit"), ("emit_poisson", "Emit"), ("sort_out", "Sort"), ("route", "Route")];
+
 impl Program {
     /// All programs of the built-in models with their default constants, and those that deliver spikes.
     #[must_use]
@@ -68,7 +72,7 @@ impl Program {
                 }
             }
         }
-        let mut programs = vec![Program::deliver(), Program::arrive()];
+        let mut programs = vec![Program::deliver(), Program::arrive(), Program::network()];
         for code in event_driven.iter().flatten().filter_map(|neurons| neurons.device_code()) {
             let program = Program::event(&code);
             if !programs.contains(&program) {
@@ -98,6 +102,27 @@ impl Program {
     pub fn arrive() -> Program {
         let source = include_str!("kernels/arrive.cu").to_string();
         Program { name: "arrive".into(), source, functions: ARRIVE }
+    }
+
+    /// The program of sources, delays and routing.
+    #[must_use]
+    pub fn network() -> Program {
+        let mut source = String::new();
+        // Writing to a string cannot fail.
+        let mut define = |name: &str, value: &str| {
+            let _ = writeln!(source, "#define {name} {value}");
+        };
+        define("EXP2_M1", &list(&math::EXP2_M1));
+        define("LOG2_M1", &list(&math::LOG2_M1));
+        math_macros(false).iter().for_each(|(name, value)| define(name, value));
+        for part in [
+            include_str!("kernels/math.cuh"),
+            include_str!("kernels/event_math.cuh"),
+            include_str!("kernels/network.cu"),
+        ] {
+            source.push_str(part);
+        }
+        Program { name: "network".into(), source, functions: NETWORK }
     }
 
     /// The program that advances a bank; `None`: it has no source for devices.

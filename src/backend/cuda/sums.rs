@@ -18,7 +18,7 @@ const MASK_STEPS: usize = 32;
 /// The most memory for sums, bytes; more would only save launches.
 const MOST_BYTES: u64 = 1 << 30;
 /// Longer runs are cut, so that no few threads have much to do.
-const LONGEST_RUN: u32 = 1024;
+pub(super) const LONGEST_RUN: u32 = 1024;
 /// Threads that deliver a run, as in `deliver.cu` and `arrive.cu`.
 pub(super) const TEAM: usize = 8;
 /// Edges that are copied at a time.
@@ -136,7 +136,7 @@ pub(super) enum Delivered {
     /// Nothing arrives.
     Nothing,
     /// Few edges: these take their pulses out again.
-    Few { threads: usize, arguments: [u64; 9] },
+    Few { threads: usize, arguments: [u64; 12] },
     /// So many edges that all cells are emptied.
     Many,
 }
@@ -254,12 +254,50 @@ impl<D: Device> Sums<D> {
             own.len() as u64,
             self.bank_count,
             self.cells.count,
+            0,
+            0,
+            (TEAM * own.len()) as u64,
         ];
         let threads = TEAM * own.len();
         self.launch(device, "deliver", threads, &arguments)?;
         // Emptying cells in a row is many times faster than looking for those of edges.
         let is_few = 16 * edges < self.cells.count * steps as u64;
         Ok(if is_few { Delivered::Few { threads, arguments } } else { Delivered::Many })
+    }
+
+    /// Delivers a list of runs that is on the device: its address, how many there are at most, and the address
+    /// of how many there are (0: all), with so many threads. The earliest overflow goes to an address, its
+    /// steps from an offset on.
+    pub(super) fn deliver_list(
+        &self,
+        device: &D,
+        [runs, count, counted]: [u64; 3],
+        threads: usize,
+        [overflow, offset]: [u64; 2],
+    ) -> Result<(), DeviceError> {
+        let arguments = [
+            runs,
+            device.address(&self.edges),
+            device.address(&self.sums),
+            self.masks.as_ref().map_or(0, |masks| device.address(masks)),
+            device.address(&self.banks),
+            overflow,
+            count,
+            self.bank_count,
+            self.cells.count,
+            offset,
+            counted,
+            threads as u64,
+        ];
+        self.launch(device, "deliver", threads, &arguments)
+    }
+
+    /// The first cell of a bank.
+    pub(super) fn first_cell(&self, bank: usize) -> Option<u64> {
+        match self.cells.places[bank] {
+            Place::Cells(first) => Some(first),
+            _ => None,
+        }
     }
 
     /// Delivers a window's runs to event-driven neurons; what arrives at them is found at
@@ -321,7 +359,7 @@ impl<D: Device> Sums<D> {
 }
 
 /// Runs as kernels read them, and how many edges they have; `when` gives the words of step and time.
-fn device_runs<'a>(
+pub(super) fn device_runs<'a>(
     runs: impl Iterator<Item = &'a Run>,
     when: impl Fn(&Run) -> [u32; 4],
 ) -> (Vec<DeviceRun>, u64) {

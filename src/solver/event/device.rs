@@ -171,7 +171,7 @@ pub(super) fn doubles(numbers: &[f64]) -> String {
 }
 
 /// The constants of real.rs and math.rs.
-pub(super) fn math_macros(is_single: bool) -> Vec<(&'static str, String)> {
+pub(crate) fn math_macros(is_single: bool) -> Vec<(&'static str, String)> {
     use super::real::{DOUBLE_LOG2, EXP2_M1_DOUBLE};
     use crate::circuit::math::{LN2_HIGH, LN2_LOW};
     vec![
