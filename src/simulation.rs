@@ -340,7 +340,7 @@ impl Simulation {
             self.prepare_schedule()?;
         }
         if is_first {
-            self.hand_over()?;
+            self.hand_over(end)?;
         }
         let began = Instant::now();
         let end = end.min(self.scene.duration.steps(self.dt));
@@ -392,12 +392,13 @@ impl Simulation {
     }
 
     /// Hands the network over to the back end, if it takes it and nobody else looks between windows.
-    fn hand_over(&mut self) -> Result<(), Error> {
+    fn hand_over(&mut self, end: u64) -> Result<(), Error> {
         if Readback::has_others(&self.schedule) {
             return Ok(());
         }
         let began = Instant::now();
-        let hears_sources = !self.scene.probes.is_empty();
+        // Between pieces of a run somebody may look at the spikes of the last window.
+        let is_heard = !self.scene.probes.is_empty() || end != u64::MAX;
         let mut groups = self.world.query::<&SourceGroup>();
         let emissions = {
             let banks = &self.world.resource::<Banks>().0;
@@ -410,7 +411,7 @@ impl Simulation {
         };
         let backend = self.world.resource::<CurrentBackend>();
         let (banks, router) = (&self.world.resource::<Banks>().0, self.world.resource::<Router>());
-        if !backend.0.take_over(banks, router, &emissions, hears_sources)? {
+        if !backend.0.take_over(banks, router, &emissions, is_heard)? {
             return Ok(());
         }
         self.is_handed_over = true;

@@ -90,6 +90,7 @@ pub(super) struct DeviceBank<D: Device> {
     /// Samples and drives of the batch that is under way.
     begun: LaunchSamples,
     begun_at: [u64; 4],
+    is_roomy: bool,
     /// The end of the last window.
     now: Time,
 }
@@ -156,6 +157,7 @@ impl<D: Device> DeviceBank<D> {
             samples: Growing::none(),
             begun: LaunchSamples::default(),
             begun_at: [0; 4],
+            is_roomy: true,
             now: Time::ZERO,
             layout,
             plan,
@@ -273,7 +275,19 @@ impl<D: Device> DeviceBank<D> {
         Ok(spikes as usize > self.plan.spikes)
     }
 
-    /// Hands over what a batch has given. The result is the earliest fault; its step counts from the start of
+    /// Whether something went wrong in the batch.
+    pub(super) fn is_faulty(&self, device: &D) -> Result<bool, DeviceError> {
+        let mut faults = [0_u64; 2];
+        device.read(&self.results, 8, bytemuck::cast_slice_mut(&mut faults))?;
+        Ok(faults != [NONE; 2])
+    }
+
+    /// Whether the list would have held many more than the last batch's spikes.
+    pub(super) fn is_roomy(&self) -> bool {
+        self.is_roomy
+    }
+
+    /// Hands over what a batch has given, spikes only if somebody hears them. The result is the earliest fault; its step counts from the start of
     /// the batch.
     pub(super) fn finish(
         &mut self,
@@ -281,10 +295,14 @@ impl<D: Device> DeviceBank<D> {
         bank: &Bank,
         index: u32,
         span: &Window,
+        is_heard: bool,
         out: &mut Advanced,
     ) -> Result<Option<Fault>, DeviceError> {
         let launched = self.launched(device)?;
-        self.collect(device, index, span, launched.spikes, out)?;
+        self.is_roomy = launched.spikes < self.plan.spikes / 4;
+        if is_heard {
+            self.collect(device, index, span, launched.spikes, out)?;
+        }
         let samples = std::mem::take(&mut self.begun);
         self.take_samples(device, bank, index, span, 0, &samples, out)?;
         let fault = launched.fault(index, span.steps as usize);

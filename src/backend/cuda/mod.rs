@@ -442,14 +442,14 @@ impl<D: Device> Backend for Cuda<D> {
         banks: &[Bank],
         router: &Router,
         emissions: &[Emission],
-        hears_sources: bool,
+        is_heard: bool,
     ) -> Result<bool, Error> {
         let step = Some(router.grid());
         if banks.is_empty() || !banks.iter().all(|bank| has_kernel(bank) && bank.step == step) {
             return Ok(false);
         }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let network = Network::new(&self.device, banks, router, emissions, hears_sources);
+        let network = Network::new(&self.device, banks, router, emissions, is_heard);
         state.network =
             network.map_err(|error| Error::Device { name: NAME, reason: error.to_string() })?;
         Ok(state.network.is_some())

@@ -15,6 +15,7 @@ use crate::bank::Bank;
 use crate::network::inbox::{Inbox, Run};
 use crate::network::router::Router;
 use crate::network::source::{ByRule, Emission};
+use crate::probe::digest::SpikeDigest;
 use crate::schedule::Window;
 use crate::time::Time;
 
@@ -52,6 +53,8 @@ pub(super) struct Network<D: Device> {
     fired_count: D::Buffer,
     fired_capacity: usize,
     headers: D::Buffer,
+    /// Where nobody hears the spikes: their digests.
+    digests: Option<Digests<D>>,
     /// Runs of sources on the host.
     host_runs: Growing<D>,
     /// State of each bank at the start of the batch.
@@ -59,6 +62,38 @@ pub(super) struct Network<D: Device> {
     /// Steps of a batch, at most, and of the last one.
     batch_steps: usize,
     last_steps: usize,
+}
+
+/// Digests of the spikes of a batch.
+struct Digests<D: Device> {
+    /// Of each slot of a bank: its population, and its index there.
+    members: Vec<[D::Buffer; 2]>,
+    /// Count and limbs of each population.
+    sums: D::Buffer,
+    populations: usize,
+}
+
+/// Words of a digest.
+const DIGEST: usize = 5;
+/// Threads that make digests: each adds up many spikes before it adds to what all have.
+const HASHING: usize = 1 << 14;
+
+impl<D: Device> Digests<D> {
+    fn new(device: &D, banks: &[Bank]) -> Result<Digests<D>, DeviceError> {
+        let mut members = Vec::new();
+        let mut populations = 0;
+        for bank in banks {
+            let (mut of, mut index) = (Vec::new(), Vec::new());
+            for member in &bank.members {
+                populations = populations.max(member.population + 1);
+                of.extend((0..member.len).map(|_| member.population as u32));
+                index.extend(0..member.len);
+            }
+            members.push([copied(device, &of)?, copied(device, &index)?]);
+        }
+        let sums = device.allocate(8 * DIGEST * populations)?;
+        Ok(Digests { members, sums, populations })
+    }
 }
 
 /// A group of sources on the device.
@@ -131,19 +166,19 @@ impl<D: Device> Sources<D> {
 }
 
 impl<D: Device> Network<D> {
-    /// For banks that are all on the device, with the step of the router; `hears_sources`: somebody wants the
-    /// spikes of sources. `None`: the table's delays are too long for it, or there is too little memory.
+    /// For banks that are all on the device, with the step of the router; `is_heard`: somebody wants the
+    /// spikes. `None`: the table's delays are too long for it, or there is too little memory.
     pub(super) fn new(
         device: &D,
         banks: &[Bank],
         router: &Router,
         emissions: &[Emission],
-        hears_sources: bool,
+        is_heard: bool,
     ) -> Result<Option<Network<D>>, DeviceError> {
         let Some([first_of, first_edge, delays]) = router.device_groups() else { return Ok(None) };
         let sources: usize = emissions.iter().map(|emission| emission.next.len()).sum();
         let capacity = FIRST_CAPACITY.max(2 * sources);
-        let hears_sources = hears_sources && sources > 0;
+        let hears_sources = is_heard && sources > 0;
         let fired_capacity = if hears_sources { capacity.min(MOST_FIRED) } else { 0 };
         let tables = 4 * (first_of.len() + first_edge.len() + delays.len());
         let states = |bank: &Bank| super::sums::stride(bank) * bank.layout.resting_state.len();
@@ -197,6 +232,7 @@ impl<D: Device> Network<D> {
             fired_count: device.allocate(8)?,
             fired_capacity,
             headers: device.allocate(8 * banks.len())?,
+            digests: (!is_heard).then(|| Digests::new(device, banks)).transpose()?,
             host_runs: Growing::none(),
             saved,
             batch_steps: usize::MAX,
@@ -246,9 +282,15 @@ impl<D: Device> Network<D> {
             if batch.windows() % 2 == 1 {
                 self.pending.swap(0, 1);
             }
+            // Of a batch that went wrong the host sorts out which spikes count.
+            let is_heard = self.digests.is_none() || self.is_faulty(device, &own)?;
+            if !is_heard {
+                self.digest(device, &own, &batch, out)?;
+            }
             let mut fault: Option<Fault> = None;
             for (index, (bank, on_device)) in banks.iter().zip(&mut own).enumerate() {
-                let found = on_device.finish(device, bank, index as u32, &batch.span, out);
+                let found =
+                    on_device.finish(device, bank, index as u32, &batch.span, is_heard, out);
                 fault = fault.into_iter().chain(found.map_err(|e| e.of(bank))?).min();
             }
             self.hand_over(device, out)?;
@@ -256,7 +298,9 @@ impl<D: Device> Network<D> {
                 return Ok(Some(Fault { step: fault.step + first as u64, ..fault }));
             }
             first += batch.span.steps as usize;
-            self.batch_steps = self.batch_steps.saturating_mul(2);
+            if own.iter().all(|on_device| on_device.is_roomy()) {
+                self.batch_steps = self.batch_steps.saturating_mul(2);
+            }
         }
         Ok(None)
     }
@@ -486,6 +530,51 @@ impl<D: Device> Network<D> {
         }
         let [now, _, kept] = &mut self.pending;
         device.copy(kept, now, DUE * self.pending_count as usize)
+    }
+
+    fn is_faulty(&self, device: &D, own: &[&mut DeviceBank<D>]) -> Result<bool, DeviceError> {
+        for on_device in own {
+            if on_device.is_faulty(device)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Adds up the spikes of a batch that nobody hears.
+    fn digest(
+        &mut self,
+        device: &D,
+        own: &[&mut DeviceBank<D>],
+        batch: &Batch,
+        out: &mut Advanced,
+    ) -> Result<(), DeviceError> {
+        let Some(digests) = &mut self.digests else { return Ok(()) };
+        let bytes = 8 * DIGEST * digests.populations;
+        device.clear(&mut digests.sums, 0, bytes)?;
+        for (on_device, [populations, indices]) in own.iter().zip(&digests.members) {
+            let [header, spikes, capacity] = on_device.list(device);
+            let threads = HASHING.min(capacity as usize);
+            let arguments = [
+                header,
+                spikes,
+                capacity,
+                batch.span.first_step,
+                batch.span.dt.picoseconds(),
+                device.address(populations),
+                device.address(indices),
+                device.address(&digests.sums),
+                threads as u64,
+            ];
+            // SAFETY: the arguments are in the order of the structure in `network.cu`; slots are of this bank.
+            unsafe { device.launch(&self.module, "hash_spikes", threads, &arguments)? };
+        }
+        let mut sums = vec![0_u64; DIGEST * digests.populations];
+        device.read(&digests.sums, 0, bytemuck::cast_slice_mut(&mut sums))?;
+        for (population, [count, limbs @ ..]) in sums.as_chunks::<DIGEST>().0.iter().enumerate() {
+            out.digests.push((population, SpikeDigest::of_limbs(*count, *limbs)));
+        }
+        Ok(())
     }
 
     /// Hands over the spikes of sources.

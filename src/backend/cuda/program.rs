@@ -42,8 +42,13 @@ const ARRIVE: &[(&str, &str)] = &[
 ];
 
 /// The kernels of `network.cu`.
-const NETWORK: &[(&str, &str)] =
-    &[("emit_regular", "Emit"), ("emit_poisson", "Emit"), ("sort_out", "Sort"), ("route", "Route")];
+const NETWORK: &[(&str, &str)] = &[
+    ("emit_regular", "Emit"),
+    ("emit_poisson", "Emit"),
+    ("sort_out", "Sort"),
+    ("route", "Route"),
+    ("hash_spikes", "Hash"),
+];
 
 impl Program {
     /// All programs of the built-in models with their default constants, and those that deliver spikes.

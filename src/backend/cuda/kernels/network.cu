@@ -243,3 +243,63 @@ extern "C" __global__ void route(const Route a) {
                 a.total_steps, a.pending, &a.counts->pending, a.capacity);
     }
 }
+
+/// Of a population: how many spikes, and the sum of their hashes in limbs of 32 bits.
+struct Digest {
+    Word count;
+    Word limbs[4];
+};
+
+struct Hash {
+    const Word* header;
+    const Spike* spikes;
+    Word spike_capacity;
+    Word start;             // The step that counts as 0 in the list.
+    Word dt;
+    const unsigned* populations; // Of each slot: its population, ...
+    const unsigned* indices;     // ... and its index there.
+    Digest* digests;        // Of each population.
+    Word threads;
+};
+
+__device__ __forceinline__ Word splitmix64(Word z) {
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+    return z ^ (z >> 31);
+}
+
+/// Adds what a thread has found to the digest of a population.
+__device__ __forceinline__ void add_digest(Digest* to, Word count, Word low, Word high) {
+    if (count == 0) return;
+    atomicAdd(&to->count, count);
+    atomicAdd(&to->limbs[0], low & 0xffffffffULL);
+    atomicAdd(&to->limbs[1], low >> 32);
+    atomicAdd(&to->limbs[2], high & 0xffffffffULL);
+    atomicAdd(&to->limbs[3], high >> 32);
+}
+
+/// The digest of a batch's spikes: `SpikeDigest` in src/probe/digest.rs.
+extern "C" __global__ void hash_spikes(const Hash a) {
+    const Word thread = Word(blockIdx.x) * blockDim.x + threadIdx.x;
+    if (thread >= a.threads) return;
+    const Word all = a.header[0] < a.spike_capacity ? a.header[0] : a.spike_capacity;
+    unsigned population = 0;
+    Word count = 0, low_sum = 0, high_sum = 0;
+    for (Word k = thread; k < all; k += a.threads) {
+        const Spike spike = a.spikes[k];
+        if (a.populations[spike.slot] != population) {
+            add_digest(a.digests + population, count, low_sum, high_sum);
+            count = low_sum = high_sum = 0;
+            population = a.populations[spike.slot];
+        }
+        const Word time = times(a.start + spike.step + 1, a.dt);
+        const Word first = splitmix64(time + 0x9e3779b97f4a7c15ULL);
+        const Word pair = first ^ Word(a.indices[spike.slot]) * 0xd1342543de82ef95ULL;
+        const Word low = splitmix64(pair + 0x2545f4914f6cdd1dULL);
+        const Word high = splitmix64((pair << 32 | pair >> 32) ^ low);
+        low_sum += low;
+        high_sum += high + (low_sum < low ? 1 : 0);
+        ++count;
+    }
+    add_digest(a.digests + population, count, low_sum, high_sum);
+}
