@@ -300,7 +300,7 @@ fn models(c: &mut Criterion) {
 }
 
 /// The event-driven solver at ten tolerances: time, and a picture of the largest error of any spike of
-/// nine rates against what it costs, in `docs/pictures`.
+/// nine rates against what it costs, in `docs/src/pictures`.
 fn work_precision(c: &mut Criterion) {
     const RATES: [u32; 9] = [1, 5, 10, 20, 50, 75, 100, 150, 199];
     let mut exact: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
@@ -373,7 +373,7 @@ fn work_precision(c: &mut Criterion) {
         level: None,
         nothing: "",
     });
-    let path = root.join("docs/pictures/work-precision.svg");
+    let path = root.join("docs/src/pictures/work-precision.svg");
     std::fs::write(path, picture.svg()).expect("a picture");
 }
 

@@ -89,3 +89,8 @@ pub mod prelude {
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// So is that of the book.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/src/plugins.md")]
+struct Book;

@@ -47,6 +47,11 @@ pub enum Command {
     Check(SceneArgs),
     /// Print the fully decided scene: every default filled in, itself a valid scene
     Resolve(SceneArgs),
+    /// Print all that can be written in a scene: models and their biases, trains, rules, probes
+    ///
+    /// A text in Markdown, with the units, defaults and ranges of all biases and the keys of all forms. It
+    /// comes from the parts of the program that read scenes, plugins included.
+    Reference,
     /// Measure a circuit as on a lab bench
     ///
     /// Writes the scene of a ready experiment (`experiment.ron`, to keep and edit), runs it and draws

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::scene::Loaded;
+use crate::scene::reference::reference;
 use crate::{Error, Plugins};
 use args::{Args, Command, SceneArgs};
 use clap::Parser;
@@ -44,6 +45,7 @@ pub fn main(plugins: &Plugins) -> ExitCode {
         Command::Converge(args) => (converge::converge(args, plugins), args.json),
         Command::Check(scene) => (check::check(scene, plugins), false),
         Command::Resolve(scene) => (check::resolve(scene, plugins), false),
+        Command::Reference => (print(reference(plugins).trim_end()), false),
         Command::Doctor => (print(doctor::report().trim_end()), false),
         Command::Measure(args) => (measure::measure(args, plugins), args.json),
         Command::New(args) => (new::new(args), false),

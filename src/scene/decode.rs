@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::diagnostics::{Diagnostics, Span, nearest, suggest};
+use super::diagnostics::{Diagnostics, Question, Span, nearest, suggest};
 use super::tree::{Body, Key, Node, Value};
 use crate::circuit::Domain;
 use crate::time::Time;
@@ -158,9 +158,7 @@ impl<'n> At<'n> {
         match &self.node.value {
             Value::Group { name: None, body } => Fields::new(self.clone(), body, dx),
             // `--set` adds keys to a group as to a map.
-            Value::Map(entries) if entries.is_empty() => {
-                Some(Fields { at: self.clone(), entries: Vec::new(), known: Vec::new() })
-            }
+            Value::Map(entries) if entries.is_empty() => Some(Fields::of(self.clone(), Vec::new())),
             _ => {
                 self.expected(dx, "a group of fields", "( key: value, … )");
                 None
@@ -197,6 +195,7 @@ impl<'n> At<'n> {
         more: &str,
     ) -> Option<Variant<'n>> {
         const EMPTY: &Body = &Body::Empty;
+        dx.ask(&self.path, || Question::Names(valid.iter().map(ToString::to_string).collect()));
         let (name, span, body) = match &self.node.value {
             Value::Group { name: Some(name), body } => (name.text.as_str(), name.span, body),
             Value::Text(text) => (text.as_str(), self.span(), EMPTY),
@@ -384,6 +383,7 @@ impl<'n> Variant<'n> {
 
     /// Its only value: `File("x.csv")`.
     pub fn single(&self, dx: &mut Diagnostics, example: &str) -> Option<At<'n>> {
+        dx.ask(&self.at.path, || Question::Value(example.to_string()));
         match self.body {
             Body::Items(items) if items.len() == 1 => {
                 Some(At { node: &items[0], path: self.at.path.clone() })
@@ -412,6 +412,7 @@ pub struct Fields<'n> {
     at: At<'n>,
     entries: Vec<(&'n Key, &'n Node)>,
     known: Vec<&'static str>,
+    needed: Vec<&'static str>,
 }
 
 impl<'n> Fields<'n> {
@@ -436,11 +437,15 @@ impl<'n> Fields<'n> {
                     _ => "",
                 };
                 at.error(dx, "expected named fields")
-                    .help(format!("write {name}(key: value, …); docs/scene.md has the keys"));
+                    .help(format!("write {name}(key: value, …); `picoamp reference` has the keys"));
                 return None;
             }
         }
-        Some(Fields { at, entries, known: Vec::new() })
+        Some(Fields::of(at, entries))
+    }
+
+    fn of(at: At<'n>, entries: Vec<(&'n Key, &'n Node)>) -> Fields<'n> {
+        Fields { at, entries, known: Vec::new(), needed: Vec::new() }
     }
 
     /// The group itself.
@@ -459,6 +464,7 @@ impl<'n> Fields<'n> {
     /// A field that must be there.
     pub fn need(&mut self, dx: &mut Diagnostics, key: &'static str, help: &str) -> Option<At<'n>> {
         let found = self.get(key);
+        self.needed.push(key);
         if found.is_none() {
             let message = format!("`{key}` is missing");
             dx.error(&self.at.path, self.at.head(), message).help(help);
@@ -468,6 +474,10 @@ impl<'n> Fields<'n> {
 
     /// Reports every field that nobody asked for, with the nearest valid name.
     pub fn close(self, dx: &mut Diagnostics) {
+        dx.ask(&self.at.path, || {
+            let mark = |key: &&'static str| (*key, self.needed.contains(key));
+            Question::Fields(self.known.iter().map(mark).collect())
+        });
         for (key, node) in &self.entries {
             if !self.known.contains(&key.text.as_str()) {
                 let path = self.at.child(&key.text, node).path;

@@ -56,10 +56,23 @@ pub struct Finding {
     pub help: Option<String>,
 }
 
+/// What a reader looked for at a place of a scene: the reference lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Question {
+    /// One of these names.
+    Names(Vec<String>),
+    /// These fields; those marked must be there.
+    Fields(Vec<(&'static str, bool)>),
+    /// One value, written for example like this.
+    Value(String),
+}
+
 /// The findings of a scene so far.
 #[derive(Debug, Default)]
 pub struct Diagnostics {
     findings: Vec<Finding>,
+    /// Path and question of each reader, if somebody wants to know.
+    questions: Option<Vec<(String, Question)>>,
 }
 
 /// A finding that was just added and may still get its remedy.
@@ -99,6 +112,23 @@ impl Diagnostics {
     /// Adds a warning.
     pub fn warning(&mut self, path: &str, span: Span, message: impl Into<String>) -> Added<'_> {
         self.add(Severity::Warning, path, Some(span), message)
+    }
+
+    /// Diagnostics that also note what readers look for.
+    pub(super) fn with_questions() -> Diagnostics {
+        Diagnostics { findings: Vec::new(), questions: Some(Vec::new()) }
+    }
+
+    /// Notes what a reader looks for at a path.
+    pub(super) fn ask(&mut self, path: &str, question: impl FnOnce() -> Question) {
+        if let Some(questions) = &mut self.questions {
+            questions.push((path.to_string(), question()));
+        }
+    }
+
+    /// What was looked for, in order.
+    pub(super) fn into_questions(self) -> Vec<(String, Question)> {
+        self.questions.unwrap_or_default()
     }
 
     /// All findings, in the order they were found.

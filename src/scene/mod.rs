@@ -15,6 +15,7 @@
 //! | [`mod@write`] | a [`Scene`] as RON again |
 //! | [`difference`] | where two scenes differ |
 //! | [`hint`] | what a scene might do better |
+//! | [`reference`] | what can be written in a scene, told by its readers |
 //! | [`estimate`] | what a scene will cost, before anything is allocated |
 //! | [`spawn`] | a [`Scene`] as entities |
 
@@ -26,6 +27,7 @@ mod edit;
 pub mod estimate;
 pub mod files;
 pub mod hint;
+pub mod reference;
 mod resolve;
 pub mod spawn;
 mod tree;

@@ -41,7 +41,7 @@ fn wrong_forms() {
     items for fields
       bad.ron:11:23 «(1, 2), x: (Itau: "4 pA"»
         populations.dpi.model.soma: expected named fields
-        help: write (key: value, …); docs/scene.md has the keys
+        help: write (key: value, …); `picoamp reference` has the keys
       bad.ron:11:31 «x: (Itau: "4 pA", Igain:»
         populations.dpi.model.x: there is no field `x` here
         help: known here are I0, UT, kappa, feedback, refractory, pulse, soma, ampa, gabab

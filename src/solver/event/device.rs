@@ -83,16 +83,6 @@ impl Word for Option<Time> {
     }
 }
 
-/// None is what is not a number.
-impl Word for Option<f64> {
-    fn pack(self) -> u64 {
-        self.unwrap_or(f64::NAN).pack()
-    }
-    fn unpack(word: u64) -> Option<f64> {
-        Some(f64::unpack(word)).filter(|x| !x.is_nan())
-    }
-}
-
 /// One or several numbers that follow one another.
 pub trait Words {
     /// Writes them to the front of `words`, which is moved behind them.

@@ -2,14 +2,15 @@
 
 use std::marker::PhantomData;
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 use fearless_simd::Level;
 use smallvec::SmallVec;
 
-use super::device::{EventCode, Word, double, doubles, math_macros, words};
+use super::device::{EventCode, Word, Words, double, doubles, math_macros, words};
 use super::equation::{AHP, AMPA, Form, GABAA, GABAB, Logistic, NMDA, PowerLaw};
 use super::real::{Analytic, Real};
-use super::run;
+use super::run::{self, Room};
 use super::{EventBank, EventModel, EventNeurons, Job, Output};
 use crate::circuit::forms::{FeedbackForm, RefractoryForm};
 use crate::circuit::number::with_width;
@@ -62,7 +63,9 @@ pub struct DpiEvent<R, F, const N: usize> {
     pub(super) b: f64,
     /// The tolerance of a step, s.
     pub(super) tolerance: f64,
-    marker: PhantomData<(R, F)>,
+    /// Room for neurons that are being advanced, for each thread that does so.
+    rooms: Mutex<Vec<Box<Room<R, N>>>>,
+    marker: PhantomData<F>,
 }
 
 /// The tolerance of a step, of that of spike times: errors of steps add up, and slow trains amplify
@@ -80,8 +83,41 @@ impl<R, F, const N: usize> DpiEvent<R, F, N> {
             circuits: circuits.clone(),
             b: kappa / (kappa + 1.0),
             tolerance: (STEP_TOLERANCE * tolerance.seconds()).min(LOOSEST_STEP),
+            rooms: Mutex::default(),
             marker: PhantomData,
         }
+    }
+
+    /// Room that nobody uses.
+    pub(super) fn take_room(&self) -> Box<Room<R, N>>
+    where
+        R: Real,
+    {
+        let unused = self.rooms.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        unused.unwrap_or_else(|| Box::new(Room::new(self.b, self.tolerance)))
+    }
+
+    /// Gives room back.
+    pub(super) fn put_room(&self, room: Box<Room<R, N>>) {
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner).push(room);
+    }
+
+    /// The y below which a neuron does not come to its threshold within [`CALM_FOR`], what its input can
+    /// add in that time included: as long as y is below Y, the feedback adds no more than what it is
+    /// there with its gate open; that has to be half of Y at most, and twice the result is Y.
+    fn calm(&self, n: &DpiNeuron) -> f64 {
+        if self.dpi.forms.feedback != FeedbackForm::PowerLaw {
+            return 0.0;
+        }
+        let added = |y: f64| {
+            let power = n.feedback * std::f64::consts::LN_2 + self.b * math::ln(y);
+            math::exp(power) * (1.0 + y) * CALM_FOR
+        };
+        let mut y = 0.5 * n.y_th;
+        while y > 1e-3 && added(y) > 0.5 * y {
+            y *= 0.7;
+        }
+        0.5 * y
     }
 
     /// The currents that a neuron has where no synapse is above its floor: of each circuit, and
@@ -94,6 +130,10 @@ impl<R, F, const N: usize> DpiEvent<R, F, N> {
         })
     }
 }
+
+/// A neuron whose next event is the end of a window as near as that, s, is left where it is if it
+/// cannot fire until then: what arrives next is an event sooner or later.
+pub(super) const CALM_FOR: f64 = 2e-3;
 
 /// Where a membrane is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,6 +156,21 @@ impl Word for Phase {
             1 => Phase::Hold,
             _ => Phase::Run,
         }
+    }
+}
+
+/// Where a neuron is on a device, its state there follows from this already: whether it is to be started anew.
+impl Words for Option<Anew> {
+    fn pack_into(self, words: &mut std::slice::IterMut<u64>) {
+        self.is_some().pack_into(words);
+    }
+    fn unpack_from(&mut self, words: &mut std::slice::Iter<u64>) {
+        let mut is_anew = self.is_some();
+        is_anew.unpack_from(words);
+        *self = self.filter(|_| is_anew);
+    }
+    fn names(name: &str) -> Vec<String> {
+        vec![name.to_string()]
     }
 }
 
@@ -152,8 +207,16 @@ pub struct DpiNeuron {
     pub(super) leak: f64,
     pub(super) ref_p: f64,
     pub(super) tau: [f64; CIRCUITS],
-    pub(super) jump: [f64; CIRCUITS],
+    /// log2(e)/τ.
+    pub(super) decay: [f64; CIRCUITS],
+    /// The inverse of the shortest τ.
+    pub(super) fastest: f64,
+    /// What a pulse of weight 1 adds: a current, and as a rate.
+    jump: [f64; CIRCUITS],
+    pub(super) raise: [f64; CIRCUITS],
     pub(super) floor: [f64; CIRCUITS],
+    /// With no more than that, and what its input adds, it does not fire within [`CALM_FOR`].
+    pub(super) y_calm: f64,
 
     // State.
     pub(super) time: Time,
@@ -168,27 +231,43 @@ pub struct DpiNeuron {
     pub(super) is_first: f64,
     pub(super) first_q: f64,
     pub(super) first_z: f64,
-    /// Above the floor; 0: at it.
+    /// Currents above their floor, as rates; 0: at it.
     pub(super) current: [f64; CIRCUITS],
     pub(super) has_floor: [bool; CIRCUITS],
     pub(super) refractory: Option<Time>,
     /// Whether the sum of all input in closed form is at its floor.
     pub(super) is_at_floor: bool,
     pub(super) is_awake: bool,
-    /// Biases or state have changed: chart and rate are to be found anew, from this membrane
-    /// current.
-    pub(super) anew: Option<f64>,
+    /// Biases or state have changed: chart and rate are to be found anew.
+    pub(super) anew: Option<Anew>,
+}
+
+/// The state of a neuron whose biases or state have changed, A: it stays what it is, whatever it is
+/// measured in.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Anew {
+    membrane: f64,
+    /// Above the floor; 0: at it.
+    current: [f64; CIRCUITS],
+}
+
+impl DpiNeuron {
+    /// The state, to be changed.
+    fn change(&mut self) -> &mut Anew {
+        let (membrane, current) = (self.y * self.i_gain, self.current.map(|rate| rate / self.a));
+        self.anew.get_or_insert(Anew { membrane, current })
+    }
 }
 
 words!(DpiNeuron {
     a: f64, i0: f64, i_gain: f64, r: f64, ln_r: f64, q_th: f64, z_th: f64, y_th: f64, q_reset: f64,
     y_reset: f64, feedback_reset: f64, y_open: f64, y_down: f64, feedback: f64, gate_slope: f64,
     gate_offset: f64, y_nmda: f64, input: f64, leak: f64, ref_p: f64, tau: [f64; CIRCUITS],
-    jump: [f64; CIRCUITS], floor: [f64; CIRCUITS],
+    decay: [f64; CIRCUITS], fastest: f64, raise: [f64; CIRCUITS], floor: [f64; CIRCUITS], y_calm: f64,
 } {
     time: Time, phase: Phase, x: f64, k: f64, unforced: f64, margin: f64, h: f64, y: f64, is_z: bool,
     is_first: f64, first_q: f64, first_z: f64, current: [f64; CIRCUITS],
-    has_floor: [bool; CIRCUITS], refractory: Option<Time>, is_at_floor: bool, is_awake: bool, anew: Option<f64>,
+    has_floor: [bool; CIRCUITS], refractory: Option<Time>, is_at_floor: bool, is_awake: bool, anew: Option<Anew>,
 });
 
 impl<R: Real, F: Form, const N: usize> EventModel for DpiEvent<R, F, N> {
@@ -239,7 +318,11 @@ impl<R: Real, F: Form, const N: usize> EventModel for DpiEvent<R, F, N> {
             leak: 0.0,
             ref_p: 0.0,
             tau: [1.0; CIRCUITS],
+            decay: [0.0; CIRCUITS],
+            fastest: 0.0,
             jump: [0.0; CIRCUITS],
+            raise: [0.0; CIRCUITS],
+            y_calm: 0.0,
             floor: floors.map(|(floor, _)| floor),
             time: Time::ZERO,
             phase: Phase::Run,
@@ -258,15 +341,14 @@ impl<R: Real, F: Form, const N: usize> EventModel for DpiEvent<R, F, N> {
             refractory: None,
             is_at_floor: false,
             is_awake: true,
-            anew: Some(self.dpi.constants.i0),
+            anew: Some(Anew { membrane: self.dpi.constants.i0, current: [0.0; CIRCUITS] }),
         }
     }
 
     fn set_soma(&self, n: &mut DpiNeuron, soma: &Soma) {
         let Constants { i0, ut, kappa } = self.dpi.constants;
         let log2_e = std::f64::consts::LOG2_E;
-        // A soma's current stays what it is while its gain changes.
-        n.anew.get_or_insert(n.y * n.i_gain);
+        n.change();
         let a = kappa / (soma.c * ut);
         let r = i0 / soma.i_gain;
         let reset = soma.i_reset.max(i0);
@@ -307,7 +389,7 @@ impl<R: Real, F: Form, const N: usize> EventModel for DpiEvent<R, F, N> {
     fn set_synapse(&self, n: &mut DpiNeuron, circuit: usize, synapse: &Synapse, exponent: i32) {
         let constants = &self.dpi.constants;
         let at = place(self.dpi.circuits()[circuit]);
-        n.anew.get_or_insert(n.y * n.i_gain);
+        n.change();
         n.tau[at] = synapse.tau(constants);
         // Scaling by a power of two is exact.
         n.jump[at] = synapse.jump(self.dpi.forms.pulse, constants) * 2.0_f64.powi(-exponent);
@@ -315,24 +397,28 @@ impl<R: Real, F: Form, const N: usize> EventModel for DpiEvent<R, F, N> {
 
     fn set_state(&self, n: &mut DpiNeuron, column: usize, value: f64) {
         if column == 0 {
-            n.anew = Some(value.max(n.i0));
+            n.change().membrane = value;
             return;
         }
-        n.anew.get_or_insert(n.y * n.i_gain);
         let at = place(self.dpi.circuits()[column - 1]);
         if at == AHP {
             n.has_floor[AHP] = value > 0.0;
         }
-        n.current[at] = if value > n.floor[at] { value } else { 0.0 };
+        n.change().current[at] = if value > n.floor[at] { value } else { 0.0 };
     }
 
     fn settle(&self, n: &mut DpiNeuron) {
-        let Some(current) = n.anew else { return };
-        let current = current.max(n.i0);
+        let Some(Anew { membrane, current }) = n.anew else { return };
+        let membrane = membrane.max(n.i0);
+        n.current = current.map(|current| n.a * current);
+        n.raise = n.jump.map(|jump| n.a * jump);
+        n.decay = n.tau.map(|tau| std::f64::consts::LOG2_E / tau);
+        n.fastest = n.tau[..N].iter().map(|tau| 1.0 / tau).fold(0.0, f64::max);
+        n.y_calm = self.calm(n);
         if n.phase != Phase::Hold {
             n.phase = Phase::Run;
-            n.y = current / n.i_gain;
-            n.x = math::ln(current / n.i0) + n.y;
+            n.y = membrane / n.i_gain;
+            n.x = math::ln(membrane / n.i0) + n.y;
             n.is_z = false;
             n.is_first = 1.0;
         }
@@ -343,9 +429,10 @@ impl<R: Real, F: Form, const N: usize> EventModel for DpiEvent<R, F, N> {
         let all = self.dpi.circuits().iter().map(|receptor| {
             let at = place(*receptor);
             let floor = if n.has_floor[at] { n.floor[at] } else { 0.0 };
-            if n.current[at] > 0.0 { n.current[at] } else { floor }
+            let current = n.anew.map_or(n.current[at] / n.a, |anew| anew.current[at]);
+            if current > 0.0 { current } else { floor }
         });
-        let membrane = n.anew.unwrap_or(n.y * n.i_gain).max(n.i0);
+        let membrane = n.anew.map_or(n.y * n.i_gain, |anew| anew.membrane).max(n.i0);
         std::iter::once(membrane).chain(all).collect()
     }
 
@@ -405,6 +492,7 @@ impl<R: Real, F: Form, const N: usize> DpiEvent<R, F, N> {
             ("OMEGA_SLOPE", OMEGA_SLOPE),
             ("RUN_AWAY", RUN_AWAY),
             ("FASTER", super::events::FASTER),
+            ("CALM_FOR", CALM_FOR),
             ("SAFETY", step::SAFETY),
             ("SMALLEST_RATIO", step::SMALLEST_RATIO),
             ("LARGEST_RATIO", step::LARGEST_RATIO),

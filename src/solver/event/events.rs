@@ -1,7 +1,7 @@
 //! The way of a neuron from event to event: arrivals, floors, rest, the threshold and its reset, changes
 //! of the chart, and what the verdict on a step asks for.
 
-use super::dpi::{DpiNeuron, Phase};
+use super::dpi::{CALM_FOR, DpiNeuron, Phase};
 use super::equation::{AHP, AMPA, Form, GABAA, GABAB, NMDA, Rate, is_closed};
 use super::real::{Analytic, Real};
 use super::run::Run;
@@ -106,34 +106,18 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         lanes.y_down[lane] = if is_z { of(n.y_down) } else { of(0.0) };
     }
 
-    /// A current above its floor, A: in double precision for as long as it was not integrated.
-    #[inline(always)]
-    pub(super) fn current(&self, lane: usize, c: usize) -> f64 {
-        let n = self.neuron(lane);
-        let (kept, now) = (n.current[c], self.lanes.current[c][lane]);
-        if R::of(n.a * kept) == now { kept } else { now.double() / n.a }
-    }
-
-    #[inline(always)]
-    pub(super) fn set_current(&mut self, lane: usize, c: usize, current: f64) {
-        let n = self.neuron_mut(lane);
-        n.current[c] = current;
-        let rate = n.a * current;
-        self.lanes.current[c][lane] = R::of(rate);
-    }
-
     /// Lets currents decay until `to`, while the membrane stands still.
     #[inline(always)]
     pub(super) fn skip(&mut self, lane: usize, to: f64) {
         let dt = to - self.lanes.t[lane];
         for c in 0..N {
-            let now = self.current(lane, c);
+            let now = self.lanes.current[c][lane].double();
             if now > 0.0 {
                 let n = self.neuron(lane);
                 let decayed = now * exp(-dt / n.tau[c]);
                 // A floor that was passed.
-                let left = if decayed < n.i0 { 0.0 } else { decayed };
-                self.set_current(lane, c, left);
+                let left = if decayed < n.a * n.i0 { 0.0 } else { decayed };
+                self.lanes.current[c][lane] = R::of(left);
             }
         }
         let lanes = &mut *self.lanes;
@@ -261,18 +245,23 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             let way = &self.ways[self.seat(lane)];
             let job = &self.jobs[way.job];
             let time = |time: Option<Time>| time.map_or(f64::INFINITY, |t| self.relative(t));
-            let event = time(job.arrivals.get(way.arrival).map(|a| a.time))
-                .min(time(job.stops.get(way.stop).copied()))
+            let arrives = time(job.arrivals.get(way.arrival).map(|a| a.time));
+            let other = time(job.stops.get(way.stop).copied())
                 .min(self.end)
                 .min(way.refractory)
-                .min(way.floor)
                 .min(way.dc_change);
+            let event = arrives.min(other).min(way.floor);
+            let way = self.way_mut(lane);
+            (way.arrives, way.other) = (arrives, other);
             let bend = if N == 2 { self.next_bend(lane, event) } else { f64::INFINITY };
             self.way_mut(lane).bend = bend;
             let event = event.min(bend);
             self.lanes.event[lane] = event;
             match self.way(lane).phase {
                 Phase::Run => {
+                    if self.is_calm(lane) {
+                        return false;
+                    }
                     if self.lanes.is_z[lane] > R::of(0.0) {
                         self.choose_way(lane);
                     }
@@ -300,14 +289,14 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         }
     }
 
-    /// How far the sum of all input in closed form is above its floor, A: what is constant of that, and
+    /// How far the sum of all input in closed form is above its floor: what is constant of that, and
     /// AMPA and GABA_B above theirs.
     #[inline(always)]
     fn margins(&self, lane: usize) -> (f64, [f64; 2]) {
         let n = self.neuron(lane);
-        let currents = [AMPA, GABAB].map(|c| self.current(lane, c));
+        let currents = [AMPA, GABAB].map(|c| self.lanes.current[c.min(N - 1)][lane].double());
         let floor = |c: usize| if currents[c] > 0.0 { 0.0 } else { n.floor[c] };
-        (n.input + floor(AMPA) - floor(GABAB) - n.i0, currents)
+        (n.a * (n.input + floor(AMPA) - floor(GABAB) - n.i0), currents)
     }
 
     /// The same, summed.
@@ -325,7 +314,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let length = to - t;
         let (constant, [ampa, gabab]) = self.margins(lane);
         let n = self.neuron(lane);
-        let [fast_ampa, fast_gabab] = [1.0 / n.tau[AMPA], 1.0 / n.tau[GABAB]];
+        let [fast_ampa, fast_gabab] = [AMPA, GABAB].map(|c| std::f64::consts::LN_2 * n.decay[c]);
         let is_at_floor = self.way(lane).is_at_floor;
         // What inhibits is no more than now, what excites no less than along its tangent; or the other way
         // round.
@@ -368,6 +357,26 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         t + dt
     }
 
+    /// Whether nothing happens until the end of the window, which is near, and the neuron cannot fire
+    /// until then: it may stay where it is, and save a step. Only where that is a time as it is kept.
+    #[inline(always)]
+    fn is_calm(&self, lane: usize) -> bool {
+        let lanes = &self.lanes;
+        let t = lanes.t[lane];
+        let left = self.end - t;
+        if !is_closed(N) || lanes.event[lane] < self.end || left > CALM_FOR {
+            return false;
+        }
+        let job = self.job(lane);
+        let n = &*job.neuron;
+        // Inhibition may be gone; below the floor of the sum is less.
+        let most = n.a * (n.input + n.floor[AMPA]) + lanes.current[AMPA][lane].double();
+        job.stops.is_empty()
+            && job.dc.is_none()
+            && lanes.y[lane].double() + most * left <= n.y_calm
+            && self.relative(self.absolute(t)) == t
+    }
+
     /// Synapses that have decayed to their floor stay there.
     #[inline(always)]
     pub(super) fn reach_floors(&mut self, lane: usize) -> bool {
@@ -407,7 +416,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
                 sum += i64::from(arrival.weight);
             }
             let c = self.model.place_of(first.receptor).min(N - 1);
-            let jump = sum as f64 * job.neuron.jump[c];
+            let jump = sum as f64 * job.neuron.raise[c];
             self.raise(lane, c, jump);
             self.way_mut(lane).arrival += count;
             self.way_mut(lane).is_driven = true;
@@ -415,17 +424,79 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         }
     }
 
-    /// Adds to a current, A.
+    /// Adds to a current.
     #[inline(always)]
     pub(super) fn raise(&mut self, lane: usize, c: usize, jump: f64) {
         let n = self.neuron(lane);
-        let now = self.current(lane, c);
-        let floor = if n.has_floor[c] { n.floor[c] } else { 0.0 };
+        let now = self.lanes.current[c][lane].double();
+        let floor = if n.has_floor[c] { n.a * n.floor[c] } else { 0.0 };
         let raised = if now > 0.0 { now } else { floor } + jump;
         // What stays at the floor does not decay.
-        let raised = if raised > n.i0 { raised } else { 0.0 };
-        self.set_current(lane, c, raised);
+        let raised = if raised > n.a * n.i0 { raised } else { 0.0 };
+        self.lanes.current[c][lane] = R::of(raised);
         self.way_mut(lane).floor = f64::INFINITY;
+    }
+
+    /// Most events are like this one: a single arrival adds to a current that is above its floor, and
+    /// nothing else happens. It is done here, at less cost than by [`Self::proceed`], with the same result;
+    /// whether it was one.
+    #[inline(always)]
+    pub(super) fn take_arrival(&mut self, lane: usize) -> bool {
+        if !is_closed(N) {
+            return false;
+        }
+        let (seat, zero) = (self.seat(lane), R::of(0.0));
+        let (way, lanes) = (&mut self.ways[seat], &mut *self.lanes);
+        let t = lanes.t[lane];
+        let is_plain = t == way.arrives
+            && t < way.other
+            && way.phase == Phase::Run
+            && !way.is_at_floor
+            && lanes.is_open[lane] > zero
+            && lanes.is_z[lane] <= zero;
+        if !is_plain {
+            return false;
+        }
+        let job = &self.jobs[way.job];
+        let [arrival, rest @ ..] = &job.arrivals[way.arrival..] else { return false };
+        let ticks = |time: Time| time.picoseconds() as i64 - self.origin.picoseconds() as i64;
+        let seconds = |time: Time| ticks(time) as f64 * (1.0 / Time::PER_SECOND as f64);
+        let arrives = rest.first().map_or(f64::INFINITY, |next| seconds(next.time));
+        let event = arrives.min(way.other);
+        let n = &*job.neuron;
+        let c = self.model.place_of(arrival.receptor).min(N - 1);
+        let now = lanes.current[c][lane];
+        let raised = R::of(now.double() + f64::from(arrival.weight) * n.raise[c]);
+        // What comes together is summed; what may lead to a floor, or is last, is for others.
+        if arrives <= t || rest.is_empty() || now <= zero || raised <= lanes.i0[lane] {
+            return false;
+        }
+        if N == 2 {
+            // As [`Self::next_bend`] sees it.
+            let ampa = if c == AMPA { raised } else { lanes.current[AMPA][lane] }.double();
+            let gabab = if c == AMPA { lanes.current[N - 1][lane] } else { raised }.double();
+            let floor = |c: usize, current: f64| if current > 0.0 { 0.0 } else { n.floor[c] };
+            let constant = n.input + floor(AMPA, ampa) - floor(GABAB, gabab) - n.i0;
+            let left = 1.0 - std::f64::consts::LN_2 * n.decay[AMPA] * (event - t);
+            if n.a * constant + ampa * left - gabab <= 0.0 || n.a * constant + ampa < gabab {
+                return false;
+            }
+        }
+        let before = lanes.closed(lane);
+        lanes.current[c][lane] = raised;
+        lanes.ampa[lane] = lanes.current[AMPA][lane];
+        if N == 2 {
+            lanes.inhibition[lane] = lanes.current[N - 1][lane];
+        }
+        way.arrival += 1;
+        way.arrives = arrives;
+        way.floor = f64::INFINITY;
+        way.bend = f64::INFINITY;
+        way.is_driven = true;
+        lanes.event[lane] = event;
+        let slow = lanes.k[lane] + before;
+        self.hold_step(lane, slow);
+        true
     }
 
     /// The right-hand side where a lane stands, from which its next step starts.
@@ -462,11 +533,18 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             }
             lanes.unforced[lane] = lanes.unforced[lane] + constant;
         }
-        // Much faster than before, the next step is no longer than a first one: of a longer one not
-        // even the error is known.
+        if !is_z {
+            self.hold_step(lane, slow);
+        }
+    }
+
+    /// Where the membrane is much faster than it was, the next step is no longer than a first one: of a
+    /// longer one not even the error is known.
+    #[inline(always)]
+    fn hold_step(&mut self, lane: usize, slow: R) {
         let lanes = &mut *self.lanes;
         let fast = (lanes.k[lane] + lanes.closed(lane)).abs();
-        if !is_z && fast > R::of(FASTER) * slow.abs() {
+        if fast > R::of(FASTER) * slow.abs() {
             let first = first_step(lanes.first_q[lane].double(), fast.double());
             lanes.h[lane] = R::of(lanes.h[lane].double().min(first));
         }
@@ -519,8 +597,8 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         }
         let n = &mut *job.neuron;
         let (ref_p, y_reset) = (n.ref_p, n.y_reset);
-        if !is_closed(N) && n.jump[AHP] > 0.0 {
-            let jump = n.jump[AHP];
+        if !is_closed(N) && n.raise[AHP] > 0.0 {
+            let jump = n.raise[AHP];
             self.raise(lane, AHP.min(N - 1), jump);
             // From its first spike on it has a floor.
             self.neuron_mut(lane).has_floor[AHP] = true;

@@ -3,7 +3,7 @@
 //! Between two events (an arrival, the end of a refractory period, a synapse that reaches its floor,
 //! a change of a direct input) the inputs of a neuron are known functions of time and its state is
 //! carried on by itself. A neuron keeps its own time: nothing is done for one at which nothing
-//! happens. The method is told in `docs/event-solver.md`.
+//! happens. The method is told in `docs/src/solvers.md`.
 //!
 //! | module | what it holds |
 //! |---|---|

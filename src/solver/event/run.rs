@@ -28,6 +28,9 @@ pub(super) struct Way {
     /// The next of its arrivals and stops.
     pub(super) arrival: usize,
     pub(super) stop: usize,
+    /// When the next arrival comes, and when the first event that is none.
+    pub(super) arrives: f64,
+    pub(super) other: f64,
     pub(super) phase: Phase,
     /// When it is no longer refractory, when a synapse reaches its floor, and when its direct input
     /// changes; s from the start of the window.
@@ -48,10 +51,22 @@ pub(super) struct Way {
     pub(super) spikes: u64,
 }
 
+/// Room for neurons that are being advanced; no lane has one between windows.
+pub(super) struct Room<R, const N: usize> {
+    lanes: Lanes<R, N>,
+    attempt: Attempt<R>,
+}
+
+impl<R: Real, const N: usize> Room<R, N> {
+    pub(super) fn new(b: f64, tolerance: f64) -> Room<R, N> {
+        Room { lanes: Lanes::new(b, tolerance), attempt: Attempt::default() }
+    }
+}
+
 /// A window's jobs on their lanes.
 pub(super) struct Run<'a, 'j, R, F, const N: usize> {
     pub(super) model: &'a DpiEvent<R, F, N>,
-    pub(super) lanes: Box<Lanes<R, N>>,
+    pub(super) lanes: &'a mut Lanes<R, N>,
     pub(super) ways: [Way; NEURONS],
     /// The index of each lane's way.
     pub(super) seats: [u8; WIDTH],
@@ -80,6 +95,8 @@ pub(super) fn run<W: Width, R: Real, F: Form, const N: usize>(
         job: usize::MAX,
         arrival: 0,
         stop: 0,
+        arrives: f64::INFINITY,
+        other: f64::INFINITY,
         phase: Phase::Rest,
         refractory: f64::INFINITY,
         floor: f64::INFINITY,
@@ -92,9 +109,11 @@ pub(super) fn run<W: Width, R: Real, F: Form, const N: usize>(
         is_driven: false,
         spikes: 0,
     };
+    let mut room = model.take_room();
+    let Room { lanes, attempt } = &mut *room;
     let mut run = Run {
         model,
-        lanes: Box::new(Lanes::new(model.b, model.tolerance)),
+        lanes,
         ways: [idle; NEURONS],
         seats: [0; WIDTH],
         jobs,
@@ -105,7 +124,6 @@ pub(super) fn run<W: Width, R: Real, F: Form, const N: usize>(
         most_spikes: most_spikes(end),
         out,
     };
-    let mut room = Box::<Attempt<R>>::default();
     // Lanes that want attention, and those whose neuron leaves them.
     let mut handled: Vec<usize> = Vec::with_capacity(WIDTH);
     let mut leaving = [(); 2].map(|()| Vec::<usize>::with_capacity(NEURONS));
@@ -127,7 +145,7 @@ pub(super) fn run<W: Width, R: Real, F: Form, const N: usize>(
         if running == 0 {
             break;
         }
-        attempt_all::<W, R, F, N>(width, &mut run.lanes, &mut room, run.on);
+        attempt_all::<W, R, F, N>(width, run.lanes, attempt, run.on);
         let accepted = run.lanes.verdict.iter().filter(|v| **v > R::of(0.0)).count() as u64;
         run.out.work.steps += running;
         run.out.work.right_sides += STAGES * running;
@@ -164,6 +182,7 @@ pub(super) fn run<W: Width, R: Real, F: Form, const N: usize>(
             }
         }
     }
+    model.put_room(room);
 }
 
 impl<'j, R: Real, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
@@ -262,6 +281,9 @@ impl<'j, R: Real, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
     /// Goes on with a lane after an event; where its neuron has reached the end, with the next one.
     #[inline(always)]
     pub(super) fn go_on(&mut self, lane: usize) {
+        if self.take_arrival(lane) {
+            return;
+        }
         while !self.proceed(lane) {
             self.store(lane);
             if self.next == self.jobs.len() {
@@ -283,6 +305,8 @@ impl<'j, R: Real, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
             job,
             arrival: 0,
             stop: 0,
+            arrives: f64::INFINITY,
+            other: f64::INFINITY,
             phase: n.phase,
             refractory,
             floor: f64::INFINITY,
@@ -314,16 +338,15 @@ impl<'j, R: Real, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
         let is_open = n.refractory.is_none() || self.model.holds();
         lanes.is_open[lane] = of(f64::from(is_open));
         for c in 0..N {
-            lanes.current[c][lane] = of(n.a * n.current[c]);
-            lanes.rate[c][lane] = of(std::f64::consts::LOG2_E / n.tau[c]);
+            lanes.current[c][lane] = of(n.current[c]);
+            lanes.rate[c][lane] = of(n.decay[c]);
         }
         lanes.tau[lane] = of(n.tau[AMPA]);
         lanes.inhibition_tau[lane] = of(n.tau[GABAB]);
         lanes.y_nmda[lane] = of(n.y_nmda);
         lanes.i0[lane] = of(n.a * n.i0);
         // Rounding of currents, and that of time for the fastest synapse.
-        let fastest = n.tau[..N].iter().copied().fold(f64::INFINITY, f64::min);
-        let clock = 4.0 * f64::EPSILON * self.end.max(-t) / fastest;
+        let clock = 4.0 * f64::EPSILON * self.end.max(-t) * n.fastest;
         let rounding = (32.0 * R::EPSILON + clock).min(1e-3);
         lanes.i0_low[lane] = of(n.a * n.i0 * (1.0 - rounding));
         lanes.ln_r[lane] = of(n.ln_r);
@@ -365,9 +388,7 @@ impl<'j, R: Real, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
         n.first_q = lanes.first_q[lane].double();
         n.first_z = lanes.first_z[lane].double();
         for c in 0..N {
-            if R::of(n.a * n.current[c]) != lanes.current[c][lane] {
-                n.current[c] = lanes.current[c][lane].double() / n.a;
-            }
+            n.current[c] = lanes.current[c][lane].double();
         }
         n.refractory = refractory;
         n.is_awake = is_awake;
@@ -427,7 +448,7 @@ impl<'j, R: Real, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
         copy.anew = None;
         copy.y = self.lanes.y[lane].double();
         for c in 0..N.min(CIRCUITS) {
-            copy.current[c] = self.lanes.current[c][lane].double() / n.a;
+            copy.current[c] = self.lanes.current[c][lane].double();
         }
         super::EventModel::state(self.model, &copy)
     }

@@ -33,7 +33,7 @@ __constant__ const Real ERROR_WEIGHTS[7] = STEP_E;
 struct Neuron {
     double a, i0, i_gain, r, ln_r, q_th, z_th, y_th, q_reset, y_reset, feedback_reset, y_open, y_down;
     double feedback, gate_slope, gate_offset, y_nmda, input, leak, ref_p;
-    double tau[CIRCUITS], jump[CIRCUITS], floor[CIRCUITS];
+    double tau[CIRCUITS], decay[CIRCUITS], fastest, raise[CIRCUITS], floor[CIRCUITS], y_calm;
     Word time, phase;
     double x, k, unforced, margin, h, y;
     bool is_z;
@@ -41,8 +41,7 @@ struct Neuron {
     double current[CIRCUITS];
     bool has_floor[CIRCUITS];
     Word refractory;
-    bool is_at_floor, is_awake;
-    double anew; // Not a number: biases and state have not changed.
+    bool is_at_floor, is_awake, anew;
 };
 
 /// The way of a neuron: what in Rust are its lane, its Way and its Job.
@@ -65,7 +64,7 @@ struct Run {
 
     // The way.
     unsigned arrival, stop, phase;
-    double refractory, floor, dc_change, bend, dc_value, dc_slope, dc_from, way_h, late;
+    double arrives, other, refractory, floor, dc_change, bend, dc_value, dc_slope, dc_from, way_h, late;
     bool is_at_floor, is_driven;
     Word spikes;
 
@@ -125,7 +124,7 @@ struct Run {
         refractory = n.refractory == NO_TIME ? NEVER : relative(n.refractory);
         arrival = stop = 0;
         phase = unsigned(n.phase);
-        floor = dc_change = bend = NEVER;
+        arrives = other = floor = dc_change = bend = NEVER;
         is_at_floor = n.is_at_floor;
         dc_value = dc_slope = dc_from = 0.0;
         way_h = n.h;
@@ -148,16 +147,14 @@ struct Run {
         is_open = n.refractory == NO_TIME || a.holds;
 #pragma unroll
         for (int c = 0; c < N; ++c) {
-            current[c] = Real(n.a * n.current[c]);
-            rate[c] = Real(LOG2_E / n.tau[c]);
+            current[c] = Real(n.current[c]);
+            rate[c] = Real(n.decay[c]);
         }
         tau = Real(n.tau[AMPA]);
         inhibition_tau = Real(n.tau[GABAB]);
         y_nmda = Real(n.y_nmda);
         i0 = Real(n.a * n.i0);
-        double fastest = NEVER;
-        for (int c = 0; c < N; ++c) fastest = smaller(fastest, n.tau[c]);
-        const double clock = 4.0 * 2.220446049250313e-16 * larger(a.length, -t) / fastest;
+        const double clock = 4.0 * 2.220446049250313e-16 * larger(a.length, -t) * n.fastest;
         const double rounding = smaller(32.0 * EPSILON + clock, 1e-3);
         i0_low = Real(n.a * n.i0 * (1.0 - rounding));
         ln_r = Real(n.ln_r);
@@ -170,7 +167,7 @@ struct Run {
         if (job.dc) read_direct_input();
         set_chart(n.is_z);
         set_constants();
-        if (n.anew == n.anew) start_anew();
+        if (n.anew) start_anew();
     }
 
     __device__ void store_neuron() {
@@ -189,9 +186,7 @@ struct Run {
         n.is_first = double(is_first);
         n.first_q = double(first_q);
         n.first_z = double(first_z);
-        for (int c = 0; c < N; ++c) {
-            if (Real(n.a * n.current[c]) != current[c]) n.current[c] = double(current[c]) / n.a;
-        }
+        for (int c = 0; c < N; ++c) n.current[c] = double(current[c]);
     }
 
     __device__ __forceinline__ double now_of(int c) const {
@@ -232,8 +227,8 @@ struct Run {
         to[0] = larger(double(y) * n.i_gain, n.i0);
         for (unsigned c = 0; c + 1 < a.columns; ++c) {
             const unsigned at = unsigned(a.circuits >> 4 * c) & 15u;
-            double current = n.current[at];
-            if (at < N) current = double(this->current[AMONG(at)]) / n.a;
+            const double current =
+                (at < N ? double(this->current[AMONG(at)]) : n.current[at]) / n.a;
             const double floor = n.has_floor[at] ? n.floor[at] : 0.0;
             to[1 + c] = current > 0.0 ? current : floor;
         }
@@ -249,7 +244,7 @@ struct Run {
     }
 
     __device__ void start_anew() {
-        n.anew = NOT_A_NUMBER;
+        n.anew = false;
         if (N == 2) {
             is_at_floor = margin_now() < 0.0;
             set_constants();
@@ -302,25 +297,13 @@ struct Run {
         y_down = z ? Real(n.y_down) : Real(0.0);
     }
 
-    /// A current above its floor, A: in double precision for as long as it was not integrated.
-    __device__ __forceinline__ double current_of(int c) const {
-        const double kept = n.current[c];
-        const Real now = current[AMONG(c)];
-        return Real(n.a * kept) == now ? kept : double(now) / n.a;
-    }
-
-    __device__ __forceinline__ void set_current(int c, double value) {
-        n.current[c] = value;
-        current[AMONG(c)] = Real(n.a * value);
-    }
-
     __device__ void skip(double to) {
         const double dt = to - t;
         for (int c = 0; c < N; ++c) {
-            const double now = current_of(c);
+            const double now = double(current[c]);
             if (now > 0.0) {
                 const double decayed = now * exponential(-dt / n.tau[c]);
-                set_current(c, decayed < n.i0 ? 0.0 : decayed);
+                current[c] = Real(decayed < n.a * n.i0 ? 0.0 : decayed);
             }
         }
         t = to;
@@ -412,15 +395,16 @@ struct Run {
                 set_constants();
                 rate_after_event(closed_before, base_before);
             }
-            double next = arrival < job.arrival_count ? relative(arrival_time(arrival)) : NEVER;
-            next = smaller(next, stop < job.stop_count ? relative(job.stops[stop]) : NEVER);
-            next = smaller(next, a.length);
-            next = smaller(next, refractory);
-            next = smaller(next, floor);
-            next = smaller(next, dc_change);
+            arrives = arrival < job.arrival_count ? relative(arrival_time(arrival)) : NEVER;
+            other = stop < job.stop_count ? relative(job.stops[stop]) : NEVER;
+            other = smaller(other, a.length);
+            other = smaller(other, refractory);
+            other = smaller(other, dc_change);
+            const double next = smaller(smaller(arrives, other), floor);
             bend = N == 2 ? next_bend(next) : NEVER;
             event = smaller(next, bend);
             if (phase == RUN) {
+                if (is_calm()) return false;
                 if (is_z) choose_way();
                 return true;
             }
@@ -443,13 +427,13 @@ struct Run {
         }
     }
 
-    /// How far the sum of all input in closed form is above its floor, A: `margins`.
+    /// How far the sum of all input in closed form is above its floor: `margins`.
     __device__ __forceinline__ double margins(double* ampa, double* gabab) const {
-        *ampa = current_of(AMPA);
-        *gabab = current_of(GABAB);
+        *ampa = double(current[AMONG(AMPA)]);
+        *gabab = double(current[AMONG(GABAB)]);
         const double floor_ampa = *ampa > 0.0 ? 0.0 : n.floor[AMPA];
         const double floor_gabab = *gabab > 0.0 ? 0.0 : n.floor[GABAB];
-        return n.input + floor_ampa - floor_gabab - n.i0;
+        return n.a * (n.input + floor_ampa - floor_gabab - n.i0);
     }
 
     /// `margin`.
@@ -467,7 +451,7 @@ struct Run {
         const double length = to - t;
         double ampa, gabab;
         const double constant = margins(&ampa, &gabab);
-        const double fast_ampa = 1.0 / n.tau[AMPA], fast_gabab = 1.0 / n.tau[GABAB];
+        const double fast_ampa = LN_2 * n.decay[AMPA], fast_gabab = LN_2 * n.decay[GABAB];
         const bool is_far = is_at_floor
                                 ? constant + ampa - gabab * (1.0 - fast_gabab * length) < 0.0
                                 : constant + ampa * (1.0 - fast_ampa * length) - gabab > 0.0;
@@ -503,11 +487,19 @@ struct Run {
 
     __device__ double margin_at(
         double constant, double ampa, double gabab, double dt, double* slope) const {
-        const double fast_ampa = 1.0 / n.tau[AMPA], fast_gabab = 1.0 / n.tau[GABAB];
+        const double fast_ampa = LN_2 * n.decay[AMPA], fast_gabab = LN_2 * n.decay[GABAB];
         ampa = ampa * exponential(-fast_ampa * dt);
         gabab = gabab * exponential(-fast_gabab * dt);
         if (slope) *slope = fast_gabab * gabab - fast_ampa * ampa;
         return constant + ampa - gabab;
+    }
+
+    __device__ bool is_calm() const {
+        const double left = a.length - t;
+        if (!IS_CLOSED || event < a.length || left > CALM_FOR) return false;
+        const double most = n.a * (n.input + n.floor[AMPA]) + double(current[AMPA]);
+        return job.stop_count == 0 && !job.dc && double(y) + most * left <= n.y_calm &&
+               relative(absolute(t)) == t;
     }
 
     __device__ bool reach_floors() {
@@ -539,7 +531,7 @@ struct Run {
             }
             const int place = int(a.circuits >> 4 * (first & 7)) & 15;
             const int c = AMONG(place);
-            raise(c, double(sum) * n.jump[c]);
+            raise(c, double(sum) * n.raise[c]);
             is_driven = true;
             changed = true;
         }
@@ -547,11 +539,50 @@ struct Run {
     }
 
     __device__ void raise(int c, double jump) {
-        const double now = current_of(c);
-        const double least = n.has_floor[c] ? n.floor[c] : 0.0;
+        const double now = double(current[c]);
+        const double least = n.has_floor[c] ? n.a * n.floor[c] : 0.0;
         const double raised = (now > 0.0 ? now : least) + jump;
-        set_current(c, raised > n.i0 ? raised : 0.0);
+        current[c] = Real(raised > n.a * n.i0 ? raised : 0.0);
         floor = NEVER;
+    }
+
+    __device__ bool take_arrival() {
+        if (!IS_CLOSED) return false;
+        const bool is_plain =
+            t == arrives && t < other && phase == RUN && !is_at_floor && is_open && !is_z;
+        // What is last is for others.
+        if (!is_plain || arrival + 1 >= job.arrival_count) return false;
+        const double next_arrives = relative(arrival_time(arrival + 1));
+        const double next_event = smaller(next_arrives, other);
+        const Arrival& first = job.arrivals[arrival];
+        const int place = int(a.circuits >> 4 * (first.time_and_receptor & 7)) & 15;
+        const int c = AMONG(place);
+        const Real now = current[c];
+        const Real raised = Real(double(now) + double(first.weight) * n.raise[c]);
+        if (next_arrives <= t || now <= Real(0.0) || raised <= i0) return false;
+        if (N == 2) {
+            const double ampa = double(c == AMPA ? raised : current[AMPA]);
+            const double gabab = double(c == AMPA ? current[N - 1] : raised);
+            const double floor_ampa = ampa > 0.0 ? 0.0 : n.floor[AMPA];
+            const double floor_gabab = gabab > 0.0 ? 0.0 : n.floor[GABAB];
+            const double constant = n.input + floor_ampa - floor_gabab - n.i0;
+            const double left = 1.0 - LN_2 * n.decay[AMPA] * (next_event - t);
+            if (n.a * constant + ampa * left - gabab <= 0.0 || n.a * constant + ampa < gabab) {
+                return false;
+            }
+        }
+        const Real before = closed();
+        current[c] = raised;
+        ampa = current[AMPA];
+        if (N == 2) inhibition = current[N - 1];
+        arrival += 1;
+        arrives = next_arrives;
+        floor = NEVER;
+        bend = NEVER;
+        is_driven = true;
+        event = next_event;
+        hold_step(k + before);
+        return true;
     }
 
     __device__ __noinline__ Rate evaluate() {
@@ -582,8 +613,12 @@ struct Run {
             }
             unforced = unforced + constant;
         }
+        if (!was_z) hold_step(slow);
+    }
+
+    __device__ __forceinline__ void hold_step(Real slow) {
         const Real fast = magnitude(k + closed());
-        if (!was_z && fast > Real(FASTER) * magnitude(slow)) {
+        if (fast > Real(FASTER) * magnitude(slow)) {
             h = Real(smaller(double(h), first_step(double(first_q), double(fast))));
         }
     }
@@ -622,8 +657,8 @@ struct Run {
         spikes += 1;
         emit_spike(a, job, time);
         if (spikes > a.most_spikes) emit_fault(a, job, time, true);
-        if (!IS_CLOSED && n.jump[AHP] > 0.0) {
-            raise(AMONG(AHP), n.jump[AHP]);
+        if (!IS_CLOSED && n.raise[AHP] > 0.0) {
+            raise(AMONG(AHP), n.raise[AHP]);
             n.has_floor[AHP] = true;
         }
         if (n.ref_p > 0.0) refractory = t + n.ref_p;
@@ -978,7 +1013,7 @@ __device__ void carry(const Advance& a, Job& job, Neuron& n) {
             job.right_sides += STAGES;
             if (!(run.verdict > Real(0.0))) job.rejected += 1;
             const bool is_plain = run.verdict >= Real(0.0) && run.verdict <= Real(1.0);
-            if (!is_plain && run.handle() && !run.proceed()) break;
+            if (!is_plain && run.handle() && !run.take_arrival() && !run.proceed()) break;
         }
     }
     run.store_neuron();
