@@ -22,6 +22,14 @@ pub enum Error {
         /// What to do.
         help: String,
     },
+    /// A scene with a sweep where a single one is needed, or the other way round.
+    #[error("{message}")]
+    Sweep {
+        /// What does not fit.
+        message: String,
+        /// What to do.
+        help: String,
+    },
     /// A file could not be read or written.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
@@ -149,6 +157,17 @@ pub enum Error {
         /// What was being done, and what the device said.
         message: String,
     },
+    /// Points of a sweep failed. Those of the others are kept.
+    #[error("{0}")]
+    Points(String),
+    /// A sweep was stopped from outside. What is done is kept.
+    #[error("interrupted after {done} of {points} points")]
+    SweepStopped {
+        /// Points that are done.
+        done: usize,
+        /// All points.
+        points: usize,
+    },
     /// The run was stopped from outside. What was recorded until then is kept.
     #[error("interrupted at t = {time} s")]
     Interrupted {
@@ -171,17 +190,18 @@ impl Error {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Error::Scene(_) => 3,
+            Error::Scene(_) | Error::Sweep { .. } => 3,
             Error::Limit { .. } => 4,
             Error::Io { .. } | Error::OutputExists { .. } | Error::Results { .. } => 5,
             Error::Device { .. } | Error::DeviceFault { .. } => 6,
             Error::Different(_) => 7,
-            Error::Interrupted { .. } => 130,
+            Error::Interrupted { .. } | Error::SweepStopped { .. } => 130,
             Error::Instance { .. }
             | Error::NotFinite { .. }
             | Error::InputOverflow { .. }
             | Error::Storm { .. }
             | Error::Failed { .. }
+            | Error::Points(_)
             | Error::NoProbe { .. }
             | Error::Model { .. }
             | Error::Experiment(_)
@@ -193,7 +213,9 @@ impl Error {
     #[must_use]
     pub fn help(&self) -> Option<String> {
         let help = match self {
-            Error::Limit { help, .. } | Error::Results { help, .. } => return Some(help.clone()),
+            Error::Limit { help, .. } | Error::Results { help, .. } | Error::Sweep { help, .. } => {
+                return Some(help.clone());
+            }
             Error::OutputExists { file: Some(_), .. } => {
                 "choose another folder with --out, or move the file away"
             }
@@ -229,6 +251,10 @@ impl Error {
                 "what was recorded until then is kept; --backend cpu gives the same results"
             }
             Error::Interrupted { .. } => "what was recorded until then is kept",
+            Error::SweepStopped { .. } => "go on with --resume: what is done is kept",
+            Error::Points(_) => {
+                "the other points are in the tables; look at one with `picoamp run SCENE --point N`"
+            }
             Error::Scene(_)
             | Error::NoProbe { .. }
             | Error::Experiment(_)

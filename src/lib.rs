@@ -61,6 +61,8 @@ pub mod scene;
 pub mod schedule;
 pub mod simulation;
 pub mod solver;
+pub mod sweep;
+pub mod table;
 pub mod time;
 pub mod units;
 

@@ -200,8 +200,8 @@ impl Plugins {
     /// Reads a scene file, builds its world and adds the plugins to it. Warnings are dropped.
     ///
     /// # Errors
-    /// As [`Plugins::load`] and [`Plugins::build`].
+    /// As [`Plugins::load`] and [`Plugins::build`]; [`Error::Sweep`] where it has a sweep.
     pub fn simulation(&self, path: impl AsRef<Path>) -> Result<Simulation, Error> {
-        self.build(self.load(path, &[])?.scene)
+        self.build(self.load(path, &[])?.single()?.scene)
     }
 }

@@ -112,9 +112,10 @@ impl Simulation {
     /// [`Scene::load`] and [`Simulation::new`] to see them.
     ///
     /// # Errors
-    /// [`Error::Scene`] with every mistake of the scene, [`Error::Io`], [`Error::Limit`].
+    /// [`Error::Scene`] with every mistake of the scene, [`Error::Sweep`] where it has a sweep,
+    /// [`Error::Io`], [`Error::Limit`].
     pub fn from_scene(path: impl AsRef<Path>) -> Result<Simulation, Error> {
-        Simulation::new(Scene::load(path, &[])?.scene)
+        Simulation::new(Scene::load(path, &[])?.single()?.scene)
     }
 
     /// Builds the world of a scene.

@@ -108,6 +108,10 @@ pub struct SceneArgs {
     /// added. VALUE is RON; a bare word or quantity is a string.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub sets: Vec<String>,
+
+    /// Of a scene with a sweep, only this point (counted from 0)
+    #[arg(long, value_name = "N")]
+    pub point: Option<usize>,
 }
 
 #[derive(ClapArgs, Debug)]
@@ -134,6 +138,14 @@ pub struct RunArgs {
     /// Replace the files of an earlier run in the results folder
     #[arg(long)]
     pub force: bool,
+
+    /// Finish an earlier run of this scene into the results folder
+    ///
+    /// A sweep goes on where it was stopped. Any other run that did not end starts again, and its files
+    /// are replaced: the state of neurons is not kept. Nothing is done where all is there. Results of
+    /// another scene, seed or version are refused.
+    #[arg(long, conflicts_with = "force")]
+    pub resume: bool,
 
     /// Also write the biases of every instance, the edges of every projection, or both
     #[arg(long, value_enum, value_delimiter = ',', value_name = "WHAT")]

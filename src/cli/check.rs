@@ -1,14 +1,17 @@
 //! `picoamp check` and `picoamp resolve`: what a scene says, without a run.
 
 use super::args::SceneArgs;
+use super::messages::say;
 use super::{load, messages, print};
 use crate::network::Rule;
 use crate::scene::estimate::{self, Estimate, Recording, bytes_text};
+use crate::scene::sweep::{Form, Seeds, Sweep};
 use crate::scene::{Connection, Loaded, write};
+use crate::sweep::{SideBySide, point_bytes};
 use crate::{Error, Plugins};
 
 pub fn check(args: &SceneArgs, plugins: &Plugins) -> Result<(), Error> {
-    let Loaded { scene, warnings } = load(args, plugins, None)?;
+    let Loaded { scene, warnings, sweep } = load(args, plugins, None)?;
     messages::show_findings(&warnings);
     let estimate = Estimate::of(&scene, Recording::Streamed);
     let available = estimate::available_memory();
@@ -31,21 +34,25 @@ pub fn check(args: &SceneArgs, plugins: &Plugins) -> Result<(), Error> {
         "  probes       {}\n",
         scene.probes.keys().cloned().collect::<Vec<_>>().join(", ")
     );
+    let rows = scene.probes.iter().filter_map(|(name, probe)| {
+        let rows = probe.kind.expected_rows(&scene, probe.span)?;
+        Some(format!("{rows} of {name}"))
+    });
+    let rows: Vec<String> = rows.collect();
+    if !rows.is_empty() {
+        text += &format!("  rows         about {}\n", rows.join(", "));
+    }
     if let Some(chip) = &scene.chip {
         let (used, all) = (chip.used_cores(), chip.all_cores());
         let plural = if chip.chips == 1 { "chip" } else { "chips" };
         text +=
             &format!("  chip         Dynapse1: {used} of {all} cores on {} {plural}\n", chip.chips);
     }
-    let from_events = estimate.neurons - estimate.stepped_neurons;
-    let mut work = Vec::new();
-    if from_events > 0 {
-        work.push(format!("{from_events} neurons from event to event"));
+    if let Some(sweep) = &sweep {
+        text += &points(sweep, available)?;
+        return print(text.trim_end());
     }
-    if estimate.stepped_neurons > 0 || work.is_empty() {
-        work.push(format!("{} neuron-steps", estimate.neuron_steps()));
-    }
-    text += &format!("  work         {}\n", work.join(", "));
+    text += &work(estimate.neurons - estimate.stepped_neurons, estimate.neuron_steps());
     text += &format!(
         "  memory       about {} of {} available",
         bytes_text(estimate.total_bytes()),
@@ -55,13 +62,71 @@ pub fn check(args: &SceneArgs, plugins: &Plugins) -> Result<(), Error> {
     print(&text)
 }
 
+fn work(event_neurons: u128, neuron_steps: u128) -> String {
+    let mut work = Vec::new();
+    if event_neurons > 0 {
+        work.push(format!("{event_neurons} neurons from event to event"));
+    }
+    if neuron_steps > 0 || work.is_empty() {
+        work.push(format!("{neuron_steps} neuron-steps"));
+    }
+    format!("  work         {}\n", work.join(", "))
+}
+
+/// What a sweep comes to.
+fn points(sweep: &Sweep, available: u64) -> Result<String, Error> {
+    let points = sweep.points();
+    let lengths: Vec<String> =
+        sweep.axes.iter().map(|axis| axis.values.len().to_string()).collect();
+    let (form, seeds) = match (sweep.form, sweep.seeds) {
+        (Form::Grid, seeds) => (format!("grid of {}", lengths.join(" × ")), seeds),
+        (Form::Zip, seeds) => (format!("{} paths together", lengths.len()), seeds),
+    };
+    let seeds = match seeds {
+        Seeds::Derived => "each with a seed of its own",
+        Seeds::Shared => "all with the seed of the scene",
+    };
+    let mut text = format!("  sweep        {points} points ({form}), {seeds}\n");
+    for axis in &sweep.axes {
+        let values = &axis.values;
+        let shown = match (values.first(), values.last()) {
+            (Some(first), Some(last)) if values.len() > 4 => {
+                format!("{first} … {last} ({} values)", values.len())
+            }
+            _ => values.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        };
+        text += &format!("    {}: {shown}\n", axis.path);
+    }
+    text += &work(sweep.total.event_neurons, sweep.total.neuron_steps);
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let SideBySide { points: beside, by_memory, .. } = SideBySide::of(sweep, threads, available)?;
+    let why = if by_memory { "as many as fit into memory" } else { "one a thread" };
+    let slices = points.div_ceil(beside);
+    text += &format!("  side by side {beside} points ({why}): {slices} slices\n");
+    text += &format!(
+        "  memory       about {} for the largest point, {} for {beside}, of {} available\n",
+        bytes_text(point_bytes(sweep)),
+        bytes_text(point_bytes(sweep) * beside as u128),
+        bytes_text(u128::from(available))
+    );
+    Ok(text)
+}
+
 fn names<'a>(groups: impl Iterator<Item = (&'a String, u64)>) -> String {
     let named: Vec<String> = groups.map(|(name, size)| format!("{name} ({size})")).collect();
     if named.is_empty() { "none".into() } else { named.join(", ") }
 }
 
 pub fn resolve(args: &SceneArgs, plugins: &Plugins) -> Result<(), Error> {
-    let Loaded { scene, warnings } = load(args, plugins, None)?;
+    let Loaded { scene, warnings, sweep } = load(args, plugins, None)?;
     messages::show_findings(&warnings);
+    if let Some(sweep) = sweep {
+        say!(
+            "{} points, each decided by itself: this is the scene as it is typed; --point N prints one \
+             of them",
+            sweep.points()
+        );
+        return print(sweep.to_ron(|file| file.path.clone()).trim_end());
+    }
     print(write::to_ron(&scene, |file| file.path.clone()).trim_end())
 }

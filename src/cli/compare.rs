@@ -9,6 +9,7 @@ use crate::network::NeuronId;
 use crate::probe::picture::{counted, three_digits};
 use crate::results::Results;
 use crate::scene::difference::Difference;
+use crate::sweep::{self, compare::SweepComparison};
 use crate::units::{self, Unit};
 use crate::{Error, Plugins};
 
@@ -28,6 +29,9 @@ pub fn report(
     names: (&str, &str),
     json: bool,
 ) -> Result<(), Error> {
+    if a.is_sweep() || b.is_sweep() {
+        return report_sweeps(a, b, names, json);
+    }
     let comparison = compare::compare(a, b, plugins)?;
     if json {
         print_json(&comparison)?;
@@ -47,17 +51,86 @@ fn text(a: &Results, b: &Results, comparison: &RunComparison, names: (&str, &str
         let seconds = run.simulated_s;
         text += &format!("{name:width$}  {path}: {scene}, {status}, {seconds} s\n");
     }
-    if !comparison.scenes.is_empty() {
-        text += &format!("the scenes differ in {}:\n", parts(comparison.scenes.len()));
-        for difference in comparison.scenes.iter().take(SHOWN) {
-            text += &format!("  {}\n", scene_line(difference, names));
-        }
-        if comparison.scenes.len() > SHOWN {
-            text += &format!("  and {} more\n", comparison.scenes.len() - SHOWN);
-        }
-    }
+    text += &scenes_text(&comparison.scenes, names);
     for (name, group) in comparison.populations.iter().chain(&comparison.sources) {
         text += &format!("{name}: {}", group_text(group, names));
+    }
+    text
+}
+
+fn scenes_text(scenes: &[Difference], names: (&str, &str)) -> String {
+    if scenes.is_empty() {
+        return String::new();
+    }
+    let mut text = format!("the scenes differ in {}:\n", parts(scenes.len()));
+    for difference in scenes.iter().take(SHOWN) {
+        text += &format!("  {}\n", scene_line(difference, names));
+    }
+    if scenes.len() > SHOWN {
+        text += &format!("  and {} more\n", scenes.len() - SHOWN);
+    }
+    text
+}
+
+/// Compares two sweeps and prints what there is to say.
+fn report_sweeps(a: &Results, b: &Results, names: (&str, &str), json: bool) -> Result<(), Error> {
+    let comparison = sweep::compare::compare(a, b)?;
+    if json {
+        print_json(&comparison)?;
+    } else {
+        print(sweeps_text(a, b, &comparison, names).trim_end())?;
+    }
+    if comparison.same { Ok(()) } else { Err(Error::Different("the spikes differ".into())) }
+}
+
+fn sweeps_text(
+    a: &Results,
+    b: &Results,
+    comparison: &SweepComparison,
+    names: (&str, &str),
+) -> String {
+    let (name_a, name_b) = names;
+    let width = name_a.len().max(name_b.len());
+    let mut text = String::new();
+    for (name, results) in [(name_a, a), (name_b, b)] {
+        let (path, run) = (results.path().display(), results.summary());
+        text += &format!("{name:width$}  {path}: {}, {}\n", run.scene, run.status);
+    }
+    text += &scenes_text(&comparison.scenes, names);
+    let SweepComparison { points, different, only_in_a, only_in_b, first, .. } = comparison;
+    text += &match different {
+        0 => format!("{} with the same spikes\n", counted(*points as u64, "point")),
+        _ => format!("{different} of {points} points have other spikes\n"),
+    };
+    for (count, name) in [(only_in_a, name_a), (only_in_b, name_b)] {
+        if *count > 0 {
+            text += &format!("{} in {name} only\n", counted(*count as u64, "point"));
+        }
+    }
+    if let Some(first) = first {
+        let values: Vec<String> =
+            first.values.iter().map(|(path, value)| format!("{path} = {value}")).collect();
+        let point = match (first.point_a, first.point_b) {
+            (a, b) if a == b => format!("point {a}"),
+            (a, b) => format!("point {a} of {name_a}, {b} of {name_b}"),
+        };
+        text += &format!("  the first of them: {point} ({})\n", values.join(", "));
+        let sides =
+            [(name_a, &first.spikes_a, &first.error_a), (name_b, &first.spikes_b, &first.error_b)];
+        for (name, spikes, error) in sides {
+            let spikes = spikes.iter().map(|(name, count)| format!("{count} of `{name}`"));
+            let spikes = spikes.collect::<Vec<_>>().join(", ");
+            text += &match error {
+                Some(error) => format!("  {name}: failed, {error}\n"),
+                None => format!("  {name}: spikes {spikes}\n"),
+            };
+        }
+        text += &format!(
+            "  to see where they differ, run that point of both (picoamp run {}/scene.ron --point {} \
+             --out …) and compare these\n",
+            a.path().display(),
+            first.point_a
+        );
     }
     text
 }

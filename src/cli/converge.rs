@@ -85,14 +85,14 @@ struct Runner<'a> {
 pub fn converge(args: &ConvergeArgs, plugins: &Plugins) -> Result<(), Error> {
     let seed = args.seed.map(|seed| format!("seed={seed}"));
     let read = |sets: &[String]| {
-        load(&args.scene, plugins, seed.iter().cloned().chain(sets.iter().cloned()))
+        load(&args.scene, plugins, seed.iter().cloned().chain(sets.iter().cloned()))?.single()
     };
     // All scenes are read before the first one runs: a step that does not fit is known at once.
     let mut loaded = read(&[])?;
     if loaded.scene.solver.euler_dt().is_some() {
         loaded = read(&["solver=Event".into()])?;
     }
-    let Loaded { scene: reference, warnings } = loaded;
+    let Loaded { scene: reference, warnings, .. } = loaded;
     let by_steps = |dt: Time| {
         let quantity = units::format(dt.seconds(), Unit::Second);
         // Probes record nothing here: their intervals need not be multiples of the step.

@@ -14,6 +14,7 @@ mod report;
 mod reproduce;
 mod run;
 mod shell;
+mod sweep;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -91,7 +92,24 @@ fn load(
     extra: impl IntoIterator<Item = String>,
 ) -> Result<Loaded, Error> {
     let sets: Vec<String> = args.sets.iter().cloned().chain(extra).collect();
-    plugins.load(&args.scene, &sets)
+    let loaded = plugins.load(&args.scene, &sets)?;
+    match (args.point, &loaded.sweep) {
+        (None, _) => Ok(loaded),
+        (Some(point), Some(sweep)) if point < sweep.points() => sweep.load(plugins, point),
+        (Some(point), Some(sweep)) => Err(Error::Sweep {
+            message: format!("there is no point {point}: the sweep has {}", sweep.points()),
+            help: format!("they go from 0 to {}", sweep.points() - 1),
+        }),
+        (Some(_), None) => Err(Error::Sweep {
+            message: "the scene has no sweep, and so no points".into(),
+            help: "leave --point out".into(),
+        }),
+    }
+}
+
+/// What tells the folder of a point from that of its sweep.
+fn point_suffix(args: &SceneArgs) -> String {
+    args.point.map_or(String::new(), |point| format!("-point-{point}"))
 }
 
 /// The folder for results of a scene unless `--out` names one.

@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use crate::simulation::Progress as State;
+use crate::sweep;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Shows the progress of a run on stderr.
@@ -48,28 +49,55 @@ impl Progress {
     pub fn show(&mut self, state: &State) {
         let elapsed = self.began.elapsed();
         let real_time = state.time.seconds() / elapsed.as_secs_f64();
-        let message = || {
+        let (time, duration) = (state.time.picoseconds(), state.duration.picoseconds());
+        self.update(0, time, duration, || {
             format!(
                 "{:.3} of {} s  {real_time:.3}× real time  {} spikes",
                 state.time.seconds(),
                 state.duration,
                 state.spikes
             )
-        };
+        });
+    }
+
+    /// Shows how far a sweep is that went on with `first` points done.
+    pub fn points(&mut self, first: usize, state: &sweep::Progress) {
+        /// Parts of a point.
+        const PARTS: f64 = 1e3;
+        let [first, reached, points] =
+            [first as f64, state.reached, state.points as f64].map(|n| (n * PARTS) as u64);
+        self.update(first, reached, points, || {
+            let failed = match state.failed {
+                0 => String::new(),
+                failed => format!("  {failed} failed"),
+            };
+            format!("{} of {} points{failed}", state.done, state.points)
+        });
+    }
+
+    /// Shows that `done` of `all` are done, of which `first` were at the start.
+    fn update(&mut self, first: u64, done: u64, all: u64, message: impl Fn() -> String) {
+        let elapsed = self.began.elapsed();
         match &mut self.display {
             Display::None => {}
             Display::Bar(bar) => {
                 if elapsed > DELAY {
-                    bar.set_length(state.duration.picoseconds());
-                    bar.set_position(state.time.picoseconds());
+                    if bar.length().is_none() {
+                        bar.set_length(all);
+                        bar.set_position(first);
+                        bar.reset_eta();
+                    }
+                    bar.set_position(done);
                     bar.set_message(message());
                 }
             }
             Display::Lines(due) => {
                 if elapsed >= *due {
-                    let left = elapsed.as_secs_f64()
-                        * (state.duration.seconds() / state.time.seconds() - 1.0);
-                    say!("{}  ETA {left:.0} s", message());
+                    let rate = done.saturating_sub(first) as f64 / elapsed.as_secs_f64();
+                    let left = all.saturating_sub(done) as f64 / rate;
+                    let left =
+                        if left.is_finite() { format!("{left:.0} s") } else { "unknown".into() };
+                    say!("{}  ETA {left}", message());
                     *due = elapsed + LINE_INTERVAL;
                 }
             }

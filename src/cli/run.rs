@@ -1,18 +1,22 @@
 //! `picoamp run`: a scene into a results folder.
 
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::args::{BackendChoice, DumpChoice, RunArgs};
 use super::messages::{self, say};
-use super::{default_folder, load, print_json, progress, stop_on_signals};
+use super::{default_folder, load, point_suffix, print_json, progress, stop_on_signals, sweep};
 use crate::backend::choice::{Candidates, Chosen};
+use crate::results::resume::{self, Earlier};
 use crate::results::{Dump, ResultsFolder, RunReport, Summary};
-use crate::scene::Loaded;
 use crate::scene::estimate::Recording;
+use crate::scene::files::InputFile;
+use crate::scene::{Loaded, write};
 use crate::time::Time;
 use crate::{Error, Plugins, Scene, Simulation};
+use serde_json::Value;
 
 pub fn run(args: &RunArgs, plugins: &Plugins) -> Result<(), Error> {
     let began = Instant::now();
@@ -21,13 +25,27 @@ pub fn run(args: &RunArgs, plugins: &Plugins) -> Result<(), Error> {
     if !args.quiet {
         messages::show_findings(&loaded.warnings);
     }
+    let suffix = point_suffix(&args.scene);
+    let folder = args.out.clone().unwrap_or_else(|| default_folder(&loaded.scene.name, &suffix));
+    if loaded.sweep.is_some() {
+        return sweep::run(args, plugins, &loaded, load, &folder);
+    }
+    let mut replace = args.force;
+    if args.resume {
+        let text = write::to_ron(&loaded.scene, InputFile::copy_path);
+        match resume::earlier(&folder, &text, false)? {
+            Earlier::Nothing => {}
+            Earlier::Unfinished(_) => replace = true,
+            Earlier::Finished(summary) => return already_there(&summary, &folder, args),
+        }
+    }
     let backends = Candidates::new(args.backend.into(), args.threads.map(usize::from))?;
-    let folder = args.out.clone().unwrap_or_else(|| default_folder(&loaded.scene.name, ""));
     let dump = Dump {
         biases: args.dump.contains(&DumpChoice::Biases),
         edges: args.dump.contains(&DumpChoice::Edges),
     };
-    let mut folder = ResultsFolder::claim(folder, args.force, &loaded.scene, dump)?;
+    let mut folder =
+        ResultsFolder::claim(folder, replace, &loaded.scene, dump).map_err(resume::explained)?;
     let recording = Recording::Streamed;
     let runner = Runner { plugins, backends, quiet: args.quiet, load, until: Time::MAX, recording };
     let Run { simulation, summary, outcome, why } = runner.run(loaded, &mut folder)?;
@@ -42,6 +60,14 @@ pub fn run(args: &RunArgs, plugins: &Plugins) -> Result<(), Error> {
         print_json(&summary)?;
     }
     Ok(())
+}
+
+/// Nothing is left to do.
+pub fn already_there(summary: &Value, folder: &Path, args: &RunArgs) -> Result<(), Error> {
+    if !args.quiet {
+        say!("{}: the results are complete, nothing is left to do", folder.display());
+    }
+    if args.json { print_json(summary) } else { Ok(()) }
 }
 
 /// Who runs a scene into a folder, and what is shown meanwhile.
@@ -70,7 +96,7 @@ pub struct Run {
 impl Runner<'_> {
     /// Runs a scene and writes what it recorded, also of a run that failed.
     pub fn run(self, loaded: Loaded, folder: &mut ResultsFolder) -> Result<Run, Error> {
-        let Loaded { scene, warnings } = loaded;
+        let Loaded { scene, warnings, .. } = loaded.single()?;
         let mut simulation = self.plugins.build(scene)?;
         let Chosen { threads, why } = self.backends.choose(&mut simulation)?;
         match self.recording {

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::folder::{SCENE, SUMMARY};
-use super::summary::SCHEMA_VERSION;
+use super::folder::{SCENE, SUMMARY, replace_summary};
+use super::summary::{SCHEMA_VERSION, UNFINISHED};
 use crate::error::Error;
 use crate::plugins::Plugins;
 use crate::scene::Loaded;
@@ -28,9 +28,11 @@ pub struct Recorded {
     pub error: Option<String>,
     /// Seed of all draws.
     pub seed: u64,
-    /// Simulated time that the scene asks for, s.
+    /// Simulated time that the scene asks for, s; of a sweep each point has its own.
+    #[serde(default)]
     pub duration_s: f64,
     /// Simulated time that was reached, s.
+    #[serde(default)]
     pub simulated_s: f64,
     /// Output spikes by population.
     pub spikes: BTreeMap<String, u64>,
@@ -57,67 +59,17 @@ impl Results {
     /// by a newer version; [`Error::Io`].
     pub fn open(path: impl Into<PathBuf>) -> Result<Results, Error> {
         let path = path.into();
+        let raw = raw_summary(&path)?;
         let refuse = |message: String, help: String| {
             Err(Error::Results { path: path.clone(), message, help })
         };
-        if path.is_file() {
-            let shown = path.display();
-            return refuse(
-                "this is a file, not a results folder".into(),
-                format!("`picoamp run {shown}` makes results of a scene; name their folder here"),
-            );
-        }
-        if !path.exists() {
-            return refuse("there is no such folder".into(), known_folders(&path));
-        }
-        let text = match fs::read_to_string(path.join(SUMMARY)) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return refuse(
-                    format!("this is no results folder: it has no {SUMMARY}"),
-                    known_folders(&path),
-                );
-            }
-            Err(error) => return Err(Error::io("read", path.join(SUMMARY), error)),
-        };
-        let raw: Value = match serde_json::from_str(&text) {
-            Ok(raw) => raw,
-            Err(error) => {
-                return refuse(
-                    format!("{SUMMARY} cannot be read: {error}"),
-                    format!("run the scene again: picoamp run {}", path.join(SCENE).display()),
-                );
-            }
-        };
-        // The version comes first: what else a newer form holds is not known.
-        let version = raw.get("schema_version").and_then(Value::as_u64);
-        let program = raw.get("program_version").and_then(Value::as_str).unwrap_or("unknown");
-        match version {
-            None => {
-                return refuse(
-                    format!("{SUMMARY} is none of picoamp: it has no schema_version"),
-                    known_folders(&path),
-                );
-            }
-            Some(version) if version > u64::from(SCHEMA_VERSION) => {
-                return refuse(
-                    format!(
-                        "these results have version {version}, written by picoamp {program}; this \
-                         is picoamp {}, which reads versions up to {SCHEMA_VERSION}",
-                        env!("CARGO_PKG_VERSION")
-                    ),
-                    format!("use picoamp {program} or newer"),
-                );
-            }
-            Some(_) => {}
-        }
-        if raw.get("status").and_then(Value::as_str) == Some("unfinished") {
+        if raw.get("status").and_then(Value::as_str) == Some(UNFINISHED) {
             let shown = path.display();
             return refuse(
                 "these results are unfinished: the run still lasts, or was killed".into(),
                 format!(
-                    "let it end, or run the scene again: picoamp run {shown}/{SCENE} (with --out \
-                     {shown} --force the new results replace these)"
+                    "let it end, or run the scene again: picoamp run {shown}/{SCENE} --out {shown} \
+                     --resume (a sweep goes on where it was, anything else starts again)"
                 ),
             );
         }
@@ -152,6 +104,12 @@ impl Results {
     #[must_use]
     pub fn raw(&self) -> &Value {
         &self.raw
+    }
+
+    /// Whether they are those of a sweep.
+    #[must_use]
+    pub fn is_sweep(&self) -> bool {
+        self.raw.get("sweep").is_some()
     }
 
     /// Simulated time that was reached.
@@ -190,15 +148,69 @@ impl Results {
         if let Some(Value::Array(listed)) = self.raw.get_mut("files") {
             listed.extend(new.iter().map(|file| Value::from(file.as_str())));
         }
-        let path = self.path.join(SUMMARY);
-        // At once or not at all: a summary that is cut short would make the folder useless.
-        let new_path = self.path.join(format!("{SUMMARY}.new"));
-        let text = format!("{:#}\n", self.raw);
-        let written = fs::write(&new_path, text).and_then(|()| fs::rename(&new_path, &path));
-        written.map_err(|error| Error::io("write", &path, error))?;
+        replace_summary(&self.path, &self.raw, true)?;
         self.summary.files.extend(new.into_iter().cloned());
         Ok(())
     }
+}
+
+/// Reads `summary.json` of a folder, of a run or of something else.
+pub(super) fn raw_summary(path: &Path) -> Result<Value, Error> {
+    let refuse = |message: String, help: String| {
+        Err(Error::Results { path: path.to_path_buf(), message, help })
+    };
+    if path.is_file() {
+        let shown = path.display();
+        return refuse(
+            "this is a file, not a results folder".into(),
+            format!("`picoamp run {shown}` makes results of a scene; name their folder here"),
+        );
+    }
+    if !path.exists() {
+        return refuse("there is no such folder".into(), known_folders(path));
+    }
+    let text = match fs::read_to_string(path.join(SUMMARY)) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return refuse(
+                format!("this is no results folder: it has no {SUMMARY}"),
+                known_folders(path),
+            );
+        }
+        Err(error) => return Err(Error::io("read", path.join(SUMMARY), error)),
+    };
+    let raw: Value = match serde_json::from_str(&text) {
+        Ok(raw) => raw,
+        Err(error) => {
+            return refuse(
+                format!("{SUMMARY} cannot be read: {error}"),
+                format!("run the scene again: picoamp run {}", path.join(SCENE).display()),
+            );
+        }
+    };
+    // The version comes first: what else a newer form holds is not known.
+    let version = raw.get("schema_version").and_then(Value::as_u64);
+    let program = raw.get("program_version").and_then(Value::as_str).unwrap_or("unknown");
+    match version {
+        None => {
+            return refuse(
+                format!("{SUMMARY} is none of picoamp: it has no schema_version"),
+                known_folders(path),
+            );
+        }
+        Some(version) if version > u64::from(SCHEMA_VERSION) => {
+            return refuse(
+                format!(
+                    "these results have version {version}, written by picoamp {program}; this \
+                     is picoamp {}, which reads versions up to {SCHEMA_VERSION}",
+                    env!("CARGO_PKG_VERSION")
+                ),
+                format!("use picoamp {program} or newer"),
+            );
+        }
+        Some(_) => {}
+    }
+    Ok(raw)
 }
 
 /// Where results are, for messages: folders beside the one that was named, or of `runs`.

@@ -29,10 +29,33 @@ pub fn set(
         return;
     };
     let Some(value) = parse_value(&text, equals + 1, origin, dx) else { return };
-    if let Err((key, message, help)) = replace(root, "", &path, value) {
+    if let Err((key, message, help)) = replace(root, "", &path, value, Typed::Argument) {
         let shown: Vec<&str> = path.iter().map(|k| k.text.as_str()).collect();
         dx.error(&shown.join("."), key.span, message).help(help);
     }
+}
+
+/// Where a path was typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Typed {
+    /// `--set PATH=VALUE`
+    Argument,
+    /// `sweep: { "PATH": … }`
+    Sweep,
+}
+
+/// The keys of a path that stands in a scene, all of them at one place.
+pub fn path(text: &str, span: Span) -> Option<Vec<Key>> {
+    let (keys, end) = parse_path(&format!("{text}="), span.origin)?;
+    (end == text.len()).then(|| keys.into_iter().map(|key| Key { span, ..key }).collect())
+}
+
+/// The path of keys, as it is typed.
+pub fn path_text(keys: &[Key]) -> String {
+    let quoted = |key: &Key| {
+        if key.text.contains('.') { format!("{:?}", key.text) } else { key.text.clone() }
+    };
+    keys.iter().map(quoted).collect::<Vec<_>>().join(".")
 }
 
 /// Splits `a."b.c".d=…` into its keys and the place of the equals sign.
@@ -95,14 +118,16 @@ fn parse_value(text: &Arc<str>, from: usize, origin: usize, dx: &mut Diagnostics
     }
 }
 
-type Refused<'k> = (&'k Key, String, String);
+/// The key at which a path ends before it should, why, and the remedy.
+pub type Refused<'k> = (&'k Key, String, String);
 
-/// Puts `value` at `path`, adding keys that are missing.
-fn replace<'k>(
+/// Puts `value` at `path`, adding keys that are missing. `own_key` is the key of the node itself.
+pub fn replace<'k>(
     node: &mut Node,
     own_key: &str,
     path: &'k [Key],
     value: Node,
+    typed: Typed,
 ) -> Result<(), Refused<'k>> {
     let Some((key, rest)) = path.split_first() else {
         *node = value;
@@ -122,7 +147,7 @@ fn replace<'k>(
             let count = items.len();
             let index = key.text.parse::<usize>().ok().filter(|k| *k < count);
             return match index {
-                Some(index) => replace(&mut items[index], &key.text, rest, value),
+                Some(index) => replace(&mut items[index], &key.text, rest, value, typed),
                 None => Err((
                     key,
                     format!("`{}` is not an index of this list", key.text),
@@ -140,12 +165,14 @@ fn replace<'k>(
         }
     };
     if let Some((_, child)) = entries.iter_mut().find(|(k, _)| k.text == key.text) {
-        return replace(child, &key.text, rest, value);
+        return replace(child, &key.text, rest, value, typed);
     }
     let known: Vec<&str> = entries.iter().map(|(k, _)| k.text.as_str()).collect();
     if !rest.is_empty() {
         if ["mismatch", "init"].contains(&own_key) {
-            let help = if key.text.contains('.') {
+            let help = if typed == Typed::Sweep {
+                format!("quote a key that holds a dot: \"….{own_key}.\\\"soma.Itau\\\".cv\"")
+            } else if key.text.contains('.') {
                 format!("add it whole: --set '….{own_key}.\"{}\"=…'", key.text)
             } else {
                 format!(
@@ -158,13 +185,15 @@ fn replace<'k>(
         }
         // Among names of the scene's own probably a slip, and adding it would only lead to errors that
         // do not say so. (A field that there is not is reported as such.)
-        if is_map && nearest(&key.text, known.iter().copied()).is_some() {
+        // Of a sweep, whose paths are those of what is there, surely.
+        let is_slip = nearest(&key.text, known.iter().copied()).is_some();
+        if is_map && (is_slip || typed == Typed::Sweep) {
             let help = suggest(&key.text, &known);
             return Err((key, format!("there is no `{}` here", key.text), help));
         }
     }
     let mut child = Node { span: key.span, value: empty_value(&key.text, rest) };
-    replace(&mut child, &key.text, rest, value)?;
+    replace(&mut child, &key.text, rest, value, typed)?;
     entries.push((key.clone(), child));
     Ok(())
 }

@@ -1,13 +1,14 @@
 //! Scenes: from a RON text to a description in which everything is decided.
 //!
 //! ```text
-//! text ── tree ──(--set)── resolve ──(chip)──> Scene ── spawn ──> World
+//! text ── tree ──(--set)──(sweep)── resolve ──(chip)──> Scene ── spawn ──> World
 //! ```
 //!
 //! | module | what it does |
 //! |---|---|
 //! | `tree` | RON with the place of every part |
 //! | `edit` | `--set PATH=VALUE` |
+//! | [`sweep`] | one scene at many points |
 //! | [`decode`] | typed values out of the tree, every mistake reported |
 //! | `resolve` | all defaults, names and checks: the [`Scene`] |
 //! | [`chip`] | the chip on which a scene is to fit |
@@ -30,6 +31,7 @@ pub mod hint;
 pub mod reference;
 mod resolve;
 pub mod spawn;
+pub mod sweep;
 mod tree;
 pub mod write;
 
@@ -51,11 +53,14 @@ use crate::network::{Edges, Plasticity, Rule};
 use crate::plugins::Plugins;
 use crate::probe::{ProbeKind, Span};
 use crate::solver::event;
+use crate::table::Format;
 use crate::time::Time;
 use chip::Chip;
 use diagnostics::{Diagnostics, SceneReport, Texts};
 use estimate::{Estimate, Recording, available_memory};
 use files::InputFile;
+use sweep::Sweep;
+use tree::Node;
 
 /// An experiment in which everything is decided: what a scene file says, with every default filled
 /// in and every rule checked. [`Simulation::new`](crate::Simulation::new) builds the world from it.
@@ -314,6 +319,8 @@ pub struct Probe {
     pub span: Span,
     /// What.
     pub kind: Arc<dyn ProbeKind>,
+    /// How its main table is written.
+    pub format: Format,
 }
 
 /// A state variable of a neuron.
@@ -349,6 +356,60 @@ pub struct Loaded {
     pub scene: Scene,
     /// Warnings, each at its place.
     pub warnings: SceneReport,
+    /// Its sweep, if it has one; `scene` is then the scene without it.
+    pub sweep: Option<Sweep>,
+}
+
+impl Loaded {
+    /// The same for who runs scenes one by one.
+    ///
+    /// # Errors
+    /// [`Error::Sweep`] for a scene with a sweep.
+    pub fn single(self) -> Result<Loaded, Error> {
+        match &self.sweep {
+            None => Ok(self),
+            Some(sweep) => Err(Error::Sweep {
+                message: format!("the scene has a sweep of {} points", sweep.points()),
+                help: "`picoamp run` runs all of them; take one with --point N, or the scene \
+                       without its sweep with --set sweep=Off"
+                    .into(),
+            }),
+        }
+    }
+}
+
+/// A scene as it was typed, with its overrides.
+#[derive(Debug)]
+struct Draft {
+    root: Node,
+    texts: Texts,
+    comment: String,
+    /// Its name if it gives none.
+    default_name: String,
+}
+
+impl Draft {
+    /// Decides everything in `root`, which is that of the draft or one that was edited.
+    fn decide(
+        &self,
+        root: &Node,
+        plugins: &Plugins,
+        files: &mut files::Folder,
+        dx: &mut Diagnostics,
+    ) -> Result<Option<Scene>, Error> {
+        let Some((mut scene, chip)) =
+            resolve::resolve(root, plugins, &self.default_name, files, dx)
+        else {
+            return Ok(None);
+        };
+        scene.comment.clone_from(&self.comment);
+        if let Some(chip) = chip {
+            // The edges are counted one by one: not those of a scene that cannot run anyway.
+            Estimate::of(&scene, Recording::Streamed).check(available_memory())?;
+            scene.chip = Some(chip.fit(&scene, dx));
+        }
+        Ok(Some(scene))
+    }
 }
 
 impl Scene {
@@ -487,22 +548,20 @@ pub(crate) fn parse(
             edit::set(root, assignment, k + 1, &mut texts, &mut dx);
         }
     }
-    let resolved =
-        root.as_ref().and_then(|r| resolve::resolve(r, plugins, default_name, folder, &mut dx));
-    let mut scene = None;
-    if let Some((mut decided, chip)) = resolved {
-        decided.comment = opening_comment(&text);
-        if let Some(chip) = chip {
-            // The edges are counted one by one: not those of a scene that cannot run anyway.
-            Estimate::of(&decided, Recording::Streamed).check(available_memory())?;
-            decided.chip = Some(chip.fit(&decided, &mut dx));
-        }
-        scene = Some(decided);
+    let Some(root) = root else { return Err(Error::Scene(dx.into_report(&texts))) };
+    let comment = opening_comment(&text);
+    let draft = Arc::new(Draft { root, texts, comment, default_name: default_name.to_string() });
+    let mut files = files::Folder::new(folder);
+    let scene = draft.decide(&draft.root, plugins, &mut files, &mut dx)?;
+    let plan = sweep::read(&draft, &mut dx)?;
+    let mut sweep = None;
+    if let (Some(plan), Some(scene), 0) = (plan, &scene, dx.errors()) {
+        sweep = Sweep::new(plan, draft.clone(), scene, plugins, files, &mut dx)?;
     }
     let failed = dx.errors() > 0;
-    let report = dx.into_report(&texts);
+    let report = dx.into_report(&draft.texts);
     match scene {
-        Some(scene) if !failed => Ok(Loaded { scene, warnings: report.warnings() }),
+        Some(scene) if !failed => Ok(Loaded { scene, warnings: report.warnings(), sweep }),
         _ => Err(Error::Scene(report)),
     }
 }

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use super::diagnostics::{Diagnostics, Span};
+use super::write::quoted;
 
 /// A value and its place.
 #[derive(Debug, Clone)]
@@ -64,6 +65,89 @@ impl Node {
             Value::Map(_) => "a map { }".into(),
             Value::Group { name: Some(name), .. } => format!("`{}`", name.text),
             Value::Group { name: None, .. } => "a group ( )".into(),
+        }
+    }
+
+    /// Whether it is a group `( )`, of whatever name.
+    #[must_use]
+    pub fn is_group(&self) -> bool {
+        matches!(self.value, Value::Group { .. })
+    }
+
+    /// As RON on one line. `other` may give another form of a part.
+    #[must_use]
+    pub fn line(&self, other: &dyn Fn(&Node) -> Option<String>) -> String {
+        if let Some(text) = other(self) {
+            return text;
+        }
+        let Some((open, parts, close)) = self.parts() else { return self.scalar() };
+        let parts: Vec<String> =
+            parts.into_iter().map(|(key, node)| key + &node.line(other)).collect();
+        if matches!(self.value, Value::Map(_)) && !parts.is_empty() {
+            return format!("{open} {} {close}", parts.join(", "));
+        }
+        format!("{open}{}{close}", parts.join(", "))
+    }
+
+    /// As RON, over several lines where one would be too long; the first starts after `indent` blanks or
+    /// more.
+    #[must_use]
+    pub fn ron(&self, indent: usize, other: &dyn Fn(&Node) -> Option<String>) -> String {
+        /// Longer lines are broken.
+        const WIDTH: usize = 90;
+        /// So many numbers or texts of a list stand on a line.
+        const ROW: usize = 8;
+        let line = self.line(other);
+        let Some((open, parts, close)) = self.parts() else { return line };
+        let is_short = indent > 0 && line.chars().count() + indent <= WIDTH;
+        if is_short || parts.is_empty() || other(self).is_some() {
+            return line;
+        }
+        let is_plain = parts.iter().all(|(key, node)| key.is_empty() && node.parts().is_none());
+        let row = if is_plain { ROW } else { 1 };
+        let inside = " ".repeat(indent + 4);
+        let parts: Vec<String> =
+            parts.into_iter().map(|(key, node)| key + &node.ron(indent + 4, other)).collect();
+        let lines = parts.chunks(row).map(|row| format!("{inside}{},\n", row.join(", ")));
+        format!("{open}\n{}{}{close}", lines.collect::<String>(), " ".repeat(indent))
+    }
+
+    /// What stands in brackets: the opening one, each part after its key, and the closing one.
+    #[allow(clippy::type_complexity)] // named here, once
+    fn parts(&self) -> Option<(String, Vec<(String, &Node)>, &'static str)> {
+        fn plain(items: &[Node]) -> Vec<(String, &Node)> {
+            items.iter().map(|node| (String::new(), node)).collect()
+        }
+        match &self.value {
+            Value::List(items) => Some(("[".into(), plain(items), "]")),
+            Value::Map(entries) => {
+                let parts = entries.iter().map(|(key, node)| (quoted(&key.text) + ": ", node));
+                Some(("{".into(), parts.collect(), "}"))
+            }
+            Value::Group { name, body } => {
+                let name = name.as_ref().map_or("", |name| &name.text);
+                let parts = match body {
+                    Body::Empty if !name.is_empty() => return None,
+                    Body::Empty => Vec::new(),
+                    Body::Items(items) => plain(items),
+                    Body::Fields(fields) => {
+                        fields.iter().map(|(key, node)| (format!("{}: ", key.text), node)).collect()
+                    }
+                };
+                Some((format!("{name}("), parts, ")"))
+            }
+            _ => None,
+        }
+    }
+
+    /// A value without brackets.
+    fn scalar(&self) -> String {
+        match &self.value {
+            Value::Bool(b) => b.to_string(),
+            Value::Number(number) => number.clone(),
+            Value::Text(text) => quoted(text),
+            Value::Group { name: Some(name), .. } => name.text.clone(),
+            _ => String::new(),
         }
     }
 }

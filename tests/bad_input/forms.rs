@@ -23,14 +23,14 @@ fn wrong_forms() {
         help: write it like { "name": … }
       bad.ron:4:18 «x: {»
         x: there is no field `x` here
-        help: known here are format, name, seed, replicas, duration, window, solver, models, sources, populations, connections, probes, chip
+        help: known here are format, name, seed, replicas, duration, window, solver, models, sources, populations, connections, probes, chip, sweep
     a map for a list
       bad.ron:17:18 «{}, x: [»
         connections: expected a list, found a map { }
         help: write it like [ … ]
       bad.ron:17:22 «x: [»
         x: there is no field `x` here
-        help: known here are format, name, seed, replicas, duration, window, solver, models, sources, populations, connections, probes, chip
+        help: known here are format, name, seed, replicas, duration, window, solver, models, sources, populations, connections, probes, chip, sweep
     a text for a group
       bad.ron:11:23 «"fast", x: (Itau: "4 pA"»
         populations.dpi.model.soma: expected a group of fields, found the text "fast"

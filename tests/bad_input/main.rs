@@ -11,6 +11,7 @@ mod names;
 mod networks;
 mod probes;
 mod sources;
+mod sweep;
 mod values;
 
 use std::collections::BTreeMap;

@@ -83,7 +83,7 @@ fn overrides() {
         help: write it like 200
       --set #3:1:1 «durration=1 s»
         durration: there is no field `durration` here
-        help: did you mean `duration`? known here are format, name, seed, replicas, duration, window, solver, models, sources, populations, connections, probes, chip
+        help: did you mean `duration`? known here are format, name, seed, replicas, duration, window, solver, models, sources, populations, connections, probes, chip, sweep
     "#);
 }
 
@@ -125,7 +125,7 @@ fn all_mistakes_at_once() {
       help: for example duration: "1 s"
     bad.ron:2:5 «durations: "1 s",»
       durations: there is no field `durations` here
-      help: did you mean `duration`? known here are format, name, seed, replicas, duration, window, solver, models, sources, populations, connections, probes, chip
+      help: did you mean `duration`? known here are format, name, seed, replicas, duration, window, solver, models, sources, populations, connections, probes, chip, sweep
     bad.ron:3:11 «-1,»
       seed: expected a whole number, 0 or greater, found -1
       help: write it like 200
@@ -179,7 +179,7 @@ fn all_mistakes_at_once() {
       help: the source or population whose spikes are recorded
     bad.ron:25:26 «from: "dpi"),»
       probes.raster.from: there is no field `from` here
-      help: known here are window, of, neurons
+      help: known here are window, of, neurons, format
     "#);
 }
 

@@ -42,7 +42,7 @@ fn misspelt_names() {
         help: for example duration: "1 s"
       bad.ron:2:5 «duratoin: "1 s",»
         duratoin: there is no field `duratoin` here
-        help: did you mean `duration`? known here are format, name, seed, replicas, duration, window, solver, models, sources, populations, connections, probes, chip
+        help: did you mean `duration`? known here are format, name, seed, replicas, duration, window, solver, models, sources, populations, connections, probes, chip, sweep
     a field of a source
       bad.ron:5:18 «(sise: 4, train: Regular»
         sources.input: `size` is missing
@@ -83,7 +83,7 @@ fn misspelt_names() {
         help: for example every: "1 ms"
       bad.ron:22:65 «evrey: "1 ms"),»
         probes.vmem.evrey: there is no field `evrey` here
-        help: did you mean `every`? known here are window, of, vars, neurons, every
+        help: did you mean `every`? known here are window, of, vars, neurons, every, format
     a field of the solver
       bad.ron:3:13 «Euler(step: "1 ms"),»
         solver: `dt` is missing

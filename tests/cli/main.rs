@@ -11,6 +11,7 @@ mod lab;
 mod measure;
 mod output;
 mod overrides;
+mod sweep;
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -56,7 +56,7 @@ pub fn measure(args: &MeasureArgs, plugins: &Plugins) -> Result<(), Error> {
     let name = format!("{what}-{model}");
     let text = scenes::scene(args, &name);
     let began = Instant::now();
-    let loaded = plugins.parse(&text, SCENE, &name, ".".as_ref(), &args.sets)?;
+    let loaded = plugins.parse(&text, SCENE, &name, ".".as_ref(), &args.sets)?.single()?;
     let load = began.elapsed();
     if !args.quiet {
         messages::show_findings(&loaded.warnings);

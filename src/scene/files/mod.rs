@@ -12,7 +12,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::decode::At;
-use super::diagnostics::Diagnostics;
+use super::diagnostics::{Diagnostics, Span};
 use crate::network::{ListedEdge, NeuronId, Replicas};
 use crate::time::Time;
 use table::{Line, Mistake, Mistakes, SHOWN, finite, neuron, read, time};
@@ -37,23 +37,28 @@ impl InputFile {
 }
 
 /// Reads files of a scene's folder, each only once.
+#[derive(Debug, Clone)]
 pub struct Folder {
     root: PathBuf,
     read: BTreeMap<String, InputFile>,
+    /// Where a file is named in the scene.
+    places: Vec<(Span, InputFile)>,
 }
 
 impl Folder {
     /// The folder of a scene.
     #[must_use]
     pub fn new(root: &Path) -> Folder {
-        Folder { root: root.to_path_buf(), read: BTreeMap::new() }
+        Folder { root: root.to_path_buf(), read: BTreeMap::new(), places: Vec::new() }
     }
 
     /// Reads the file that `at` names.
     pub fn read(&mut self, at: &At, dx: &mut Diagnostics) -> Option<InputFile> {
         let typed = at.text(dx)?;
         if let Some(file) = self.read.get(typed) {
-            return Some(file.clone());
+            let file = file.clone();
+            self.note(at.span(), &file);
+            return Some(file);
         }
         let relative = Path::new(typed);
         let stays = relative
@@ -82,11 +87,32 @@ impl Folder {
                 return None;
             }
         };
-        let digest = Sha256::digest(&content).iter().map(|b| format!("{b:02x}")).collect();
-        let file = InputFile { path: typed.to_string(), digest, content };
+        let file = InputFile { path: typed.to_string(), digest: digest(&content), content };
         self.read.insert(typed.to_string(), file.clone());
+        self.note(at.span(), &file);
         Some(file)
     }
+
+    fn note(&mut self, span: Span, file: &InputFile) {
+        if self.places.iter().all(|(known, _)| *known != span) {
+            self.places.push((span, file.clone()));
+        }
+    }
+
+    /// The file that is named at a place of the scene.
+    pub(super) fn named_at(&self, span: Span) -> Option<&InputFile> {
+        self.places.iter().find(|(known, _)| *known == span).map(|(_, file)| file)
+    }
+
+    /// All files that were read.
+    pub(super) fn files(&self) -> impl Iterator<Item = &InputFile> {
+        self.read.values()
+    }
+}
+
+/// SHA-256 of a file, 64 hexadecimal digits.
+pub(crate) fn digest(content: &[u8]) -> String {
+    Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Spikes from a file with the header `neuron,time_s`, sorted by time.

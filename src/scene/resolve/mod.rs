@@ -12,7 +12,6 @@ mod rule;
 mod source;
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use indexmap::IndexMap;
 
@@ -124,10 +123,9 @@ pub fn resolve<'n>(
     root: &'n Node,
     plugins: &Plugins,
     default_name: &str,
-    folder: &Path,
+    folder: &mut Folder,
     dx: &mut Diagnostics,
 ) -> Option<(Scene, Option<chip::Wanted<'n>>)> {
-    let mut folder = Folder::new(folder);
     let mut fields = At::root(root).fields(dx)?;
     if let Some(at) = fields.get("format")
         && at.count(dx).is_some_and(|format| format != 1)
@@ -169,6 +167,8 @@ pub fn resolve<'n>(
     let connections_at = fields.get("connections");
     let probes_at = fields.get("probes");
     let chip_at = fields.get("chip");
+    // Read by itself: `super::sweep`.
+    let _ = fields.get("sweep");
     fields.close(dx);
 
     let mut names = Names {
@@ -190,7 +190,7 @@ pub fn resolve<'n>(
     if let Some(entries) = sources.flatten() {
         for (key, at) in entries {
             check_name(key, &at.path, dx);
-            let source = source::source(&at, names.plugins, &mut folder, dx);
+            let source = source::source(&at, names.plugins, folder, dx);
             if let (Some(source), Some(duration)) = (&source, duration) {
                 source::warn_of_late_spikes(source, duration, &at, dx);
             }
@@ -238,14 +238,13 @@ pub fn resolve<'n>(
         }
     }
     places.connections = connections_at.and_then(|at| at.list(dx)).unwrap_or_default();
-    let connections =
-        connection::connections(&places.connections, &mut names, &mut folder, solver, dx);
+    let connections = connection::connections(&places.connections, &mut names, folder, solver, dx);
     for (name, rest) in later {
         if let Some(population) = names.populations.get_mut(&name) {
             population::finish(
                 population,
                 rest,
-                &mut folder,
+                folder,
                 (replicas.unwrap_or(1), solver.and_then(Solver::euler_dt)),
                 dx,
             );

@@ -1,0 +1,112 @@
+//! What is in a folder that a run is to go on in.
+//!
+//! Of a run only its results are kept, not the state of its neurons: a single run starts again, a sweep
+//! goes on at its first point that is not in the tables. Both only where the scene, its seed and the
+//! program are the same.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::folder::SCENE;
+use super::read::raw_summary;
+use crate::error::Error;
+use crate::scene::difference::{Difference, differences};
+
+/// So many differences of scenes are told; the rest is counted.
+const SHOWN: usize = 5;
+
+/// What an earlier run has left in a folder.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Earlier {
+    /// Nothing.
+    Nothing,
+    /// Results of the same scene that end early: its summary.
+    Unfinished(Value),
+    /// All results of the same scene: its summary.
+    Finished(Value),
+}
+
+/// Looks into a folder for results of a scene, which is given as such a folder has it; `is_sweep`:
+/// it has a sweep.
+///
+/// # Errors
+/// [`Error::Results`]: the folder has other files, or results of another scene, seed or version, which
+/// are named; [`Error::Io`].
+pub fn earlier(path: &Path, scene: &str, is_sweep: bool) -> Result<Earlier, Error> {
+    let is_empty = fs::read_dir(path).map_or(true, |mut entries| entries.next().is_none());
+    if is_empty && !path.is_file() {
+        return Ok(Earlier::Nothing);
+    }
+    let raw = raw_summary(path)?;
+    let refuse = |message: String, help: &str| {
+        Err(Error::Results { path: path.to_path_buf(), message, help: help.into() })
+    };
+    let text = |key: &str| raw.get(key).and_then(Value::as_str);
+    let (then, now) = (text("program_version").unwrap_or("unknown"), env!("CARGO_PKG_VERSION"));
+    if then != now {
+        return refuse(
+            format!("these results are of picoamp {then}, and this is picoamp {now}"),
+            "results may differ between versions: start again with --force, or in another folder",
+        );
+    }
+    let was_sweep = raw.get("sweep").is_some();
+    if is_sweep != was_sweep && text("status") != Some("unfinished") {
+        let [theirs, ours] =
+            [was_sweep, is_sweep].map(|is| if is { "a sweep" } else { "a single run" });
+        return refuse(
+            format!("these are results of {theirs}, and this is {ours}"),
+            "choose another folder with --out, or start again with --force",
+        );
+    }
+    let path = path.join(SCENE);
+    let theirs = fs::read_to_string(&path).map_err(|e| Error::io("read the scene", &path, e))?;
+    if theirs != scene {
+        let found = differences(&theirs, scene);
+        let shown: Vec<String> = found.iter().take(SHOWN).map(line).collect();
+        let more = match found.len().saturating_sub(SHOWN) {
+            0 => String::new(),
+            more => format!("; and {more} more"),
+        };
+        let what = match shown.len() {
+            0 => "its comment".to_string(),
+            _ => shown.join("; ") + &more,
+        };
+        return refuse(
+            format!("these are results of another scene: {what}"),
+            "start again with --force, or in another folder with --out",
+        );
+    }
+    let is_finished = match text("status") {
+        Some("complete") => true,
+        // Of a sweep all points are there, but some of them failed.
+        Some("failed") => raw.get("sweep").is_some_and(|s| s.get("points") == s.get("done")),
+        _ => false,
+    };
+    Ok(if is_finished { Earlier::Finished(raw) } else { Earlier::Unfinished(raw) })
+}
+
+/// Says so if a folder was refused that has results which end early.
+#[must_use]
+pub fn explained(error: Error) -> Error {
+    let Error::OutputExists { path, file: None } = error else { return error };
+    let status =
+        raw_summary(&path).ok().and_then(|raw| Some(raw.get("status")?.as_str()?.to_string()));
+    match status.as_deref() {
+        Some(status @ ("unfinished" | "interrupted")) => Error::Results {
+            message: format!("the folder is not empty, it has an earlier run that is {status}"),
+            help:
+                "finish that run with --resume, replace its files with --force, or choose another \
+                   folder with --out"
+                    .into(),
+            path,
+        },
+        _ => Error::OutputExists { path, file: None },
+    }
+}
+
+fn line(Difference { path, a, b }: &Difference) -> String {
+    let shown = |part: &Option<String>| part.clone().unwrap_or_else(|| "nothing".into());
+    format!("{path} is {} there and {} here", shown(a), shown(b))
+}

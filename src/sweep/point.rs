@@ -1,0 +1,217 @@
+//! One point of a sweep: its run, and its rows of the tables.
+
+use std::io::{self, Write};
+use std::ops::ControlFlow;
+
+use super::points::{self, Row};
+use super::{Plan, Runner};
+use crate::backend::choice::Candidates;
+use crate::error::Error;
+use crate::probe::digest::{self, SpikeDigests};
+use crate::results::probe_files;
+use crate::scene::sweep::Sweep;
+use crate::scene::{Loaded, Scene};
+
+/// The tables of a sweep.
+#[derive(Debug)]
+pub(super) struct Layout {
+    /// The file of the table of points.
+    pub points: String,
+    /// The columns before those of a probe.
+    pub lead: String,
+    /// Populations, in the order of the scene.
+    pub populations: Vec<String>,
+    /// The tables of probes.
+    pub probes: Vec<ProbeTable>,
+}
+
+/// A table of a probe.
+#[derive(Debug)]
+pub(super) struct ProbeTable {
+    pub probe: String,
+    /// Which of its further tables; the main one.
+    pub further: Option<&'static str>,
+    pub file: String,
+}
+
+impl Layout {
+    /// Of a sweep, one of whose points has this scene.
+    pub(super) fn new(sweep: &Sweep, scene: &Scene) -> Layout {
+        let files = probe_files(scene);
+        let mut probes = Vec::new();
+        for (name, probe) in &scene.probes {
+            let Some(files) = files.get(name) else { continue };
+            let table = |further, file: &String| {
+                let (probe, file) = (name.clone(), file.clone());
+                ProbeTable { probe, further, file }
+            };
+            probes.push(table(None, &files.table));
+            let further = probe.kind.further_tables(scene).into_iter();
+            let further = further.zip(&files.further_tables);
+            probes.extend(further.map(|(name, file)| table(Some(name), file)));
+        }
+        let is_taken = |name: &String| {
+            probes.iter().any(|table: &ProbeTable| table.file.eq_ignore_ascii_case(name))
+        };
+        let names = std::iter::once("points.csv".to_string());
+        let mut names = names.chain((2..).map(|k| format!("points-{k}.csv")));
+        let points = names.find(|name| !is_taken(name)).unwrap_or_default();
+        let lead = points::lead_header(sweep);
+        Layout { points, lead, populations: scene.populations.keys().cloned().collect(), probes }
+    }
+
+    /// All its files.
+    pub(super) fn files(&self) -> impl Iterator<Item = String> {
+        let probes = self.probes.iter().map(|table| table.file.clone());
+        std::iter::once(self.points.clone()).chain(probes)
+    }
+}
+
+/// What a point measured.
+pub(super) struct Measured {
+    /// Its row of the table of points.
+    pub row: Row,
+    /// Its rows of the tables of probes; none where it failed.
+    pub tables: Vec<Rows>,
+}
+
+/// A point to be run.
+pub(super) struct Point<'a> {
+    pub runner: &'a Runner<'a>,
+    pub plan: &'a Plan,
+    pub index: usize,
+}
+
+impl Point<'_> {
+    /// Runs it. `observe` is told which part is done, and says whether to stop.
+    ///
+    /// # Errors
+    /// What is no fault of the point alone: memory, a device, and that it was stopped.
+    pub(super) fn measure(&self, observe: &mut dyn FnMut(f64) -> bool) -> Result<Measured, Error> {
+        let Runner { plugins, sweep, .. } = *self.runner;
+        let Loaded { scene, .. } = sweep.load(plugins, self.index)?;
+        let seed = scene.seed;
+        let values = sweep.coordinates(self.index).iter().map(|value| value.cell()).collect();
+        let row =
+            Row { point: self.index, values, seed, spikes: Vec::new(), hash: None, error: None };
+        match self.run(scene, observe) {
+            Ok((spikes, hash, tables)) => {
+                Ok(Measured { row: Row { spikes, hash: Some(hash), ..row }, tables })
+            }
+            Err(error) if is_of_point(&error) => {
+                let error = Some(error.to_string());
+                Ok(Measured { row: Row { error, ..row }, tables: Vec::new() })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    #[allow(clippy::type_complexity)] // named here, once
+    fn run(
+        &self,
+        scene: Scene,
+        observe: &mut dyn FnMut(f64) -> bool,
+    ) -> Result<(Vec<u64>, String, Vec<Rows>), Error> {
+        let Plan { choice, side_by_side, layout, .. } = self.plan;
+        let mut simulation = self.runner.plugins.build(scene)?;
+        Candidates::new(*choice, Some(side_by_side.threads))?.choose(&mut simulation)?;
+        simulation.run_with(|state| {
+            if observe(state.time.seconds() / state.duration.seconds()) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        })?;
+        let lead = points::lead(self.index, &self.runner.sweep.coordinates(self.index));
+        let mut tables = Vec::with_capacity(layout.probes.len());
+        for table in &layout.probes {
+            let mut rows = Rows::new(lead.clone());
+            let record = simulation.records().find(|(name, ..)| *name == table.probe);
+            let written = match (record, table.further) {
+                (Some((.., record)), None) => record.table(&mut rows),
+                (Some((.., record)), Some(further)) => record.further_table(further, &mut rows),
+                (None, _) => Ok(()),
+            };
+            written.map_err(|error| Error::io("write", &table.file, error))?;
+            tables.push(rows);
+        }
+        let digests = &simulation.world().resource::<SpikeDigests>().0;
+        let names = simulation.scene().populations.keys().map(String::as_str);
+        let hash = digest::total(names.zip(digests.iter().copied()));
+        Ok((digests.iter().map(|digest| digest.count).collect(), hash, tables))
+    }
+}
+
+/// Whether other points can be had all the same.
+fn is_of_point(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Instance { .. }
+            | Error::NotFinite { .. }
+            | Error::InputOverflow { .. }
+            | Error::Storm { .. }
+            | Error::Model { .. }
+            | Error::Connection(_)
+    )
+}
+
+/// A table (RFC 4180) whose rows get further cells in front.
+#[derive(Debug)]
+pub(super) struct Rows {
+    lead: String,
+    /// The first line, without those cells.
+    pub header: Vec<u8>,
+    /// All others.
+    pub rows: Vec<u8>,
+    is_header: bool,
+    at_start: bool,
+    /// Whether a line break would be a part of a cell.
+    is_quoted: bool,
+}
+
+impl Rows {
+    fn new(lead: String) -> Rows {
+        let (header, rows) = (Vec::new(), Vec::new());
+        Rows { lead, header, rows, is_header: true, at_start: true, is_quoted: false }
+    }
+}
+
+impl Write for Rows {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        for byte in text {
+            if self.is_header {
+                self.header.push(*byte);
+            } else {
+                if self.at_start {
+                    self.rows.extend_from_slice(self.lead.as_bytes());
+                }
+                self.rows.push(*byte);
+            }
+            self.is_quoted ^= *byte == b'"';
+            self.at_start = *byte == b'\n' && !self.is_quoted;
+            self.is_header &= !self.at_start;
+        }
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_row_gets_the_values_of_its_point() {
+        let mut rows = Rows::new("7,4e-12,".into());
+        // In pieces, as writers write.
+        for piece in ["neuron,na", "me\n0,a", "\n1,\"two\nli", "nes, \"\"b\"\"\"\n", "2,c\n"] {
+            rows.write_all(piece.as_bytes()).unwrap();
+        }
+        assert_eq!(rows.header, b"neuron,name\n");
+        let text = String::from_utf8(rows.rows).unwrap();
+        assert_eq!(text, "7,4e-12,0,a\n7,4e-12,1,\"two\nlines, \"\"b\"\"\"\n7,4e-12,2,c\n");
+    }
+}
