@@ -9,6 +9,11 @@
 #define HOLD 1
 #define RUN 2
 
+/// How it goes on: with a step; not, it is done with the window; to be found out.
+#define NEXT_STEP 0
+#define NEXT_END 1
+#define NEXT_UNKNOWN 2
+
 /// Bits of a verdict.
 #define ACCEPTED 1u
 #define REACHED 2u
@@ -120,7 +125,7 @@ struct Run {
 
     // run.rs
 
-    __device__ void load_lane() {
+    __device__ int load_lane() {
         refractory = n.refractory == NO_TIME ? NEVER : relative(n.refractory);
         arrival = stop = 0;
         phase = unsigned(n.phase);
@@ -167,7 +172,11 @@ struct Run {
         if (job.dc) read_direct_input();
         set_chart(n.is_z);
         set_constants();
-        if (n.anew) start_anew();
+        if (n.anew) {
+            start_anew();
+            return NEXT_UNKNOWN;
+        }
+        return begin();
     }
 
     __device__ void store_neuron() {
@@ -208,13 +217,14 @@ struct Run {
         for (int f = 0; f < 4; ++f) {
             const double y = double(this->y) * factors[f];
             if (y >= n.y_th) return false;
+            const double gated =
+                IS_CLOSED ? 0.0 : nmda * y / (y + n.y_nmda) - floor_rate(GABAB);
+            const double input = larger(closed + gated, n.a * n.i0);
+            if (input >= leak * (1.0 + y)) continue;
             job.right_sides += 1;
             const double gate = 1.0 + exponential((n.gate_slope * y + n.gate_offset) * LN_2);
             const double feedback =
                 POWER ? exponential(n.feedback * LN_2 + a.b * ln(y)) / gate : n.feedback / gate;
-            const double gated =
-                IS_CLOSED ? 0.0 : nmda * y / (y + n.y_nmda) - floor_rate(GABAB);
-            const double input = larger(closed + gated, n.a * n.i0);
             const double total = input + (feedback - leak) * (1.0 + y);
             if (total < -1e-5 * (input + leak * (1.0 + y))) return true;
         }
@@ -546,20 +556,32 @@ struct Run {
         floor = NEVER;
     }
 
-    __device__ bool take_arrival() {
-        if (!IS_CLOSED) return false;
+    __device__ int begin() {
+        const bool is_plain = IS_CLOSED && phase == RUN && !is_at_floor && !(refractory < NEVER) &&
+                              !is_z && job.stop_count == 0 && !job.dc;
+        const double first = job.arrival_count ? relative(arrival_time(0)) : NEVER;
+        const double next = smaller(first, a.length);
+        if (!is_plain || next <= t || (N == 2 && next_bend(next) < NEVER)) return NEXT_UNKNOWN;
+        arrives = first;
+        other = a.length;
+        event = next;
+        return is_calm() ? NEXT_END : NEXT_STEP;
+    }
+
+    __device__ int take_arrival() {
+        if (!IS_CLOSED) return NEXT_UNKNOWN;
         const bool is_plain =
             t == arrives && t < other && phase == RUN && !is_at_floor && is_open && !is_z;
-        // What is last is for others.
-        if (!is_plain || arrival + 1 >= job.arrival_count) return false;
-        const double next_arrives = relative(arrival_time(arrival + 1));
+        if (!is_plain || arrival >= job.arrival_count) return NEXT_UNKNOWN;
+        const double next_arrives =
+            arrival + 1 < job.arrival_count ? relative(arrival_time(arrival + 1)) : NEVER;
         const double next_event = smaller(next_arrives, other);
         const Arrival& first = job.arrivals[arrival];
         const int place = int(a.circuits >> 4 * (first.time_and_receptor & 7)) & 15;
         const int c = AMONG(place);
         const Real now = current[c];
         const Real raised = Real(double(now) + double(first.weight) * n.raise[c]);
-        if (next_arrives <= t || now <= Real(0.0) || raised <= i0) return false;
+        if (next_arrives <= t || now <= Real(0.0) || raised <= i0) return NEXT_UNKNOWN;
         if (N == 2) {
             const double ampa = double(c == AMPA ? raised : current[AMPA]);
             const double gabab = double(c == AMPA ? current[N - 1] : raised);
@@ -568,7 +590,7 @@ struct Run {
             const double constant = n.input + floor_ampa - floor_gabab - n.i0;
             const double left = 1.0 - LN_2 * n.decay[AMPA] * (next_event - t);
             if (n.a * constant + ampa * left - gabab <= 0.0 || n.a * constant + ampa < gabab) {
-                return false;
+                return NEXT_UNKNOWN;
             }
         }
         const Real before = closed();
@@ -582,7 +604,7 @@ struct Run {
         is_driven = true;
         event = next_event;
         hold_step(k + before);
-        return true;
+        return is_calm() ? NEXT_END : NEXT_STEP;
     }
 
     __device__ __noinline__ Rate evaluate() {
@@ -1004,8 +1026,8 @@ struct Run {
 /// Carries a neuron to the end of the window: `run`.
 __device__ void carry(const Advance& a, Job& job, Neuron& n) {
     Run run(a, job, n);
-    run.load_lane();
-    if (run.proceed()) {
+    int next = run.load_lane();
+    if (next == NEXT_STEP || (next == NEXT_UNKNOWN && run.proceed())) {
         for (;;) {
             if (POWER && run.is_z) run.template attempt<true>();
             else run.template attempt<false>();
@@ -1013,7 +1035,9 @@ __device__ void carry(const Advance& a, Job& job, Neuron& n) {
             job.right_sides += STAGES;
             if (!(run.verdict > Real(0.0))) job.rejected += 1;
             const bool is_plain = run.verdict >= Real(0.0) && run.verdict <= Real(1.0);
-            if (!is_plain && run.handle() && !run.take_arrival() && !run.proceed()) break;
+            if (is_plain || !run.handle()) continue;
+            next = run.take_arrival();
+            if (next == NEXT_END || (next == NEXT_UNKNOWN && !run.proceed())) break;
         }
     }
     run.store_neuron();
