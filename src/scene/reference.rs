@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::BiasPath;
 use super::decode::At;
 use super::diagnostics::{Diagnostics, Question};
+use super::files::Folder;
 use super::{resolve, tree, write};
 use crate::circuit::{Domain, Receptor};
 use crate::model::{Model, StateVariable};
@@ -99,7 +100,8 @@ impl Asking<'_> {
         let mut dx = Diagnostics::with_questions();
         if let Some(root) = tree::parse(&Arc::from(scene), 0, &mut dx) {
             // That the scene is not complete is no matter.
-            resolve::resolve(&root, self.plugins, "scene", Path::new("."), &mut dx);
+            let mut folder = Folder::new(Path::new("."));
+            resolve::resolve(&root, self.plugins, "scene", &mut folder, &mut dx);
         }
         let questions = dx.into_questions().into_iter();
         questions.filter(|(of, _)| of == path).map(|(_, question)| question).collect()
