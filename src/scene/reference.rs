@@ -11,7 +11,8 @@ use std::sync::Arc;
 use super::BiasPath;
 use super::decode::At;
 use super::diagnostics::{Diagnostics, Question};
-use super::{resolve, tree, write};
+use super::files::Folder;
+use super::{resolve, sweep, tree, write};
 use crate::circuit::{Domain, Receptor};
 use crate::model::{Model, StateVariable};
 use crate::plugins::Plugins;
@@ -28,6 +29,8 @@ pub fn reference(plugins: &Plugins) -> String {
     page += &ask.keys("The scene", "scene.md#top-level", "(chip: Off)", "");
     page += &ask.forms("solver", "solvers.md", &[("(solver: {})", "solver")]);
     page += &ask.forms("chip", "scene.md#chip", &[("(chip: {})", "chip")]);
+    page += &ask.forms("sweep", "scene.md#sweeps", &[("(sweep: {})", "sweep")]);
+    page += &ask.forms("values of a sweep", "scene.md#sweeps", &[(VALUES, "sweep.seed")]);
     page += "## Models\n\n";
     let shared = "Keys of a model are its settings, `soma`, and its circuits; a circuit can also be \
                   `Off`. `mismatch`, `biases` and probes name a bias with its block: `soma.Itau`.\n\n";
@@ -66,6 +69,7 @@ page. What the parts mean is told in [the scene file](scene.md).
 
 ";
 
+const VALUES: &str = "(sweep: {\"seed\": {}})";
 const SOURCE: &str = "(sources: {\"s\": ()})";
 const TRAIN: &str = "(sources: {\"s\": (size: 2, train: {})})";
 const RATES: &str = "(sources: {\"s\": (size: 2, train: Poisson(rates: {}))})";
@@ -97,7 +101,9 @@ impl Asking<'_> {
         let mut dx = Diagnostics::with_questions();
         if let Some(root) = tree::parse(&Arc::from(scene), 0, &mut dx) {
             // That the scene is not complete is no matter.
-            resolve::resolve(&root, self.plugins, "scene", Path::new("."), &mut dx);
+            let mut folder = Folder::new(Path::new("."));
+            resolve::resolve(&root, self.plugins, "scene", &mut folder, &mut dx);
+            let _ = sweep::read(&root, &mut dx);
         }
         let questions = dx.into_questions().into_iter();
         questions.filter(|(of, _)| of == path).map(|(_, question)| question).collect()

@@ -152,8 +152,8 @@ pub struct Total {
 }
 
 /// Reads the key `sweep` of a scene; `None` where there is none, or one with mistakes.
-pub(super) fn read(draft: &Arc<Draft>, dx: &mut Diagnostics) -> Result<Option<Plan>, Error> {
-    let Some(at) = At::root(&draft.root).find("sweep") else { return Ok(None) };
+pub(super) fn read(root: &Node, dx: &mut Diagnostics) -> Result<Option<Plan>, Error> {
+    let Some(at) = At::root(root).find("sweep") else { return Ok(None) };
     let (mut form, mut seeds) = (Form::Grid, Seeds::Derived);
     let axes_at = if matches!(at.node.value, Value::Map(_)) {
         Some(at.clone())
