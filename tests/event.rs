@@ -188,7 +188,7 @@ fn every_scene_ends() {
     let scenes = std::fs::read_dir("scenes").unwrap().map(|entry| entry.unwrap().path());
     let mut scenes: Vec<_> = scenes.filter(|p| p.extension().is_some_and(|e| e == "ron")).collect();
     scenes.sort();
-    assert_eq!(scenes.len(), 9);
+    assert_eq!(scenes.len(), 10);
     for path in scenes {
         let path = path.to_str().unwrap();
         for tolerance in ["1 us", "10 ns"] {

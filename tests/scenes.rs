@@ -60,6 +60,56 @@ fn ff_curves() {
     assert!((1.0..5.0).contains(&deviation), "a scatter of {deviation} Hz");
 }
 
+/// The rate of a bare soma, Hz, from its equation in the logarithm of Imem, integrated from one reset to
+/// the threshold; 0 where it does not get there.
+#[allow(clippy::disallowed_methods)] // Expected values of their own.
+fn bare_rate(i_tau: f64, i_dc: f64) -> f64 {
+    let (i0, i_gain, i_th, i_reset, ref_p) = (1e-12, 20e-12, 2e-9_f64, 1.2e-12_f64, 5e-3);
+    let rate = 0.705 / (2e-12 * 0.025); // κ/(C·UT)
+    let slope = |i_mem: f64| rate * ((i_dc + i0) * i_gain / (i_gain + i_mem) - i_tau);
+    if slope(i_th) <= 0.0 {
+        return 0.0;
+    }
+    let (from, steps) = (i_reset.ln(), 100_000);
+    let step = (i_th.ln() - from) / f64::from(steps);
+    let middle = |k: i32| (from + (f64::from(k) + 0.5) * step).exp();
+    1.0 / (ref_p + (0..steps).map(|k| step / slope(middle(k))).sum::<f64>())
+}
+
+#[test]
+fn rheobase() {
+    let plugins = Plugins::default();
+    let loaded = plugins.load(common::file("scenes/rheobase.ron"), &[]).unwrap();
+    let sweep = loaded.sweep.unwrap();
+    assert_eq!(sweep.points(), 54);
+    let (mut firing, mut on_the_limit) = (0, 0);
+    for point in 0..sweep.points() {
+        let values = sweep.coordinates(point);
+        let [i_tau, i_dc] = [0, 1].map(|k| values[k].number().unwrap());
+        let simulation = run(sweep.load(&plugins, point).unwrap().scene);
+        let spikes = |probe: &str| -> Vec<f64> {
+            let rates = simulation.probe::<NeuronRates>(probe).unwrap();
+            rates.rows().map(|row| row.spikes as f64).collect()
+        };
+        let (nominal, expected) = (spikes("nominal")[0], bare_rate(i_tau, i_dc));
+        // In a second, from rest.
+        assert!((nominal - expected).abs() <= 1.0, "{}: {nominal}", sweep.label(point));
+        firing += usize::from(nominal > 0.0);
+        let fire = spikes("drawn").iter().filter(|count| **count > 0.0).count();
+        let over = i_dc / (i_tau * 101.0);
+        match over {
+            2.0.. => assert_eq!(fire, 20, "{}", sweep.label(point)),
+            ..0.5 => assert_eq!(fire, 0, "{}", sweep.label(point)),
+            1.05..1.15 => {
+                assert!((1..20).contains(&fire), "{}: {fire}", sweep.label(point));
+                on_the_limit += 1;
+            }
+            _ => {}
+        }
+    }
+    assert_eq!((firing, on_the_limit), (25, 1));
+}
+
 /// Mean of a population's rate in the bins that start between two times, Hz.
 fn rate(simulation: &Simulation, probe: &str, from: f64, to: f64) -> f64 {
     let bins = simulation.probe::<RateHistory>(probe).unwrap().bins();

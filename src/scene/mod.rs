@@ -580,7 +580,7 @@ pub(crate) fn parse(
     let draft = Arc::new(Draft { root, texts, comment, default_name: default_name.to_string() });
     let mut files = files::Folder::new(folder);
     let scene = draft.decide(&draft.root, plugins, &mut files, &mut dx)?;
-    let plan = sweep::read(&draft, &mut dx)?;
+    let plan = sweep::read(&draft.root, &mut dx)?;
     let mut sweep = None;
     if let (Some(plan), Some(scene), 0) = (plan, &scene, dx.errors()) {
         sweep = Sweep::new(plan, draft.clone(), scene, plugins, files, &mut dx)?;

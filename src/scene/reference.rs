@@ -12,7 +12,7 @@ use super::BiasPath;
 use super::decode::At;
 use super::diagnostics::{Diagnostics, Question};
 use super::files::Folder;
-use super::{Draft, resolve, sweep, tree, write};
+use super::{resolve, sweep, tree, write};
 use crate::circuit::{Domain, Receptor};
 use crate::model::{Model, StateVariable};
 use crate::plugins::Plugins;
@@ -30,8 +30,7 @@ pub fn reference(plugins: &Plugins) -> String {
     page += &ask.forms("solver", "solvers.md", &[("(solver: {})", "solver")]);
     page += &ask.forms("chip", "scene.md#chip", &[("(chip: {})", "chip")]);
     page += &ask.forms("sweep", "scene.md#sweeps", &[("(sweep: {})", "sweep")]);
-    let values = [("(sweep: {\"seed\": {}})", "sweep.seed")];
-    page += &ask.forms("values of a sweep", "scene.md#sweeps", &values);
+    page += &ask.forms("values of a sweep", "scene.md#sweeps", &[(VALUES, "sweep.seed")]);
     page += "## Models\n\n";
     let shared = "Keys of a model are its settings, `soma`, and its circuits; a circuit can also be \
                   `Off`. `mismatch`, `biases` and probes name a bias with its block: `soma.Itau`.\n\n";
@@ -71,6 +70,7 @@ page. What the parts mean is told in [the scene file](scene.md).
 
 ";
 
+const VALUES: &str = "(sweep: {\"seed\": {}})";
 const SOURCE: &str = "(sources: {\"s\": ()})";
 const TRAIN: &str = "(sources: {\"s\": (size: 2, train: {})})";
 const RATES: &str = "(sources: {\"s\": (size: 2, train: Poisson(rates: {}))})";
@@ -105,8 +105,7 @@ impl Asking<'_> {
             // That the scene is not complete is no matter.
             let mut folder = Folder::new(Path::new("."));
             resolve::resolve(&root, self.plugins, "scene", &mut folder, &mut dx);
-            let (texts, comment, default_name) = Default::default();
-            let _ = sweep::read(&Arc::new(Draft { root, texts, comment, default_name }), &mut dx);
+            let _ = sweep::read(&root, &mut dx);
         }
         let questions = dx.into_questions().into_iter();
         questions.filter(|(of, _)| of == path).map(|(_, question)| question).collect()

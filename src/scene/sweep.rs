@@ -152,8 +152,8 @@ pub struct Total {
 }
 
 /// Reads the key `sweep` of a scene; `None` where there is none, or one with mistakes.
-pub(super) fn read(draft: &Arc<Draft>, dx: &mut Diagnostics) -> Result<Option<Plan>, Error> {
-    let Some(at) = At::root(&draft.root).find("sweep") else { return Ok(None) };
+pub(super) fn read(root: &Node, dx: &mut Diagnostics) -> Result<Option<Plan>, Error> {
+    let Some(at) = At::root(root).find("sweep") else { return Ok(None) };
     let (mut form, mut seeds) = (Form::Grid, Seeds::Derived);
     let axes_at = if matches!(at.node.value, Value::Map(_)) {
         Some(at.clone())
@@ -376,9 +376,12 @@ fn shape(scene: &Scene) -> Shape {
     (probes.collect(), scene.populations.keys().cloned().collect(), scene.replicas > 1)
 }
 
-/// What is said of several points, once for each place.
+/// Where a finding is, its path in the scene, and whether it is an error.
+type Place = (String, Option<(usize, usize, usize)>, bool);
+
+/// What is said of several points, once for each place: the finding, its first point, and how many.
 #[derive(Default)]
-struct Findings(IndexMap<(String, Option<(usize, usize, usize)>, bool), (Finding, usize, u64)>);
+struct Findings(IndexMap<Place, (Finding, usize, u64)>);
 
 impl Findings {
     /// Keeps what `own` says of a point and `base` does not say already.

@@ -481,6 +481,29 @@ mod tests {
         assert_eq!(report.span.unwrap().start, 16);
     }
 
+    #[test]
+    fn what_is_printed_reads_back() {
+        let long: String = (0..30).map(|k| format!("(\"soma.Itau\", {k}e-12), ")).collect();
+        let numbers: String = (0..40).map(|k| format!("{k}.5, ")).collect();
+        for text in [
+            "(a: 1, b: \"x \\\" y\", c: true, d: (), e: {}, f: [], g: On, h: Off())",
+            &format!(
+                "(list: [{long}], numbers: [{numbers}], map: {{ \"a b\": f(x: -1e3, y: [{long}]) }})"
+            ),
+        ] {
+            let first = read(text).0.unwrap();
+            let printed = first.ron(0, &|_| None);
+            let again = read(&printed).0.unwrap();
+            assert_eq!(again.ron(0, &|_| None), printed);
+            assert_eq!(again.line(&|_| None), first.line(&|_| None));
+            assert!(printed.lines().all(|line| line.len() < 100), "{printed}");
+        }
+        let other = |node: &Node| {
+            matches!(&node.value, Value::Text(t) if t == "a").then(|| "\"b\"".to_string())
+        };
+        assert_eq!(read("(x: [\"a\", \"c\"])").0.unwrap().line(&other), "(x: [\"b\", \"c\"])");
+    }
+
     proptest::proptest! {
         /// Whatever is typed, the answer is a tree or a report.
         #[test]
