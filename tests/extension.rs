@@ -75,17 +75,28 @@ fn a_system_reads_and_writes_state() {
             }
         }
     }
-    let sets = ["window=1 ms", "duration=50 ms", "probes.vmem.every=1 ms"];
-    let mut simulation = Simulation::new(scene(NOMINAL, &sets)).unwrap();
-    simulation.world_mut().init_resource::<Seen>();
-    simulation.add_systems(WindowSet::Last, watch);
-    simulation.run().unwrap();
-    let seen = simulation.world().resource::<Seen>().0.clone();
-    let trace = simulation.probe::<TraceRecorder>("vmem").unwrap();
-    let sampled: Vec<f64> = trace.samples(20, Variable::Imem).skip(1).map(|(_, v)| v).collect();
+    let run = |solver: &str| {
+        let sets = [solver, "window=1 ms", "duration=50 ms", "probes.vmem.every=1 ms"];
+        let mut simulation = Simulation::new(scene(NOMINAL, &sets)).unwrap();
+        simulation.world_mut().init_resource::<Seen>();
+        simulation.add_systems(WindowSet::Last, watch);
+        simulation.run().unwrap();
+        let seen = simulation.world().resource::<Seen>().0.clone();
+        let trace = simulation.probe::<TraceRecorder>("vmem").unwrap();
+        let sampled: Vec<f64> = trace.samples(20, Variable::Imem).skip(1).map(|(_, v)| v).collect();
+        // Set back to 1 pA each millisecond, the membrane never gets far.
+        assert!(seen.iter().all(|i_mem| *i_mem < 1e-9), "{seen:?}");
+        (seen, sampled)
+    };
+    let (seen, sampled) = run("solver=Euler(dt: \"1 ms\")");
     assert_eq!(seen, sampled, "what a system sees is what a trace shows");
-    // Set back to 1 pA each millisecond, the membrane never gets far.
-    assert!(seen.iter().all(|i_mem| *i_mem < 1e-9), "{seen:?}");
+    // An event-driven neuron that stays behind when nothing happens is brought to the end for both.
+    let (seen, sampled) = run("solver=Event(tolerance: \"1 us\")");
+    assert_eq!(seen.len(), sampled.len());
+    for (seen, sampled) in seen.iter().zip(&sampled) {
+        assert!((seen / sampled - 1.0).abs() < 1e-5, "{seen} is not {sampled}");
+    }
+    assert!(seen.windows(2).any(|pair| pair[0] != pair[1]), "the state changes: {seen:?}");
 }
 
 /// Only columns that somebody reads are scattered.

@@ -91,15 +91,18 @@ pub fn earlier(path: &Path, scene: &str, is_sweep: bool) -> Result<Earlier, Erro
 #[must_use]
 pub fn explained(error: Error) -> Error {
     let Error::OutputExists { path, file: None } = error else { return error };
-    let status =
-        raw_summary(&path).ok().and_then(|raw| Some(raw.get("status")?.as_str()?.to_string()));
-    match status.as_deref() {
+    let raw = raw_summary(&path).unwrap_or_default();
+    let resumes = if raw.get("sweep").is_some() {
+        "go on with --resume"
+    } else {
+        "run it again from the start with --resume (what it has is replaced)"
+    };
+    match raw.get("status").and_then(Value::as_str) {
         Some(status @ ("unfinished" | "interrupted")) => Error::Results {
             message: format!("the folder is not empty, it has an earlier run that is {status}"),
-            help:
-                "finish that run with --resume, replace its files with --force, or choose another \
-                   folder with --out"
-                    .into(),
+            help: format!(
+                "{resumes}, replace its files with --force, or choose another folder with --out"
+            ),
             path,
         },
         _ => Error::OutputExists { path, file: None },

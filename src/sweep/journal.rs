@@ -76,9 +76,12 @@ pub(super) struct Journal {
     failed: usize,
     path: PathBuf,
     files: Vec<String>,
-    /// When the tables were sealed, and how long that took.
+    /// How far the tables were sealed last; when, and how long that took.
+    kept: Reached,
     sealed: (Instant, Duration),
     is_dirty: bool,
+    /// Whether the last point is there with all its rows.
+    is_whole: bool,
 }
 
 impl Journal {
@@ -117,6 +120,7 @@ impl Journal {
             })?;
         }
         (journal.done, journal.failed) = (reached.done, reached.failed);
+        journal.kept = reached;
         Ok(journal)
     }
 
@@ -150,8 +154,10 @@ impl Journal {
             failed: 0,
             path: folder.path().to_path_buf(),
             files: folder.files().to_vec(),
+            kept: Reached::default(),
             sealed: (Instant::now(), Duration::ZERO),
             is_dirty: false,
+            is_whole: true,
         })
     }
 
@@ -168,6 +174,7 @@ impl Journal {
     /// Appends what the next point measured.
     pub(super) fn append(&mut self, measured: Measured) -> Result<(), Error> {
         let Measured { row, tables } = measured;
+        self.is_whole = false;
         for (table, rows) in self.tables[1..].iter_mut().zip(&tables) {
             let own = String::from_utf8_lossy(&rows.header);
             let header = self.lead.clone() + &own;
@@ -191,6 +198,7 @@ impl Journal {
         self.failed += usize::from(row.error.is_some());
         self.done += 1;
         self.is_dirty = true;
+        self.is_whole = true;
         Ok(())
     }
 
@@ -200,8 +208,11 @@ impl Journal {
         if self.is_dirty && when.elapsed() >= took * SHARE { self.seal() } else { Ok(()) }
     }
 
-    /// Seals the tables.
+    /// Seals the tables; those that have a part of a point stay as they were sealed before.
     pub(super) fn seal(&mut self) -> Result<(), Error> {
+        if !self.is_whole {
+            return Ok(());
+        }
         let began = Instant::now();
         for table in &mut self.tables {
             let path = self.path.join(&table.name);
@@ -218,6 +229,7 @@ impl Journal {
             files: self.files.clone(),
         };
         put(&self.path, &unfinished)?;
+        self.kept = unfinished.sweep;
         self.sealed = (Instant::now(), began.elapsed());
         self.is_dirty = false;
         Ok(())
@@ -229,10 +241,15 @@ impl Journal {
         Reached { points, done, failed, tables: tables.collect() }
     }
 
+    /// How many points are sealed.
+    pub(super) fn kept(&self) -> usize {
+        self.kept.done
+    }
+
     /// Ends a sweep that may go on: its summary says from where.
     pub(super) fn end(&self, summary: &Summary) -> Result<(), Error> {
         let mut summary = summary.clone();
-        summary.sweep.reached = self.reached();
+        summary.sweep.reached = self.kept.clone();
         put(&self.path, &summary)
     }
 }

@@ -231,13 +231,21 @@ impl Runner<'_> {
         // What is done is kept, whatever happened.
         let sealed = journal.seal();
         let rows = points::read(&folder.path().join(&plan.layout.points), self.sweep.axes.len());
-        let rows = rows.map_err(|message| Error::Results {
-            path: folder.path().to_path_buf(),
-            message,
-            help: "run the sweep again with --force".into(),
-        })?;
-        let rows = rows.rows;
-        let outcome = sealed.and(outcome).and_then(|()| self.failures(&rows));
+        let ended = outcome.and(sealed);
+        let mut rows = match rows {
+            Ok(rows) => rows.rows,
+            // A table that could not be written has no whole rows.
+            Err(_) if ended.is_err() => Vec::new(),
+            Err(message) => {
+                return Err(Error::Results {
+                    path: folder.path().to_path_buf(),
+                    message,
+                    help: "run the sweep again with --force".into(),
+                });
+            }
+        };
+        rows.truncate(journal.kept());
+        let outcome = ended.and_then(|()| self.failures(&rows));
         let stage = Stage {
             backend: plan.backend,
             threads: plan.threads,

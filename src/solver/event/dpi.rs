@@ -117,7 +117,7 @@ impl<R, F, const N: usize> DpiEvent<R, F, N> {
         while y > 1e-3 && added(y) > 0.5 * y {
             y *= 0.7;
         }
-        0.5 * y
+        if added(y) > 0.5 * y { 0.0 } else { 0.5 * y }
     }
 
     /// The currents that a neuron has where no synapse is above its floor: of each circuit, and

@@ -275,7 +275,10 @@ impl<M: EventModel> EventBank<M> {
         let neuron = &mut self.neurons[slot];
         let from = self.model.time(neuron);
         if from < now {
-            let mut job = [Job { neuron, slot: slot as u32, arrivals: &[], stops: &[], dc: None }];
+            // With a stop there it does not stay behind.
+            let stops = [now];
+            let mut job =
+                [Job { neuron, slot: slot as u32, arrivals: &[], stops: &stops, dc: None }];
             self.model.run(Level::new(), &mut job, from..now, &mut Output::default());
         }
         change(&self.model, &mut self.neurons[slot]);
@@ -452,6 +455,8 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
 
     fn states(&self, now: Time, drives: &[Drive]) -> Vec<f64> {
         let mut states = Vec::with_capacity(self.neurons.len() * self.layout.resting_state.len());
+        // With a stop there, none stays behind.
+        let stops = [now];
         for (piece, neurons) in self.neurons.chunks(PIECE).enumerate() {
             let mut copies = neurons.to_vec();
             let start = copies.iter().map(|neuron| self.model.time(neuron)).min().unwrap_or(now);
@@ -460,7 +465,7 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
                 .filter(|(neuron, _)| self.model.time(neuron) < now)
                 .map(|(neuron, slot)| {
                     let dc = waveform(drives, slot);
-                    Job { neuron, slot, arrivals: &[], stops: &[], dc }
+                    Job { neuron, slot, arrivals: &[], stops: &stops, dc }
                 })
                 .collect();
             if !jobs.is_empty() {
