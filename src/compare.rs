@@ -15,9 +15,9 @@ use crate::converge::{Comparison, Difference as Apart, Trains};
 use crate::error::Error;
 use crate::network::{NeuronId, Replicas};
 use crate::plugins::Plugins;
-use crate::probe::spikes::Spikes;
-use crate::probe::tables::{index, time};
-use crate::probe::{Span, Tables};
+use crate::probe::Span;
+use crate::probe::spikes::{Spikes, rows_of};
+use crate::probe::tables::owner;
 use crate::results::Results;
 use crate::scene::difference::{Difference, differences};
 use crate::scene::{GroupId, Scene, Selection};
@@ -370,13 +370,17 @@ fn spikes(
     probe: &str,
 ) -> Result<Vec<(Time, u32)>, Error> {
     let files = crate::results::probe_files(scene);
-    let table = files.get(probe).map(|files| results.path().join(&files.table));
     let mut spikes = Vec::new();
-    let tables = Tables::new(table.unwrap_or_default(), Vec::new(), results.reached());
-    let read = tables.rows(["neuron", "time_s"], |replica, [neuron, at]| {
-        spikes.push((time(at)?, index(replicas, replica, neuron)?));
-        Ok(())
-    });
+    let read = match (files.get(probe), scene.probes.get(probe)) {
+        (Some(files), Some(probe)) => {
+            let tables = files.tables(results, &*probe.kind, scene);
+            tables.read(&rows_of(&[], replicas), |rows, k| {
+                spikes.push((rows.times()[k], owner(replicas, rows, k)?));
+                Ok(())
+            })
+        }
+        _ => Ok(()),
+    };
     read.map_err(|message| Error::Results {
         path: results.path().to_path_buf(),
         message,

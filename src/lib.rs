@@ -62,6 +62,7 @@ pub mod schedule;
 pub mod simulation;
 pub mod solver;
 pub mod sweep;
+pub mod table;
 pub mod time;
 pub mod units;
 

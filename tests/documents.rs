@@ -357,7 +357,7 @@ fn the_reference_has_everything_and_all_of_it_is_explained() {
     let rule = rows(&page, "### rule");
     assert_eq!(rule.len(), 8);
     assert!(rule.contains(&("FixedInDegree", vec!["k", "self_connections", "multiple_edges"])));
-    let trace = ("Trace", vec!["of", "vars", "neurons", "every", "window"]);
+    let trace = ("Trace", vec!["of", "vars", "neurons", "every", "window", "format"]);
     assert!(rows(&page, "### A probe").contains(&trace));
     let solver = [("Event", vec!["tolerance", "step"]), ("Euler", vec!["dt"])];
     assert_eq!(rows(&page, "### solver"), solver);

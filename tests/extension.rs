@@ -660,7 +660,7 @@ fn mistakes_in_a_probe_of_a_plugin() {
             "probes.a.least: no spike is no burst; choose 1 or more".to_string(),
             "probes.b.of: there is no population `dip`; did you mean `dpi`? only `dpi` is known here"
                 .to_string(),
-            "probes.b.most: there is no field `most` here; known here are window, of, least"
+            "probes.b.most: there is no field `most` here; known here are window, of, least, format"
                 .to_string(),
             format!("probes.c: `Burst` is not a probe; did you mean `Bursts`? known here are {known}"),
         ]

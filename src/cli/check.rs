@@ -34,6 +34,14 @@ pub fn check(args: &SceneArgs, plugins: &Plugins) -> Result<(), Error> {
         "  probes       {}\n",
         scene.probes.keys().cloned().collect::<Vec<_>>().join(", ")
     );
+    let rows = scene.probes.iter().filter_map(|(name, probe)| {
+        let rows = probe.kind.expected_rows(&scene, probe.span)?;
+        Some(format!("{rows} of {name}"))
+    });
+    let rows: Vec<String> = rows.collect();
+    if !rows.is_empty() {
+        text += &format!("  rows         about {}\n", rows.join(", "));
+    }
     if let Some(chip) = &scene.chip {
         let (used, all) = (chip.used_cores(), chip.all_cores());
         let plural = if chip.chips == 1 { "chip" } else { "chips" };

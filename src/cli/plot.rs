@@ -5,8 +5,8 @@ use std::path::Path;
 
 use super::args::{PictureFormat, PlotArgs};
 use super::messages::say;
+use crate::probe::ProbeEntities;
 use crate::probe::picture::{Frame, Picture};
-use crate::probe::{ProbeEntities, Tables};
 use crate::results::{Results, probe_files};
 use crate::scene::diagnostics::suggest;
 use crate::{Error, Plugins};
@@ -40,9 +40,7 @@ pub fn plot(args: &PlotArgs, plugins: &Plugins) -> Result<(), Error> {
         else {
             continue;
         };
-        let further = kind.further_tables(simulation.scene()).into_iter();
-        let further = further.zip(&files.further_tables).map(|(n, file)| (n, path.join(file)));
-        let tables = Tables::new(path.join(&files.table), further.collect(), results.reached());
+        let tables = files.tables(&results, &*kind, simulation.scene());
         let world = simulation.world_mut();
         let entity = world.resource::<ProbeEntities>().0.get(&probe).copied();
         let Some(entity) = entity.and_then(|entity| world.get_entity_mut(entity).ok()) else {

@@ -18,6 +18,7 @@ use crate::probe::spikes::Spikes;
 use crate::probe::{Span, SpikeRecorder};
 use crate::scene::{GroupId, Probe, Scene, Selection};
 use crate::simulation::Simulation;
+use crate::table::Format;
 use crate::time::Time;
 
 /// The spike times of a population, sorted, for each of its neurons.
@@ -35,7 +36,7 @@ impl Trains {
         let span = Span { from: Time::ZERO, to: Time::MAX };
         let spikes = |k| {
             let emitters = Emitters { of: GroupId::Population(k), neurons: Selection::All };
-            Probe { span, kind: std::sync::Arc::new(Spikes { emitters }) }
+            Probe { span, kind: std::sync::Arc::new(Spikes { emitters }), format: Format::Csv }
         };
         let names = scene.populations.keys().enumerate();
         scene.probes = names.map(|(k, name)| (name.clone(), spikes(k))).collect();

@@ -23,6 +23,9 @@ use crate::time::Time;
 /// The inbox of a window has room for each tile of its steps; a longer window would gain nothing.
 const MOST_WINDOW_STEPS: u64 = 1 << 14;
 
+/// Edges are fetched that many spikes before they are delivered.
+const PREFETCH: usize = 2;
+
 /// The window of a scene whose shortest delay between neurons is `shortest`, if there is one. With
 /// Euler a spike found in its first step arrives that much after the *next* step.
 fn window(scene: &Scene, shortest: Option<Time>) -> Time {
@@ -167,8 +170,12 @@ impl Router {
         let pages = (last_page + 1 - self.calendar_start).min(self.calendar.len() as u64) as usize;
         for page in 0..pages {
             let mut due = std::mem::take(&mut self.calendar[page]);
-            let now = due.iter().filter(|now| now.step < end);
-            now.for_each(|now| self.fan_out(*now, window, inbox));
+            for (k, now) in due.iter().enumerate().filter(|(_, now)| now.step < end) {
+                if let Some(soon) = due.get(k + PREFETCH) {
+                    self.table.prefetch(soon.group);
+                }
+                self.fan_out(*now, window, inbox);
+            }
             due.retain(|later| later.step >= end);
             self.calendar[page] = due;
         }

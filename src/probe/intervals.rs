@@ -124,7 +124,7 @@ impl IntervalRecorder {
         let columns = ["neuron", "number", "time_s", "interval_s"];
         let replicas = self.listener.replicas();
         tables.rows(columns, |replica, [neuron, count, end, length]| {
-            let (neuron, number) = (index(replicas, replica, neuron)?, number(count)?);
+            let (neuron, number) = (index(replicas, replica, number(neuron)?)?, number(count)?);
             self.intervals.push(Interval {
                 neuron,
                 number,

@@ -54,6 +54,7 @@ use crate::scene::diagnostics::Diagnostics;
 use crate::scene::{GroupId, Names, Scene};
 use crate::schedule::{BuiltIn, WindowSet};
 use crate::simulation::{Plugin, Simulation};
+use crate::table::{Format, Rows, csv};
 use crate::time::Time;
 use picture::{Frame, Picture};
 
@@ -88,10 +89,21 @@ pub trait ProbeKind: std::any::Any + fmt::Debug + Send + Sync + 'static {
     /// Memory that the record will take, bytes; 0 where that is known only after the run.
     fn bytes(&self, scene: &Scene, span: Span) -> u128;
 
+    /// How many rows its main table will have, as far as that is known before the run and grows with it.
+    fn expected_rows(&self, scene: &Scene, span: Span) -> Option<u128> {
+        let _ = (scene, span);
+        None
+    }
+
     /// Names of tables besides the main one: `neurons` is written to `<probe>.neurons.csv`.
     fn further_tables(&self, scene: &Scene) -> Vec<&'static str> {
         let _ = scene;
         Vec::new()
+    }
+
+    /// The formats that its main table can have; others than CSV need a [layout](Record::layout).
+    fn formats(&self) -> &'static [Format] {
+        &[Format::Csv]
     }
 
     /// Gives the probe's entity its recorder and, the
@@ -110,14 +122,15 @@ pub trait ProbeKind: std::any::Any + fmt::Debug + Send + Sync + 'static {
     }
 
     /// Memory of a recorder that [streams](ProbeKind::stream) its main table, bytes, where windows are
-    /// that long: what waits to be written, and what the picture shows. `None`: it cannot.
+    /// that long: what waits to be written, and what the picture shows. `None`: it cannot. Its record has a
+    /// [layout](Record::layout).
     fn streamed_bytes(&self, scene: &Scene, window: Time) -> Option<u128> {
         let _ = (scene, window);
         None
     }
 
     /// Makes the recorder of a simulation that has not run hand the rows of its main table over. What
-    /// is not yet handed over when the run ends, [`Record::table`] writes, without a header.
+    /// is not yet handed over when the run ends, is in [`Record::rows`].
     fn stream(&self, probe: EntityWorldMut, sink: TableSink) {
         let _ = (probe, sink);
     }
@@ -128,12 +141,27 @@ pub trait ProbeKind: std::any::Any + fmt::Debug + Send + Sync + 'static {
 
 /// What was recorded: how it is shown in the results folder.
 pub trait Record {
-    /// Writes the record as CSV (RFC 4180); of a record that [streams](ProbeKind::stream), the rows that
-    /// are left.
+    /// Writes the main table as CSV (RFC 4180). A record with a [layout](Record::layout) need not say how.
     ///
     /// # Errors
     /// Those of the writer.
-    fn table(&self, out: &mut dyn Write) -> io::Result<()>;
+    fn table(&self, out: &mut dyn Write) -> io::Result<()> {
+        let Some(layout) = self.layout() else { return Ok(()) };
+        csv::header(&layout, out)?;
+        self.rows().try_for_each(|rows| csv::write(&rows, out))
+    }
+
+    /// The columns of the main table, without rows, where it can be written in other
+    /// [formats](ProbeKind::formats), too, or [while the run lasts](ProbeKind::stream).
+    fn layout(&self) -> Option<Rows> {
+        None
+    }
+
+    /// The rows of a main table with a layout, some thousands at a time; of a record that streams those
+    /// that are left.
+    fn rows(&self) -> Box<dyn Iterator<Item = Rows> + '_> {
+        Box::new(std::iter::empty())
+    }
 
     /// Writes one of the [further tables](ProbeKind::further_tables).
     ///

@@ -1,7 +1,6 @@
 //! Spike times, and the raster.
 
 use std::borrow::Cow;
-use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bevy_ecs::prelude::*;
@@ -9,7 +8,7 @@ use bevy_ecs::prelude::*;
 use super::listener::{self, Emitters, Hears, Listener};
 use super::picture::{self, Evenly, Frame, MOST_DOTS, Picture, Raster};
 use super::stream::{self, TableSink};
-use super::tables::{index, time};
+use super::tables::owner;
 use super::{Probe, ProbeContext, ProbeKind, Record, Span, Tables};
 use crate::network::spikes::sorted;
 use crate::network::{Replicas, WindowSpikes};
@@ -19,6 +18,7 @@ use crate::scene::estimate::SPIKE_BYTES;
 use crate::scene::{GroupId, Scene};
 use crate::schedule::Window;
 use crate::simulation::Simulation;
+use crate::table::{Column, Format, Rows};
 use crate::time::Time;
 
 /// `Spikes(of: "dpi", neurons: All)`
@@ -52,6 +52,16 @@ impl ProbeKind for Spikes {
         self.emitters.spikes(scene, span) * SPIKE_BYTES
     }
 
+    /// Of sources.
+    fn expected_rows(&self, scene: &Scene, span: Span) -> Option<u128> {
+        let is_source = matches!(self.emitters.of, GroupId::Source(_));
+        is_source.then(|| self.emitters.spikes(scene, span))
+    }
+
+    fn formats(&self) -> &'static [Format] {
+        &[Format::Csv, Format::Parquet]
+    }
+
     fn spawn(&self, span: Span, probe: Entity, simulation: &mut Simulation) {
         let scene = simulation.scene();
         let of = self.emitters.of;
@@ -81,8 +91,6 @@ impl ProbeKind for Spikes {
 
     fn stream(&self, mut probe: EntityWorldMut, sink: TableSink) {
         if let Some(mut recorder) = probe.get_mut::<SpikeRecorder>() {
-            let header = recorder.header();
-            sink.append(move |out| out.write_all(header.as_bytes()));
             recorder.sink = Some(sink);
         }
     }
@@ -134,10 +142,6 @@ pub(super) fn requested_rates(scene: &Scene, group: GroupId) -> Option<Vec<f64>>
 }
 
 impl SpikeRecorder {
-    fn header(&self) -> String {
-        format!("{}neuron,time_s\n", self.listener.replicas().header())
-    }
-
     /// What has not been handed over, sorted.
     fn left(&self) -> Cow<'_, [(Time, u32)]> {
         match &self.sink {
@@ -151,18 +155,18 @@ impl SpikeRecorder {
         let replicas = self.listener.replicas();
         // Only what the picture shows: there may be more than memory holds.
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        tables.rows(["neuron", "time_s"], |replica, [neuron, at]| {
-            shown.push((time(at)?, index(replicas, replica, neuron)?));
+        tables.read(&rows_of(&[], replicas), |rows, k| {
+            shown.push((rows.times()[k], owner(replicas, rows, k)?));
             Ok(())
         })
     }
 }
 
-fn write_rows(spikes: &[(Time, u32)], replicas: Replicas, out: &mut dyn Write) -> io::Result<()> {
-    spikes.iter().try_for_each(|(time, index)| {
-        let (replica, neuron) = replicas.split(*index);
-        writeln!(out, "{}{neuron},{time}", replicas.cell(replica))
-    })
+/// Spikes as rows of a table.
+pub(crate) fn rows_of(spikes: &[(Time, u32)], replicas: Replicas) -> Rows {
+    let mut columns = Rows::owners(replicas, spikes.iter().map(|(_, index)| *index));
+    columns.push(Column::time(spikes.iter().map(|(time, _)| *time).collect()));
+    Rows::new(columns)
 }
 
 impl Probe for SpikeRecorder {
@@ -170,11 +174,17 @@ impl Probe for SpikeRecorder {
 }
 
 impl Record for SpikeRecorder {
-    fn table(&self, out: &mut dyn Write) -> io::Result<()> {
-        if self.sink.is_none() {
-            out.write_all(self.header().as_bytes())?;
-        }
-        write_rows(&self.left(), self.listener.replicas(), out)
+    fn layout(&self) -> Option<Rows> {
+        Some(rows_of(&[], self.listener.replicas()))
+    }
+
+    fn rows(&self) -> Box<dyn Iterator<Item = Rows> + '_> {
+        let (left, replicas) = (self.left(), self.listener.replicas());
+        let batches = left.len().div_ceil(stream::ROWS);
+        Box::new((0..batches).map(move |k| {
+            let from = k * stream::ROWS;
+            rows_of(&left[from..left.len().min(from + stream::ROWS)], replicas)
+        }))
     }
 
     fn picture(&self, frame: Frame) -> Picture {
@@ -229,11 +239,11 @@ impl Hears for SpikeRecorder {
         if record.len() >= stream::ROWS {
             let (spikes, shown) = (std::mem::take(record), shown.clone());
             let replicas = listener.replicas();
-            sink.append(move |out| {
+            sink.append(move || {
                 let spikes = sorted(&spikes);
                 let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
                 spikes.iter().for_each(|spike| shown.push(*spike));
-                write_rows(&spikes, replicas, out)
+                rows_of(&spikes, replicas)
             });
         }
     }

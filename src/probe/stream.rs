@@ -5,9 +5,8 @@
 //! bounded: a simulation that is faster than the disk waits. In memory stays what a picture shows.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -16,6 +15,7 @@ use std::thread::JoinHandle;
 use bevy_ecs::prelude::Resource;
 
 use crate::error::Error;
+use crate::table::{Format, Rows, TableRecord, TableSet};
 
 /// Rows that a recorder hands over together: waking the thread costs less than formatting them.
 pub const ROWS: usize = 1 << 13;
@@ -24,10 +24,11 @@ const WAITING: usize = 4;
 /// Pieces in memory: those that wait, one with the recorder and one with the thread.
 pub(super) const PIECES: u128 = WAITING as u128 + 2;
 
-type Append = Box<dyn FnOnce(&mut dyn Write) -> io::Result<()> + Send>;
+type Take = Box<dyn FnOnce() -> Rows + Send>;
 
 enum Message {
-    Append(Arc<Path>, Append),
+    Open { probe: Arc<str>, file: String, format: Format, layout: Rows },
+    Append(Arc<str>, Take),
     Close,
 }
 
@@ -38,24 +39,35 @@ pub struct StreamsTables;
 /// Where the rows of a recorder go.
 #[derive(Debug, Clone)]
 pub struct TableSink {
-    path: Arc<Path>,
+    probe: Arc<str>,
     sender: SyncSender<Message>,
 }
 
 impl TableSink {
-    /// Appends to the table, after what was appended before.
-    pub fn append(&self, rows: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static) {
+    /// Appends to the table, after what was appended before. The thread that writes it makes the rows.
+    pub fn append(&self, rows: impl FnOnce() -> Rows + Send + 'static) {
         // Nobody takes it once tables are closed: the run is over.
-        let _ = self.sender.send(Message::Append(self.path.clone(), Box::new(rows)));
+        let _ = self.sender.send(Message::Append(self.probe.clone(), Box::new(rows)));
     }
 }
+
+/// What is told whenever something more of the tables is complete.
+pub type OnSealed = Box<dyn FnMut(&TableSet) -> Result<(), Error> + Send>;
 
 /// The thread that writes tables.
 #[derive(Debug)]
 pub struct TableWriter {
     sender: SyncSender<Message>,
-    thread: JoinHandle<Result<(), Error>>,
+    thread: JoinHandle<Written>,
     failed: Arc<AtomicBool>,
+}
+
+/// What became of the tables of a run.
+pub struct Written {
+    /// What is complete, by probe.
+    pub records: BTreeMap<String, TableRecord>,
+    /// The first table that could not be written.
+    pub outcome: Result<(), Error>,
 }
 
 impl TableWriter {
@@ -63,21 +75,28 @@ impl TableWriter {
     ///
     /// # Errors
     /// [`Error::Io`]: it could not be started.
-    pub fn start() -> Result<TableWriter, Error> {
+    pub fn start(tables: TableSet, on_sealed: OnSealed) -> Result<TableWriter, Error> {
         let (sender, receiver) = sync_channel(WAITING);
         let failed = Arc::new(AtomicBool::new(false));
         let has_failed = failed.clone();
-        let run = move || write_all(&receiver, &has_failed);
+        let run = move || write_all(&receiver, tables, on_sealed, &has_failed);
         let thread = std::thread::Builder::new().name("tables".into()).spawn(run);
         let thread = thread
             .map_err(|error| Error::io("start a thread for tables", Path::new("."), error))?;
         Ok(TableWriter { sender, thread, failed })
     }
 
-    /// Where the rows of a new table go.
+    /// Where the rows of a new table with these columns go.
     #[must_use]
-    pub fn sink(&self, path: PathBuf) -> TableSink {
-        TableSink { path: path.into(), sender: self.sender.clone() }
+    pub fn sink(&self, probe: &str, file: &str, format: Format, layout: Rows) -> TableSink {
+        let (probe, file): (Arc<str>, _) = (probe.into(), file.to_string());
+        let _ = self.sender.send(Message::Open { probe: probe.clone(), file, format, layout });
+        TableSink { probe, sender: self.sender.clone() }
+    }
+
+    /// Appends to a table what its recorder has left.
+    pub fn append(&self, probe: &str, rows: Rows) {
+        let _ = self.sender.send(Message::Append(probe.into(), Box::new(|| rows)));
     }
 
     /// Whether a table could not be written: the rest of it is lost.
@@ -87,77 +106,102 @@ impl TableWriter {
     }
 
     /// Waits until everything is written.
-    ///
-    /// # Errors
-    /// [`Error::Io`] with the first table that could not be written.
-    pub fn close(self) -> Result<(), Error> {
+    #[must_use]
+    pub fn close(self) -> Written {
         // Nobody takes it where the thread has panicked.
         let _ = self.sender.send(Message::Close);
         self.thread.join().unwrap_or_else(|_| {
             let error = io::Error::other("the thread that writes tables has failed");
-            Err(Error::io("write", Path::new("tables"), error))
+            let outcome = Err(Error::io("write", Path::new("tables"), error));
+            Written { records: BTreeMap::new(), outcome }
         })
     }
 }
 
 /// Writes what comes until tables are closed. A table that cannot be written ends there; others go on.
-fn write_all(receiver: &Receiver<Message>, has_failed: &AtomicBool) -> Result<(), Error> {
-    let mut tables: BTreeMap<Arc<Path>, Option<File>> = BTreeMap::new();
+fn write_all(
+    receiver: &Receiver<Message>,
+    mut tables: TableSet,
+    mut on_sealed: OnSealed,
+    has_failed: &AtomicBool,
+) -> Written {
     let mut first = Ok(());
-    let mut fail = |path: &Path, error| {
-        has_failed.store(true, Ordering::Relaxed);
-        if first.is_ok() {
-            first = Err(Error::io("write", path, error));
+    let mut done = |result: Result<(), Error>| {
+        if let Err(error) = result {
+            has_failed.store(true, Ordering::Relaxed);
+            if first.is_ok() {
+                first = Err(error);
+            }
         }
     };
-    let mut text = Vec::new();
-    while let Ok(Message::Append(path, rows)) = receiver.recv() {
-        let create = || File::create(&path).map_err(|error| fail(&path, error)).ok();
-        let table = tables.entry(path.clone()).or_insert_with(create);
-        let Some(file) = table else { continue };
-        text.clear();
-        // Whole rows at once: those of a run that is killed are whole.
-        if let Err(error) = rows(&mut text).and_then(|()| file.write_all(&text)) {
-            *table = None;
-            fail(&path, error);
-        }
+    loop {
+        let is_more = match receiver.recv() {
+            Ok(Message::Open { probe, file, format, layout }) => {
+                tables.open(&probe, &file, format, &layout).map(|()| false)
+            }
+            Ok(Message::Append(probe, rows)) => tables.append(&probe, rows()),
+            Ok(Message::Close) | Err(_) => break,
+        };
+        let told = is_more.and_then(|is_more| if is_more { on_sealed(&tables) } else { Ok(()) });
+        done(told);
     }
-    first
+    for probe in tables.probes() {
+        done(tables.finish(&probe).map(|_| ()));
+    }
+    Written { records: tables.records(), outcome: first }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::{Column, Provenance};
+
+    fn number(k: u32) -> Rows {
+        Rows::new(vec![Column::index("neuron", vec![k])])
+    }
+
+    fn start(folder: &Path) -> TableWriter {
+        let tables = TableSet::new(folder.to_path_buf(), Provenance::default());
+        TableWriter::start(tables, Box::new(|_| Ok(()))).unwrap()
+    }
+
+    fn sink(writer: &TableWriter, file: &str) -> TableSink {
+        writer.sink(file, file, Format::Csv, number(0).layout())
+    }
 
     #[test]
     fn tables_have_what_was_appended_in_order() {
         let folder = tempfile::tempdir().unwrap();
-        let [a, b] = ["a.csv", "b.csv"].map(|name| folder.path().join(name));
-        let writer = TableWriter::start().unwrap();
-        let sinks = [writer.sink(a.clone()), writer.sink(b.clone())];
+        let writer = start(folder.path());
+        let sinks = ["a.csv", "b.csv"].map(|name| sink(&writer, name));
         for k in 0..100 {
-            sinks[k % 2].append(move |out| writeln!(out, "{k}"));
+            sinks[k as usize % 2].append(move || number(k));
         }
-        writer.close().unwrap();
+        writer.append("b.csv", number(100));
+        let written = writer.close();
+        written.outcome.unwrap();
         let numbers = |first: usize| -> String {
-            (first..100).step_by(2).map(|k| format!("{k}\n")).collect()
+            let rows = (first..100).step_by(2).map(|k| format!("{k}\n"));
+            format!("neuron\n{}", rows.collect::<String>())
         };
-        assert_eq!(std::fs::read_to_string(a).unwrap(), numbers(0));
-        assert_eq!(std::fs::read_to_string(b).unwrap(), numbers(1));
+        let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+        assert_eq!(read("a.csv"), numbers(0));
+        assert_eq!(read("b.csv"), numbers(1) + "100\n");
+        assert_eq!(written.records["b.csv"].rows, 51);
         // Once it is closed nobody waits.
-        (0..10 * WAITING).for_each(|_| sinks[0].append(|_| Ok(())));
+        (0..10 * WAITING).for_each(|_| sinks[0].append(|| number(0)));
     }
 
     #[test]
     fn a_table_that_cannot_be_written_is_named_and_nobody_waits_for_it() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("none").join("a.csv");
-        let writer = TableWriter::start().unwrap();
-        let sink = writer.sink(path.clone());
+        let path = folder.path().join("none");
+        let writer = start(&path);
+        let sink = sink(&writer, "a.csv");
         for _ in 0..10 * WAITING {
-            sink.append(|out| writeln!(out, "row"));
+            sink.append(|| number(0));
         }
-        let message = writer.close().unwrap_err().to_string();
-        assert!(message.contains(&path.display().to_string()), "{message}");
+        let message = writer.close().outcome.unwrap_err().to_string();
+        assert!(message.contains(&path.join("a.csv").display().to_string()), "{message}");
     }
 }

@@ -1,14 +1,13 @@
 //! State variables against time.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
 use std::sync::Arc;
 
 use bevy_ecs::prelude::*;
 
 use super::picture::{self, Curve, Frame, Picture, Traces};
 use super::stream::{self, TableSink};
-use super::tables::{index, number, time};
+use super::tables::owner;
 use super::{Probe, ProbeContext, ProbeKind, Record, Span, Tables};
 use crate::backend::{Sample, WindowSamples};
 use crate::bank::{Banks, SampleRequest, Slot};
@@ -20,6 +19,7 @@ use crate::scene::diagnostics::{Diagnostics, suggest};
 use crate::scene::{GroupId, Scene, Selection, Variable, write};
 use crate::schedule::{BuiltIn, WindowSet};
 use crate::simulation::Simulation;
+use crate::table::{Column, Format, Rows};
 use crate::time::Time;
 use crate::units::Unit;
 
@@ -116,11 +116,16 @@ impl ProbeKind for Trace {
     }
 
     fn bytes(&self, scene: &Scene, span: Span) -> u128 {
-        let recorded = span.recorded(scene.duration).picoseconds();
-        let rows = u128::from(recorded / self.every.picoseconds() + 1);
-        let neurons = u128::from(self.neurons.len(scene.populations[self.of].size));
-        let neurons = neurons * u128::from(scene.replicas);
-        rows.saturating_mul(neurons * (self.vars.len() as u128 * VALUE_BYTES + ROW_BYTES))
+        let row = self.vars.len() as u128 * VALUE_BYTES + ROW_BYTES;
+        self.rows(scene, span).saturating_mul(row)
+    }
+
+    fn expected_rows(&self, scene: &Scene, span: Span) -> Option<u128> {
+        Some(self.rows(scene, span))
+    }
+
+    fn formats(&self) -> &'static [Format] {
+        &Format::ALL
     }
 
     fn spawn(&self, span: Span, probe: Entity, simulation: &mut Simulation) {
@@ -176,8 +181,6 @@ impl ProbeKind for Trace {
 
     fn stream(&self, mut probe: EntityWorldMut, sink: TableSink) {
         if let Some(mut recorder) = probe.get_mut::<TraceRecorder>() {
-            let header = recorder.header();
-            sink.append(move |out| out.write_all(header.as_bytes()));
             recorder.sketches = recorder.empty_sketches();
             recorder.sink = Some(sink);
         }
@@ -189,6 +192,15 @@ impl ProbeKind for Trace {
 }
 
 impl Trace {
+    /// Rows of all neurons: at the multiples of the interval within the span, the end of the run
+    /// among them.
+    fn rows(&self, scene: &Scene, span: Span) -> u128 {
+        let end = (scene.duration + Time::TICK).min(span.to);
+        let times = end.steps_up(self.every).saturating_sub(span.from.steps_up(self.every));
+        let neurons = self.neurons.len(scene.populations[self.of].size);
+        u128::from(times) * u128::from(neurons) * u128::from(scene.replicas)
+    }
+
     /// Asks the banks for the samples; gives back the threshold of each neuron.
     fn request(
         &self,
@@ -333,9 +345,11 @@ impl TraceRecorder {
         &self.vars
     }
 
-    fn header(&self) -> String {
-        let vars: String = self.vars.iter().map(|var| format!(",{}", var.name())).collect();
-        format!("{}time_s,neuron{vars}\n", self.replicas.header())
+    /// How its rows become those of a table.
+    fn columns(&self) -> Columns {
+        let variables = self.vars.iter().map(|var| var.name()).zip(self.units.iter().copied());
+        let (replicas, neurons) = (self.replicas, self.neurons.clone());
+        Columns { replicas, neurons, variables: variables.collect() }
     }
 
     fn empty_sketches(&self) -> Vec<Sketch> {
@@ -349,7 +363,7 @@ impl TraceRecorder {
         if sketches.is_empty() {
             sketches = self.empty_sketches();
         }
-        self.rows().for_each(|row| draw(&mut sketches, row));
+        self.kept().for_each(|row| draw(&mut sketches, row));
         sketches
     }
 
@@ -364,15 +378,12 @@ impl TraceRecorder {
         for ((time, position), values) in rows.iter().zip(values.chunks_exact(width)) {
             draw(&mut self.sketches, (*time, *position, values));
         }
-        let (replicas, neurons) = (self.replicas, self.neurons.clone());
-        sink.append(move |out| {
-            let rows = rows.into_iter().zip(values.chunks_exact(width));
-            write_rows(rows.map(|((t, at), values)| (t, at, values)), replicas, &neurons, out)
-        });
+        let columns = self.columns();
+        sink.append(move || columns.of(&rows, &values));
     }
 
     /// Time, position among the neurons, and values of each row that is kept.
-    fn rows(&self) -> impl Iterator<Item = (Time, u32, &[f64])> {
+    fn kept(&self) -> impl Iterator<Item = (Time, u32, &[f64])> {
         let values = self.values.chunks_exact(self.vars.len());
         self.rows.iter().zip(values).map(|((time, position), values)| (*time, *position, values))
     }
@@ -387,7 +398,7 @@ impl TraceRecorder {
     ) -> impl Iterator<Item = (Time, f64)> + '_ {
         let position = self.neurons.iter().position(|n| *n == neuron);
         let column = self.vars.iter().position(|v| *v == variable);
-        let kept = self.rows().filter(|_| self.sink.is_none());
+        let kept = self.kept().filter(|_| self.sink.is_none());
         kept.filter_map(move |(time, at, values)| {
             (position == Some(at as usize)).then_some((time, values[column?]))
         })
@@ -403,17 +414,17 @@ fn current_unit(current: f64) -> (&'static str, f64) {
 impl TraceRecorder {
     fn read_back(&mut self, tables: &Tables) -> Result<(), String> {
         let positions: BTreeMap<u32, u32> = self.neurons.iter().copied().zip(0..).collect();
-        let names = ["time_s", "neuron"].into_iter().chain(self.vars.iter().map(|v| v.name()));
         let replicas = self.replicas;
         self.sketches = self.empty_sketches();
-        tables.cells(&names.collect::<Vec<_>>(), |replica, cells| {
-            let position = positions.get(&index(replicas, replica, cells[1])?);
-            let position =
-                position.ok_or_else(|| format!("neuron {} is not recorded", cells[1]))?;
+        let mut values = Vec::new();
+        tables.read(&self.columns().of(&[], &[]), |rows, k| {
+            let index = owner(replicas, rows, k)?;
+            let not_recorded = || format!("{} is not recorded", replicas.id(index));
+            let position = positions.get(&index).ok_or_else(not_recorded)?;
             // Only what the picture shows: there may be more than memory holds.
-            let values = cells[2..].iter().map(|cell| number(cell));
-            let values: Vec<f64> = values.collect::<Result<_, _>>()?;
-            draw(&mut self.sketches, (time(cells[0])?, *position, &values));
+            values.clear();
+            values.extend(rows.values(k));
+            draw(&mut self.sketches, (rows.times()[k], *position, &values));
             Ok(())
         })
     }
@@ -425,18 +436,29 @@ fn draw(sketches: &mut [Sketch], (time, position, values): (Time, u32, &[f64])) 
     own.iter_mut().zip(values).for_each(|(sketch, value)| sketch.push(time, *value));
 }
 
-fn write_rows<'v>(
-    mut rows: impl Iterator<Item = (Time, u32, &'v [f64])>,
+/// The columns of the table.
+struct Columns {
     replicas: Replicas,
-    neurons: &[u32],
-    out: &mut dyn Write,
-) -> io::Result<()> {
-    rows.try_for_each(|(time, position, values)| {
-        let (replica, neuron) = replicas.split(neurons[position as usize]);
-        write!(out, "{}{time},{neuron}", replicas.cell(replica))?;
-        values.iter().try_for_each(|value| write!(out, ",{value:e}"))?;
-        writeln!(out)
-    })
+    /// Indices over all replicas.
+    neurons: Arc<[u32]>,
+    variables: Vec<(&'static str, Unit)>,
+}
+
+impl Columns {
+    /// Times and positions among the neurons, and the values of all of them, as rows of a table.
+    fn of(&self, rows: &[(Time, u32)], values: &[f64]) -> Rows {
+        let indices = rows.iter().map(|(_, position)| self.neurons[*position as usize]);
+        let mut columns = Rows::owners(self.replicas, indices);
+        // Before the neuron.
+        let times = rows.iter().map(|(time, _)| *time).collect();
+        columns.insert(columns.len() - 1, Column::time(times));
+        let width = self.variables.len();
+        for (k, (name, unit)) in self.variables.iter().enumerate() {
+            let own = values.iter().skip(k).step_by(width).copied().collect();
+            columns.push(Column::value(*name, *unit, own));
+        }
+        Rows::new(columns)
+    }
 }
 
 impl Probe for TraceRecorder {
@@ -444,11 +466,15 @@ impl Probe for TraceRecorder {
 }
 
 impl Record for TraceRecorder {
-    fn table(&self, out: &mut dyn Write) -> io::Result<()> {
-        if self.sink.is_none() {
-            out.write_all(self.header().as_bytes())?;
-        }
-        write_rows(self.rows(), self.replicas, &self.neurons, out)
+    fn layout(&self) -> Option<Rows> {
+        Some(self.columns().of(&[], &[]))
+    }
+
+    fn rows(&self) -> Box<dyn Iterator<Item = Rows> + '_> {
+        let (columns, width) = (self.columns(), self.vars.len());
+        let values = self.values.chunks(stream::ROWS * width);
+        let batches = self.rows.chunks(stream::ROWS).zip(values);
+        Box::new(batches.map(move |(rows, values)| columns.of(rows, values)))
     }
 
     /// The first variable, of all neurons.

@@ -10,7 +10,7 @@ use crate::circuit::Receptor;
 use crate::model::Dpi;
 use crate::network::Rule;
 use crate::probe::picture::{Chart, Frame, Picture, RightAxis, three_digits};
-use crate::probe::{ProbeEntities, Tables, TraceRecorder};
+use crate::probe::{ProbeEntities, TraceRecorder};
 use crate::results::{Results, probe_files};
 use crate::scene::{Connection, GroupId, Scene, Variable};
 use crate::simulation::Simulation;
@@ -143,10 +143,7 @@ impl Page {
         }
         for (name, kind) in kinds {
             let Some(files) = files.get(&name) else { continue };
-            let path = |file: &String| results.path().join(file);
-            let further = kind.further_tables(simulation.scene()).into_iter();
-            let further = further.zip(files.further_tables.iter().map(path)).collect();
-            let tables = Tables::new(path(&files.table), further, results.reached());
+            let tables = files.tables(results, &*kind, simulation.scene());
             let world = simulation.world_mut();
             let entity = world.resource::<ProbeEntities>().0.get(&name).copied();
             let Some(entity) = entity.and_then(|entity| world.get_entity_mut(entity).ok()) else {

@@ -1,19 +1,24 @@
 //! A folder that a command writes its results to.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::summary::{SCHEMA_VERSION, UNFINISHED};
 use crate::error::Error;
 use crate::scene::files::InputFile;
 use crate::scene::{Scene, write};
+use crate::table::{TableRecord, put_whole};
 
 /// The decided scene.
 pub const SCENE: &str = "scene.ron";
 /// The summary: it lists the other files, so that a later run knows which are not the user's.
 pub const SUMMARY: &str = "summary.json";
+/// Where a summary is written before it takes the place of another: there is a whole one at any moment.
+const SUMMARY_PART: &str = "summary.json.part";
 
 /// A folder for files whose names are known before they are written.
 #[derive(Debug)]
@@ -48,9 +53,12 @@ impl Folder {
             Err(error) => return Err(Error::io("use as a folder for results", path, error)),
         }
         let earlier = earlier_files(&path);
-        let foreign = std::iter::once(SUMMARY)
-            .chain(files.iter().map(String::as_str))
-            .find(|name| !earlier.iter().any(|e| e == name) && path.join(name).exists());
+        let foreign =
+            std::iter::once(SUMMARY).chain(files.iter().map(String::as_str)).find(|name| {
+                // Or what holds such a file: a table in pieces.
+                let is_earlier = earlier.iter().any(|file| Path::new(file).starts_with(name));
+                !is_earlier && path.join(name).exists()
+            });
         if let Some(file) = foreign {
             return Err(Error::OutputExists { file: Some(file.to_string()), path });
         }
@@ -83,17 +91,24 @@ impl Folder {
     /// # Errors
     /// [`Error::Io`].
     pub fn begin(&self) -> Result<(), Error> {
-        for name in &self.earlier {
+        let unfinished = self.unfinished();
+        // At any moment the summary lists all that there is.
+        unfinished.write(&self.earlier, &BTreeMap::new())?;
+        for name in self.earlier.iter().filter(|name| *name != SUMMARY) {
             remove(&self.path.join(name))?;
         }
-        // Only if nothing else is in it.
-        let _ = fs::remove_dir(self.path.join("inputs"));
-        self.summary(&serde_json::json!({
-            "schema_version": super::summary::SCHEMA_VERSION,
-            "program_version": env!("CARGO_PKG_VERSION"),
-            "status": "unfinished",
-            "files": self.files
-        }))
+        // Folders only if nothing else is in them.
+        let within = self.earlier.iter().filter_map(|name| Path::new(name).parent());
+        for folder in within.filter(|folder| !folder.as_os_str().is_empty()) {
+            let _ = fs::remove_dir(self.path.join(folder));
+        }
+        unfinished.write(&[], &BTreeMap::new())
+    }
+
+    /// The summary of a run that lasts.
+    #[must_use]
+    pub fn unfinished(&self) -> Unfinished {
+        Unfinished { path: self.path.clone(), files: self.files.clone() }
     }
 
     /// Writes a file.
@@ -105,34 +120,12 @@ impl Folder {
         name: &str,
         content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<(), Error> {
-        let mut options = fs::File::options();
-        self.put(name, options.write(true).create(true).truncate(true), content)
-    }
-
-    /// Appends to a file.
-    ///
-    /// # Errors
-    /// [`Error::Io`].
-    pub fn append(
-        &self,
-        name: &str,
-        content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-    ) -> Result<(), Error> {
-        self.put(name, fs::File::options().append(true).create(true), content)
-    }
-
-    fn put(
-        &self,
-        name: &str,
-        options: &fs::OpenOptions,
-        content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-    ) -> Result<(), Error> {
         let path = self.path.join(name);
         let write = || {
             if let Some(folder) = path.parent() {
                 fs::create_dir_all(folder)?;
             }
-            let mut out = BufWriter::new(options.open(&path)?);
+            let mut out = BufWriter::new(fs::File::create(&path)?);
             content(&mut out)?;
             out.flush()
         };
@@ -157,11 +150,60 @@ impl Folder {
     /// # Errors
     /// [`Error::Io`].
     pub fn summary(&self, summary: &impl Serialize) -> Result<(), Error> {
-        self.file(SUMMARY, |out| {
-            serde_json::to_writer_pretty(&mut *out, summary)?;
-            writeln!(out)
-        })
+        replace_summary(&self.path, summary, true)
     }
+}
+
+/// The summary of a run that lasts, or was killed.
+#[derive(Debug)]
+pub struct Unfinished {
+    path: PathBuf,
+    files: Vec<String>,
+}
+
+impl Unfinished {
+    /// Writes what is complete by now: further files, and tables by probe.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn write(
+        &self,
+        files: &[String],
+        tables: &BTreeMap<String, TableRecord>,
+    ) -> Result<(), Error> {
+        let new = files.iter().filter(|file| *file != SUMMARY && !self.files.contains(file));
+        let files: Vec<&String> = self.files.iter().chain(new).collect();
+        let mut summary = serde_json::json!({
+            "schema_version": SCHEMA_VERSION,
+            "program_version": env!("CARGO_PKG_VERSION"),
+            "status": UNFINISHED,
+            "files": files
+        });
+        if !tables.is_empty() {
+            summary["tables"] = serde_json::json!(tables);
+        }
+        // Before there are tables nothing is lost with it.
+        replace_summary(&self.path, &summary, !tables.is_empty())
+    }
+}
+
+/// Puts a summary in the place of another, at once or not at all: one that is cut short would make the
+/// folder useless. See [`put_whole`] for `lasts`.
+///
+/// # Errors
+/// [`Error::Io`].
+pub(super) fn replace_summary(
+    folder: &Path,
+    summary: &impl Serialize,
+    lasts: bool,
+) -> Result<(), Error> {
+    let put = put_whole(folder, SUMMARY_PART, SUMMARY, lasts, |file| {
+        let mut out = BufWriter::new(file);
+        serde_json::to_writer_pretty(&mut out, summary)?;
+        writeln!(out)?;
+        out.flush()
+    });
+    put.map_err(|error| Error::io("write", folder.join(SUMMARY), error))
 }
 
 /// What a later run needs to know of an earlier one.
@@ -186,6 +228,11 @@ fn earlier_files(folder: &Path) -> Vec<String> {
 
 fn remove(path: &Path) -> Result<(), Error> {
     match fs::remove_file(path) {
+        // Of pieces, which have been named; it goes when they have gone.
+        Err(_) if path.is_dir() => {
+            let _ = fs::remove_dir(path);
+            Ok(())
+        }
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(Error::io("remove the file of an earlier run", path, error))
         }

@@ -4,14 +4,14 @@
 //! |---|---|
 //! | `scene.ron`, `inputs/` | the decided scene and copies of the files it reads: running it gives the same results |
 //! | `summary.json` | [`Summary`]: sizes, spikes, realised mismatch, wall times, digests |
-//! | `<probe>.csv`, `<probe>.svg` | the record of a probe and its picture |
+//! | `<probe>.csv`, `<probe>.svg` | the record of a probe (in another [format](crate::table), if the scene says so) and its picture |
 //! | `<probe>.neurons.csv` | a further table of a probe, one row per neuron |
 //! | `<population>.biases.csv` | on request: the biases of every instance, as `biases: File` reads them |
 //! | `<projection>.edges.csv` | on request: source, target, weight and delay of every edge |
 //!
 //! `summary.json` lists the other files. It is written before the run, with the status `unfinished`, and
 //! once more when everything else is there. The scene is written before the run too, and tables that
-//! grow with it while it lasts, whole rows at a time; everything else is written after it.
+//! grow with it while it lasts, [sealed](crate::table) piece by piece; everything else is written after it.
 
 pub mod folder;
 pub mod read;
@@ -29,11 +29,12 @@ use crate::error::Error;
 use crate::network::router::window_of;
 use crate::network::{Edge, Population, Replicas, Router, Rule};
 use crate::probe::stream::{StreamsTables, TableWriter};
-use crate::probe::{ProbeEntities, ProbeKind};
+use crate::probe::{ProbeEntities, ProbeKind, Record, Tables};
 use crate::scene::diagnostics::SceneReport;
-use crate::scene::files::InputFile;
-use crate::scene::{BiasSource, Connection, GroupId, Probe, Scene};
+use crate::scene::files::{self, InputFile};
+use crate::scene::{BiasSource, Connection, GroupId, Probe, Scene, write};
 use crate::simulation::Simulation;
+use crate::table::{Format, Provenance, TableRecord, TableSet};
 
 pub use folder::Folder;
 use folder::{SCENE, SUMMARY};
@@ -68,7 +69,7 @@ pub struct ResultsFolder {
     folder: Folder,
     plan: Plan,
     /// Writes tables while the run lasts.
-    tables: Option<TableWriter>,
+    writer: Option<TableWriter>,
     /// Whether that has been asked for.
     is_streamed: bool,
 }
@@ -102,9 +103,10 @@ impl ResultsFolder {
     ) -> Result<ResultsFolder, Error> {
         let plan = Plan::new(scene, dump);
         let mut files = plan.files(scene);
+        files.extend(plan.meanwhile());
         files.extend(further.iter().map(ToString::to_string));
         let folder = Folder::claim(path, replace, files)?;
-        Ok(ResultsFolder { folder, plan, tables: None, is_streamed: false })
+        Ok(ResultsFolder { folder, plan, writer: None, is_streamed: false })
     }
 
     /// Writes one of the further files.
@@ -144,27 +146,41 @@ impl ResultsFolder {
     /// [`Error::Io`].
     pub fn stream(&mut self, simulation: &mut Simulation) -> Result<(), Error> {
         self.begin(simulation.scene())?;
-        let writer = TableWriter::start()?;
+        let tables = self.tables(simulation.scene());
+        let unfinished = self.folder.unfinished();
+        let on_sealed =
+            move |tables: &TableSet| unfinished.write(&tables.pieces(), &tables.records());
+        let writer = TableWriter::start(tables, Box::new(on_sealed))?;
         let probes = simulation.scene().probes.clone();
         for (name, files) in &self.plan.probes {
-            let kind = probes.get(name).map(|probe| &probe.kind);
-            let kind = kind.filter(|kind| streams(&***kind, simulation.scene()));
+            let probe = probes.get(name);
+            let probe = probe.filter(|probe| streams(&*probe.kind, simulation.scene()));
             let entity = simulation.world().resource::<ProbeEntities>().0.get(name).copied();
-            if let (Some(kind), Some(entity)) = (kind, entity) {
-                let sink = writer.sink(self.folder.path().join(&files.table));
-                kind.stream(simulation.world_mut().entity_mut(entity), sink);
+            let (Some(probe), Some(entity)) = (probe, entity) else { continue };
+            let record = probe.kind.record(simulation.world().entity(entity));
+            if let Some(layout) = record.and_then(Record::layout) {
+                let sink = writer.sink(name, &files.table, probe.format, layout);
+                probe.kind.stream(simulation.world_mut().entity_mut(entity), sink);
             }
         }
         simulation.world_mut().insert_resource(StreamsTables);
-        self.tables = Some(writer);
+        self.writer = Some(writer);
         self.is_streamed = true;
         Ok(())
+    }
+
+    /// The tables of a run, none of which is open yet.
+    fn tables(&self, scene: &Scene) -> TableSet {
+        let text = write::to_ron(scene, InputFile::copy_path);
+        let scene_sha256 = files::digest(text.as_bytes());
+        let provenance = Provenance { scene: scene.name.clone(), scene_sha256, seed: scene.seed };
+        TableSet::new(self.path().to_path_buf(), provenance)
     }
 
     /// Whether a table could not be written while the run lasted: there is no use in going on.
     #[must_use]
     pub fn has_failed(&self) -> bool {
-        self.tables.as_ref().is_some_and(TableWriter::has_failed)
+        self.writer.as_ref().is_some_and(TableWriter::has_failed)
     }
 
     /// Its path.
@@ -181,8 +197,18 @@ impl ResultsFolder {
     pub fn write(&mut self, simulation: &Simulation, report: &RunReport) -> Result<Summary, Error> {
         let began = std::time::Instant::now();
         let scene = simulation.scene();
-        let mut failed = match self.tables.take() {
-            Some(tables) => tables.close().err(),
+        let mut records = BTreeMap::new();
+        let mut failed = match self.writer.take() {
+            Some(writer) => {
+                for (name, kind, record) in simulation.records() {
+                    if streams(kind, scene) {
+                        record.rows().for_each(|rows| writer.append(name, rows));
+                    }
+                }
+                let written = writer.close();
+                records = written.records;
+                written.outcome.err()
+            }
             None if self.is_streamed => {
                 let closed = io::Error::other("the tables of this run are complete already");
                 return Err(Error::io("write to", self.path(), closed));
@@ -194,12 +220,18 @@ impl ResultsFolder {
         };
         let folder = &self.folder;
         let mut done = |result: Result<(), Error>| failed = failed.take().or(result.err());
+        let mut tables = self.tables(scene);
         for (name, kind, record) in simulation.records() {
             let Some(files) = self.plan.probes.get(name) else { continue };
-            if self.is_streamed && streams(kind, scene) {
-                done(folder.append(&files.table, |out| record.table(out)));
-            } else {
-                done(folder.file(&files.table, |out| record.table(out)));
+            let format = scene.probes.get(name).map(|probe| probe.format).unwrap_or_default();
+            match record.layout() {
+                Some(_) if records.contains_key(name) => {}
+                Some(layout) => {
+                    done(tables.open(name, &files.table, format, &layout));
+                    record.rows().for_each(|rows| done(tables.append(name, rows).map(|_| ())));
+                    done(tables.finish(name).map(|_| ()));
+                }
+                None => done(folder.file(&files.table, |out| record.table(out))),
             }
             for (table, file) in kind.further_tables(scene).iter().zip(&files.further_tables) {
                 done(folder.file(file, |out| record.further_table(table, out)));
@@ -219,7 +251,9 @@ impl ResultsFolder {
         let outcome =
             failed.as_ref().map_or(report.outcome, |error| report.outcome.and(Err(error)));
         let report = RunReport { outcome, ..*report };
-        let summary = Summary::new(simulation, &report, folder.files().to_vec(), began.elapsed());
+        records.extend(tables.records());
+        let files = self.plan.written(folder.files(), &records);
+        let summary = Summary::new(simulation, &report, files, records, began.elapsed());
         folder.summary(&summary)?;
         failed.map_or(Ok(summary), Err)
     }
@@ -255,8 +289,19 @@ struct Plan {
 #[derive(Debug)]
 pub(crate) struct ProbeFiles {
     pub table: String,
+    format: Format,
     pub further_tables: Vec<String>,
     pub picture: String,
+}
+
+impl ProbeFiles {
+    /// The tables of a probe in a folder of results.
+    pub fn tables(&self, results: &Results, kind: &dyn ProbeKind, scene: &Scene) -> Tables {
+        let path = |file: &String| results.path().join(file);
+        let further = kind.further_tables(scene).into_iter();
+        let further = further.zip(self.further_tables.iter().map(path)).collect();
+        Tables::new(path(&self.table), further, results.reached())
+    }
 }
 
 impl Plan {
@@ -277,12 +322,13 @@ impl Plan {
             candidate
         };
         let mut probes = BTreeMap::new();
-        for (probe, Probe { kind, .. }) in &scene.probes {
-            let (table, picture) = (name(probe, "csv"), name(probe, "svg"));
+        for (probe, Probe { kind, format, .. }) in &scene.probes {
+            let (table, picture) = (name(probe, format.extension()), name(probe, "svg"));
             let further = kind.further_tables(scene).into_iter();
             let further_tables =
                 further.map(|table| name(&format!("{probe}.{table}"), "csv")).collect();
-            probes.insert(probe.clone(), ProbeFiles { table, further_tables, picture });
+            let files = ProbeFiles { table, format: *format, further_tables, picture };
+            probes.insert(probe.clone(), files);
         }
         let mut biases = Vec::new();
         if dump.biases {
@@ -302,7 +348,26 @@ impl Plan {
             [&files.table, &files.picture].into_iter().chain(&files.further_tables)
         });
         let named = probes.chain(&self.biases).chain(&self.edges);
-        scene_files(scene).into_iter().chain(named.cloned()).collect()
+        let beside = self.probes.values().filter_map(|files| files.format.beside(&files.table));
+        scene_files(scene).into_iter().chain(named.cloned()).chain(beside).collect()
+    }
+
+    /// What is there besides only while tables are written.
+    fn meanwhile(&self) -> Vec<String> {
+        self.probes.values().flat_map(|files| files.format.meanwhile(&files.table)).collect()
+    }
+
+    /// What is there of the files that might have been written: tables may have become several pieces.
+    fn written(&self, files: &[String], records: &BTreeMap<String, TableRecord>) -> Vec<String> {
+        let meanwhile = self.meanwhile();
+        let pieces_of = |file: &String| {
+            let (probe, _) = self.probes.iter().find(|(_, files)| files.table == *file)?;
+            let pieces = &records.get(probe)?.pieces;
+            let names = pieces.iter().map(|piece| piece.file.clone()).collect::<Vec<_>>();
+            (!names.is_empty()).then_some(names)
+        };
+        let kept = files.iter().filter(|file| !meanwhile.contains(file));
+        kept.flat_map(|file| pieces_of(file).unwrap_or_else(|| vec![file.clone()])).collect()
     }
 }
 

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::folder::{SCENE, SUMMARY};
-use super::summary::SCHEMA_VERSION;
+use super::folder::{SCENE, SUMMARY, replace_summary};
+use super::summary::{SCHEMA_VERSION, UNFINISHED};
 use crate::error::Error;
 use crate::plugins::Plugins;
 use crate::scene::Loaded;
@@ -63,7 +63,7 @@ impl Results {
         let refuse = |message: String, help: String| {
             Err(Error::Results { path: path.clone(), message, help })
         };
-        if raw.get("status").and_then(Value::as_str) == Some("unfinished") {
+        if raw.get("status").and_then(Value::as_str) == Some(UNFINISHED) {
             let shown = path.display();
             return refuse(
                 "these results are unfinished: the run still lasts, or was killed".into(),
@@ -148,12 +148,7 @@ impl Results {
         if let Some(Value::Array(listed)) = self.raw.get_mut("files") {
             listed.extend(new.iter().map(|file| Value::from(file.as_str())));
         }
-        let path = self.path.join(SUMMARY);
-        // At once or not at all: a summary that is cut short would make the folder useless.
-        let new_path = self.path.join(format!("{SUMMARY}.new"));
-        let text = format!("{:#}\n", self.raw);
-        let written = fs::write(&new_path, text).and_then(|()| fs::rename(&new_path, &path));
-        written.map_err(|error| Error::io("write", &path, error))?;
+        replace_summary(&self.path, &self.raw, true)?;
         self.summary.files.extend(new.into_iter().cloned());
         Ok(())
     }

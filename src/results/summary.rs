@@ -16,9 +16,12 @@ use crate::probe::digest::{self, SpikeDigests};
 use crate::scene::spawn::RealisedMismatch;
 use crate::scene::{Scene, Solver as SceneSolver, hint};
 use crate::simulation::{Simulation, StageTimes};
+use crate::table::TableRecord;
 
 /// The version of this form that this program writes, and the newest that it reads.
 pub const SCHEMA_VERSION: u32 = 1;
+/// The status of a run that lasts, or was killed.
+pub const UNFINISHED: &str = "unfinished";
 
 /// A run in numbers. Times are in seconds, values in SI units.
 #[derive(Debug, Clone, Serialize)]
@@ -72,6 +75,9 @@ pub struct Summary {
     pub wall_s: WallTimes,
     /// Simulated neuron-seconds for each second of wall time in the windows.
     pub neuron_seconds_per_second: f64,
+    /// The tables of `Spikes` and `Trace` probes: their files, rows and units.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub tables: BTreeMap<String, TableRecord>,
     /// The other files of the folder.
     pub files: Vec<String>,
 }
@@ -146,6 +152,7 @@ impl Summary {
         simulation: &Simulation,
         report: &RunReport,
         files: Vec<String>,
+        tables: BTreeMap<String, TableRecord>,
         write: Duration,
     ) -> Summary {
         let (scene, world) = (simulation.scene(), simulation.world());
@@ -213,6 +220,7 @@ impl Summary {
             } else {
                 0.0
             },
+            tables,
             files,
         }
     }

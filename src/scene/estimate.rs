@@ -122,7 +122,8 @@ impl Estimate {
                 Recording::Kept => None,
                 Recording::Streamed => probe.kind.streamed_bytes(scene, window),
             };
-            let bytes = streamed.map_or(kept, |streamed| streamed.min(kept));
+            let waiting = probe.format.waiting_bytes();
+            let bytes = streamed.map_or(kept, |streamed| (streamed + waiting).min(kept));
             memory.push((format!("probe `{name}`"), bytes));
         }
         let steps_of = |span: Time| {

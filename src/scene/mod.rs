@@ -16,7 +16,7 @@
 //! | [`mod@write`] | a [`Scene`] as RON again |
 //! | [`difference`] | where two scenes differ |
 //! | [`hint`] | what a scene might do better |
-//! | [`reference`] | what can be written in a scene, told by its readers |
+//! | [`mod@reference`] | what can be written in a scene, told by its readers |
 //! | [`estimate`] | what a scene will cost, before anything is allocated |
 //! | [`spawn`] | a [`Scene`] as entities |
 
@@ -53,6 +53,7 @@ use crate::network::{Edges, Plasticity, Rule};
 use crate::plugins::Plugins;
 use crate::probe::{ProbeKind, Span};
 use crate::solver::event;
+use crate::table::Format;
 use crate::time::Time;
 use chip::Chip;
 use diagnostics::{Diagnostics, SceneReport, Texts};
@@ -318,6 +319,8 @@ pub struct Probe {
     pub span: Span,
     /// What.
     pub kind: Arc<dyn ProbeKind>,
+    /// How its main table is written.
+    pub format: Format,
 }
 
 /// A state variable of a neuron.

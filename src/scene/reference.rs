@@ -58,6 +58,7 @@ pub fn reference(plugins: &Plugins) -> String {
     page += &ask.forms("plasticity", "plugins.md", &[(PLASTICITY, "connections.0.plasticity")]);
     page += "## Probes\n\n";
     page += &ask.forms("A probe", "scene.md#probes", &[(PROBE, "probes.x")]);
+    page += &ask.forms("format", "results.md#formats", &[(FORMAT, "probes.x.format")]);
     page
 }
 
@@ -84,6 +85,7 @@ const WEIGHT: &str = "(connections: [(weight: {})])";
 const NEURONS: &str = "(connections: [(neurons: {})])";
 const PLASTICITY: &str = "(connections: [(plasticity: {})])";
 const PROBE: &str = "(probes: {\"x\": {}})";
+const FORMAT: &str = "(probes: {\"x\": Trace(format: {})})";
 const FORMS: [Place; 3] = [
     ("(models: {\"m\": dynapse1(feedback: {})})", "models.m.feedback"),
     ("(models: {\"m\": dynapse1(refractory: {})})", "models.m.refractory"),

@@ -316,6 +316,10 @@ fn probe(scene: &Scene, probe: &Probe) -> String {
         (from, Time::MAX) => fields.push(("window", format!("(from: {})", time(from)))),
         (from, to) => fields.push(("window", format!("(from: {}, to: {})", time(from), time(to)))),
     }
+    // Where there is a choice.
+    if probe.kind.formats().len() > 1 {
+        fields.push(("format", probe.format.name().to_string()));
+    }
     let fields: Vec<String> = fields.iter().map(|(key, value)| format!("{key}: {value}")).collect();
     format!("{}({})", probe.kind.name(), fields.join(", "))
 }

@@ -179,7 +179,7 @@ fn all_mistakes_at_once() {
       help: the source or population whose spikes are recorded
     bad.ron:25:26 «from: "dpi"),»
       probes.raster.from: there is no field `from` here
-      help: known here are window, of, neurons
+      help: known here are window, of, neurons, format
     "#);
 }
 

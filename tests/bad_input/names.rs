@@ -83,7 +83,7 @@ fn misspelt_names() {
         help: for example every: "1 ms"
       bad.ron:22:65 «evrey: "1 ms"),»
         probes.vmem.evrey: there is no field `evrey` here
-        help: did you mean `every`? known here are window, of, vars, neurons, every
+        help: did you mean `every`? known here are window, of, vars, neurons, every, format
     a field of the solver
       bad.ron:3:13 «Euler(step: "1 ms"),»
         solver: `dt` is missing

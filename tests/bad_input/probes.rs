@@ -90,7 +90,7 @@ fn bins() {
     a field of another probe
       --set #1:1:27 «bin: "1 ms")»
         probes.p.bin: there is no field `bin` here
-        help: known here are window, of, neurons
+        help: known here are window, of, neurons, format
     half steps, in a scene that has an error as well
       --set #1:1:31 «"1.5 ms")»
         warning: probes.p.bin: the bin 0.0015 s is no multiple of the step dt = 0.001 s
@@ -109,4 +109,54 @@ fn bins_that_do_not_fit_into_memory() {
     let (_, error) = refused_run(folder.path(), &args, 4);
     let message = error["message"].as_str().unwrap();
     assert!(message.contains("the largest part is probe `p` with"), "{message}");
+}
+
+#[test]
+fn formats() {
+    insta::assert_snapshot!(table_of_sets(&[
+        ("no format", &["probes.raster.format=Xml"]),
+        ("not in these letters", &["probes.raster.format=parquet"]),
+        ("spikes are no array", &["probes.raster.format=Npy"]),
+        ("one that is always CSV", &["probes.ff.format=Parquet"]),
+        ("but it may be said", &["probes.ff.format=Csv", "seed=-1"]),
+        ("a format with something in parentheses", &["probes.vmem.format=Npy(axes: 2)"]),
+        ("a number", &["probes.vmem.format=1"]),
+        ("and another mistake in the probe", &["probes.vmem=Trace(of: \"dip\", vars: [Vmem], neurons: [0], every: \"1 ms\", format: Xml)"]),
+    ]), @r#"
+    no format
+      --set #1:1:22 «Xml»
+        probes.raster.format: `Xml` is not a format of tables
+        help: known here are Csv, Parquet
+    not in these letters
+      --set #1:1:22 «parquet»
+        probes.raster.format: `parquet` is not a format of tables
+        help: did you mean `Parquet`? known here are Csv, Parquet
+    spikes are no array
+      --set #1:1:22 «Npy»
+        probes.raster.format: the table of a probe of the kind Spikes cannot be Npy
+        help: an array needs the same neurons at each time; choose Csv or Parquet
+    one that is always CSV
+      --set #1:1:18 «Parquet»
+        probes.ff.format: the table of a probe of the kind Ff cannot be Parquet
+        help: it is always Csv: leave the format out
+    but it may be said
+      --set #2:1:6 «-1»
+        seed: expected a whole number, 0 or greater, found -1
+        help: write it like 200
+    a format with something in parentheses
+      --set #1:1:20 «Npy(axes: 2)»
+        probes.vmem.format: `Npy` takes nothing in parentheses
+        help: write only Npy
+    a number
+      --set #1:1:20 «1»
+        probes.vmem.format: expected a format of tables, found the number 1
+        help: one of Csv, Parquet, Npy
+    and another mistake in the probe
+      --set #1:1:23 «"dip", vars: [Vmem], neu»
+        probes.vmem.of: there is no population `dip`
+        help: did you mean `dpi`? only `dpi` is known here
+      --set #1:1:81 «Xml)»
+        probes.vmem.format: `Xml` is not a format of tables
+        help: known here are Csv, Parquet, Npy
+    "#);
 }

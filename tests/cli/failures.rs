@@ -224,4 +224,27 @@ fn a_table_that_cannot_be_written_ends_the_run_and_leaves_the_others() {
     assert!(fs::read_to_string(out.join("rate.csv")).unwrap().lines().count() > 10);
     let rows = fs::read_to_string(out.join("raster.csv")).unwrap();
     assert!(rows.len() > 100_000, "{}", rows.len());
+
+    // A piece that is too large: nothing of it is left.
+    let long = long.replace("Regular(", "Poisson(").replace("Spikes(", "Spikes(format: Parquet, ");
+    fs::write(folder.path().join("scene.ron"), long).unwrap();
+    let shell = std::process::Command::new("sh")
+        .args(["-c", &format!("{limited} --force")])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&shell.stderr);
+    assert_eq!(shell.status.code(), Some(5), "{stderr}");
+    assert!(stderr.contains("raster.parquet"), "{stderr}");
+    let summary: Value =
+        serde_json::from_slice(&fs::read(out.join("summary.json")).unwrap()).unwrap();
+    assert_eq!(
+        (&summary["status"], &summary["tables"]["raster"]["rows"]),
+        (&json!("failed"), &json!(0))
+    );
+    assert!(summary["simulated_s"].as_f64().unwrap() < 60.0, "there is no use in going on");
+    assert_eq!(
+        files(&out),
+        names(["raster.svg", "rate.csv", "rate.svg", "scene.ron", "summary.json"])
+    );
 }

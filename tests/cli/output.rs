@@ -38,7 +38,7 @@ fn the_summary_has_these_keys() {
     let file = fs::read_to_string(folder.path().join("out/summary.json")).unwrap();
     assert_eq!(serde_json::from_str::<Value>(&file).unwrap(), summary);
 
-    insta::assert_snapshot!(keys(&summary).join(" "), @r#"backend circuits duration_s edges files hints ignored_input_spikes mismatch neuron_seconds_per_second neurons program_version replicas scene schema_version seed simulated_s solver sources spike_hash spikes status threads wall_s warnings"#);
+    insta::assert_snapshot!(keys(&summary).join(" "), @r#"backend circuits duration_s edges files hints ignored_input_spikes mismatch neuron_seconds_per_second neurons program_version replicas scene schema_version seed simulated_s solver sources spike_hash spikes status tables threads wall_s warnings"#);
     insta::assert_snapshot!(keys(&summary["wall_s"]).join(" "), @r#"advance connect host load run spawn write"#);
     insta::assert_snapshot!(keys(&summary["mismatch"]["dpi"]).join(" "), @r#"ampa.Igain ampa.Itau ampa.Iw soma.Igain soma.Itau"#);
     insta::assert_snapshot!(keys(&summary["mismatch"]["dpi"]["soma.Itau"]).join(" "), @r#"asked_cv cv floored law mean nominal"#);
@@ -153,6 +153,7 @@ fn check_prints_the_counts_and_changes_nothing() {
       circuits     200
       edges        200
       probes       raster, vmem, ff
+      rows         about 19900 of raster, 1001 of vmem
       work         10000000 neuron-steps
     "#);
     assert!(stdout(&output).contains("\n  memory       about "));
@@ -160,7 +161,7 @@ fn check_prints_the_counts_and_changes_nothing() {
     let output = done(folder.path(), &["check", "scene.ron", "--set", "solver=Event"]);
     let lines: Vec<&str> = stdout(&output).lines().collect();
     assert_eq!(lines[1], "  duration     1 s");
-    assert_eq!(lines[8], "  work         200 neurons from event to event");
+    assert_eq!(lines[9], "  work         200 neurons from event to event");
     // Of a chip it says how full it is: two populations of one bias group, and one of another.
     let chip = [
         "populations.more=(size: 100, model: arcana(soma: (Itau: \"4 pA\", Igain: \"80 pA\", \

@@ -49,7 +49,10 @@ fn overrides_reach_every_part() {
         (&["chip=Dynapse1"], "cores: { \"dpi\": [0] })"),
         (&["chip=Dynapse1", "chip=Off"], "chip: Off,"),
         (&["connections.0.delay=2 ms"], "delay: \"2 ms\""),
-        (&["probes.new=Spikes(of: \"dpi\")"], "\"new\": Spikes(of: \"dpi\", neurons: All)"),
+        (
+            &["probes.new=Spikes(of: \"dpi\")"],
+            "\"new\": Spikes(of: \"dpi\", neurons: All, format: Csv)",
+        ),
         (
             &["probes.ff.window.from=500 ms"],
             "Ff(input: \"input\", output: \"dpi\", window: (from: \"500 ms\"))",

@@ -538,6 +538,18 @@ fn sweeps_are_compared_point_by_point() {
     }
 }
 
+/// The points of a sweep share tables, which are CSV.
+#[test]
+fn a_sweep_has_no_other_format() {
+    let folder = folder(&[("sweep.ron", SCENE.as_bytes())]);
+    let args = ["run", "sweep.ron", "--out", "out", "--set", "probes.spikes.format=Parquet"];
+    let (code, said) = refused(folder.path(), &args);
+    assert_eq!(code, 3, "{said}");
+    assert!(said.contains("the tables of a sweep are CSV, but `spikes` has Parquet"), "{said}");
+    assert!(said.contains("--set probes.spikes.format=Csv"), "{said}");
+    assert!(!folder.path().join("out").exists());
+}
+
 /// Files that only some points read are copied, and the copy of the scene finds them.
 #[test]
 fn files_are_swept_over() {

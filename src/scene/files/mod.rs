@@ -87,8 +87,7 @@ impl Folder {
                 return None;
             }
         };
-        let digest = Sha256::digest(&content).iter().map(|b| format!("{b:02x}")).collect();
-        let file = InputFile { path: typed.to_string(), digest, content };
+        let file = InputFile { path: typed.to_string(), digest: digest(&content), content };
         self.read.insert(typed.to_string(), file.clone());
         self.note(at.span(), &file);
         Some(file)
@@ -109,6 +108,11 @@ impl Folder {
     pub(super) fn files(&self) -> impl Iterator<Item = &InputFile> {
         self.read.values()
     }
+}
+
+/// SHA-256 of a file, 64 hexadecimal digits.
+pub(crate) fn digest(content: &[u8]) -> String {
+    Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Spikes from a file with the header `neuron,time_s`, sorted by time.

@@ -6,7 +6,8 @@ use super::super::decode::{At, Fields};
 use super::super::diagnostics::Diagnostics;
 use super::Names;
 use crate::circuit::Domain;
-use crate::probe::{ProbeContext, Span};
+use crate::probe::{ProbeContext, ProbeKind, Span};
+use crate::table::Format;
 use crate::time::Time;
 
 /// Reads a probe.
@@ -29,8 +30,45 @@ pub fn probe(
     let recorded = span.zip(duration).map(|(span, duration)| span.recorded(duration));
     let recorded = recorded.filter(|recorded| *recorded > Time::ZERO);
     let kind = reader(&mut fields, &ProbeContext { names, dt, recorded }, dx);
+    let format_at = fields.get("format");
     fields.close(dx);
-    Some(Probe { span: span?, kind: kind? })
+    let format = match format_at {
+        Some(at) => format(&at, variant.name, kind.as_deref(), dx),
+        None => Some(Format::default()),
+    };
+    Some(Probe { span: span?, kind: kind?, format: format? })
+}
+
+/// `format: Parquet`, one of those that the kind has.
+fn format(
+    at: &At,
+    name: &str,
+    kind: Option<&dyn ProbeKind>,
+    dx: &mut Diagnostics,
+) -> Option<Format> {
+    // With a mistake elsewhere in the probe it is not known.
+    let allowed = kind.map_or(&Format::ALL[..], |kind| kind.formats());
+    let is_format = Format::ALL.iter().any(|format| at.is_name(format.name()));
+    let valid = if is_format { &Format::ALL } else { allowed };
+    let valid: Vec<&str> = valid.iter().map(|format| format.name()).collect();
+    let variant = at.variant(dx, "a format of tables", &valid)?;
+    variant.unit(dx);
+    let format = Format::ALL.into_iter().find(|format| format.name() == variant.name)?;
+    if !allowed.contains(&format) {
+        let names: Vec<&str> = allowed.iter().map(|format| format.name()).collect();
+        let why = if format == Format::Npy {
+            "an array needs the same neurons at each time; "
+        } else {
+            ""
+        };
+        at.error(dx, format!("the table of a probe of the kind {name} cannot be {}", variant.name))
+            .help(match names[..] {
+                [only] => format!("it is always {only}: leave the format out"),
+                _ => format!("{why}choose {}", names.join(" or ")),
+            });
+        return None;
+    }
+    Some(format)
 }
 
 /// `window: (from: "0.2 s", to: "1 s")`: from ≤ t < to.

@@ -4,7 +4,7 @@
 use super::dpi::{CALM_FOR, DpiNeuron, Phase};
 use super::equation::{AHP, AMPA, Form, GABAA, GABAB, NMDA, Rate, is_closed};
 use super::real::{Analytic, Real};
-use super::run::Run;
+use super::run::{Next, Run};
 use super::step::{
     BROKEN, CHART, CROSSED, FAULT, KINK, LANDED, LATE, MEMBRANE_FLOOR, REACHED, SYNAPSE_FLOOR,
     TURNED,
@@ -437,13 +437,36 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         self.way_mut(lane).floor = f64::INFINITY;
     }
 
-    /// Most events are like this one: a single arrival adds to a current that is above its floor, and
-    /// nothing else happens. It is done here, at less cost than by [`Self::proceed`], with the same result;
-    /// whether it was one.
+    /// Most windows of a network begin like this one: a membrane on its way, and the next event is an
+    /// arrival or the end. It is done here, at less cost than by [`Self::proceed`], with the same result.
     #[inline(always)]
-    pub(super) fn take_arrival(&mut self, lane: usize) -> bool {
+    pub(super) fn begin(&mut self, lane: usize) -> Next {
+        let (way, lanes) = (self.way(lane), &self.lanes);
+        let (t, job) = (lanes.t[lane], &self.jobs[way.job]);
+        let is_plain = is_closed(N)
+            && way.phase == Phase::Run
+            && !way.is_at_floor
+            && way.refractory == f64::INFINITY
+            && lanes.is_z[lane] <= R::of(0.0)
+            && job.stops.is_empty()
+            && job.dc.is_none();
+        let arrives = job.arrivals.first().map_or(f64::INFINITY, |a| self.relative(a.time));
+        let event = arrives.min(self.end);
+        if !is_plain || event <= t || N == 2 && self.next_bend(lane, event) < f64::INFINITY {
+            return Next::Unknown;
+        }
+        let (other, way) = (self.end, self.way_mut(lane));
+        (way.arrives, way.other) = (arrives, other);
+        self.lanes.event[lane] = event;
+        if self.is_calm(lane) { Next::End } else { Next::Step }
+    }
+
+    /// Most events are like this one: a single arrival adds to a current that is above its floor, and
+    /// nothing else happens. As [`Self::begin`], with the result of [`Self::proceed`].
+    #[inline(always)]
+    pub(super) fn take_arrival(&mut self, lane: usize) -> Next {
         if !is_closed(N) {
-            return false;
+            return Next::Unknown;
         }
         let (seat, zero) = (self.seat(lane), R::of(0.0));
         let (way, lanes) = (&mut self.ways[seat], &mut *self.lanes);
@@ -455,10 +478,10 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             && lanes.is_open[lane] > zero
             && lanes.is_z[lane] <= zero;
         if !is_plain {
-            return false;
+            return Next::Unknown;
         }
         let job = &self.jobs[way.job];
-        let [arrival, rest @ ..] = &job.arrivals[way.arrival..] else { return false };
+        let [arrival, rest @ ..] = &job.arrivals[way.arrival..] else { return Next::Unknown };
         let ticks = |time: Time| time.picoseconds() as i64 - self.origin.picoseconds() as i64;
         let seconds = |time: Time| ticks(time) as f64 * (1.0 / Time::PER_SECOND as f64);
         let arrives = rest.first().map_or(f64::INFINITY, |next| seconds(next.time));
@@ -467,9 +490,9 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let c = self.model.place_of(arrival.receptor).min(N - 1);
         let now = lanes.current[c][lane];
         let raised = R::of(now.double() + f64::from(arrival.weight) * n.raise[c]);
-        // What comes together is summed; what may lead to a floor, or is last, is for others.
-        if arrives <= t || rest.is_empty() || now <= zero || raised <= lanes.i0[lane] {
-            return false;
+        // What comes together is summed, and what may lead to a floor is for others.
+        if arrives <= t || now <= zero || raised <= lanes.i0[lane] {
+            return Next::Unknown;
         }
         if N == 2 {
             // As [`Self::next_bend`] sees it.
@@ -479,7 +502,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             let constant = n.input + floor(AMPA, ampa) - floor(GABAB, gabab) - n.i0;
             let left = 1.0 - std::f64::consts::LN_2 * n.decay[AMPA] * (event - t);
             if n.a * constant + ampa * left - gabab <= 0.0 || n.a * constant + ampa < gabab {
-                return false;
+                return Next::Unknown;
             }
         }
         let before = lanes.closed(lane);
@@ -496,7 +519,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         lanes.event[lane] = event;
         let slow = lanes.k[lane] + before;
         self.hold_step(lane, slow);
-        true
+        if self.is_calm(lane) { Next::End } else { Next::Step }
     }
 
     /// The right-hand side where a lane stands, from which its next step starts.

@@ -102,6 +102,8 @@ pub struct Output {
     pub spikes: Vec<(u32, Time)>,
     /// State at the stops: slot, time, columns.
     pub states: Vec<(u32, Time, SmallVec<[f64; 4]>)>,
+    /// Slots that may spike without anything arriving, sorted.
+    pub awake: Vec<u32>,
     /// Neurons whose state is not a number, or that fire without bound: when, slot, and why.
     pub faults: Vec<(Time, u32, FaultKind)>,
     /// What it cost.
@@ -275,6 +277,8 @@ impl<M: EventModel> EventBank<M> {
         }
         let mut out = Output::default();
         self.model.run(window.level, &mut jobs, window.span.clone(), &mut out);
+        let awake = jobs.iter().filter(|job| self.model.is_awake(job.neuron));
+        out.awake = awake.map(|job| job.slot).collect();
         out
     }
 
@@ -419,7 +423,7 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
         let mut all = std::mem::take(&mut self.neurons);
         // Several for each thread even out their load.
         let threads = window.pool.map_or(1, rayon::ThreadPool::current_num_threads);
-        let size = slots.len().div_ceil(4 * threads).clamp(PIECE / 8, PIECE);
+        let size = slots.len().div_ceil(2 * threads).clamp(PIECE / 8, PIECE);
         let size = if threads == 1 { PIECE } else { size };
         // Pieces of sorted slots own disjoint parts of the neurons.
         let mut pieces = Vec::new();
@@ -441,10 +445,8 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
         };
         self.neurons = all;
         self.awake.clear();
-        let awake = |slot: &&u32| self.model.is_awake(&self.neurons[**slot as usize]);
-        let awake: Vec<u32> = slots.iter().filter(awake).copied().collect();
-        self.awake = awake;
         for output in outputs {
+            self.awake.extend(output.awake);
             out.spikes[window.bank as usize].extend(output.spikes);
             out.work += output.work;
             let faults = output.faults.into_iter().map(|(time, slot, kind)| Fault {

@@ -63,6 +63,17 @@ impl<R: Real, const N: usize> Room<R, N> {
     }
 }
 
+/// How a lane goes on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// With a step.
+    Step,
+    /// Not: its neuron is done with the window.
+    End,
+    /// To be found out.
+    Unknown,
+}
+
 /// A window's jobs on their lanes.
 pub(super) struct Run<'a, 'j, R, F, const N: usize> {
     pub(super) model: &'a DpiEvent<R, F, N>,
@@ -134,8 +145,8 @@ pub(super) fn run<W: Width, R: Real, F: Form, const N: usize>(
         let lane = run.on[0];
         run.seats[lane] = seat as u8;
         run.on[0] += 1;
-        run.load(lane);
-        run.go_on(lane);
+        let next = run.load(lane);
+        run.go_on(lane, next);
         if !run.is_in_place(lane) {
             run.place(lane);
         }
@@ -165,7 +176,8 @@ pub(super) fn run<W: Width, R: Real, F: Form, const N: usize>(
         from_z.clear();
         for lane in &handled {
             if run.handle(*lane) {
-                run.go_on(*lane);
+                let next = run.take_arrival(*lane);
+                run.go_on(*lane, next);
             }
             run.lanes.verdict[*lane] = R::of(0.0);
             if !run.is_in_place(*lane) {
@@ -280,22 +292,20 @@ impl<'j, R: Real, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
 
     /// Goes on with a lane after an event; where its neuron has reached the end, with the next one.
     #[inline(always)]
-    pub(super) fn go_on(&mut self, lane: usize) {
-        if self.take_arrival(lane) {
-            return;
-        }
-        while !self.proceed(lane) {
+    pub(super) fn go_on(&mut self, lane: usize, next: Next) {
+        let mut next = next;
+        while next == Next::End || next == Next::Unknown && !self.proceed(lane) {
             self.store(lane);
             if self.next == self.jobs.len() {
                 self.clear(lane);
                 return;
             }
-            self.load(lane);
+            next = self.load(lane);
         }
     }
 
     #[inline(always)]
-    pub(super) fn load(&mut self, lane: usize) {
+    pub(super) fn load(&mut self, lane: usize) -> Next {
         let job = self.next;
         self.next += 1;
         let n = &*self.jobs[job].neuron;
@@ -363,7 +373,9 @@ impl<'j, R: Real, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
         self.set_constants(lane);
         if anew {
             self.start_anew(lane);
+            return Next::Unknown;
         }
+        self.begin(lane)
     }
 
     #[inline(always)]
@@ -423,6 +435,12 @@ impl<'j, R: Real, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
             if y >= n.y_th {
                 return false;
             }
+            let gated = if is_closed(N) { 0.0 } else { nmda * y / (y + n.y_nmda) - floor(GABAB) };
+            let input = (closed + gated).max(n.a * n.i0);
+            // The feedback does not pull down.
+            if input >= leak * (1.0 + y) {
+                continue;
+            }
             self.out.work.right_sides += 1;
             let gate = 1.0 + exp((n.gate_slope * y + n.gate_offset) * std::f64::consts::LN_2);
             let feedback = if F::POWER {
@@ -430,8 +448,6 @@ impl<'j, R: Real, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
             } else {
                 n.feedback / gate
             };
-            let gated = if is_closed(N) { 0.0 } else { nmda * y / (y + n.y_nmda) - floor(GABAB) };
-            let input = (closed + gated).max(n.a * n.i0);
             // Less than nothing by a margin for rounding.
             let total = input + (feedback - leak) * (1.0 + y);
             if total < -1e-5 * (input + leak * (1.0 + y)) {
