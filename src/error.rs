@@ -123,6 +123,14 @@ pub enum Error {
         /// Simulated time that was reached.
         time: Time,
     },
+    /// There is no scene of that name.
+    #[error("there is no scene {}", path.display())]
+    NoScene {
+        /// The path as typed.
+        path: PathBuf,
+        /// Where one may be.
+        help: String,
+    },
     /// There is no probe of that name and kind.
     #[error("there is no {kind} probe `{name}`; the scene has {known}")]
     NoProbe {
@@ -192,7 +200,10 @@ impl Error {
         match self {
             Error::Scene(_) | Error::Sweep { .. } => 3,
             Error::Limit { .. } => 4,
-            Error::Io { .. } | Error::OutputExists { .. } | Error::Results { .. } => 5,
+            Error::Io { .. }
+            | Error::OutputExists { .. }
+            | Error::Results { .. }
+            | Error::NoScene { .. } => 5,
             Error::Device { .. } | Error::DeviceFault { .. } => 6,
             Error::Different(_) => 7,
             Error::Interrupted { .. } | Error::SweepStopped { .. } => 130,
@@ -213,9 +224,10 @@ impl Error {
     #[must_use]
     pub fn help(&self) -> Option<String> {
         let help = match self {
-            Error::Limit { help, .. } | Error::Results { help, .. } | Error::Sweep { help, .. } => {
-                return Some(help.clone());
-            }
+            Error::Limit { help, .. }
+            | Error::Results { help, .. }
+            | Error::NoScene { help, .. }
+            | Error::Sweep { help, .. } => return Some(help.clone()),
             Error::OutputExists { file: Some(_), .. } => {
                 "choose another folder with --out, or move the file away"
             }

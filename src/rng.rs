@@ -32,6 +32,13 @@ impl StreamKey {
         StreamKey { key: [key as u32, (key >> 32) as u32], high: word(8) }
     }
 
+    /// The key of all streams, and what stands for the name in their counters.
+    #[must_use]
+    pub fn words(&self) -> (u64, u32) {
+        let [low, high] = self.key;
+        (u64::from(high) << 32 | u64::from(low), (splitmix64(self.high) & 0xffff_ffff) as u32)
+    }
+
     /// The stream of one index: 2³² blocks of four words each.
     #[must_use]
     pub fn stream(&self, index: u64) -> Philox {

@@ -14,9 +14,9 @@ use crate::backend::{self, Backend, BackendPlugin, CurrentBackend, Stop};
 use crate::bank::Banks;
 use crate::bank::transfer::{self, Readback};
 use crate::error::Error;
-use crate::network::inbox::Inbox;
+use crate::network::inbox::{Delivery, Inbox};
 use crate::network::router::{self, Router};
-use crate::network::source::StimulusPlugin;
+use crate::network::source::{Emission, NextSpike, StimulusPlugin};
 use crate::network::{FanOut, HandMadeEdge, Population, Projection, SourceGroup, WindowSpikes};
 use crate::plugins::Plugins;
 use crate::probe::stream::StreamsTables;
@@ -101,6 +101,8 @@ pub struct Simulation {
     started: bool,
     /// Whether a fault ended the run: it cannot go on.
     failed: bool,
+    /// Whether the back end runs the network by itself.
+    is_handed_over: bool,
     /// What [`Simulation::first_time`] was asked about.
     installed: BTreeSet<TypeId>,
 }
@@ -140,6 +142,7 @@ impl Simulation {
             step: 0,
             started: false,
             failed: false,
+            is_handed_over: false,
             installed: BTreeSet::new(),
         };
         simulation.add_plugin(StimulusPlugin);
@@ -330,11 +333,15 @@ impl Simulation {
         if self.failed {
             return Err(Error::Failed { time: self.time() });
         }
-        if !self.started {
+        let is_first = !self.started;
+        if is_first {
             self.start()?;
         }
         if self.schedule.is_changed() {
             self.prepare_schedule()?;
+        }
+        if is_first {
+            self.hand_over(end)?;
         }
         let began = Instant::now();
         let end = end.min(self.scene.duration.steps(self.dt));
@@ -385,11 +392,58 @@ impl Simulation {
         Ok(())
     }
 
+    /// Hands the network over to the back end, if it takes it and nobody else looks between windows.
+    fn hand_over(&mut self, end: u64) -> Result<(), Error> {
+        if Readback::has_others(&self.schedule) {
+            return Ok(());
+        }
+        let began = Instant::now();
+        // Between pieces of a run somebody may look at the spikes of the last window.
+        let is_heard = !self.scene.probes.is_empty() || end != u64::MAX;
+        let mut groups = self.world.query::<&SourceGroup>();
+        let emissions = {
+            let banks = &self.world.resource::<Banks>().0;
+            if self.world.resource::<CurrentBackend>().0.delivery(banks) != Delivery::Device {
+                return Ok(());
+            }
+            let seed = self.scene.seed;
+            let of = |group: &SourceGroup| Emission::of(group, &self.world, seed);
+            groups.iter(&self.world).filter_map(of).collect::<Vec<_>>()
+        };
+        let backend = self.world.resource::<CurrentBackend>();
+        let (banks, router) = (&self.world.resource::<Banks>().0, self.world.resource::<Router>());
+        if !backend.0.take_over(banks, router, &emissions, is_heard)? {
+            return Ok(());
+        }
+        self.is_handed_over = true;
+        self.world.resource_mut::<Router>().hand_over(&self.scene);
+        let taken: Vec<Entity> = groups
+            .iter(&self.world)
+            .filter(|group| emissions.iter().any(|emission| emission.group == group.index))
+            .flat_map(|group| group.sources.clone())
+            .collect();
+        for entity in taken {
+            // Its spikes come from the back end now.
+            if let Ok(mut source) = self.world.get_entity_mut(entity) {
+                source.remove::<NextSpike>();
+            }
+        }
+        self.world.resource_mut::<StageTimes>().connect += began.elapsed();
+        Ok(())
+    }
+
     /// Orders the systems and finds out what those of users read.
     fn prepare_schedule(&mut self) -> Result<(), Error> {
         self.schedule.initialize(&mut self.world).map_err(|error| {
             Error::Connection(format!("the systems cannot be ordered: {error}"))
         })?;
+        if self.is_handed_over && Readback::has_others(&self.schedule) {
+            return Err(Error::Connection(
+                "the network runs on the device by itself, and no system sees its windows: add systems \
+                 before the run starts"
+                    .into(),
+            ));
+        }
         let readback = Readback::of_schedule(&self.schedule, &mut self.world);
         self.world.insert_resource(readback);
         Ok(())

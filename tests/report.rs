@@ -46,7 +46,7 @@ fn a_report_has_all_its_parts_and_needs_no_other_file() {
     for part in [
         "<h1>ff_mismatch</h1>",
         "Question: how far apart are the FF curves",
-        "is coarse for",
+        "is long for",
         "5634",
         "<h2>Records</h2>",
         "<h2>Network</h2>",
@@ -77,6 +77,7 @@ fn a_report_has_all_its_parts_and_needs_no_other_file() {
         assert_eq!(dots["y"][k].as_f64(), Some(row[2]), "{row:?}");
     }
     // Both axes of the membrane: I0 of `arcana`, UT/κ.
+    assert_eq!(charts[1]["right"]["label"], "Imem");
     assert_eq!(charts[1]["right"]["reference"], 5e-14);
     assert!((charts[1]["right"]["scale"].as_f64().unwrap() - 0.025 / 0.705).abs() < 1e-9);
     assert_eq!(charts[1]["levels"][0][1], "threshold");

@@ -22,6 +22,9 @@ pub const LEAST_WORK: f64 = 4e9;
 /// (An estimate: not yet measured.)
 pub const LEAST_WINDOW: f64 = 2e5;
 
+/// Neuron-steps that a second of an event-driven neuron counts as: on the processor it takes as long.
+pub const STEPS_OF_EVENT_SECOND: f64 = 3e4;
+
 /// The back ends that a run may take.
 pub struct Candidates {
     choice: Choice,
@@ -97,12 +100,13 @@ impl Candidates {
 
 #[cfg(feature = "cuda")]
 mod with_cuda {
-    use super::{Chosen, Error, LEAST_WINDOW, LEAST_WORK, Simulation};
+    use super::{Chosen, Error, LEAST_WINDOW, LEAST_WORK, STEPS_OF_EVENT_SECOND, Simulation};
     use crate::backend::CurrentBackend;
     use crate::backend::cuda::{Cuda, has_kernel};
-    use crate::bank::{Bank, Banks, Neurons};
+    use crate::bank::Banks;
     use crate::network::router::window_of;
     use crate::scene::estimate::{Estimate, Recording};
+    use crate::time::Time;
 
     /// Takes a GPU, if the simulation can run there.
     pub(super) fn take(cuda: Cuda, simulation: &mut Simulation) -> Result<Chosen, Error> {
@@ -122,18 +126,15 @@ mod with_cuda {
         let (window, duration) = (window_of(scene), scene.duration);
         let (mut work, mut of_window) = (0.0, 0.0);
         for bank in banks.iter().filter(|bank| has_kernel(bank)) {
-            let Some(step) = bank.step else { continue };
-            work += f64::from(bank.len()) * duration.whole(step) as f64;
-            of_window += f64::from(bank.len()) * window.whole(step) as f64;
+            let steps = |span: Time| match bank.step {
+                Some(step) => span.whole(step) as f64,
+                None => STEPS_OF_EVENT_SECOND * span.seconds(),
+            };
+            work += f64::from(bank.len()) * steps(duration);
+            of_window += f64::from(bank.len()) * steps(window);
         }
         if work == 0.0 {
-            let is_event_driven = |bank: &Bank| matches!(bank.neurons, Neurons::Event(_));
-            let why = if banks.iter().any(is_event_driven) {
-                "the event-driven solver runs on the processor"
-            } else {
-                "nothing of this scene has kernels for a GPU"
-            };
-            return Some(why.into());
+            return Some("nothing of this scene has kernels for a GPU".into());
         }
         if work < LEAST_WORK {
             return Some("too little work for a GPU".into());

@@ -19,7 +19,9 @@ use crate::bank::{Bank, Banks};
 use crate::error::Error;
 use crate::network::inbox::{Delivery, Inbox};
 use crate::network::router::Router;
+use crate::network::source::Emission;
 use crate::network::{NeuronId, Population, WindowSpikes};
+use crate::probe::digest::{SpikeDigest, SpikeDigests};
 use crate::schedule::{BuiltIn, Window, WindowSet};
 use crate::simulation::{Plugin, Simulation, StageTimes};
 use crate::solver::event;
@@ -52,6 +54,23 @@ pub trait Backend: Send + Sync + 'static {
         Ok(())
     }
 
+    /// Takes a network over, before the first window: from now on it emits the spikes of these groups of sources
+    /// and routes those of neurons itself, whatever the length of a window. `is_heard`: somebody wants the
+    /// spikes; otherwise digests of them will do. `false`: it does not.
+    ///
+    /// # Errors
+    /// [`Error::Device`] when there is no memory for it.
+    fn take_over(
+        &self,
+        banks: &[Bank],
+        router: &Router,
+        emissions: &[Emission],
+        is_heard: bool,
+    ) -> Result<bool, Error> {
+        let _ = (banks, router, emissions, is_heard);
+        Ok(false)
+    }
+
     /// Advances every neuron through a window; `out` is [empty](Advanced::clear).
     fn advance(&self, banks: &mut [Bank], inbox: &Inbox, window: &Window, out: &mut Advanced);
 
@@ -79,6 +98,10 @@ pub struct CurrentBackend(pub Box<dyn Backend>);
 pub struct Advanced {
     /// For each bank: slot and time of its spikes.
     pub spikes: Vec<Vec<(u32, Time)>>,
+    /// Instead of spikes that nobody hears: populations and the digests of their spikes.
+    pub digests: Vec<(usize, SpikeDigest)>,
+    /// Spikes of sources that the back end has emitted: group, time and index.
+    pub sources: Vec<(usize, Time, u32)>,
     /// Sampled states.
     pub samples: Vec<Sample>,
     /// The earliest thing that went wrong.
@@ -94,6 +117,8 @@ impl Advanced {
     pub fn clear(&mut self, banks: usize) {
         self.spikes.resize_with(banks, Vec::new);
         self.spikes.iter_mut().for_each(Vec::clear);
+        self.digests.clear();
+        self.sources.clear();
         self.samples.clear();
         self.fault = None;
         self.failure = None;
@@ -162,6 +187,7 @@ pub(crate) fn advance(
     mut stop: ResMut<Stop>,
     mut times: ResMut<StageTimes>,
     mut work: ResMut<EventWork>,
+    mut digests: ResMut<SpikeDigests>,
     populations: Query<&Population>,
     mut out: Local<Advanced>,
 ) {
@@ -170,6 +196,12 @@ pub(crate) fn advance(
     std::mem::swap(&mut out.samples, &mut samples.0);
     out.clear(banks.0.len());
     backend.0.advance(&mut banks.0, &inbox, &window, out);
+    for (population, digest) in out.digests.drain(..) {
+        digests.0[population].merge(digest);
+    }
+    for (group, time, index) in out.sources.drain(..) {
+        spikes.sources[group].push(time, index);
+    }
     let failure = out.failure.take().map(|error| (error, 0));
     let fault = out.fault.map(|f| (describe(f, &banks.0, &window, &populations), f.step));
     if let Some((error, steps)) = failure.or(fault) {
@@ -252,6 +284,7 @@ impl Plugin for BackendPlugin {
         world.init_resource::<WindowSamples>();
         world.init_resource::<Stop>();
         world.init_resource::<EventWork>();
+        world.init_resource::<SpikeDigests>();
         simulation.add_systems(WindowSet::Advance, advance.in_set(BuiltIn));
     }
 }

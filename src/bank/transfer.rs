@@ -30,6 +30,14 @@ impl Readback {
     /// Everything is read: for code outside the schedule.
     pub const ALL: Readback = Readback { membrane: true, synaptic: true };
 
+    /// Whether an initialized schedule has systems that are not built in.
+    #[must_use]
+    pub fn has_others(schedule: &Schedule) -> bool {
+        let built_in = schedule.graph().systems_in_set(BuiltIn.intern());
+        let is_built_in = |key| built_in.as_ref().is_ok_and(|set| set.contains(&key));
+        schedule.systems_with_access().into_iter().flatten().any(|(key, _)| !is_built_in(key))
+    }
+
     /// Looks through the systems of an initialized schedule that are not built in.
     #[must_use]
     pub fn of_schedule(schedule: &Schedule, world: &mut World) -> Readback {

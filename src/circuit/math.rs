@@ -15,8 +15,9 @@ use fearless_simd::Level;
 use super::number::{Number, with_width};
 
 /// ln 2 in two parts, the first with so few bits that its product with an exponent is exact.
-const LN2_HIGH: f64 = 6.931_471_803_691_238e-1;
-const LN2_LOW: f64 = 1.908_214_929_270_587_7e-10;
+pub(crate) const LN2_HIGH: f64 = 6.931_471_803_691_238e-1;
+/// See [`LN2_HIGH`].
+pub(crate) const LN2_LOW: f64 = 1.908_214_929_270_587_7e-10;
 
 /// The polynomial with these coefficients, the highest first.
 #[inline(always)]

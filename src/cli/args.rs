@@ -313,11 +313,11 @@ pub struct PlotArgs {
     pub scale: u8,
 
     /// Folder for the pictures [default: the results folder]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = picture_folder)]
     pub out: Option<PathBuf>,
 
     /// Replace files of the same name in that folder
-    #[arg(long, requires = "out")]
+    #[arg(long)]
     pub force: bool,
 }
 
@@ -368,6 +368,16 @@ pub struct ReproduceArgs {
     /// Print the comparison, or the error, as JSON on stdout
     #[arg(long)]
     pub json: bool,
+}
+
+/// Reads a folder, which a picture's name is taken for.
+fn picture_folder(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    let is_picture = path.extension().is_some_and(|end| end == "svg" || end == "png");
+    if is_picture && !path.is_dir() {
+        return Err("name a folder: the pictures in it are named after their probes".into());
+    }
+    Ok(path)
 }
 
 /// Reads `800x500`.

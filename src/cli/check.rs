@@ -4,6 +4,7 @@ use super::args::SceneArgs;
 use super::messages::say;
 use super::{load, messages, print};
 use crate::network::Rule;
+use crate::probe::picture::counted;
 use crate::scene::estimate::{self, Estimate, Recording, bytes_text};
 use crate::scene::sweep::{Form, Seeds, Sweep};
 use crate::scene::{Connection, Loaded, write};
@@ -65,7 +66,8 @@ pub fn check(args: &SceneArgs, plugins: &Plugins) -> Result<(), Error> {
 fn work(event_neurons: u128, neuron_steps: u128) -> String {
     let mut work = Vec::new();
     if event_neurons > 0 {
-        work.push(format!("{event_neurons} neurons from event to event"));
+        let neurons = counted(u64::try_from(event_neurons).unwrap_or(u64::MAX), "neuron");
+        work.push(format!("{neurons} from event to event"));
     }
     if neuron_steps > 0 || work.is_empty() {
         work.push(format!("{neuron_steps} neuron-steps"));

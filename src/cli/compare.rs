@@ -18,15 +18,17 @@ const SHOWN: usize = 20;
 
 pub fn compare(args: &CompareArgs, plugins: &Plugins) -> Result<(), Error> {
     let (a, b) = (Results::open(&args.a)?, Results::open(&args.b)?);
-    report(&a, &b, plugins, ("A", "B"), args.json)
+    report(&a, &b, plugins, ("A", "B"), true, args.json)
 }
 
-/// Compares two runs and prints what there is to say; names stand for the runs.
+/// Compares two runs and prints what there is to say; names stand for the runs. The folder of the second
+/// one is named if it is kept.
 pub fn report(
     a: &Results,
     b: &Results,
     plugins: &Plugins,
     names: (&str, &str),
+    is_kept: bool,
     json: bool,
 ) -> Result<(), Error> {
     if a.is_sweep() || b.is_sweep() {
@@ -36,18 +38,25 @@ pub fn report(
     if json {
         print_json(&comparison)?;
     } else {
-        print(text(a, b, &comparison, names).trim_end())?;
+        let path = |results: &Results| results.path().display().to_string();
+        let paths = [path(a), if is_kept { path(b) } else { "not kept".into() }];
+        print(text([a, b], paths, &comparison, names).trim_end())?;
     }
     if comparison.same { Ok(()) } else { Err(Error::Different("the spikes differ".into())) }
 }
 
-fn text(a: &Results, b: &Results, comparison: &RunComparison, names: (&str, &str)) -> String {
+fn text(
+    results: [&Results; 2],
+    paths: [String; 2],
+    comparison: &RunComparison,
+    names: (&str, &str),
+) -> String {
     let (name_a, name_b) = names;
     let mut text = String::new();
     let width = name_a.len().max(name_b.len());
-    for (name, results) in [(name_a, a), (name_b, b)] {
+    for ((name, results), path) in [name_a, name_b].into_iter().zip(results).zip(paths) {
         let run = results.summary();
-        let (path, scene, status) = (results.path().display(), &run.scene, &run.status);
+        let (scene, status) = (&run.scene, &run.status);
         let seconds = run.simulated_s;
         text += &format!("{name:width$}  {path}: {scene}, {status}, {seconds} s\n");
     }

@@ -12,6 +12,7 @@ use super::messages::{self, say};
 use super::{default_folder, load, print, print_json, progress, stop_on_signals};
 use crate::backend::cpu::Cpu;
 use crate::converge::{self, Comparison, Difference, Trains, Worst};
+use crate::probe::picture::counted;
 use crate::results::summary::SCHEMA_VERSION;
 use crate::results::{Folder, scene_files};
 use crate::scene::{Loaded, Solver};
@@ -246,9 +247,9 @@ fn table(report: &Report) -> String {
     let whose = |population: &str, neuron: u32| format!("{population} {neuron}");
     let exact: u64 = report.reference.spikes.values().sum();
     let mut text = format!(
-        "{}: {} neurons for {} s; the event-driven solver (to {}): {exact} spikes\n",
+        "{}: {} for {} s; the event-driven solver (to {}): {exact} spikes\n",
         report.scene,
-        report.neurons,
+        counted(report.neurons, "neuron"),
         report.duration_s,
         seconds(report.reference.tolerance_s),
     );

@@ -21,10 +21,11 @@ pub fn report() -> String {
     let found = cuda(&mut line);
     let auto = match found {
         Ok(device) => format!(
-            "{device} for {:.0e} neuron-steps by Euler or more, in windows of {:.0e} or more; otherwise \
-             the processor",
+            "{device} for {:.0e} neuron-steps by Euler or more, in windows of {:.0e} or more (an \
+             event-driven neuron counts as {:.0e} a second); otherwise the processor",
             choice::LEAST_WORK,
-            choice::LEAST_WINDOW
+            choice::LEAST_WINDOW,
+            choice::STEPS_OF_EVENT_SECOND
         ),
         Err(why) => format!("the processor ({why})"),
     };

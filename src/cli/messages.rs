@@ -1,6 +1,7 @@
 //! How errors and warnings are shown.
 
 use std::io::IsTerminal;
+use std::path::Path;
 
 use crate::Error;
 use crate::scene::diagnostics::{Located, SceneReport};
@@ -41,6 +42,15 @@ pub fn show_findings(report: &SceneReport) {
             Err(_) => say!("{located}"),
         }
     }
+}
+
+/// Says where results are: their pictures, and what was dumped.
+pub fn show_results(folder: &Path, files: &[String]) {
+    say!("results: {}", folder.display());
+    let is_shown = |name: &&String| {
+        [".svg", ".biases.csv", ".edges.csv"].iter().any(|ending| name.ends_with(ending))
+    };
+    files.iter().filter(is_shown).for_each(|name| say!("  {}", folder.join(name).display()));
 }
 
 /// An error as JSON: exit code, message, remedy and the findings of a scene.

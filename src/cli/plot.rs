@@ -19,11 +19,31 @@ pub fn plot(args: &PlotArgs, plugins: &Plugins) -> Result<(), Error> {
     let refuse =
         |message: String, help: String| Err(Error::Results { path: path.clone(), message, help });
     let all: Vec<&str> = scene.probes.keys().map(String::as_str).collect();
+    // Those of `picoamp measure`, which are drawn from more than the record of a probe.
+    let further = results.further_pictures(&scene);
+    let shown: Vec<String> = further.iter().map(|f| path.join(f).display().to_string()).collect();
     let chosen: Vec<String> = match &args.probe {
+        Some(name) if further.contains(&format!("{name}.svg").as_str()) => {
+            return refuse(
+                format!(
+                    "`{name}` is no probe: `picoamp measure` has drawn it from what it measured"
+                ),
+                format!(
+                    "it is {}; measure again to change it",
+                    path.join(format!("{name}.svg")).display()
+                ),
+            );
+        }
         Some(name) if !scene.probes.contains_key(name) => {
             return refuse(format!("there is no probe `{name}`"), suggest(name, &all));
         }
         Some(name) => vec![name.clone()],
+        None if all.is_empty() && !shown.is_empty() => {
+            return refuse(
+                "there is no probe to draw again".into(),
+                format!("`picoamp measure` has drawn {}", shown.join(", ")),
+            );
+        }
         None if all.is_empty() => {
             return refuse("the scene has no probe".into(), "add one and run it again".into());
         }
@@ -60,7 +80,11 @@ pub fn plot(args: &PlotArgs, plugins: &Plugins) -> Result<(), Error> {
         let is_own = args.out.is_none() && results.summary().files.contains(&file);
         let target = folder.join(&file);
         if target.exists() && !is_own && !args.force {
-            return Err(Error::OutputExists { path: folder.to_path_buf(), file: Some(file) });
+            return Err(Error::Results {
+                path: target,
+                message: "this file exists already".into(),
+                help: "replace it with --force, or choose another folder with --out".into(),
+            });
         }
         write(&target, record.picture(frame), args)?;
         say!("{}", target.display());

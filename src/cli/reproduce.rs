@@ -105,7 +105,8 @@ fn compared(
     if !args.quiet && args.out.is_some() {
         say!("results: {}", folder.display());
     }
-    let reported = report(results, &again, plugins, ("first run", "this run"), args.json);
+    let names = ("first run", "this run");
+    let reported = report(results, &again, plugins, names, args.out.is_some(), args.json);
     if matches!(reported, Err(Error::Different(_))) && args.out.is_none() && !args.quiet {
         say!("keep the second run with --out DIR to look at it");
     }

@@ -9,6 +9,7 @@ use super::args::{BackendChoice, DumpChoice, RunArgs};
 use super::messages::{self, say};
 use super::{default_folder, load, point_suffix, print_json, progress, stop_on_signals, sweep};
 use crate::backend::choice::{Candidates, Chosen};
+use crate::probe::picture::counted;
 use crate::results::resume::{self, Earlier};
 use crate::results::{Dump, ResultsFolder, RunReport, Summary};
 use crate::scene::estimate::Recording;
@@ -141,21 +142,21 @@ impl Runner<'_> {
 fn show_summary(summary: &Summary, folder: &ResultsFolder, scene: &Scene) {
     let spikes: u64 = summary.spikes.values().sum();
     say!(
-        "{}: {} neurons, {} circuits, {} edges; {} s in {:.3} s ({} spikes)",
+        "{}: {}, {}, {}; {} s in {:.3} s ({})",
         summary.scene,
-        summary.neurons,
-        summary.circuits,
-        summary.edges,
+        counted(summary.neurons, "neuron"),
+        counted(summary.circuits, "circuit"),
+        counted(summary.edges, "edge"),
         summary.simulated_s,
         summary.wall_s.run,
-        spikes,
+        counted(spikes, "spike"),
     );
     for (name, count) in &summary.spikes {
         let neurons = (scene.populations[name].size * scene.replicas) as f64;
         let neuron_seconds = neurons * summary.simulated_s;
         let rate = *count as f64 / neuron_seconds.max(f64::MIN_POSITIVE);
         let hash = &summary.spike_hash[name];
-        say!("  {name}: {count} spikes, {rate:.3} Hz a neuron, hash {hash}");
+        say!("  {name}: {}, {rate:.3} Hz a neuron, hash {hash}", counted(*count, "spike"));
         if *count == 0 {
             say!(
                 "    it is silent: is it connected, and its input strong enough to reach the threshold?"
@@ -163,9 +164,5 @@ fn show_summary(summary: &Summary, folder: &ResultsFolder, scene: &Scene) {
         }
     }
     summary.hints.iter().for_each(|hint| say!("hint: {hint}"));
-    say!("results: {}", folder.path().display());
-    let pictures = summary.files.iter().filter(|name| name.ends_with(".svg"));
-    for name in pictures {
-        say!("  {}", folder.path().join(name).display());
-    }
+    messages::show_results(folder.path(), &summary.files);
 }

@@ -51,6 +51,8 @@ pub struct Run {
     pub len: u32,
     /// The step, from the start of the window.
     pub step: u32,
+    /// The time, for event-driven neurons.
+    pub time: Time,
 }
 
 /// The arrivals of a window. Within a step their order means nothing.

@@ -73,6 +73,9 @@ pub struct Router {
     calendar_start: u64,
     /// Empty pages.
     spare_pages: Vec<Vec<Due>>,
+    /// Steps of a window, where the back end routes spikes of neurons itself: it need not be as short as a
+    /// delay.
+    taken_over: Option<u64>,
 }
 
 impl Router {
@@ -118,19 +121,69 @@ impl Router {
             calendar: VecDeque::new(),
             calendar_start: 0,
             spare_pages: Vec::new(),
+            taken_over: None,
         })
     }
 
-    /// Steps of a full window: no spike fired in it can arrive in it.
+    /// Steps of a full window: no spike fired in it can arrive in it, unless the back end takes care of that.
     #[must_use]
     pub fn window_steps(&self) -> u64 {
-        self.window_steps
+        self.taken_over.unwrap_or(self.window_steps)
+    }
+
+    /// The back end routes the spikes of neurons itself; windows are as long as the scene wants.
+    pub(crate) fn hand_over(&mut self, scene: &Scene) {
+        let longest = window(scene, None).steps(self.dt);
+        self.taken_over = Some((longest / self.window_steps).max(1) * self.window_steps);
     }
 
     /// All edges, hand-made ones included.
     #[must_use]
     pub fn edge_count(&self) -> usize {
         self.table.edges.len()
+    }
+
+    /// Steps in which no spike that was fired can arrive.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn causal_steps(&self) -> u64 {
+        self.window_steps
+    }
+
+    /// What times are multiples of.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn grid(&self) -> Time {
+        self.dt
+    }
+
+    /// Steps of the scene.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn total_steps(&self) -> u64 {
+        self.total_steps
+    }
+
+    /// The number of the first source of a group among all emitters.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn first_source(&self, group: usize) -> u32 {
+        self.numbering.first(GroupId::Source(group))
+    }
+
+    /// The number of the first neuron of a population among all emitters.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn first_neuron(&self, population: usize) -> u32 {
+        self.numbering.first(GroupId::Population(population))
+    }
+
+    /// The first group of each emitter, the first edge and the delay of each group, each with the end of the
+    /// last; `None`: a step or a delay is too large for 32 bits.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn device_groups(&self) -> Option<[Vec<u32>; 3]> {
+        u32::try_from(self.total_steps).ok()?;
+        let table = &self.table;
+        let groups = table.groups.iter();
+        let delays = groups.clone().map(|group| u32::try_from(group.delay).ok());
+        let mut first_of = table.first_group.clone();
+        first_of.resize(self.numbering.emitters() + 1, first_of.last().copied().unwrap_or(0));
+        Some([first_of, groups.map(|g| g.first_edge).collect(), delays.collect::<Option<_>>()?])
     }
 
     /// All edges in the order of the table: the block in which they end (counted over all banks), lane and
@@ -240,7 +293,7 @@ impl Router {
                 as usize;
         if self.delivery != Delivery::Host {
             let (first, len) = self.table.run_of(due.group);
-            inbox.runs.push(Run { first, len, step: at as u32 });
+            inbox.runs.push(Run { first, len, step: at as u32, time });
         }
         if self.delivery != Delivery::Device {
             inbox.extend(self.table.edges_of(due.group), at, time);
@@ -272,6 +325,9 @@ pub fn route_populations(
     mut inbox: ResMut<Inbox>,
     spikes: Res<WindowSpikes>,
 ) {
+    if router.taken_over.is_some() {
+        return;
+    }
     for (index, spikes) in spikes.populations.iter().enumerate() {
         router.route(GroupId::Population(index), spikes.emitted(), &window, &mut inbox);
     }

@@ -30,6 +30,21 @@ impl SpikeDigest {
         self.count += 1;
     }
 
+    /// So many spikes whose hashes have this sum, in limbs of 32 bits from the lowest on (each a sum itself).
+    #[must_use]
+    pub fn of_limbs(count: u64, limbs: [u64; 4]) -> SpikeDigest {
+        let sum = (0..)
+            .zip(limbs)
+            .fold(0_u128, |sum, (k, limb)| sum.wrapping_add(u128::from(limb) << (32 * k)));
+        SpikeDigest { count, sum }
+    }
+
+    /// Adds the spikes of another.
+    pub fn merge(&mut self, other: SpikeDigest) {
+        self.sum = self.sum.wrapping_add(other.sum);
+        self.count += other.count;
+    }
+
     /// The digest, 32 hexadecimal digits.
     #[must_use]
     pub fn hex(&self) -> String {

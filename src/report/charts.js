@@ -31,6 +31,16 @@
     return String(Number(value.toPrecision(digits)));
   }
 
+  // A current as it is read: 20 pA.
+  function current(value, digits) {
+    const sizes = [["A", 1], ["mA", 1e-3], ["\u00b5A", 1e-6], ["nA", 1e-9], ["pA", 1e-12], ["fA", 1e-15]];
+    const [unit, one] = sizes.find(([, one]) => Math.abs(value) >= one * 0.9995) || sizes[5];
+    return `${shown(value / one, digits)} ${unit}`;
+  }
+
+  // The same for all charts, so that their time axes are equally long.
+  let marginRight = 16;
+
   class Chart {
     constructor(box, data) {
       this.box = box;
@@ -107,7 +117,7 @@
       c.font = "12px system-ui, sans-serif";
       const right = this.data.right;
       Object.assign(this, { left: 66, top: 10 });
-      this.w = width - this.left - (right ? 74 : 16);
+      this.w = width - this.left - marginRight;
       this.h = height - this.top - 46;
       const x = (this.sx = this.scale("x", this.view.x, this.w));
       const y = (this.sy = this.scale("y", this.view.y, this.h));
@@ -131,13 +141,12 @@
       }
       if (right) {
         c.textAlign = "left";
-        const current = (v) => right.reference * Math.exp(v / right.scale);
-        const ends = this.view.y.map(current);
+        const ends = this.view.y.map((v) => right.reference * Math.exp(v / right.scale));
         for (const tick of ticks(ends, true, 6)) {
           const at = y.to(right.scale * Math.log(tick / right.reference));
           c.strokeStyle = style("--ink");
           line(this.left + this.w, at, this.left + this.w + 4, at);
-          c.fillText(shown(tick, 3), this.left + this.w + 7, at);
+          c.fillText(current(tick, 3), this.left + this.w + 7, at);
         }
       }
       c.strokeStyle = style("--ink");
@@ -227,7 +236,7 @@
       const lines = [s.label, `${this.data.x.label}: ${shown(s.x[k], 6)}${s.kind === "steps" ? ends(s.to[k]) : ""}`,
         `${this.data.y.label}: ${shown(s.y[k], 5)}${s.kind === "band" ? ends(s.to[k]) : ""}`];
       const right = this.data.right;
-      if (right) lines.push(`${right.label}: ${shown(right.reference * Math.exp(s.y[k] / right.scale), 4)}`);
+      if (right) lines.push(`${right.label}: ${current(right.reference * Math.exp(s.y[k] / right.scale), 4)}`);
       this.tip.textContent = lines.join("\n");
       this.tip.style.display = "block";
       const wide = this.tip.offsetWidth;
@@ -257,6 +266,7 @@
   const redraw = () => charts.forEach((chart) => chart.draw());
   addEventListener("DOMContentLoaded", () => {
     const data = JSON.parse(document.getElementById("charts").textContent);
+    if (data.some((chart) => chart.right)) marginRight = 78;
     document.querySelectorAll("[data-chart]").forEach((box) => charts.push(new Chart(box, data[box.dataset.chart])));
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
     addEventListener("resize", redraw);

@@ -28,6 +28,7 @@ pub fn html(results: &Results, plugins: &Plugins) -> Result<String, Error> {
     let mut page = Page::default();
     let raw = results.raw();
     page.head(&scene, raw);
+    page.measured(results, &scene)?;
     page.probes(results, &mut simulation);
     page.network(&scene);
     page.mismatch(raw);
@@ -127,6 +128,23 @@ impl Page {
 
     fn warn(&mut self, text: &str) {
         let _ = write!(self.body, "<p class=\"warning\">{}</p>", escape(text));
+    }
+
+    /// What `picoamp measure` has measured, and the pictures that no probe has drawn.
+    fn measured(&mut self, results: &Results, scene: &Scene) -> Result<(), Error> {
+        if let Some(text) = results.measured()? {
+            self.section("Measured");
+            let _ = write!(self.body, "<pre>{}</pre>", escape(text.trim_end()));
+        }
+        for file in results.further_pictures(scene) {
+            let path = results.path().join(file);
+            let svg = std::fs::read_to_string(&path);
+            let svg = svg.map_err(|error| Error::io("read the picture", path, error))?;
+            // In a page, SVG needs no name of its language.
+            let svg = svg.replacen(" xmlns=\"http://www.w3.org/2000/svg\"", "", 1);
+            let _ = write!(self.body, "<div class=\"card drawn\">{svg}</div>");
+        }
+        Ok(())
     }
 
     /// The chart of every probe, from its tables.
@@ -349,5 +367,5 @@ fn solver(raw: &Value) -> String {
 fn current_axis(model: &crate::model::Model) -> Option<RightAxis> {
     let constants = model.get::<Dpi>()?.model.constants;
     let (reference, scale) = (constants.i0, constants.ut / constants.kappa);
-    Some(RightAxis { label: "Imem (A)".into(), reference, scale })
+    Some(RightAxis { label: "Imem".into(), reference, scale })
 }

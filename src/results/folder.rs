@@ -20,6 +20,9 @@ pub const SUMMARY: &str = "summary.json";
 /// Where a summary is written before it takes the place of another: there is a whole one at any moment.
 const SUMMARY_PART: &str = "summary.json.part";
 
+/// What `picoamp measure` has measured, as it was printed.
+pub const MEASURED_TEXT: &str = "measured.txt";
+
 /// A folder for files whose names are known before they are written.
 #[derive(Debug)]
 pub struct Folder {

@@ -37,6 +37,7 @@ use crate::simulation::Simulation;
 use crate::table::{Format, Provenance, TableRecord, TableSet};
 
 pub use folder::Folder;
+pub use folder::MEASURED_TEXT;
 use folder::{SCENE, SUMMARY};
 pub use read::Results;
 pub use summary::Summary;

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::folder::{SCENE, SUMMARY, replace_summary};
+use super::folder::{MEASURED_TEXT, SCENE, SUMMARY, replace_summary};
 use super::summary::{SCHEMA_VERSION, UNFINISHED};
 use crate::error::Error;
 use crate::plugins::Plugins;
-use crate::scene::Loaded;
+use crate::scene::{Loaded, Scene};
 use crate::time::Time;
 
 /// What is read of a [`Summary`](super::Summary).
@@ -133,6 +133,28 @@ impl Results {
     /// As [`Plugins::load`].
     pub fn scene(&self, plugins: &Plugins) -> Result<Loaded, Error> {
         plugins.load(self.path.join(SCENE), &[])
+    }
+
+    /// What `picoamp measure` has measured, as it was printed; `None` of a run.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn measured(&self) -> Result<Option<String>, Error> {
+        if !self.summary.files.iter().any(|file| file == MEASURED_TEXT) {
+            return Ok(None);
+        }
+        let path = self.path.join(MEASURED_TEXT);
+        let text = fs::read_to_string(&path);
+        text.map(Some).map_err(|error| Error::io("read what was measured from", path, error))
+    }
+
+    /// The names of pictures (SVG) that belong to no probe of the scene.
+    #[must_use]
+    pub fn further_pictures(&self, scene: &Scene) -> Vec<&str> {
+        let probes = super::probe_files(scene);
+        let is_probes = |file: &str| probes.values().any(|files| files.picture == file);
+        let pictures = self.summary.files.iter().map(String::as_str);
+        pictures.filter(|file| file.ends_with(".svg") && !is_probes(file)).collect()
     }
 
     /// Adds files to the list of those that belong to the results.

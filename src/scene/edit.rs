@@ -169,6 +169,12 @@ pub fn replace<'k>(
     }
     let known: Vec<&str> = entries.iter().map(|(k, _)| k.text.as_str()).collect();
     if !rest.is_empty() {
+        // Below a name that the scene does not give, whose default is a form with a name of its own.
+        if typed != Typed::Sweep
+            && let Some(help) = whole_form(own_key, key, rest, &value)
+        {
+            return Err((key, format!("the scene has no `{}` to change", key.text), help));
+        }
         if ["mismatch", "init"].contains(&own_key) {
             let help = if typed == Typed::Sweep {
                 format!("quote a key that holds a dot: \"….{own_key}.\\\"soma.Itau\\\".cv\"")
@@ -183,12 +189,14 @@ pub fn replace<'k>(
             };
             return Err((key, format!("there is no `{}` here", key.text), help));
         }
-        // Among names of the scene's own probably a slip, and adding it would only lead to errors that
-        // do not say so. (A field that there is not is reported as such.)
-        // Of a sweep, whose paths are those of what is there, surely.
-        let is_slip = nearest(&key.text, known.iter().copied()).is_some();
-        if is_map && (is_slip || typed == Typed::Sweep) {
-            let help = suggest(&key.text, &known);
+        // Among names of the scene's own a slip, and adding it would only lead to errors that do not say
+        // so. (A field that there is not is reported as such.) The paths of a sweep are those of what is
+        // there.
+        if is_map && (!known.is_empty() || typed == Typed::Sweep) {
+            let is_near = nearest(&key.text, known.iter().copied()).is_some();
+            let add = format!("; a new one is added whole: --set '….{}=…'", key.text);
+            let is_said = is_near || typed == Typed::Sweep;
+            let help = suggest(&key.text, &known) + if is_said { "" } else { &add };
             return Err((key, format!("there is no `{}` here", key.text), help));
         }
     }
@@ -196,6 +204,24 @@ pub fn replace<'k>(
     replace(&mut child, &key.text, rest, value, typed)?;
     entries.push((key.clone(), child));
     Ok(())
+}
+
+/// What to write where `solver.dt` or `chip.chips` is given, but the scene has no solver or chip.
+fn whole_form(own_key: &str, key: &Key, rest: &[Key], value: &Node) -> Option<String> {
+    let typed = match &value.value {
+        Value::Text(text) => format!("{text:?}"),
+        Value::Number(number) => number.clone(),
+        _ => "…".to_string(),
+    };
+    let (form, valid) = match (own_key, key.text.as_str(), rest) {
+        ("", "solver", [field]) if ["tolerance", "step"].contains(&field.text.as_str()) => {
+            ("Event", field.text.as_str())
+        }
+        ("", "solver", _) => ("Euler", "dt"),
+        ("", "chip", [field]) => ("Dynapse1", field.text.as_str()),
+        _ => return None,
+    };
+    Some(format!("write it whole: --set '{}={form}({valid}: {typed})'", key.text))
 }
 
 /// What a missing key is before anything is put into it.

@@ -14,7 +14,7 @@ const SOMA_STEPS: f64 = 500.0;
 /// here), and for the refractory period, which is rounded to whole steps.
 const OTHER_STEPS: f64 = 50.0;
 
-/// Says so if the step of Euler's method is coarse for the nominal time constants of a population,
+/// Says so if the step of Euler's method is long for the nominal time constants of a population,
 /// or for its refractory period; the worst one is named.
 #[must_use]
 pub fn coarse_step(scene: &Scene) -> Option<String> {
@@ -36,9 +36,9 @@ pub fn coarse_step(scene: &Scene) -> Option<String> {
         let (dt, seconds) =
             (units::format(dt.seconds(), Unit::Second), units::rounded(seconds, Unit::Second));
         format!(
-            "the step of {dt} is coarse for `{name}` ({what} is {seconds}): spikes may be late or \
-             missing; use the event-driven solver (--set solver=Event), or see how much with \
-             `picoamp converge SCENE`"
+            "the step of {dt} is long for `{name}` ({what} is {seconds}): some spikes come later than \
+             the circuit's, or not at all. `picoamp converge SCENE` says how many; with --set \
+             solver=Event, or no `solver` in the scene, there is no step"
         )
     })
 }

@@ -39,6 +39,7 @@ pub use resolve::Names;
 pub(crate) use resolve::model::read as read_model;
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -510,9 +511,14 @@ impl Scene {
 
 /// Reads a scene file.
 pub(crate) fn load(plugins: &Plugins, path: &Path, overrides: &[String]) -> Result<Loaded, Error> {
-    let bytes = fs::read(path).map_err(|e| Error::io("read the scene", path, e))?;
+    let bytes = fs::read(path).map_err(|e| match e.kind() {
+        ErrorKind::NotFound => {
+            Error::NoScene { path: path.to_path_buf(), help: known_scenes(path) }
+        }
+        _ => Error::io("read the scene", path, e),
+    })?;
     let text = String::from_utf8(bytes).map_err(|e| {
-        let e = std::io::Error::new(std::io::ErrorKind::InvalidData, e.utf8_error());
+        let e = std::io::Error::new(ErrorKind::InvalidData, e.utf8_error());
         Error::io("read the scene as UTF-8 text", path, e)
     })?;
     // Editors of some systems put a byte order mark in front.
@@ -520,6 +526,27 @@ pub(crate) fn load(plugins: &Plugins, path: &Path, overrides: &[String]) -> Resu
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let stem = path.file_stem().map_or("scene".into(), |s| s.to_string_lossy().into_owned());
     parse(plugins, text, (&path.to_string_lossy(), &stem), folder, overrides)
+}
+
+/// What may be meant by the path of a scene that is not there: a name near to it, or the same without its
+/// ending, in its folder or in `scenes`.
+fn known_scenes(path: &Path) -> String {
+    let stem = |path: &Path| path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    let beside = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    for folder in [beside, Path::new("scenes")] {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path());
+        let mut scenes: Vec<_> =
+            entries.filter(|found| found.extension().is_some_and(|end| end == "ron")).collect();
+        scenes.sort();
+        let names: Vec<String> = scenes.iter().filter_map(|scene| stem(scene)).collect();
+        let name = stem(path).unwrap_or_default();
+        let near = diagnostics::nearest(&name, names.iter().map(String::as_str));
+        if let Some(at) = near.and_then(|near| names.iter().position(|name| name == near)) {
+            let found = scenes[at].strip_prefix(".").unwrap_or(&scenes[at]);
+            return format!("did you mean {}?", found.display());
+        }
+    }
+    "check the path; it is relative to the current folder".into()
 }
 
 /// The lines `// …` with which a text opens.

@@ -376,9 +376,12 @@ fn shape(scene: &Scene) -> Shape {
     (probes.collect(), scene.populations.keys().cloned().collect(), scene.replicas > 1)
 }
 
-/// What is said of several points, once for each place.
+/// Where a finding is, its path in the scene, and whether it is an error.
+type Place = (String, Option<(usize, usize, usize)>, bool);
+
+/// What is said of several points, once for each place: the finding, its first point, and how many.
 #[derive(Default)]
-struct Findings(IndexMap<(String, Option<(usize, usize, usize)>, bool), (Finding, usize, u64)>);
+struct Findings(IndexMap<Place, (Finding, usize, u64)>);
 
 impl Findings {
     /// Keeps what `own` says of a point and `base` does not say already.

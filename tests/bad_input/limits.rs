@@ -81,7 +81,7 @@ fn scene_files_that_cannot_be_read() {
     assert!(stderr.contains(message), "{stderr}");
     for command in ["run", "check", "resolve"] {
         let stderr = refused(folder.path(), &[command, "none.ron"], 5);
-        assert!(stderr.contains("cannot read the scene none.ron: No such file"), "{stderr}");
+        assert!(stderr.contains("there is no scene none.ron"), "{stderr}");
         // A folder is no scene.
         let stderr = refused(folder.path(), &[command, "."], 5);
         assert!(stderr.contains("cannot read the scene"), "{stderr}");

@@ -43,14 +43,23 @@ fn pictures_are_drawn_in_the_form_that_is_asked_for() {
     // Neither a figure of one's own nor one of another run is lost by accident.
     let (code, said) = refused(path, &["plot", "out", "ff", "--out", "figures"]);
     assert_eq!(code, 5);
-    assert!(said.contains("figures/ff.svg is in the way"), "{said}");
+    assert_eq!(
+        said,
+        "error: figures/ff.svg: this file exists already\nhelp: replace it with --force, or choose \
+         another folder with --out\n"
+    );
+    let (code, said) = refused(path, &["plot", "out", "ff", "--out", "ff.png"]);
+    assert!(code == 2 && said.contains("name a folder"), "{said}");
     done(path, &["plot", "out", "ff", "--out", "figures", "--force"]);
     assert_eq!(fs::read(path.join("figures/ff.svg")).unwrap(), before);
     fs::write(path.join("out/raster.png"), "mine").unwrap();
-    assert_eq!(refused(path, &["plot", "out", "raster", "--format", "png"]).0, 5);
+    let mine = ["plot", "out", "raster", "--format", "png"];
+    assert_eq!(refused(path, &mine).0, 5);
     // The picture that was added belongs to the results: a new run takes it away.
     run(path, "scene.ron", "out", &["--force"]);
     assert!(!path.join("out/ff.png").exists() && path.join("out/raster.png").exists());
+    done(path, &[&mine[..], &["--force"]].concat());
+    assert!(fs::read(path.join("out/raster.png")).unwrap().starts_with(b"\x89PNG"));
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod converge;
 mod failures;
 mod lab;
 mod measure;
+mod newcomer;
 mod output;
 mod overrides;
 mod sweep;

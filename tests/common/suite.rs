@@ -13,17 +13,18 @@ pub const EULER: &str = "Euler(dt: \"100 us\")";
 pub const EVENT: &str = "Event(tolerance: \"1 us\")";
 
 /// Digests of spikes by population, and the bits of states.
-pub type Fingerprint = (BTreeMap<String, String>, Vec<u32>);
+pub type Fingerprint = (BTreeMap<String, String>, Vec<u64>);
 
 /// The bits of everything that can differ: spikes, and all state columns at the end.
 pub fn fingerprint(simulation: &Simulation) -> Fingerprint {
     let banks = simulation.world().resource::<Banks>();
-    let stepped = banks.0.iter().filter_map(|bank| Some((bank, bank.stepped()?)));
-    let state = stepped.flat_map(|(bank, stepped)| {
-        let state = &stepped.state;
-        (0..bank.len() as usize).flat_map(move |neuron| {
-            (0..state.width()).map(move |column| state.get(neuron, column).to_bits())
-        })
+    let state = banks.0.iter().flat_map(|bank| {
+        let states = bank.states(simulation.time());
+        let columns = bank.layout.resting_state.len();
+        let numbers = (0..bank.len()).flat_map(|slot| (0..columns).map(move |c| (slot, c)));
+        let bits: Vec<u64> =
+            numbers.filter_map(|(slot, c)| Some(states.get(slot, c)?.to_bits())).collect();
+        bits
     });
     (hashes(simulation), state.collect())
 }
@@ -31,6 +32,11 @@ pub fn fingerprint(simulation: &Simulation) -> Fingerprint {
 /// 700 mismatched neurons in two populations, with every receptor, refractory periods, recurrent
 /// excitation and inhibition with delays, and Poisson drive.
 pub fn network(seed: u64) -> Scene {
+    network_by(seed, EULER)
+}
+
+/// The same by a solver.
+pub fn network_by(seed: u64, solver: &str) -> Scene {
     let model = r#"arcana(
         soma: (Itau: "4 pA", Igain: "80 pA", Ith: "12 mA", Idc: "10 pA", refP: "3 ms",
                Ipfb_th: "0 A", Ipfb_norm: "1.4e9 /A"),
@@ -47,7 +53,7 @@ pub fn network(seed: u64) -> Scene {
             seed: {seed},
             duration: "250 ms",
             window: "20 ms",
-            solver: Euler(dt: "100 us"),
+            solver: {solver},
             sources: {{
                 "noise": (size: 700, train: Poisson(rates: "150 Hz")),
                 "clock": (size: 1, train: Regular(rates: "17 Hz")),
@@ -111,7 +117,12 @@ pub fn every_form(solver: &str) -> Scene {
 /// Models of all families in one scene, with direct inputs that change in time, drawn weights and
 /// delays.
 pub fn mixed() -> Scene {
-    let text = r#"(seed: 6, duration: "300 ms", solver: Euler(dt: "100 us"),
+    mixed_by(EULER)
+}
+
+/// The same by a solver.
+pub fn mixed_by(solver: &str) -> Scene {
+    let text = r#"(seed: 6, duration: "300 ms", solver: SOLVER,
         sources: { "noise": (size: 150, train: Poisson(rates: "300 Hz")) },
         populations: {
             "lif": (size: 150, model: lif(soma: (dc: 0.4), exc: (w: 0.4)),
@@ -130,7 +141,7 @@ pub fn mixed() -> Scene {
             (from: "lif", to: "arcana", receptor: ampa, rule: FixedTotal(n: 900), weight: Uniform(from: 1, to: 4), delay: "1 ms"),
             (from: "arcana", to: "more", receptor: exc, rule: FixedOutDegree(k: 3), weight: 4, delay: "1 ms"),
         ])"#;
-    parse(text, Path::new("."))
+    parse(&text.replace("SOLVER", solver), Path::new("."))
 }
 
 /// A name and scenes.
@@ -165,9 +176,10 @@ pub fn event_driven_in_single_and_double_precision() -> Vec<Scene> {
 }
 
 pub fn models_of_all_families() -> Vec<Scene> {
-    vec![mixed()]
+    vec![mixed(), mixed_by(EVENT)]
 }
 
 pub fn recurrent_network() -> Vec<Scene> {
-    [1, 2, 3].map(network).into()
+    let event = network_by(1, EVENT);
+    [1, 2, 3].map(network).into_iter().chain([event]).collect()
 }

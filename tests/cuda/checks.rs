@@ -4,7 +4,7 @@ use std::path::Path;
 
 use bevy_ecs::prelude::*;
 use picoamp::backend::cpu::Cpu;
-use picoamp::backend::{Backend, CurrentBackend};
+use picoamp::backend::{Backend, CurrentBackend, EventWork};
 use picoamp::network::Router;
 use picoamp::prelude::*;
 
@@ -13,7 +13,7 @@ use crate::common::{parse, run_on};
 use crate::custom_plasticity::StdpPlugin;
 use crate::custom_system::HomeostasisPlugin;
 use crate::random_neurons::{dpi, lif, scene_of};
-use crate::suite::{CASES, Fingerprint, fingerprint, network};
+use crate::suite::{CASES, EULER, EVENT, Fingerprint, fingerprint, network, network_by};
 
 /// Makes a back end.
 pub type Make = dyn Fn() -> Box<dyn Backend>;
@@ -22,7 +22,7 @@ pub type Make = dyn Fn() -> Box<dyn Backend>;
 type Check = (&'static str, fn(&Make));
 
 /// All checks by name.
-const CHECKS: [Check; 9] = [
+const CHECKS: [Check; 10] = [
     ("random_neurons", random_neurons),
     ("more_spikes_than_the_list_holds", more_spikes_than_the_list_holds),
     ("faults_are_those_of_the_reference", faults_are_those_of_the_reference),
@@ -32,13 +32,13 @@ const CHECKS: [Check; 9] = [
     ("deliveries", deliveries),
     ("the_first_overflow_is_named", the_first_overflow_is_named),
     ("plasticity", plasticity),
+    ("event_driven_networks_and_inputs", event_driven_networks_and_inputs),
 ];
 
 /// The conformance suite and all checks, on the back ends of `makes` one after the other.
 pub fn all(prefix: &str, makes: fn() -> Vec<Box<Make>>) -> Tests {
     let mut all: Tests = Vec::new();
-    // The solver from event to event has no kernel: nothing of such a scene would run on a device.
-    for (name, scenes) in CASES.into_iter().filter(|(name, _)| !name.starts_with("event_driven")) {
+    for (name, scenes) in CASES {
         let test = move || makes().iter().for_each(|make| conforms(scenes(), make));
         all.push((format!("{prefix}::{name}"), Box::new(test)));
     }
@@ -59,14 +59,24 @@ fn run(scene: Scene, backend: Box<dyn Backend>) -> Simulation {
 /// A device gives what the scalar reference gives.
 pub fn conforms(scenes: Vec<Scene>, make: &Make) {
     for scene in scenes {
-        let reference = run_on(scene.clone(), Cpu::reference());
-        assert_eq!(fingerprint(&run(scene, make())), fingerprint(&reference));
+        let reference = fingerprint(&run_on(scene.clone(), Cpu::reference()));
+        assert_eq!(fingerprint(&run(scene.clone(), make())), reference);
+        assert_eq!(fingerprint(&run_window_by_window(scene, make())), reference);
     }
+}
+
+/// A run in which a system looks at each window, so that no network runs on the device by itself.
+pub fn run_window_by_window(scene: Scene, backend: Box<dyn Backend>) -> Simulation {
+    let mut simulation = Simulation::new(scene).unwrap();
+    simulation.world_mut().insert_resource(CurrentBackend(backend));
+    simulation.add_systems(WindowSet::Last, |_: Res<Window>| {});
+    simulation.run().unwrap();
+    simulation
 }
 
 /// A window with more spikes than the list holds loses none.
 fn more_spikes_than_the_list_holds(make: &Make) {
-    conforms(vec![storm()], make);
+    conforms(vec![storm("Euler(dt: \"1 ms\")"), storm(EVENT)], make);
 }
 
 /// Draws from 0 to 1 (SplitMix64).
@@ -88,29 +98,28 @@ fn random_neurons(make: &Make) {
     let dpis = seeds.clone().map(|k| dpi(&draws(k, 100), k));
     let lifs = seeds.map(|k| lif(&draws(1000 + k, 100), k));
     let cases: Vec<_> = dpis.chain(lifs).collect();
-    for dt in ["100 us", "1 ms"] {
-        let scene =
-            parse(&scene_of(&cases, &format!("solver: Euler(dt: \"{dt}\")")), Path::new("."));
+    for solver in [EULER, "Euler(dt: \"1 ms\")", EVENT, "Event(tolerance: \"10 ns\")"] {
+        let scene = parse(&scene_of(&cases, &format!("solver: {solver}")), Path::new("."));
         let reference = run_on(scene.clone(), Cpu::reference());
         let ours = run(scene, make());
         let (ours, reference) = (fingerprint(&ours), fingerprint(&reference));
         for (k, (name, hash)) in reference.0.iter().enumerate() {
-            assert_eq!(ours.0.get(name), Some(hash), "{k}: {name}");
+            assert_eq!(ours.0.get(name), Some(hash), "{solver}, {k}: {name}");
         }
         assert_eq!(ours.1, reference.1);
     }
 }
 
 /// Neurons that fire in every step.
-pub fn storm() -> Scene {
-    let text = r#"(duration: "250 ms", solver: Euler(dt: "1 ms"),
+pub fn storm(solver: &str) -> Scene {
+    let text = r#"(duration: "250 ms", solver: SOLVER,
         populations: {
             "all": (size: 130, model: lif(soma: (dc: 100, refP: "0 s")),
                 mismatch: { "soma.dc": LogNormal(cv: 0.5) }),
             "some": (size: 70, model: lif(soma: (dc: 3, refP: "0 s")),
                 mismatch: { "soma.dc": LogNormal(cv: 0.2) }),
         })"#;
-    parse(text, Path::new("."))
+    parse(&text.replace("SOLVER", solver), Path::new("."))
 }
 
 /// A current that is not a number, and pulses beyond the sums' range: the same message at the same time,
@@ -133,13 +142,32 @@ fn faults_are_those_of_the_reference(make: &Make) {
             (from: "input", to: "dpi", receptor: nmda, rule: AllToAll, weight: 65536),
         ],
         probes: { "t": Trace(of: "dpi", vars: [Imem, Iampa], neurons: All, every: "1 ms") })"#;
-    for (text, kind) in [(breaks, "not a number"), (overflows, "fixed-point range")] {
+    // A neuron of its own that fires without bound, beside others; and one that breaks within a window.
+    let unbound = r#"(duration: "0.2 s", solver: Event(tolerance: "1 us"), window: "10 ms",
+        populations: {
+            "lif": (size: 70, model: lif(soma: (dc: 1.2)), mismatch: { "soma.dc": LogNormal(cv: 0.1) }),
+            "dpi": (size: 3, model: lif(soma: (dc: 1.1, refP: "0 s")), dc: Steps([("55 ms", 1e6)])),
+        },
+        probes: { "t": Trace(of: "lif", vars: [v], neurons: All, every: "1 ms") })"#;
+    // In single precision 1e36 A has no rate.
+    let event = breaks.replace("Euler(dt: \"1 ms\")", EVENT).replace(
+        "(from: \"input\", to: \"dpi\", receptor: gabab, rule: OneToOne, weight: 60000),",
+        "",
+    );
+    let event = event.replace(", gabab: (Iw: \"1e36 A\")", "");
+    for (text, kind) in [
+        (breaks, "not a number"),
+        (overflows, "fixed-point range"),
+        (unbound, "fires"),
+        (&event, "not a number"),
+    ] {
+        let variable = if text == unbound { Variable::Named("v") } else { Variable::Imem };
         let run = |backend: Box<dyn Backend>| {
             let mut simulation = Simulation::new(parse(text, Path::new("."))).unwrap();
             simulation.world_mut().insert_resource(CurrentBackend(backend));
             let error = simulation.run().unwrap_err().to_string();
             let trace = simulation.probe::<TraceRecorder>("t").unwrap();
-            let of = |n| trace.samples(n, Variable::Imem).map(|(t, v)| (t, v.to_bits()));
+            let of = |n| trace.samples(n, variable).map(|(t, v)| (t, v.to_bits()));
             let samples: Vec<_> = (0..3).flat_map(of).collect();
             (error, simulation.time(), samples, crate::common::hashes(&simulation))
         };
@@ -176,8 +204,8 @@ fn systems_read_and_write_columns(make: &Make) {
         }
     }
 
-    let run = |backend: Box<dyn Backend>| {
-        let mut simulation = Simulation::new(network(2)).unwrap();
+    let run = |solver: &str, backend: Box<dyn Backend>| {
+        let mut simulation = Simulation::new(network_by(2, solver)).unwrap();
         simulation.world_mut().insert_resource(CurrentBackend(backend));
         simulation.world_mut().init_resource::<Seen>();
         simulation.add_systems(WindowSet::Last, disturb);
@@ -185,26 +213,32 @@ fn systems_read_and_write_columns(make: &Make) {
         let seen = std::mem::take(&mut simulation.world_mut().resource_mut::<Seen>().0);
         (fingerprint(&simulation), seen)
     };
-    let reference = run(Box::new(Cpu::reference()));
-    assert_eq!(run(make()), reference);
-    assert_ne!(fingerprint(&run_on(network(2), Cpu::reference())), reference.0, "it has an effect");
+    for solver in [EULER, EVENT] {
+        let reference = run(solver, Box::new(Cpu::reference()));
+        assert_eq!(run(solver, make()), reference, "{solver}");
+        let without = fingerprint(&run_on(network_by(2, solver), Cpu::reference()));
+        assert_ne!(without, reference.0, "it has an effect");
+    }
 
     // Biases.
     let path = crate::common::file("examples/scenes/homeostasis.ron");
     let plugins = Plugins::default().with(HomeostasisPlugin { population: "dpi", target: 40.0 });
-    let run = |backend: Box<dyn Backend>| {
-        let scene = plugins.load(&path, &["duration=2 s".into()]).unwrap().scene;
+    let run = |solver: &str, backend: Box<dyn Backend>| {
+        let sets = ["duration=1 s".into(), format!("solver={solver}")];
+        let scene = plugins.load(&path, &sets).unwrap().scene;
         let mut simulation = plugins.build(scene).unwrap();
         simulation.world_mut().insert_resource(CurrentBackend(backend));
         simulation.run().unwrap();
         fingerprint(&simulation)
     };
-    assert_eq!(run(make()), run(Box::new(Cpu::reference())));
+    for solver in ["Euler(dt: \"1 ms\")", EVENT] {
+        assert_eq!(run(solver, make()), run(solver, Box::new(Cpu::reference())), "{solver}");
+    }
 }
 
 /// Traces at any interval, of any neurons.
 fn traces(make: &Make) {
-    let text = r#"(duration: "150 ms", window: "10 ms", solver: Euler(dt: "100 us"), seed: 3,
+    let text = r#"(duration: "150 ms", window: "10 ms", solver: SOLVER, seed: 3,
         sources: { "in": (size: 300, train: Poisson(rates: "100 Hz")) },
         populations: { "lif": (size: 300, model: lif(exc: (w: 3), soma: (dc: 0.3)),
             mismatch: { "soma.tau_m": LogNormal(cv: 0.2) }) },
@@ -215,7 +249,6 @@ fn traces(make: &Make) {
             "odd": Trace(of: "lif", vars: [v], neurons: [299, 0], every: "1.3 ms", window: (from: "35 ms", to: "77 ms")),
             "rare": Trace(of: "lif", vars: [v], neurons: [5], every: "149 ms"),
         })"#;
-    let scene = parse(text, Path::new("."));
     let rows = |simulation: &Simulation| {
         let probes = ["all", "v", "odd", "rare"];
         let of = |probe| {
@@ -225,9 +258,58 @@ fn traces(make: &Make) {
         };
         probes.map(of)
     };
-    let reference = rows(&run_on(scene.clone(), Cpu::reference()));
-    assert!(reference.iter().all(|rows| !rows.is_empty()));
-    assert_eq!(rows(&run(scene, make())), reference);
+    for solver in [EULER, EVENT] {
+        let scene = parse(&text.replace("SOLVER", solver), Path::new("."));
+        let reference = rows(&run_on(scene.clone(), Cpu::reference()));
+        assert!(reference.iter().all(|rows| !rows.is_empty()));
+        assert_eq!(rows(&run(scene, make())), reference, "{solver}");
+    }
+}
+
+/// Event-driven DPI neurons beyond the suite: traces of all receptors, direct inputs that ramp and step, neurons
+/// that sleep and wake, in single and double precision.
+fn event_driven_networks_and_inputs(make: &Make) {
+    let text = r#"(duration: "400 ms", window: "50 ms", seed: 8, solver: Event(tolerance: "TOLERANCE"),
+        sources: {
+            "noise": (size: 80, train: Poisson(rates: "120 Hz")),
+            "burst": (size: 80, train: Regular(rates: "4 Hz", phase: "170 ms")),
+        },
+        populations: {
+            "plain": (size: 80, model: arcana(soma: (Itau: "4 pA", Igain: "80 pA", Ith: "12 mA", Idc: "1 pA", Ipfb_th: "0 A", Ipfb_norm: "1.4e9 /A"), ampa: (Itau: "2 pA", Igain: "20 pA", Iw: "200 pA")),
+                mismatch: { "soma.Itau": LogNormal(cv: 0.2), "ampa.Iw": LogNormal(cv: 0.2) }),
+            "driven": (size: 30, model: arcana(soma: (Itau: "4 pA", Igain: "80 pA", Ith: "12 mA", Idc: "10 pA", refP: "2 ms", Ipfb_th: "0 A", Ipfb_norm: "1.4e9 /A")),
+                dc: Ramp(from: "0 A", to: "40 pA", start: "50 ms", end: "333 ms")),
+            "stepped": (size: 30, model: dynapse1(), dc: Steps([("20 ms", "700 pA"), ("150.05 ms", "0 A"), ("300 ms", "900 pA")])),
+            "chip": (size: 80, model: dynapse1(),
+                mismatch: { "soma.Itau": LogNormal(cv: 0.2), "ahp.Iw": LogNormal(cv: 0.3) }),
+        },
+        connections: [
+            (from: "burst", to: "plain", receptor: ampa, rule: OneToOne, weight: 3),
+            (from: "noise", to: "chip", receptor: ampa, rule: OneToOne, weight: 3),
+            (from: "noise", to: "chip", receptor: nmda, rule: OneToOne),
+            (from: "plain", to: "chip", receptor: gabaa, rule: FixedInDegree(k: 4), delay: "1 ms"),
+            (from: "chip", to: "chip", receptor: gabab, rule: FixedInDegree(k: 4), delay: Uniform(from: "2 ms", to: "60 ms")),
+            (from: "chip", to: "driven", receptor: gabab, rule: FixedInDegree(k: 4), weight: 2, delay: "3 ms"),
+        ],
+        probes: {
+            "plain": Trace(of: "plain", vars: [Imem, Iampa], neurons: [0, 79], every: "1.7 ms"),
+            "driven": Trace(of: "driven", vars: [Imem, Igabab], neurons: [0, 29], every: "1 ms"),
+            "chip": Trace(of: "chip", vars: [Imem, Iampa, Inmda, Igabaa, Igabab, Iahp], neurons: [3, 64], every: "10 ms"),
+        })"#;
+    for tolerance in ["1 us", "20 ns"] {
+        let scene = parse(&text.replace("TOLERANCE", tolerance), Path::new("."));
+        let outcome = |simulation: &Simulation| {
+            let trace = |probe, n| {
+                let trace = simulation.probe::<TraceRecorder>(probe).unwrap();
+                trace.samples(n, Variable::Imem).map(|(t, v)| (t, v.to_bits())).collect::<Vec<_>>()
+            };
+            let traces = [("plain", 79), ("driven", 0), ("chip", 64)].map(|(p, n)| trace(p, n));
+            (fingerprint(simulation), traces, simulation.world().resource::<EventWork>().0)
+        };
+        let reference = outcome(&run_on(scene.clone(), Cpu::reference()));
+        assert_eq!(outcome(&run(scene, make())), reference, "{tolerance}");
+        assert!(reference.2.rejected > 0);
+    }
 }
 
 fn pieces_of_any_length(make: &Make) {
@@ -278,7 +360,7 @@ fn plasticity(make: &Make) {
 /// One spike of many edges, many spikes of one edge, several delays, windows long and short, edges by hand:
 /// the sums are right, and empty again after each window.
 fn deliveries(make: &Make) {
-    let text = r#"(duration: "120 ms", window: "WINDOW", solver: Euler(dt: "100 us"), seed: 5,
+    let text = r#"(duration: "120 ms", window: "WINDOW", solver: SOLVER, seed: 5,
         sources: {
             "all": (size: 3, train: Regular(rates: "100 Hz", phase: Linear(from: "0 s", to: "0.2 ms"))),
             "own": (size: 2100, train: Poisson(rates: "80 Hz")),
@@ -294,10 +376,15 @@ fn deliveries(make: &Make) {
             (from: "lif", to: "dynapse1", receptor: ampa, rule: FixedInDegree(k: 90), weight: 0.4, delay: Uniform(from: "1 ms", to: "9 ms")),
             (from: "lif", to: "lif", receptor: inh, rule: FixedProbability(p: 0.01), delay: DELAY),
         ])"#;
-    for (window, delay) in
-        [("100 ms", "\"60 ms\""), ("10 ms", "\"0.1 ms\""), ("5 ms", "\"3.4 ms\"")]
-    {
-        let scene = parse(&text.replace("WINDOW", window).replace("DELAY", delay), Path::new("."));
+    for (solver, window, delay) in [
+        (EULER, "100 ms", "\"60 ms\""),
+        (EULER, "10 ms", "\"0.1 ms\""),
+        (EULER, "5 ms", "\"3.4 ms\""),
+        (EVENT, "60 ms", "\"60 ms\""),
+        (EVENT, "10 ms", "\"0.37 ms\""),
+    ] {
+        let text = text.replace("WINDOW", window).replace("DELAY", delay);
+        let scene = parse(&text.replace("SOLVER", solver), Path::new("."));
         let run = |backend: Box<dyn Backend>| {
             let mut simulation = Simulation::new(scene.clone()).unwrap();
             simulation.world_mut().insert_resource(CurrentBackend(backend));
@@ -310,7 +397,7 @@ fn deliveries(make: &Make) {
             fingerprint(&simulation)
         };
         let reference = run(Box::new(Cpu::reference()));
-        assert_eq!(run(make()), reference, "{window} {delay}");
+        assert_eq!(run(make()), reference, "{solver} {window} {delay}");
     }
 }
 

@@ -14,8 +14,10 @@ pub fn tests() -> (Option<String>, Tests) {
 
 fn compile_all(compute: (i32, i32)) {
     let programs = Program::built_in();
-    // `lif`; `arcana` with three feedbacks, two refractory forms, with and without GABA_B; `dynapse1`.
-    assert_eq!(programs.len(), 1 + 1 + 3 * 2 * 2 + 3 * 2);
+    // Delivery by steps and from event to event, networks; `lif`; `arcana` with three feedbacks, two refractory forms, with
+    // and without GABA_B; `dynapse1`. Event-driven: `lif`; the power law with AMPA in single and in double
+    // precision, with GABA_B, with all circuits; the logistic one with all.
+    assert_eq!(programs.len(), 3 + 1 + 3 * 2 * 2 + 3 * 2 + 1 + 4 + 1);
     for program in programs {
         let binary = compile::compile(&program, compute).unwrap();
         assert_eq!(&binary[..4], b"\x7fELF", "{}", program.name);
@@ -46,11 +48,12 @@ fn arithmetic_is_ieee() {
             ..CompileOptions::default()
         };
         let ptx = compile_ptx_with_opts(&program.source, options).unwrap().to_src();
-        let of_single = ptx.split_whitespace().filter(|word| word.ends_with(".f32"));
-        of_single.for_each(|word| *operations.entry(word.to_string()).or_insert(0) += 1);
+        let of_floats =
+            ptx.split_whitespace().filter(|word| word.contains(".f32") || word.contains(".f64"));
+        of_floats.for_each(|word| *operations.entry(word.to_string()).or_insert(0) += 1);
         fused += ptx.matches("fma.rn.f32").count();
     }
-    // (`.f32` declares registers.)
+    // (`.f32` declares registers. From double to single is rounded to the nearest; back nothing is.)
     let known = [
         "add.rn.f32",
         "sub.rn.f32",
@@ -61,10 +64,33 @@ fn arithmetic_is_ieee() {
         "mov.f32",
         "selp.f32",
         "cvt.rn.f32.s32",
+        "cvt.rn.f32.u32",
+        "add.rn.f64",
+        "sub.rn.f64",
+        "mul.rn.f64",
+        "fma.rn.f64",
+        "div.rn.f64",
+        "neg.f64",
+        "mov.f64",
+        "selp.f64",
+        "cvt.rn.f64.s64",
+        "cvt.rn.f64.u32",
+        "cvt.rn.f64.u64",
+        "cvt.f64.f32",
+        "cvt.rn.f32.f64",
+        // To whole numbers, cut; quotients of 1 and what the compiler makes of comparisons are exact.
+        "cvt.rzi.s64.f64",
+        "cvt.rzi.u64.f64",
+        "rcp.rn.f32",
+        "rcp.rn.f64",
+        "min.f32",
+        "max.f32",
+        "min.f64",
+        "max.f64",
     ];
     let is_known = |name: &String| {
         known.contains(&name.as_str())
-            || [".f32", "ld.", "st.", "setp."].iter().any(|start| name.starts_with(start))
+            || [".f32", ".f64", "ld.", "st.", "setp."].iter().any(|start| name.starts_with(start))
     };
     let others: Vec<_> = operations.keys().filter(|name| !is_known(name)).collect();
     assert!(others.is_empty(), "{others:?}");

@@ -6,7 +6,7 @@ use picoamp::backend::cpu::Cpu;
 use picoamp::backend::cuda::Cuda;
 use picoamp::prelude::*;
 
-use crate::checks::{self, Make, outcome, storm};
+use crate::checks::{self, Make, outcome, run_window_by_window, storm};
 use crate::common::{parse, run_on};
 use crate::custom_host_model::IzhikevichPlugin;
 use crate::custom_kernel_model::QifPlugin;
@@ -35,6 +35,7 @@ pub fn tests() -> (Option<String>, Tests) {
         a_device_that_fails_keeps_what_was_measured,
         only_what_is_written_is_copied,
         others_run_on_the_host,
+        a_network_runs_by_itself,
         nothing_for_the_device_is_refused,
     ));
     (missing, all)
@@ -48,20 +49,29 @@ fn backwards() -> Faults {
     Faults { backwards: true, ..Faults::default() }
 }
 
-/// The comparison can fail: one multiply-add of one model that is rounded twice.
+/// The comparison can fail: one multiply-add of one model that is rounded twice, by steps and from event to event.
 fn a_rounded_product_is_seen() {
-    let scene = crate::suite::seed_experiment().remove(0);
-    let reference = run_on(scene.clone(), Cpu::reference());
-    let patch = ("__fmaf_rn(slope, dt_over_tau, i)", "(slope * dt_over_tau + i)");
-    let ours = run_on(scene, device(Faults { patch: Some(patch), ..Faults::default() }));
-    assert_ne!(fingerprint(&ours).1, fingerprint(&reference).1);
+    use crate::suite::{event_driven_in_single_and_double_precision, seed_experiment};
+    for (scenes, patch) in [
+        (seed_experiment(), ("__fmaf_rn(slope, dt_over_tau, i)", "(slope * dt_over_tau + i)")),
+        (
+            event_driven_in_single_and_double_precision(),
+            ("mul_add(stages[j], weight, sum)", "(stages[j] * weight + sum)"),
+        ),
+    ] {
+        for scene in scenes {
+            let reference = run_on(scene.clone(), Cpu::reference());
+            let ours = run_on(scene, device(Faults { patch: Some(patch), ..Faults::default() }));
+            assert_ne!(fingerprint(&ours).1, fingerprint(&reference).1, "{patch:?}");
+        }
+    }
 }
 
 /// A window with more spikes than the list holds is repeated in halves.
 fn full_lists_take_more_launches() {
     let fast = HostDevice::new(Faults::default());
     let counts = fast.counts;
-    run_on(storm(), Cuda::on(fast, Some(1)));
+    run_on(storm("Euler(dt: \"1 ms\")"), Cuda::on(fast, Some(1)));
     let launches = counts.lock().unwrap()["advance"];
     assert!(launches > 3, "{launches} launches of three windows: the list never was too short");
 }
@@ -71,7 +81,7 @@ fn two_ways_to_empty_sums() {
     let launches = |scene: Scene| {
         let ours = HostDevice::new(Faults::default());
         let counts = ours.counts;
-        run_on(scene, Cuda::on(ours, Some(1)));
+        run_window_by_window(scene, Box::new(Cuda::on(ours, Some(1))));
         let count = |name| counts.lock().unwrap().get(name).copied().unwrap_or(0);
         (count("clear"), count("withdraw"))
     };
@@ -212,16 +222,88 @@ fn others_run_on_the_host() {
     }
     insta::assert_snapshot!(all, @r#"
     Euler(dt: "100 us"): `izhikevich` runs on the host: it is a host model; `twin` runs on the host: its kernel has no CUDA source
-    Event(tolerance: "1 us", step: "100 us"): `lif` runs on the host: the event-driven solver has no kernel for a device; `izhikevich` runs on the host: it is a host model; `twin` runs on the host: its kernel has no CUDA source
+    Event(tolerance: "1 us", step: "100 us"): `izhikevich` runs on the host: it is a host model; `twin` runs on the host: its kernel has no CUDA source
     "#);
 }
 
+/// Ten windows of the schedule where the delays alone would make a thousand; sources and delays are on the device,
+/// what probes hear comes from there. A system that is added then is refused.
+fn a_network_runs_by_itself() {
+    let text = r#"(duration: "100 ms", window: "10 ms", seed: 2, solver: Euler(dt: "100 us"),
+        sources: {
+            "noise": (size: 90, train: Poisson(rates: Steps([("0 s", Linear(from: "0 Hz", to: "300 Hz")), ("31.4 ms", "700 Hz"), ("80 ms", "0 Hz")]))),
+            "clock": (size: 70, train: Regular(rates: Linear(from: "0 Hz", to: "333 Hz"), phase: Random)),
+            "grid": (size: 5, train: Regular(rates: "150 Hz", grid: "1 ms", phase: "2 ms")),
+            "given": (size: 2, train: Spikes([(0, "0 s"), (1, "33.3 ms"), (0, "99.95 ms")])),
+            "jittered": (size: 3, train: Regular(rates: "200 Hz", jitter: "1 ms")),
+        },
+        populations: {
+            "a": (size: 90, model: lif(exc: (w: 0.5), soma: (dc: 0.9)), mismatch: { "soma.tau_m": LogNormal(cv: 0.2) }),
+            "b": (size: 70, model: dynapse1(soma: (Idc: "600 pA")), mismatch: { "soma.Itau": LogNormal(cv: 0.2) }),
+        },
+        connections: [
+            (from: "noise", to: "a", receptor: exc, rule: OneToOne, delay: "0.1 ms"),
+            (from: "clock", to: "b", receptor: ampa, rule: OneToOne, delay: "12.3 ms"),
+            (from: "grid", to: "a", receptor: inh, rule: AllToAll, weight: 0.1),
+            (from: "given", to: "b", receptor: nmda, rule: AllToAll),
+            (from: "jittered", to: "a", receptor: exc, rule: FixedTotal(n: 50)),
+            (from: "a", to: "b", receptor: gabaa, rule: FixedInDegree(k: 5), weight: 0.5),
+            (from: "b", to: "a", receptor: exc, rule: FixedInDegree(k: 5), delay: Uniform(from: "0 s", to: "25 ms")),
+        ],
+        probes: {
+            "noise": Spikes(of: "noise"), "clock": Spikes(of: "clock"), "grid": Spikes(of: "grid"),
+            "given": Spikes(of: "given"), "a": Spikes(of: "a"),
+            "v": Trace(of: "a", vars: [v], neurons: [0, 89], every: "0.3 ms"),
+        })"#;
+    let scene = parse(text, Path::new("."));
+    let heard = |simulation: &Simulation| {
+        let spikes = |probe| simulation.probe::<SpikeRecorder>(probe).unwrap().spikes().to_vec();
+        let trace = simulation.probe::<TraceRecorder>("v").unwrap();
+        let trace = [0, 89].map(|n| {
+            trace
+                .samples(n, Variable::Named("v"))
+                .map(|(t, v)| (t, v.to_bits()))
+                .collect::<Vec<_>>()
+        });
+        (["noise", "clock", "grid", "given", "a"].map(spikes), trace, fingerprint(simulation))
+    };
+    let reference = heard(&run_on(scene.clone(), Cpu::reference()));
+    assert!(reference.0.iter().all(|spikes| !spikes.is_empty()));
+    for faults in [Faults::default(), backwards()] {
+        let ours = HostDevice::new(faults);
+        let counts = ours.counts;
+        let mut simulation = Simulation::new(scene.clone()).unwrap();
+        simulation.set_backend(Cuda::on(ours, Some(1)));
+        let mut windows = 0;
+        simulation
+            .run_with(|_| {
+                windows += 1;
+                std::ops::ControlFlow::Continue(())
+            })
+            .unwrap();
+        assert_eq!(heard(&simulation), reference);
+        assert_eq!(windows, 10);
+        let count = |name| counts.lock().unwrap().get(name).copied().unwrap_or(0);
+        assert_eq!(
+            (count("emit_poisson"), count("emit_regular"), count("route")),
+            (1000, 2000, 2000)
+        );
+        simulation.add_systems(WindowSet::Last, || {});
+        let error = simulation.run().unwrap_err().to_string();
+        assert!(error.contains("add systems before the run starts"), "{error}");
+    }
+}
+
 fn nothing_for_the_device_is_refused() {
-    for (scene, shown) in [
-        (crate::suite::every_form(crate::suite::EVENT), "event-driven"),
-        (parse("(duration: \"1 ms\", solver: Euler(dt: \"1 ms\"))", Path::new(".")), "no neurons"),
-    ] {
-        let mut simulation = Simulation::new(scene).unwrap();
+    let plugins = Plugins::default().with(IzhikevichPlugin);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("scene.ron");
+    for (populations, shown) in
+        [("\"i\": (size: 2, model: izhikevich())", "host model"), ("", "no neurons")]
+    {
+        let text = "(duration: \"1 ms\", solver: Euler(dt: \"1 ms\"), populations: {POPULATIONS})";
+        std::fs::write(&path, text.replace("POPULATIONS", populations)).unwrap();
+        let mut simulation = plugins.simulation(&path).unwrap();
         simulation.set_backend(device(Faults::default()));
         let error = simulation.run().unwrap_err();
         assert_eq!(error.exit_code(), 6);

@@ -87,11 +87,16 @@ pub(super) struct DeviceBank<D: Device> {
     /// Requests for which `requests_of` was made.
     known_requests: usize,
     samples: Growing<D>,
+    /// Samples and drives of the batch that is under way.
+    begun: LaunchSamples,
+    begun_at: [u64; 4],
+    is_roomy: bool,
     /// The end of the last window.
     now: Time,
 }
 
 /// The samples that a launch takes.
+#[derive(Default)]
 struct LaunchSamples {
     /// For each request of the bank, as the kernel reads it: when the first is due, every how many steps, how
     /// many in all, and where they go.
@@ -150,6 +155,9 @@ impl<D: Device> DeviceBank<D> {
             requests_of: Growing::none(),
             known_requests: 0,
             samples: Growing::none(),
+            begun: LaunchSamples::default(),
+            begun_at: [0; 4],
+            is_roomy: true,
             now: Time::ZERO,
             layout,
             plan,
@@ -214,6 +222,104 @@ impl<D: Device> DeviceBank<D> {
         }
         self.now = piece.window.end();
         Ok(None)
+    }
+
+    /// Begins a batch of windows, of which the host sees nothing until it has [finished](DeviceBank::finish).
+    /// The result is the address of the header; `None`: its samples would take too much memory.
+    pub(super) fn begin(
+        &mut self,
+        device: &D,
+        bank: &Bank,
+        span: &Window,
+    ) -> Result<Option<u64>, DeviceError> {
+        let samples = self.samples_in(bank, span, 0, span.steps as usize);
+        let bytes = samples.rows * self.layout.resting_state.len() * 4;
+        if bytes > MOST_SAMPLE_BYTES && span.steps > 1 {
+            return Ok(None);
+        }
+        self.reset(device)?;
+        let drives = self.write_drives(device, bank, span)?;
+        let [requests, requests_of, at] = self.write_requests(device, bank, &samples)?;
+        self.begun_at = [drives, requests, requests_of, at];
+        self.begun = samples;
+        Ok(Some(device.address(&self.results)))
+    }
+
+    /// Advances all neurons through a window of a batch whose arrivals are in the sums, which are emptied.
+    pub(super) fn go(
+        &mut self,
+        device: &D,
+        ([sums, masks], cells): ([u64; 2], u64),
+        offset: usize,
+        steps: usize,
+        drive_steps: u64,
+    ) -> Result<(), DeviceError> {
+        let [drives, sampling @ ..] = self.begun_at;
+        let range = [0, steps as u64, drive_steps, offset as u64, 1];
+        let arguments = self.arguments(device, [sums, masks, cells], drives, sampling, range);
+        self.launch(device, "advance", self.neurons, &arguments)?;
+        self.state.swap(0, 1);
+        Ok(())
+    }
+
+    /// Addresses of header and spikes, and how many of these the list holds.
+    pub(super) fn list(&self, device: &D) -> [u64; 3] {
+        let results = device.address(&self.results);
+        [results, results + HEADER as u64, self.plan.spikes as u64]
+    }
+
+    /// Whether the batch had more spikes than the list holds.
+    pub(super) fn is_full(&self, device: &D) -> Result<bool, DeviceError> {
+        let mut spikes = 0_u64;
+        device.read(&self.results, 0, bytemuck::bytes_of_mut(&mut spikes))?;
+        Ok(spikes as usize > self.plan.spikes)
+    }
+
+    /// Whether something went wrong in the batch.
+    pub(super) fn is_faulty(&self, device: &D) -> Result<bool, DeviceError> {
+        let mut faults = [0_u64; 2];
+        device.read(&self.results, 8, bytemuck::cast_slice_mut(&mut faults))?;
+        Ok(faults != [NONE; 2])
+    }
+
+    /// Whether the list would have held many more than the last batch's spikes.
+    pub(super) fn is_roomy(&self) -> bool {
+        self.is_roomy
+    }
+
+    /// Hands over what a batch has given, spikes only if somebody hears them. The result is the earliest fault; its step counts from the start of
+    /// the batch.
+    pub(super) fn finish(
+        &mut self,
+        device: &D,
+        bank: &Bank,
+        index: u32,
+        span: &Window,
+        is_heard: bool,
+        out: &mut Advanced,
+    ) -> Result<Option<Fault>, DeviceError> {
+        let launched = self.launched(device)?;
+        self.is_roomy = launched.spikes < self.plan.spikes / 4;
+        if is_heard {
+            self.collect(device, index, span, launched.spikes, out)?;
+        }
+        let samples = std::mem::take(&mut self.begun);
+        self.take_samples(device, bank, index, span, 0, &samples, out)?;
+        let fault = launched.fault(index, span.steps as usize);
+        if fault.is_none() {
+            self.now = span.end();
+        }
+        Ok(fault)
+    }
+
+    /// Copies the state elsewhere.
+    pub(super) fn save(&self, device: &D, to: &mut D::Buffer) -> Result<(), DeviceError> {
+        device.copy(&self.state[0], to, self.layout.resting_state.len() * self.stride * 4)
+    }
+
+    /// Takes the state from elsewhere.
+    pub(super) fn restore(&mut self, device: &D, from: &D::Buffer) -> Result<(), DeviceError> {
+        device.copy(from, &mut self.state[0], self.layout.resting_state.len() * self.stride * 4)
     }
 
     /// Brings state columns into the bank.
@@ -311,19 +417,52 @@ impl<D: Device> DeviceBank<D> {
         drives: u64,
         samples: &LaunchSamples,
     ) -> Result<Launched, DeviceError> {
-        let mut sampling = [0; 3];
-        if samples.rows > 0 {
-            let bytes = samples.rows * self.layout.resting_state.len() * 4;
-            sampling = [
-                self.requests.filled(device, &samples.requests)?,
-                self.requests_of(device, bank)?,
-                device.address(self.samples.with(device, bytes)?),
-            ];
-        }
-        let [requests, requests_of, samples] = sampling;
+        let sampling = self.write_requests(device, bank, samples)?;
         let [sums, masks] = piece.sums;
+        let range = [steps.start as u64, steps.len() as u64, piece.window.steps, 0, 0];
+        let sums = [sums, masks, piece.cells];
+        let arguments = self.arguments(device, sums, drives, sampling, range);
+        self.launch(device, "advance", self.neurons, &arguments)?;
+        self.launched(device)
+    }
+
+    /// What came of launches.
+    fn launched(&mut self, device: &D) -> Result<Launched, DeviceError> {
+        device.read(&self.results, 0, bytemuck::cast_slice_mut(&mut self.read))?;
+        let [spikes, not_finite, overflow] = [self.read[0], self.read[1], self.read[2]];
+        Ok(Launched { spikes: spikes as usize, not_finite, overflow })
+    }
+
+    /// The addresses of requests for samples, of where those of each neuron begin, and of the samples.
+    fn write_requests(
+        &mut self,
+        device: &D,
+        bank: &Bank,
+        samples: &LaunchSamples,
+    ) -> Result<[u64; 3], DeviceError> {
+        if samples.rows == 0 {
+            return Ok([0; 3]);
+        }
+        let bytes = samples.rows * self.layout.resting_state.len() * 4;
+        Ok([
+            self.requests.filled(device, &samples.requests)?,
+            self.requests_of(device, bank)?,
+            device.address(self.samples.with(device, bytes)?),
+        ])
+    }
+
+    /// The arguments of a launch of so many steps from a first one on (as sums and masks count them): with the
+    /// steps of drives, those before the launch, and whether sums are emptied.
+    fn arguments(
+        &self,
+        device: &D,
+        [sums, masks, cells]: [u64; 3],
+        drives: u64,
+        [requests, requests_of, samples]: [u64; 3],
+        [first, steps, drive_steps, offset, empties]: [u64; 5],
+    ) -> [u64; 21] {
         let results = device.address(&self.results);
-        let arguments = [
+        [
             device.address(&self.parameters),
             device.address(&self.state[0]),
             device.address(&self.state[1]),
@@ -339,15 +478,13 @@ impl<D: Device> DeviceBank<D> {
             self.plan.spikes as u64,
             self.neurons as u64,
             self.stride as u64,
-            piece.cells,
-            steps.start as u64,
-            steps.len() as u64,
-            piece.window.steps,
-        ];
-        self.launch(device, "advance", self.neurons, &arguments)?;
-        device.read(&self.results, 0, bytemuck::cast_slice_mut(&mut self.read))?;
-        let [spikes, not_finite, overflow] = [self.read[0], self.read[1], self.read[2]];
-        Ok(Launched { spikes: spikes as usize, not_finite, overflow })
+            cells,
+            first,
+            steps,
+            drive_steps,
+            offset,
+            empties,
+        ]
     }
 
     /// Where the requests of each neuron start.

@@ -78,6 +78,17 @@ pub trait Device: Send + Sync + 'static {
     /// What the device says, also of work before; bytes beyond the end of the buffer.
     fn read(&self, from: &Self::Buffer, at: usize, bytes: &mut [u8]) -> Result<(), DeviceError>;
 
+    /// Copies so many bytes from the front of a buffer to that of another.
+    ///
+    /// # Errors
+    /// What the device says; bytes that go beyond the end of a buffer.
+    fn copy(
+        &self,
+        from: &Self::Buffer,
+        to: &mut Self::Buffer,
+        bytes: usize,
+    ) -> Result<(), DeviceError>;
+
     /// Runs a kernel of a module in at least so many threads.
     ///
     /// # Safety
@@ -306,6 +317,23 @@ impl Device for Gpu {
             .ok_or_else(|| beyond("copying from the device"))?;
         let copied = self.stream.memcpy_dtoh(&from, bytes);
         in_action(|| "copying from the device".into(), copied.and(self.stream.synchronize()))
+    }
+
+    fn copy(
+        &self,
+        from: &CudaSlice<u8>,
+        to: &mut CudaSlice<u8>,
+        bytes: usize,
+    ) -> Result<(), DeviceError> {
+        if bytes == 0 {
+            return Ok(());
+        }
+        let (from, to) = from
+            .try_slice(0..bytes)
+            .zip(to.try_slice_mut(0..bytes))
+            .ok_or_else(|| beyond("copying on the device"))?;
+        let mut to = to;
+        in_action(|| "copying on the device".into(), self.stream.memcpy_dtod(&from, &mut to))
     }
 
     unsafe fn launch(

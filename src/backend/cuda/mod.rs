@@ -5,8 +5,11 @@
 //! | [`device`] | what the back end needs of a device, and the GPU as one |
 //! | [`program`] | the source of a bank's kernels, specialised by its circuit's forms |
 //! | [`compile`] | NVRTC, and the cache of what it compiled |
-//! | `bank` | a bank on the device: its memory, and how a window goes through it |
-//! | `sums` | what arrives at all banks, and the table of edges that makes it of spikes |
+//! | `bank` | a bank that is advanced by steps: its memory, and how a window goes through it |
+//! | `event` | the same of event-driven neurons |
+//! | `sums` | what arrives by steps, and the table of edges that makes it of spikes |
+//! | `arrivals` | what arrives at event-driven neurons |
+//! | `network` | a network that runs on the device by itself: sources, delays, routing |
 //!
 //! One thread carries one neuron through a window, parameters and state in registers; columns stay on the
 //! device from window to window, and so does the table of edges: a spike comes in as a run of edges, whose
@@ -20,10 +23,13 @@
 //! Everything but [`Gpu`] is written against [`Device`], a handful of functions. The test suite runs it on a
 //! second one: the same kernel sources compiled as C++ for the host.
 
+mod arrivals;
 mod bank;
 pub mod compile;
 pub mod device;
+mod event;
 mod memory;
+mod network;
 pub mod program;
 mod sums;
 
@@ -39,11 +45,14 @@ use crate::bank::{Bank, Neurons};
 use crate::error::Error;
 use crate::network::inbox::{Delivery, Inbox};
 use crate::network::router::Router;
+use crate::network::source::Emission;
 use crate::scene::estimate::bytes_text;
 use crate::schedule::Window;
 use crate::time::Time;
 use bank::{DeviceBank, Piece, Plan};
-use sums::{Cells, Sums};
+use event::{DeviceEvents, EventPlan, EventWindow};
+use network::Network;
+use sums::{Cells, Place, Sums};
 
 /// The name of the back end.
 const NAME: &str = "cuda";
@@ -59,15 +68,95 @@ struct State<D: Device> {
     /// `None`: no simulation has started.
     sums: Option<Sums<D>>,
     /// For each bank; `None`: it runs on the host.
-    banks: Vec<Option<DeviceBank<D>>>,
+    banks: Vec<Option<OnDevice<D>>>,
+    /// A network that runs there by itself.
+    network: Option<Network<D>>,
     remarks: Vec<String>,
+}
+
+/// A bank on the device.
+enum OnDevice<D: Device> {
+    /// Advanced by steps.
+    Stepped(DeviceBank<D>),
+    /// Event-driven.
+    Event(DeviceEvents<D>),
+}
+
+/// What a bank needs there.
+enum BankPlan {
+    Stepped(Plan),
+    Event(EventPlan),
+}
+
+impl BankPlan {
+    /// For launches of at most so many steps; `None`: it runs on the host.
+    fn new(bank: &Bank, steps: usize) -> Option<BankPlan> {
+        if !has_kernel(bank) {
+            return None;
+        }
+        EventPlan::new(bank)
+            .map(BankPlan::Event)
+            .or_else(|| Some(BankPlan::Stepped(Plan::new(bank, steps))))
+    }
+
+    /// What takes how many bytes.
+    fn parts(&self) -> &[(String, u128)] {
+        match self {
+            BankPlan::Stepped(plan) => &plan.parts,
+            BankPlan::Event(plan) => &plan.parts,
+        }
+    }
+
+    fn allocate<D: Device>(
+        self,
+        device: &D,
+        bank: &Bank,
+        steps: usize,
+    ) -> Result<OnDevice<D>, DeviceError> {
+        Ok(match self {
+            BankPlan::Stepped(plan) => {
+                OnDevice::Stepped(DeviceBank::new(device, bank, plan, steps)?)
+            }
+            BankPlan::Event(plan) => OnDevice::Event(DeviceEvents::new(device, bank, plan)?),
+        })
+    }
+}
+
+impl<D: Device> OnDevice<D> {
+    fn upload(&mut self, device: &D, bank: &mut Bank) -> Result<(), DeviceError> {
+        match (self, &mut bank.neurons) {
+            (OnDevice::Stepped(on_device), _) => on_device.upload(device, bank),
+            (OnDevice::Event(on_device), Neurons::Event(event)) => {
+                on_device.upload(device, &mut **event)
+            }
+            (OnDevice::Event(_), _) => Ok(()),
+        }
+    }
+
+    fn fetch(&mut self, device: &D, bank: &mut Bank, what: Readback) -> Result<(), DeviceError> {
+        match (self, &mut bank.neurons) {
+            (OnDevice::Stepped(on_device), _) => on_device.fetch(device, bank, what),
+            (OnDevice::Event(on_device), Neurons::Event(event)) => {
+                on_device.fetch(device, &mut **event)
+            }
+            (OnDevice::Event(_), _) => Ok(()),
+        }
+    }
+
+    /// The end of the last window that it went through.
+    fn now(&self) -> Time {
+        match self {
+            OnDevice::Stepped(on_device) => on_device.now(),
+            OnDevice::Event(on_device) => on_device.now(),
+        }
+    }
 }
 
 /// What a simulation needs on the device.
 struct Needs {
     cells: Cells,
     /// For each bank; `None`: it runs on the host.
-    banks: Vec<Option<Plan>>,
+    banks: Vec<Option<BankPlan>>,
 }
 
 impl Cuda<Gpu> {
@@ -86,7 +175,7 @@ impl<D: Device> Cuda<D> {
     /// On a device.
     #[must_use]
     pub fn on(device: D, threads: Option<usize>) -> Cuda<D> {
-        let state = State { sums: None, banks: Vec::new(), remarks: Vec::new() };
+        let state = State { sums: None, banks: Vec::new(), network: None, remarks: Vec::new() };
         Cuda { device, host: Cpu::new(threads), state: Mutex::new(state) }
     }
 
@@ -109,11 +198,9 @@ impl<D: Device> Cuda<D> {
     /// [`Error::Device`].
     pub fn check(&self, banks: &[Bank], window: Time, edges: usize) -> Result<(), Error> {
         self.needs(banks, window, edges)?;
-        for stepped in banks.iter().filter_map(Bank::stepped) {
-            if let Some(program) = Program::euler(&*stepped.kernel) {
-                let loaded = self.device.load(&program);
-                loaded.map_err(|e| Error::Device { name: NAME, reason: e.to_string() })?;
-            }
+        for program in banks.iter().filter_map(Program::of) {
+            let loaded = self.device.load(&program);
+            loaded.map_err(|e| Error::Device { name: NAME, reason: e.to_string() })?;
         }
         Ok(())
     }
@@ -123,22 +210,27 @@ impl<D: Device> Cuda<D> {
         let refused = |reason: String| Error::Device { name: NAME, reason };
         let device = self.device.name();
         let free = self.device.free_memory().map_err(|e| refused(e.to_string()))?;
-        let Some(step) = banks.iter().filter(|bank| has_kernel(bank)).find_map(|bank| bank.step)
-        else {
+        if !banks.iter().any(has_kernel) {
             let why = all_on_host(banks);
             let why = if why.is_empty() { "it has no neurons".into() } else { why.join("; ") };
             return Err(refused(format!("nothing of this scene would run on {device}: {why}")));
+        }
+        let step = banks.iter().filter(|bank| has_kernel(bank)).find_map(|bank| bank.step);
+        let steps = step.map_or(1, |step| window.whole(step).max(1));
+        let cells = Cells::new(banks, has_kernel, steps, free / 4);
+        let plan = |bank: &Bank| BankPlan::new(bank, cells.steps);
+        let plans: Vec<Option<BankPlan>> = banks.iter().map(plan).collect();
+        let of_what = match step {
+            Some(_) => format!("the sums of what arrives in {} steps", cells.steps),
+            None => "what arrives".to_string(),
         };
-        let cells = Cells::new(banks, has_kernel, window.whole(step).max(1), free / 4);
-        let plan = |bank: &Bank| has_kernel(bank).then(|| Plan::new(bank, cells.steps));
-        let plans: Vec<Option<Plan>> = banks.iter().map(plan).collect();
         let mut parts = vec![
-            (format!("the sums of what arrives in {} steps", cells.steps), cells.bytes()),
+            (of_what, cells.bytes()),
             (format!("the table of {edges} edges"), Sums::<D>::table_bytes(edges)),
         ];
-        parts.extend(plans.iter().flatten().flat_map(|plan| plan.parts.iter().cloned()));
+        parts.extend(plans.iter().flatten().flat_map(|plan| plan.parts().iter().cloned()));
         let need = parts.iter().fold(0_u128, |sum, (_, bytes)| sum.saturating_add(*bytes));
-        if cells.count > u64::from(u32::MAX) || need > u128::from(free) {
+        if cells.ends() > u64::from(u32::MAX) || need > u128::from(free) {
             let largest = parts.iter().max_by_key(|(_, bytes)| *bytes);
             let largest = largest.map_or(String::new(), |(what, bytes)| {
                 format!("; the largest part is {what} with {}", bytes_text(*bytes))
@@ -163,21 +255,76 @@ impl<D: Device> State<D> {
         window: &Window,
         out: &mut Advanced,
     ) -> Result<(), DeviceError> {
-        let here = || banks.iter().zip(&self.banks).filter(|(_, on_device)| on_device.is_some());
-        let (Some(sums), Some(step)) = (&mut self.sums, here().find_map(|(bank, _)| bank.step))
-        else {
-            return Ok(());
-        };
-        let unit = step.whole(window.dt);
-        let window = window.in_steps_of(step);
+        let Some(sums) = &mut self.sums else { return Ok(()) };
         for (bank, on_device) in banks.iter_mut().zip(&mut self.banks) {
             if let Some(on_device) = on_device {
                 on_device.upload(device, bank).map_err(|e| e.of(bank))?;
             }
         }
         sums.reweight(device, &inbox.reweighted)?;
+        if let Some(network) = &mut self.network {
+            let own = &mut self.banks;
+            let fault = network.advance(device, sums, own, banks, inbox, window, out)?;
+            out.fault = out.fault.into_iter().chain(fault).min();
+            return Ok(());
+        }
+        // Neurons of both kinds go through the whole window, whatever went wrong with the others.
+        let event_fault = self.advance_events(device, banks, inbox, window, out)?;
+        let stepped_fault = self.advance_stepped(device, banks, inbox, window, out)?;
+        out.fault = out.fault.into_iter().chain(event_fault).chain(stepped_fault).min();
+        Ok(())
+    }
+
+    /// Those that are event-driven; the result is the earliest fault.
+    fn advance_events(
+        &mut self,
+        device: &D,
+        banks: &[Bank],
+        inbox: &Inbox,
+        window: &Window,
+        out: &mut Advanced,
+    ) -> Result<Option<Fault>, DeviceError> {
+        let Some(sums) = self.sums.as_mut().filter(|sums| sums.cells.events > 0) else {
+            return Ok(None);
+        };
+        sums.deliver_events(device, &inbox.runs, window.start())?;
+        let mut earliest: Option<Fault> = None;
+        for (index, (bank, on_device)) in banks.iter().zip(&mut self.banks).enumerate() {
+            let (Some(OnDevice::Event(on_device)), Place::Events(first)) =
+                (on_device, sums.cells.places[index])
+            else {
+                continue;
+            };
+            let window = EventWindow {
+                span: window.start()..window.end(),
+                bank: index as u32,
+                arrivals: sums.arrivals_of(device, first),
+            };
+            let fault = on_device.advance(device, bank, &window, out).map_err(|e| e.of(bank))?;
+            earliest = earliest.into_iter().chain(fault).min();
+        }
+        Ok(earliest)
+    }
+
+    /// Those that are advanced by steps; the result is the earliest fault.
+    fn advance_stepped(
+        &mut self,
+        device: &D,
+        banks: &[Bank],
+        inbox: &Inbox,
+        window: &Window,
+        out: &mut Advanced,
+    ) -> Result<Option<Fault>, DeviceError> {
+        let here = |(bank, on_device): (&Bank, &Option<OnDevice<D>>)| {
+            bank.step.filter(|_| on_device.is_some())
+        };
+        let step = banks.iter().zip(&self.banks).find_map(here);
+        let (Some(sums), Some(step)) = (&mut self.sums, step) else { return Ok(None) };
+        let unit = step.whole(window.dt);
+        let window = window.in_steps_of(step);
+        let mut earliest: Option<Fault> = None;
         let mut first = 0;
-        while first < window.steps as usize && out.fault.is_none() {
+        while first < window.steps as usize && earliest.is_none() {
             let steps = sums.cells.steps.min(window.steps as usize - first);
             let piece = Window {
                 first_step: window.first_step + first as u64,
@@ -186,13 +333,17 @@ impl<D: Device> State<D> {
             };
             let mut overflow = None;
             for on_device in self.banks.iter_mut().flatten() {
-                let at = on_device.reset(device)?;
-                overflow.get_or_insert(at);
+                if let OnDevice::Stepped(on_device) = on_device {
+                    let at = on_device.reset(device)?;
+                    overflow.get_or_insert(at);
+                }
             }
             let overflow = overflow.unwrap_or(0);
             let delivered = sums.deliver(device, &inbox.runs, first, steps, overflow)?;
             for (index, (bank, on_device)) in banks.iter().zip(&mut self.banks).enumerate() {
-                let (Some(on_device), Some(cell)) = (on_device, sums.cells.first[index]) else {
+                let (Some(OnDevice::Stepped(on_device)), Place::Cells(cell)) =
+                    (on_device, sums.cells.places[index])
+                else {
                     continue;
                 };
                 let (of_bank, cells) = (sums.of(device, cell), sums.cells.count);
@@ -201,13 +352,13 @@ impl<D: Device> State<D> {
                 if let Some(fault) = fault.map_err(|e| e.of(bank))? {
                     let step = (first as u64 + fault.step) * unit;
                     let fault = Fault { step, ..fault };
-                    out.fault = out.fault.into_iter().chain([fault]).min();
+                    earliest = earliest.into_iter().chain([fault]).min();
                 }
             }
             sums.empty(device, &delivered, steps)?;
             first += steps;
         }
-        Ok(())
+        Ok(earliest)
     }
 }
 
@@ -222,7 +373,10 @@ impl DeviceError {
 fn why_on_host(bank: &Bank) -> Option<&'static str> {
     match &bank.neurons {
         Neurons::Host => Some("it is a host model"),
-        Neurons::Event(_) => Some("the event-driven solver has no kernel for a device"),
+        Neurons::Event(event) if event.device_code().is_none() => {
+            Some("its event-driven equations have no CUDA source")
+        }
+        Neurons::Event(_) => None,
         Neurons::Stepped(stepped) if stepped.kernel.device_code().is_none() => {
             Some("its kernel has no CUDA source")
         }
@@ -272,14 +426,33 @@ impl<D: Device> Backend for Cuda<D> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.remarks = all_on_host(banks);
         state.banks.clear();
+        state.network = None;
         let steps = needs.cells.steps;
         for (bank, plan) in banks.iter().zip(needs.banks) {
-            let prepared = plan.map(|plan| DeviceBank::new(&self.device, bank, plan, steps));
+            let prepared = plan.map(|plan| plan.allocate(&self.device, bank, steps));
             state.banks.push(prepared.transpose().map_err(|error| refused(error.of(bank)))?);
         }
         let sums = Sums::new(&self.device, banks, needs.cells, router);
         state.sums = Some(sums.map_err(refused)?);
         Ok(())
+    }
+
+    fn take_over(
+        &self,
+        banks: &[Bank],
+        router: &Router,
+        emissions: &[Emission],
+        is_heard: bool,
+    ) -> Result<bool, Error> {
+        let step = Some(router.grid());
+        if banks.is_empty() || !banks.iter().all(|bank| has_kernel(bank) && bank.step == step) {
+            return Ok(false);
+        }
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let network = Network::new(&self.device, banks, router, emissions, is_heard);
+        state.network =
+            network.map_err(|error| Error::Device { name: NAME, reason: error.to_string() })?;
+        Ok(state.network.is_some())
     }
 
     fn advance(&self, banks: &mut [Bank], inbox: &Inbox, window: &Window, out: &mut Advanced) {

@@ -2,9 +2,12 @@
 
 use std::fmt::Write;
 
+use crate::bank::{Bank, Neurons};
 use crate::circuit::forms::{FeedbackForm, RefractoryForm};
 use crate::circuit::{Preset, Receptor, math};
 use crate::model::{Circuits, Dpi, Equations, Lif, NeuronModel};
+use crate::solver::event::SINGLE_PRECISION;
+use crate::solver::event::device::{EventCode, math_macros};
 use crate::solver::kernel::{DeviceCode, Kernel};
 use crate::time::Time;
 
@@ -26,13 +29,35 @@ const EULER: &[(&str, &str)] = &[("advance", "Advance"), ("write_state", "Write"
 const DELIVER: &[(&str, &str)] =
     &[("deliver", "Deliver"), ("withdraw", "Deliver"), ("reweight", "Reweight")];
 
+/// The kernels of `event.cu`.
+const EVENT: &[(&str, &str)] =
+    &[("advance", "Advance"), ("read_neurons", "Exchange"), ("write_neurons", "Exchange")];
+
+/// The kernels of `arrive.cu`.
+const ARRIVE: &[(&str, &str)] = &[
+    ("count_arrivals", "Arrive"),
+    ("share_list", "Arrive"),
+    ("put_arrivals", "Arrive"),
+    ("sort_arrivals", "Arrive"),
+];
+
+/// The kernels of `network.cu`.
+const NETWORK: &[(&str, &str)] = &[
+    ("emit_regular", "Emit"),
+    ("emit_poisson", "Emit"),
+    ("sort_out", "Sort"),
+    ("route", "Route"),
+    ("hash_spikes", "Hash"),
+];
+
 impl Program {
-    /// All programs of the built-in models with their default constants, and the one that delivers spikes.
+    /// All programs of the built-in models with their default constants, and those that deliver spikes.
     #[must_use]
     pub fn built_in() -> Vec<Program> {
         // No program depends on the step.
         let dt = Time::TICK;
         let mut equations = vec![Lif.equations(&Circuits::default(), dt)];
+        let mut event_driven = vec![Lif.event_equations(&Circuits::default(), dt, false)];
         for preset in Preset::ALL {
             for (_, feedback) in FeedbackForm::NAMES {
                 for (_, refractory) in RefractoryForm::NAMES {
@@ -42,11 +67,23 @@ impl Program {
                     for present in [vec![Receptor::Ampa], vec![Receptor::Ampa, Receptor::Gabab]] {
                         let circuits = Circuits { present, off: Vec::new() };
                         equations.push(dpi.equations(&circuits, dt));
+                        // Single and double precision, and a direct input that changes in time.
+                        for (tolerance, is_driven) in
+                            [(SINGLE_PRECISION, false), (Time::TICK, false), (Time::TICK, true)]
+                        {
+                            event_driven.push(dpi.event_equations(&circuits, tolerance, is_driven));
+                        }
                     }
                 }
             }
         }
-        let mut programs = vec![Program::deliver()];
+        let mut programs = vec![Program::deliver(), Program::arrive(), Program::network()];
+        for code in event_driven.iter().flatten().filter_map(|neurons| neurons.device_code()) {
+            let program = Program::event(&code);
+            if !programs.contains(&program) {
+                programs.push(program);
+            }
+        }
         for equations in equations {
             if let Equations::Kernel(kernel) = equations
                 && let Some(program) = Program::euler(&*kernel)
@@ -63,6 +100,72 @@ impl Program {
     pub fn deliver() -> Program {
         let source = include_str!("kernels/deliver.cu").to_string();
         Program { name: "deliver".into(), source, functions: DELIVER }
+    }
+
+    /// The program that delivers spikes to event-driven neurons.
+    #[must_use]
+    pub fn arrive() -> Program {
+        let source = include_str!("kernels/arrive.cu").to_string();
+        Program { name: "arrive".into(), source, functions: ARRIVE }
+    }
+
+    /// The program of sources, delays and routing.
+    #[must_use]
+    pub fn network() -> Program {
+        let mut source = String::new();
+        // Writing to a string cannot fail.
+        let mut define = |name: &str, value: &str| {
+            let _ = writeln!(source, "#define {name} {value}");
+        };
+        define("EXP2_M1", &list(&math::EXP2_M1));
+        define("LOG2_M1", &list(&math::LOG2_M1));
+        math_macros(false).iter().for_each(|(name, value)| define(name, value));
+        for part in [
+            include_str!("kernels/math.cuh"),
+            include_str!("kernels/event_math.cuh"),
+            include_str!("kernels/network.cu"),
+        ] {
+            source.push_str(part);
+        }
+        Program { name: "network".into(), source, functions: NETWORK }
+    }
+
+    /// The program that advances a bank; `None`: it has no source for devices.
+    #[must_use]
+    pub fn of(bank: &Bank) -> Option<Program> {
+        match &bank.neurons {
+            Neurons::Host => None,
+            Neurons::Stepped(stepped) => Program::euler(&*stepped.kernel),
+            Neurons::Event(event) => event.device_code().map(|code| Program::event(&code)),
+        }
+    }
+
+    /// The program that carries event-driven neurons.
+    #[must_use]
+    pub fn event(code: &EventCode) -> Program {
+        let mut source = String::new();
+        // Writing to a string cannot fail.
+        let mut define = |name: &str, value: &dyn std::fmt::Display| {
+            let _ = writeln!(source, "#define {name} {value}");
+        };
+        let fields = |names: &[String]| -> String {
+            names.iter().map(|name| format!("F({name}) ")).collect()
+        };
+        define("PARAMETER_WORDS(F)", &fields(&code.parameters));
+        define("STATE_WORDS(F)", &fields(&code.state));
+        define("EXP2_M1", &list(&math::EXP2_M1));
+        define("LOG2_M1", &list(&math::LOG2_M1));
+        code.macros.iter().for_each(|(name, value)| define(name, value));
+        for part in [
+            include_str!("kernels/math.cuh"),
+            include_str!("kernels/event_math.cuh"),
+            include_str!("kernels/event_head.cuh"),
+            code.source,
+            include_str!("kernels/event.cu"),
+        ] {
+            source.push_str(part);
+        }
+        Program { name: code.name.clone(), source, functions: EVENT }
     }
 
     /// The program that advances the neurons of a kernel step by step; `None`: it has no source for

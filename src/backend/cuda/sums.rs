@@ -1,23 +1,26 @@
-//! What arrives at all neurons of the device, and the table of edges that makes it of spikes.
+//! What arrives at all neurons of the device that are advanced by steps, and the table of edges that makes it
+//! of spikes.
 //!
 //! A step of the sums is a row of *cells*, those of each bank in turn: receptor by receptor, in each a cell
 //! for every neuron. In windows of some length most cells stay empty, so a bit for each cell and step (the
 //! masks) tells the kernels where to look.
 
+use super::arrivals::{self, Arrivals};
 use super::memory::Growing;
 use super::{Device, DeviceError, Program};
-use crate::bank::{Bank, LANES};
+use crate::bank::{Bank, LANES, Neurons};
 use crate::network::inbox::Run;
 use crate::network::router::Router;
+use crate::time::Time;
 
 /// Steps of a word of masks.
 const MASK_STEPS: usize = 32;
 /// The most memory for sums, bytes; more would only save launches.
 const MOST_BYTES: u64 = 1 << 30;
 /// Longer runs are cut, so that no few threads have much to do.
-const LONGEST_RUN: u32 = 1024;
-/// Threads that deliver a run, as in `deliver.cu`.
-const TEAM: usize = 8;
+pub(super) const LONGEST_RUN: u32 = 1024;
+/// Threads that deliver a run, as in `deliver.cu` and `arrive.cu`.
+pub(super) const TEAM: usize = 8;
 /// Edges that are copied at a time.
 const BATCH: usize = 1 << 20;
 /// The cell of an edge that ends elsewhere.
@@ -28,13 +31,30 @@ pub(super) fn stride(bank: &Bank) -> usize {
     bank.blocks() * LANES
 }
 
+/// A run of edges as kernels read it: its first edge and how many, its step, 0, and its time from the start of
+/// the window (its lower and upper half).
+pub(super) type DeviceRun = [u32; 6];
+
+/// Where an edge ends in a bank.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// On the host.
+    Elsewhere,
+    /// At the cells from this one on.
+    Cells(u64),
+    /// At event-driven neurons; those of the device are numbered, and this is the first.
+    Events(u64),
+}
+
 /// Where the cells of the device's banks are, and how many steps of them there are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Cells {
-    /// For each bank the first of its cells; `None`: it runs on the host.
-    pub(super) first: Vec<Option<u64>>,
+    /// For each bank.
+    pub(super) places: Vec<Place>,
     /// Cells of a step.
     pub(super) count: u64,
+    /// Event-driven neurons, in whole blocks.
+    pub(super) events: u64,
     /// Steps.
     pub(super) steps: usize,
 }
@@ -47,22 +67,42 @@ impl Cells {
         window: u64,
         most_bytes: u64,
     ) -> Cells {
-        let mut count = 0;
-        let first = |bank: &Bank| {
-            let first = count;
-            let own = (stride(bank) * bank.layout.receptors.len()) as u64;
-            is_here(bank).then(|| {
-                count += own;
-                first
-            })
+        let (mut count, mut events) = (0, 0);
+        let place = |bank: &Bank| {
+            let (cells, neurons) = (count, events);
+            let stride = stride(bank) as u64;
+            if !is_here(bank) {
+                Place::Elsewhere
+            } else if matches!(bank.neurons, Neurons::Event(_)) {
+                events += stride;
+                Place::Events(neurons)
+            } else {
+                count += stride * bank.layout.receptors.len() as u64;
+                Place::Cells(cells)
+            }
         };
-        let first = banks.iter().map(first).collect();
+        let places = banks.iter().map(place).collect();
         let most = most_bytes.min(MOST_BYTES) / (4 * count).max(1);
         let steps = window.min(most.max(1));
         // Whole words of masks, if there is room for one.
         let words = steps / MASK_STEPS as u64 * MASK_STEPS as u64;
         let steps = if steps < window && words > 0 { words } else { steps } as usize;
-        Cells { first, count, steps }
+        Cells { places, count, events, steps }
+    }
+
+    /// The number of an edge's end: cells of steps come first, and then for each event-driven neuron one
+    /// for each receptor that a model may have.
+    fn end(&self, bank: usize, stride: usize, neuron: usize, receptor: usize) -> u64 {
+        match self.places[bank] {
+            Place::Elsewhere => u64::from(ELSEWHERE),
+            Place::Cells(first) => first + (receptor * stride + neuron) as u64,
+            Place::Events(first) => self.count + 8 * (first + neuron as u64) + receptor as u64,
+        }
+    }
+
+    /// As many numbers as edges' ends have.
+    pub(super) fn ends(&self) -> u64 {
+        self.count.saturating_add(self.events.saturating_mul(8))
     }
 
     /// Words of masks; 0: every cell is looked at, because a mask would tell little.
@@ -73,6 +113,7 @@ impl Cells {
     /// Memory of the sums with their masks, bytes.
     pub(super) fn bytes(&self) -> u128 {
         u128::from(self.count) * 4 * (self.steps + self.mask_words()) as u128
+            + arrivals::bytes(self.events)
     }
 }
 
@@ -87,6 +128,7 @@ pub(super) struct Sums<D: Device> {
     bank_count: u64,
     runs: Growing<D>,
     changes: Growing<D>,
+    arrivals: Option<Arrivals<D>>,
 }
 
 /// What a piece of a window was delivered by.
@@ -94,7 +136,7 @@ pub(super) enum Delivered {
     /// Nothing arrives.
     Nothing,
     /// Few edges: these take their pulses out again.
-    Few { threads: usize, arguments: [u64; 9] },
+    Few { threads: usize, arguments: [u64; 12] },
     /// So many edges that all cells are emptied.
     Many,
 }
@@ -118,14 +160,13 @@ impl<D: Device> Sums<D> {
         let masks = (words > 0).then(|| device.allocate(4 * cells.count as usize * words));
         let masks = masks.transpose()?;
         let mut here = Vec::new();
-        // Of each block: its first cell, and from one receptor to the next.
+        // Of each block: its bank, and the first of its neurons there.
         let mut blocks = Vec::new();
-        for ((index, bank), first) in banks.iter().enumerate().zip(&cells.first) {
-            if let Some(first) = first {
+        for ((index, bank), place) in banks.iter().enumerate().zip(&cells.places) {
+            if let Place::Cells(first) = place {
                 here.push([*first, stride(bank) as u64, index as u64]);
             }
-            let of_block = |k| first.map(|first| (first as usize + k * LANES, stride(bank)));
-            blocks.extend((0..bank.blocks()).map(of_block));
+            blocks.extend((0..bank.blocks()).map(|k| (index, stride(bank), k * LANES)));
         }
         let mut buffer = device.allocate(24 * here.len())?;
         device.write(&mut buffer, 0, bytemuck::cast_slice(&here))?;
@@ -133,8 +174,8 @@ impl<D: Device> Sums<D> {
         let mut batch: Vec<[u32; 2]> = Vec::new();
         let mut at = 0;
         let mut ends = router.ends().map(|([block, lane, receptor], weight)| {
-            let cell = blocks[block].map(|(first, stride)| first + receptor * stride + lane);
-            [cell.map_or(ELSEWHERE, |cell| cell as u32), weight.cast_unsigned()]
+            let (bank, stride, first) = blocks[block];
+            [cells.end(bank, stride, first + lane, receptor) as u32, weight.cast_unsigned()]
         });
         loop {
             batch.clear();
@@ -145,6 +186,8 @@ impl<D: Device> Sums<D> {
             device.write(&mut edges, at, bytemuck::cast_slice(&batch))?;
             at += 8 * batch.len();
         }
+        let arrivals = (cells.events > 0).then(|| Arrivals::new(device, cells.events));
+        let arrivals = arrivals.transpose()?;
         Ok(Sums {
             module,
             sums,
@@ -154,13 +197,14 @@ impl<D: Device> Sums<D> {
             banks: buffer,
             runs: Growing::none(),
             changes: Growing::none(),
+            arrivals,
             cells,
         })
     }
 
     /// The addresses of sums and masks for a bank whose first cell this is.
     pub(super) fn of(&self, device: &D, first_cell: u64) -> [u64; 2] {
-        let at = |buffer| device.address(buffer) + 4 * first_cell;
+        let at = |buffer: &D::Buffer| device.address(buffer) + 4 * first_cell;
         [at(&self.sums), self.masks.as_ref().map_or(0, at)]
     }
 
@@ -193,16 +237,10 @@ impl<D: Device> Sums<D> {
         steps: usize,
         overflow: u64,
     ) -> Result<Delivered, DeviceError> {
-        let mut own: Vec<[u32; 4]> = Vec::new();
-        let mut edges = 0;
         let in_piece = first..first + steps;
-        for run in runs.iter().filter(|run| in_piece.contains(&(run.step as usize))) {
-            edges += u64::from(run.len);
-            let step = run.step - first as u32;
-            for from in (0..run.len).step_by(LONGEST_RUN as usize) {
-                own.push([run.first + from, LONGEST_RUN.min(run.len - from), step, 0]);
-            }
-        }
+        let in_piece = runs.iter().filter(|run| in_piece.contains(&(run.step as usize)));
+        let step = |run: &Run| [run.step - first as u32, 0, 0, 0];
+        let (own, edges) = device_runs(in_piece, step);
         if edges == 0 {
             return Ok(Delivered::Nothing);
         }
@@ -216,12 +254,72 @@ impl<D: Device> Sums<D> {
             own.len() as u64,
             self.bank_count,
             self.cells.count,
+            0,
+            0,
+            (TEAM * own.len()) as u64,
         ];
         let threads = TEAM * own.len();
         self.launch(device, "deliver", threads, &arguments)?;
         // Emptying cells in a row is many times faster than looking for those of edges.
         let is_few = 16 * edges < self.cells.count * steps as u64;
         Ok(if is_few { Delivered::Few { threads, arguments } } else { Delivered::Many })
+    }
+
+    /// Delivers a list of runs that is on the device: its address, how many there are at most, and the address
+    /// of how many there are (0: all), with so many threads. The earliest overflow goes to an address, its
+    /// steps from an offset on.
+    pub(super) fn deliver_list(
+        &self,
+        device: &D,
+        [runs, count, counted]: [u64; 3],
+        threads: usize,
+        [overflow, offset]: [u64; 2],
+    ) -> Result<(), DeviceError> {
+        let arguments = [
+            runs,
+            device.address(&self.edges),
+            device.address(&self.sums),
+            self.masks.as_ref().map_or(0, |masks| device.address(masks)),
+            device.address(&self.banks),
+            overflow,
+            count,
+            self.bank_count,
+            self.cells.count,
+            offset,
+            counted,
+            threads as u64,
+        ];
+        self.launch(device, "deliver", threads, &arguments)
+    }
+
+    /// The first cell of a bank.
+    pub(super) fn first_cell(&self, bank: usize) -> Option<u64> {
+        match self.cells.places[bank] {
+            Place::Cells(first) => Some(first),
+            _ => None,
+        }
+    }
+
+    /// Delivers a window's runs to event-driven neurons; what arrives at them is found at
+    /// [`Sums::arrivals_of`] then.
+    pub(super) fn deliver_events(
+        &mut self,
+        device: &D,
+        runs: &[Run],
+        start: Time,
+    ) -> Result<(), DeviceError> {
+        let Some(arrivals) = &mut self.arrivals else { return Ok(()) };
+        let time = |run: &Run| {
+            let since = (run.time - start).picoseconds();
+            [0, 0, since as u32, (since >> 32) as u32]
+        };
+        let (runs, edges) = device_runs(runs.iter(), time);
+        arrivals.deliver(device, &runs, edges, device.address(&self.edges), self.cells.count)
+    }
+
+    /// The addresses of counts, ends and arrivals of a bank of event-driven neurons; 0: nothing arrives.
+    pub(super) fn arrivals_of(&self, device: &D, first: u64) -> [u64; 3] {
+        self.arrivals.as_ref().map_or([0; 3], |arrivals| arrivals.of(device, first))
     }
 
     /// Empties what was delivered in so many steps.
@@ -258,4 +356,21 @@ impl<D: Device> Sums<D> {
         // table, which `edges` is a copy of, in steps below `cells.steps`; cells are below `cells.count`.
         unsafe { device.launch(&self.module, kernel, threads, arguments) }
     }
+}
+
+/// Runs as kernels read them, and how many edges they have; `when` gives the words of step and time.
+pub(super) fn device_runs<'a>(
+    runs: impl Iterator<Item = &'a Run>,
+    when: impl Fn(&Run) -> [u32; 4],
+) -> (Vec<DeviceRun>, u64) {
+    let (mut all, mut edges) = (Vec::new(), 0);
+    for run in runs {
+        edges += u64::from(run.len);
+        let [step, zero, low, high] = when(run);
+        for from in (0..run.len).step_by(LONGEST_RUN as usize) {
+            let len = LONGEST_RUN.min(run.len - from);
+            all.push([run.first + from, len, step, zero, low, high]);
+        }
+    }
+    (all, edges)
 }

@@ -62,9 +62,8 @@ pub fn epsp(simulation: &Simulation, model: MeasuredModel) -> Result<Measured, E
     let replicas = simulation.scene().replicas as u32;
     let header = if replicas > 1 { "replica," } else { "" };
     let mut table = format!("{header}receptor,baseline_V,peak_V,rise_s,decay_s\n");
-    let mut text =
-        "receptor  peak                        rise (10-90 %)              decay to 1/e\n"
-            .to_string();
+    let head = ["receptor", "peak", "rise (10-90 %)", "decay to 1/e"];
+    let mut rows = vec![head.map(String::from).to_vec()];
     let (mut values, mut curves) = (Map::new(), Vec::new());
     for (receptor, _) in scenes::receptors(model) {
         let trace = simulation.probe::<TraceRecorder>(receptor)?;
@@ -104,13 +103,12 @@ pub fn epsp(simulation: &Simulation, model: MeasuredModel) -> Result<Measured, E
         let peaks: Vec<f64> = shapes.iter().map(|s| s.peak).collect();
         let rises: Vec<f64> = shapes.iter().filter_map(|s| s.rise).collect();
         let decays: Vec<f64> = shapes.iter().filter_map(|s| s.decay).collect();
-        let _ = writeln!(
-            text,
-            "{receptor:<8}  {:<26}  {:<26}  {}",
+        rows.push(vec![
+            receptor.to_string(),
             spread(&peaks, Unit::Volt),
             spread(&rises, Unit::Second),
-            spread(&decays, Unit::Second)
-        );
+            spread(&decays, Unit::Second),
+        ]);
         let of = |shape: &Shape| {
             json!({
                 "baseline_V": shape.baseline, "peak_V": shape.peak,
@@ -129,7 +127,7 @@ pub fn epsp(simulation: &Simulation, model: MeasuredModel) -> Result<Measured, E
         threshold: None,
     });
     let files = vec![(FILES[0], table.into_bytes()), (FILES[1], picture.svg().into_bytes())];
-    Ok(Measured { text, values: values.into(), files })
+    Ok(Measured { text: super::table(&rows), values: values.into(), files })
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use crate::probe::band::quantile;
 use crate::probe::picture::three_digits;
 use crate::probe::{BandRow, FfCurve, FiCurve, IntervalRecorder};
 use crate::results::folder::SUMMARY;
-use crate::results::{Dump, ResultsFolder};
+use crate::results::{Dump, MEASURED_TEXT, ResultsFolder};
 use crate::scene::estimate::Recording;
 use crate::time::Time;
 use crate::units::{self, Unit};
@@ -67,7 +67,7 @@ pub fn measure(args: &MeasureArgs, plugins: &Plugins) -> Result<(), Error> {
         Experiment::Mismatch => &mismatch::FILES,
         _ => &[],
     };
-    let further = [&[SCENE, MEASURED], further].concat();
+    let further = [&[SCENE, MEASURED, MEASURED_TEXT], further].concat();
     let mut folder =
         ResultsFolder::claim_with(path, args.force, &loaded.scene, Dump::default(), &further)?;
     let threads = args.threads.map(usize::from);
@@ -101,7 +101,7 @@ pub fn measure(args: &MeasureArgs, plugins: &Plugins) -> Result<(), Error> {
     }
     if !args.quiet {
         print(measured.text.trim_end())?;
-        say!("results: {}", folder.path().display());
+        messages::show_results(folder.path(), &summary.files);
         say!("  the scene, to keep and edit: {}", folder.path().join(SCENE).display());
     }
     Ok(())
@@ -123,6 +123,7 @@ fn write_measured(
     for (name, content) in &measured.files {
         folder.file(name, |out| out.write_all(content))?;
     }
+    folder.file(MEASURED_TEXT, |out| out.write_all(measured.text.as_bytes()))?;
     folder.file(MEASURED, |out| {
         serde_json::to_writer_pretty(&mut *out, &measured.values)?;
         writeln!(out)
@@ -130,13 +131,46 @@ fn write_measured(
     Ok(measured)
 }
 
-/// A value of a band with its percentiles.
-fn with_band(row: &BandRow) -> String {
-    let value = three_digits(row.median);
-    if row.n == 1 {
-        return value.to_string();
+/// Rows of cells, the first of which name the columns: each column as wide as its widest cell, numbers to
+/// the right.
+fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.first().map_or(0, Vec::len);
+    let cells = |k: usize| rows.iter().map(move |row| row[k].as_str());
+    let is_number = |cell: &str| cell.starts_with(|c: char| c.is_ascii_digit() || "-…".contains(c));
+    let shape = |k: usize| {
+        let width = cells(k).map(|cell| cell.chars().count()).max().unwrap_or(0);
+        (width, cells(k).skip(1).all(is_number))
+    };
+    let shapes: Vec<(usize, bool)> = (0..columns).map(shape).collect();
+    let line = |row: &Vec<String>| {
+        let cell = |(cell, (width, right)): (&String, &(usize, bool))| match right {
+            true => format!("{cell:>width$}"),
+            false => format!("{cell:<width$}"),
+        };
+        let cells: Vec<String> = row.iter().zip(&shapes).map(cell).collect();
+        cells.join("  ").trim_end().to_string() + "\n"
+    };
+    rows.iter().map(line).collect()
+}
+
+/// A table of a band: x, median and, of several values, the 5th and the 95th percentile.
+fn band_table<'r>(
+    (x, y): (&str, &str),
+    rows: impl Iterator<Item = (String, &'r BandRow)>,
+    scale: f64,
+) -> String {
+    let rows: Vec<(String, &BandRow)> = rows.collect();
+    let has_band = rows.iter().any(|(_, row)| row.n > 1);
+    let mut lines = vec![vec![x.to_string(), y.to_string()]];
+    if has_band {
+        lines[0].extend(["5 %".to_string(), "95 %".to_string()]);
     }
-    format!("{value} ({} to {})", three_digits(row.p05), three_digits(row.p95))
+    for (x, row) in rows {
+        let values = [row.median, row.p05, row.p95].into_iter().take(if has_band { 3 } else { 1 });
+        let shown = values.map(|value| three_digits(scale * value).to_string());
+        lines.push(std::iter::once(x).chain(shown).collect());
+    }
+    table(&lines)
 }
 
 fn row_json(row: &BandRow) -> Value {
@@ -165,12 +199,10 @@ fn spread(values: &[f64], unit: Unit) -> String {
 /// A probe of the experiment; `--set` may have taken it away.
 fn ff(simulation: &Simulation) -> Result<Measured, Error> {
     let band = simulation.probe::<FfCurve>("ff")?.band();
-    let mut text = "input rate (Hz)  output rate (Hz)\n".to_string();
     let last = band.len().saturating_sub(1);
-    let shown = (0..=5).map(|k| k * last / 5);
-    for row in shown.filter_map(|k| band.get(k)) {
-        text += &format!("{:>15}  {}\n", three_digits(row.x), with_band(row));
-    }
+    let shown = (0..=5).filter_map(|k| band.get(k * last / 5));
+    let shown = shown.map(|row| (three_digits(row.x).to_string(), row));
+    let text = band_table(("input rate (Hz)", "output rate (Hz)"), shown, 1.0);
     let values = json!({ "ff": band.iter().map(row_json).collect::<Vec<_>>() });
     Ok(Measured { text, values, files: Vec::new() })
 }
@@ -199,12 +231,10 @@ fn fi(simulation: &Simulation) -> Result<Measured, Error> {
             three_digits(1.0 / simulation.scene().duration.seconds()),
         );
     }
-    text += "input      output rate (Hz)\n";
     let last = band.len().saturating_sub(1);
-    for row in (0..=5).filter_map(|k| band.get(k * last / 5)) {
-        let input = units::format(three_digits(row.x), Unit::Ampere);
-        text += &format!("{input:<9}  {}\n", with_band(row));
-    }
+    let shown = (0..=5).filter_map(|k| band.get(k * last / 5));
+    let shown = shown.map(|row| (units::format(three_digits(row.x), Unit::Ampere), row));
+    text += &band_table(("input", "output rate (Hz)"), shown, 1.0);
     let values = json!({
         "rheobase_A": curve.rheobases(),
         "largest_distance_from_closed_form_hz": (!with_form.is_empty()).then_some(apart),
@@ -218,18 +248,13 @@ fn adaptation(simulation: &Simulation) -> Result<Measured, Error> {
     // Numbers that few neurons reach say little of all.
     let most = band.first().map_or(0, |row| row.n);
     let common: Vec<&BandRow> = band.iter().filter(|row| 2 * row.n >= most).collect();
-    let mut text = "number  interval (ms)\n".to_string();
-    let in_ms = |row: &BandRow| BandRow {
-        median: 1e3 * row.median,
-        p05: 1e3 * row.p05,
-        p95: 1e3 * row.p95,
-        ..*row
-    };
     let last = common.len().saturating_sub(1);
-    for (k, row) in common.iter().enumerate().filter(|(k, _)| *k < 5 || *k == last) {
-        let gap = if k == last && k > 5 { "     …\n" } else { "" };
-        text += &format!("{gap}{:>6}  {}\n", row.x, with_band(&in_ms(row)));
-    }
+    let shown = common.iter().enumerate().filter(|(k, _)| *k < 5 || *k == last);
+    let shown = shown.map(|(k, row)| {
+        let gap = if k == last && k > 5 { "… " } else { "" };
+        (format!("{gap}{}", row.x), *row)
+    });
+    let mut text = band_table(("number", "interval (ms)"), shown, 1e3);
     // Of each neuron its own: those that fire most have the highest numbers.
     let recorder = simulation.probe::<IntervalRecorder>("intervals")?;
     let mut ends: BTreeMap<u32, (f64, f64)> = BTreeMap::new();

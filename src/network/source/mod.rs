@@ -13,11 +13,13 @@
 //! | [`list`] | given spikes, from the scene or from a file |
 //! | [`adm`] | an analog signal through an asynchronous delta modulator |
 //! | [`rates`] | the rates of a group, for those that have one |
+//! | [`emission`] | regular and Poisson trains as numbers, for back ends that run them |
 //!
 //! Times are computed from the number of the spike or drawn one by one in whole picoseconds; no
 //! floating-point sum runs along with time.
 
 pub mod adm;
+pub mod emission;
 pub mod list;
 pub mod poisson;
 pub mod rates;
@@ -43,6 +45,7 @@ use crate::schedule::{BuiltIn, Window, WindowSet};
 use crate::simulation::{Plugin, Simulation, StageTimes};
 use crate::time::Time;
 
+pub use emission::{ByRule, Emission};
 pub use rates::Rates;
 
 /// When the sources of a group fire: what a scene says after `train:`, decided and checked.

@@ -236,6 +236,26 @@ impl PoissonTrain {
         train.advance();
         Some(train)
     }
+
+    /// Its rate.
+    pub(super) fn steps(&self) -> &RateSteps {
+        &self.steps
+    }
+
+    /// Its next spike, and the step of its rate then.
+    pub(super) fn at(&self) -> (Time, usize) {
+        (self.next, self.step)
+    }
+
+    /// Whether both stand at the same spike of the same process.
+    pub(super) fn is_like(&self, other: &PoissonTrain) -> bool {
+        let numbers = |train: &PoissonTrain| {
+            let next = (train.index, train.step, train.next);
+            let mut stream = train.stream.clone();
+            (next, stream.next_u32(), stream.next_u32())
+        };
+        numbers(self) == numbers(other)
+    }
 }
 
 impl SpikeTrain for PoissonTrain {

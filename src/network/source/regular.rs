@@ -269,6 +269,25 @@ impl RegularTrain {
     fn time(&self, k: u64) -> Time {
         self.phase + self.interval.times(k)
     }
+
+    /// What it is.
+    pub(super) fn numbers(&self) -> Numbers {
+        let (interval, rate) = match self.interval {
+            Interval::Grid(steps, grid) => (Time::from_steps(steps, grid).picoseconds(), 0.0),
+            Interval::Rate(rate) => (0, rate),
+        };
+        Numbers { interval, rate, phase: self.phase, k: self.k, next: self.next }
+    }
+}
+
+/// A regular train in numbers.
+pub(super) struct Numbers {
+    /// Picoseconds; 0: it is 1/rate.
+    pub(super) interval: u64,
+    pub(super) rate: f64,
+    pub(super) phase: Time,
+    pub(super) k: u64,
+    pub(super) next: Time,
 }
 
 impl SpikeTrain for RegularTrain {

@@ -35,7 +35,7 @@ pub use decades::{Decades, decades};
 pub use dots::{Dots, dots};
 pub use raster::{Raster, raster};
 pub use steps::{Steps, bars, steps};
-pub use traces::{Curve, Traces, traces};
+pub use traces::{Curve, MOST_CURVES, Traces, traces};
 
 /// The title and the size of a picture; `"title".into()` has the usual size.
 #[derive(Debug, Clone, Copy, PartialEq)]

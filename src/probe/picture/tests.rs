@@ -83,6 +83,25 @@ fn a_dot_per_spike_and_the_same_bytes_each_time() {
     assert!(svg.contains("time (s)") && svg.contains(">row<"));
 }
 
+/// More curves than can be told apart are not drawn on top of each other, and the picture says so.
+#[test]
+fn of_many_curves_the_first_are_drawn() {
+    let curves: Vec<Curve> =
+        (0..40).map(|k| curve(&format!("c{k}"), &[(0.0, k as f64), (1.0, k as f64)])).collect();
+    let picture = super::traces(&plain_traces(&curves));
+    let chart = picture.chart().unwrap();
+    assert_eq!(chart.series.len(), 7);
+    assert_eq!(chart.note.as_deref(), Some("the first 7 of 40 curves"));
+    assert!(chart.y.range.1 < 7.0);
+    let svg = picture.svg();
+    check(&svg);
+    assert!(svg.contains("the first 7 of 40 curves") && svg.contains(">c6<"));
+    assert!(!svg.contains(">c7<"));
+    let few = super::traces(&plain_traces(&curves[..16]));
+    assert_eq!(few.chart().unwrap().note, None);
+    assert_eq!(few.chart().unwrap().series.len(), 16);
+}
+
 #[test]
 fn what_cannot_be_shown_is_left_out() {
     let nan = f64::NAN;

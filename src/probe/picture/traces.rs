@@ -12,8 +12,9 @@ use super::{
 
 /// Dashes for the second, third and fourth time round the colours.
 const DASHES: [Option<&str>; 4] = [None, Some("7 3"), Some("2 3"), Some("8 3 2 3")];
-/// Names in a legend; more would leave no room for the curves, which are all drawn.
-const MOST_NAMES: usize = 16;
+/// Curves in a picture whose names leave room for them. Of more, which no eye follows, only the first are
+/// drawn, each in a colour of its own.
+pub const MOST_CURVES: usize = 16;
 
 /// A named curve of [`Traces`].
 pub struct Curve {
@@ -30,7 +31,7 @@ pub struct Traces<'a> {
     pub frame: Frame<'a>,
     /// What y measures, with its unit.
     pub y_label: &'a str,
-    /// The curves; y spans all of them.
+    /// The curves; of more than [`MOST_CURVES`] the first seven. y spans what is drawn.
     pub curves: &'a [Curve],
     /// First and last time shown.
     pub time_s: (f64, f64),
@@ -42,8 +43,10 @@ pub struct Traces<'a> {
 pub fn traces(t: &Traces) -> Picture {
     let x = span(t.time_s);
     let threshold = t.threshold.as_ref().filter(|level| inside((0.0, level.0), ANY, ANY));
-    let curves: Vec<Vec<(f64, f64)>> = t
-        .curves
+    let all = t.curves.len();
+    let shown = if all > MOST_CURVES { &t.curves[..COLOURS.len()] } else { t.curves };
+    let note = (shown.len() < all).then(|| format!("the first {} of {all} curves", shown.len()));
+    let curves: Vec<Vec<(f64, f64)>> = shown
         .iter()
         .map(|c| c.points.iter().copied().filter(|&p| inside(p, x, ANY)).collect())
         .collect();
@@ -55,8 +58,9 @@ pub fn traces(t: &Traces) -> Picture {
 
     let mut layout = layout(t.frame, "time (s)", t.y_label, x, y, 0.0);
     let mut chart = Chart::new(t.frame, ("time (s)", t.y_label), x, y);
-    for (i, (curve, points)) in t.curves.iter().zip(&curves).enumerate() {
-        let points = reduced(points, t.curves.len());
+    chart.note.clone_from(&note);
+    for (i, (curve, points)) in shown.iter().zip(&curves).enumerate() {
+        let points = reduced(points, shown.len());
         chart.series.push(Series::new("line", &curve.label, Some(i % COLOURS.len()), &points));
     }
     chart.nothing = curves.iter().all(Vec::is_empty).then(|| "no values".into());
@@ -64,12 +68,10 @@ pub fn traces(t: &Traces) -> Picture {
     let mut names = Vec::new();
     // a curve with nothing to draw keeps kuva drawing the axes where there is no other
     let mut plots: Vec<Plot> = vec![ScatterPlot::new().into()];
-    for (i, (curve, points)) in t.curves.iter().zip(curves).enumerate() {
+    for (i, (curve, points)) in shown.iter().zip(curves).enumerate() {
         let colour = COLOURS[i % COLOURS.len()];
         let dash = DASHES[i / COLOURS.len() % DASHES.len()];
-        if names.len() < MOST_NAMES {
-            names.push(name(&curve.label, colour, LegendShape::Line, dash));
-        }
+        names.push(name(&curve.label, colour, LegendShape::Line, dash));
         plots.extend(line(points, colour, 1.2, dash));
     }
     if plots.len() == 1 {
@@ -85,5 +87,8 @@ pub fn traces(t: &Traces) -> Picture {
         (_, 0 | 1) if threshold.is_none() => layout,
         _ => layout.with_legend_entries(names),
     };
+    if let Some(note) = note {
+        layout = layout.with_subtitle(note);
+    }
     draw(plots, layout, t.frame, chart)
 }

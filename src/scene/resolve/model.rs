@@ -5,6 +5,7 @@ use super::super::diagnostics::Diagnostics;
 use crate::circuit::{Bias, Block};
 use crate::model::{Conflict, Model, NeuronModel, Nominal};
 use crate::plugins::Plugins;
+use crate::units::{self, Unit};
 
 /// Reads a model that is written out. `others` are the further forms that the caller takes, for
 /// messages.
@@ -82,8 +83,42 @@ fn biases<B: Block>(
         if let Some(at) = fields.get(bias.name)
             && let Some(value) = at.quantity(dx, bias.unit, bias.domain)
         {
+            let usual = (bias.get)(block);
+            if !ANY_SIZE.contains(&bias.name) {
+                warn_of_prefix(&at, (bias.name, value), usual, bias.unit, dx);
+            }
             (bias.set)(block, value);
         }
     }
     fields.close(dx);
+}
+
+/// Biases of any size: the run-away of the positive feedback reaches every threshold (the published one of
+/// `arcana` is 12 mA, its default 1 pA).
+const ANY_SIZE: [&str; 1] = ["Ith"];
+
+/// A value a million times the model's own, or a millionth of it, has a wrong prefix.
+fn warn_of_prefix(
+    at: &At,
+    (name, value): (&str, f64),
+    usual: f64,
+    unit: Unit,
+    dx: &mut Diagnostics,
+) {
+    let times = value.abs() / usual.abs();
+    // Nothing can be said of 0, nor where there is no default.
+    if value == 0.0 || !times.is_finite() || (1e-6..=1e6).contains(&times) {
+        return;
+    }
+    let shown = |value| units::rounded(value, unit);
+    let (typed, own) = (shown(value), shown(usual));
+    let mut help =
+        format!("{name} is usually between {} and {}", shown(1e-3 * usual), shown(1e3 * usual));
+    if let (Some((number, _)), Some((_, symbol))) = (typed.split_once(' '), own.split_once(' '))
+        && !number.contains('e')
+    {
+        help += &format!(": did you mean \"{number} {symbol}\"?");
+    }
+    let size = if times > 1.0 { "more than a million times" } else { "less than a millionth of" };
+    at.warning(dx, format!("{name} = {typed} is {size} the model's {own}")).help(help);
 }

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use fearless_simd::Level;
 use smallvec::SmallVec;
 
+use super::device::{EventCode, Word, Words, double, doubles, math_macros, words};
 use super::equation::{AHP, AMPA, Form, GABAA, GABAB, Logistic, NMDA, PowerLaw};
 use super::real::{Analytic, Real};
 use super::run::{self, Room};
@@ -145,6 +146,34 @@ pub(super) enum Phase {
     Run,
 }
 
+impl Word for Phase {
+    fn pack(self) -> u64 {
+        self as u64
+    }
+    fn unpack(word: u64) -> Phase {
+        match word {
+            0 => Phase::Rest,
+            1 => Phase::Hold,
+            _ => Phase::Run,
+        }
+    }
+}
+
+/// Where a neuron is on a device, its state there follows from this already: whether it is to be started anew.
+impl Words for Option<Anew> {
+    fn pack_into(self, words: &mut std::slice::IterMut<u64>) {
+        self.is_some().pack_into(words);
+    }
+    fn unpack_from(&mut self, words: &mut std::slice::Iter<u64>) {
+        let mut is_anew = self.is_some();
+        is_anew.unpack_from(words);
+        *self = self.filter(|_| is_anew);
+    }
+    fn names(name: &str) -> Vec<String> {
+        vec![name.to_string()]
+    }
+}
+
 /// A DPI neuron. Currents are in A, but where a comment says rate: those are a·I in 1/s.
 #[derive(Debug, Clone)]
 pub struct DpiNeuron {
@@ -229,6 +258,17 @@ impl DpiNeuron {
         self.anew.get_or_insert(Anew { membrane, current })
     }
 }
+
+words!(DpiNeuron {
+    a: f64, i0: f64, i_gain: f64, r: f64, ln_r: f64, q_th: f64, z_th: f64, y_th: f64, q_reset: f64,
+    y_reset: f64, feedback_reset: f64, y_open: f64, y_down: f64, feedback: f64, gate_slope: f64,
+    gate_offset: f64, y_nmda: f64, input: f64, leak: f64, ref_p: f64, tau: [f64; CIRCUITS],
+    decay: [f64; CIRCUITS], fastest: f64, raise: [f64; CIRCUITS], floor: [f64; CIRCUITS], y_calm: f64,
+} {
+    time: Time, phase: Phase, x: f64, k: f64, unforced: f64, margin: f64, h: f64, y: f64, is_z: bool,
+    is_first: f64, first_q: f64, first_z: f64, current: [f64; CIRCUITS],
+    has_floor: [bool; CIRCUITS], refractory: Option<Time>, is_at_floor: bool, is_awake: bool, anew: Option<Anew>,
+});
 
 impl<R: Real, F: Form, const N: usize> EventModel for DpiEvent<R, F, N> {
     type Soma = Soma;
@@ -404,6 +444,18 @@ impl<R: Real, F: Form, const N: usize> EventModel for DpiEvent<R, F, N> {
         n.is_awake
     }
 
+    fn device_code(&self) -> Option<EventCode> {
+        Some(self.code())
+    }
+
+    fn pack(&self, n: &DpiNeuron, words: &mut [u64]) {
+        n.pack(words);
+    }
+
+    fn unpack(&self, n: &mut DpiNeuron, words: &[u64]) {
+        n.unpack(words);
+    }
+
     fn run(
         &self,
         level: Level,
@@ -412,6 +464,66 @@ impl<R: Real, F: Form, const N: usize> EventModel for DpiEvent<R, F, N> {
         out: &mut Output,
     ) {
         with_width!(level, width => run::run(width, self, jobs, window, out));
+    }
+}
+
+impl<R: Real, F: Form, const N: usize> DpiEvent<R, F, N> {
+    /// Its kernel, `src/backend/cuda/kernels/event_dpi.cu`.
+    fn code(&self) -> EventCode {
+        use super::equation::{OMEGA_OFFSET, OMEGA_SLOPE, RUN_AWAY, is_closed};
+        use super::step::{self, A, C, E};
+        let mut macros = math_macros(R::IS_SINGLE);
+        macros.extend([
+            ("N", N.to_string()),
+            ("IS_CLOSED", i32::from(is_closed(N)).to_string()),
+            ("CIRCUITS", CIRCUITS.to_string()),
+            ("AMPA", AMPA.to_string()),
+            ("GABAB", GABAB.to_string()),
+            ("NMDA", NMDA.to_string()),
+            ("GABAA", GABAA.to_string()),
+            ("AHP", AHP.to_string()),
+            ("POWER", i32::from(F::POWER).to_string()),
+            ("STEP_A", format!("{{{}}}", A.map(|row| doubles(&row)).join(", "))),
+            ("STEP_C", doubles(&C)),
+            ("STEP_E", doubles(&E)),
+        ]);
+        let constants = [
+            ("OMEGA_OFFSET", OMEGA_OFFSET),
+            ("OMEGA_SLOPE", OMEGA_SLOPE),
+            ("RUN_AWAY", RUN_AWAY),
+            ("FASTER", super::events::FASTER),
+            ("CALM_FOR", CALM_FOR),
+            ("SAFETY", step::SAFETY),
+            ("SMALLEST_RATIO", step::SMALLEST_RATIO),
+            ("LARGEST_RATIO", step::LARGEST_RATIO),
+            ("SENSITIVITY", step::SENSITIVITY),
+            ("LEAST_SENSITIVITY", step::LEAST_SENSITIVITY),
+            ("ON_Z", step::ON_Z),
+            ("NOT_CLOSED", step::NOT_CLOSED),
+            ("NEAR_KINK", step::NEAR_KINK),
+            ("MOST_OF_GATE", step::MOST_OF_GATE),
+            ("GATE_MATTERS", step::GATE_MATTERS),
+            ("FEEDBACK_MATTERS", step::FEEDBACK_MATTERS),
+            ("HALVES", step::HALVES),
+            ("SHORTEST", step::SHORTEST),
+        ];
+        macros.extend(constants.map(|(name, value)| (name, double(value))));
+        let [parameters, state] = DpiNeuron::words();
+        let form = if F::POWER { "power law" } else { "logistic" };
+        EventCode {
+            name: format!("event-driven DPI, {form}, {} precision, {N} circuits", R::NAME),
+            source: concat!(
+                include_str!("../../backend/cuda/kernels/event_equation.cuh"),
+                include_str!("../../backend/cuda/kernels/event_dpi.cu")
+            ),
+            macros,
+            parameters,
+            state,
+            circuits: self.dpi.circuits().iter().map(|c| place(*c) as u8).collect(),
+            holds: self.holds(),
+            b: self.b,
+            tolerance: self.tolerance,
+        }
     }
 }
 

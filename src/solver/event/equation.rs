@@ -26,11 +26,11 @@ pub const GABAA: usize = 3;
 pub const AHP: usize = 4;
 
 /// ln y for large s: ln s, less this offset, plus this slope times ln s, up to 0 (fitted).
-const OMEGA_OFFSET: f64 = 0.4;
+pub(super) const OMEGA_OFFSET: f64 = 0.4;
 /// See [`OMEGA_OFFSET`].
-const OMEGA_SLOPE: f64 = 0.075;
+pub(super) const OMEGA_SLOPE: f64 = 0.075;
 /// On chart z once the feedback is so many times the input.
-const RUN_AWAY: f64 = 0.7;
+pub(super) const RUN_AWAY: f64 = 0.7;
 
 /// Whether neurons with so many currents have all their input in closed form: `arcana` with AMPA, and with
 /// GABA_B, while their sum is above its floor (below it is the floor, a constant).

@@ -15,7 +15,7 @@ use crate::circuit::math::{exp, ln};
 use crate::time::Time;
 
 /// After an event that makes a membrane so many times as fast, its step is a first one.
-const FASTER: f64 = 4.0;
+pub(super) const FASTER: f64 = 4.0;
 
 /// How long a first step is, s, that comes to `way` on q at a rate.
 #[inline(always)]

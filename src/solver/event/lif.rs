@@ -10,6 +10,7 @@ use std::ops::Range;
 use fearless_simd::Level;
 use smallvec::{SmallVec, smallvec};
 
+use super::device::{EventCode, double, math_macros, words};
 use super::{EventBank, EventModel, EventNeurons, Job, Output, most_spikes};
 use crate::backend::FaultKind;
 use crate::circuit::{Receptor, math};
@@ -51,6 +52,12 @@ pub struct LifNeuron {
     refractory: Option<Time>,
     is_awake: bool,
 }
+
+words!(LifNeuron {
+    tau_m: f64, threshold: f64, reset: f64, dc: f64, ref_p: f64, tau_s: [f64; 2], jump: [f64; 2],
+} {
+    time: Time, v: f64, late: f64, current: [f64; 2], refractory: Option<Time>, is_awake: bool,
+});
 
 /// v as a function of time since an event, with what decays and what stays.
 struct Course {
@@ -216,6 +223,31 @@ impl EventModel for LifEvent {
 
     fn is_awake(&self, n: &LifNeuron) -> bool {
         n.is_awake
+    }
+
+    fn device_code(&self) -> Option<EventCode> {
+        let mut macros = math_macros(false);
+        macros.extend([("SAME", double(SAME)), ("MOMENT", double(MOMENT))]);
+        let [parameters, state] = LifNeuron::words();
+        Some(EventCode {
+            name: "event-driven lif".into(),
+            source: include_str!("../../backend/cuda/kernels/event_lif.cu"),
+            macros,
+            parameters,
+            state,
+            circuits: vec![0, 1],
+            holds: true,
+            b: 0.0,
+            tolerance: 0.0,
+        })
+    }
+
+    fn pack(&self, n: &LifNeuron, words: &mut [u64]) {
+        n.pack(words);
+    }
+
+    fn unpack(&self, n: &mut LifNeuron, words: &[u64]) {
+        n.unpack(words);
     }
 
     fn run(&self, _: Level, jobs: &mut [Job<LifNeuron>], window: Range<Time>, out: &mut Output) {

@@ -15,7 +15,9 @@
 //! | `run` | which neuron is on which lane |
 //! | `events` | its way from event to event |
 //! | [`lif`] | LIF neurons, in closed form |
+//! | [`device`] | what a GPU needs of them |
 
+pub mod device;
 pub mod dpi;
 pub mod equation;
 mod events;
@@ -38,6 +40,7 @@ use crate::circuit::{Block, Waveform};
 use crate::network::inbox::EventInbox;
 use crate::solver::kernel::Layout;
 use crate::time::Time;
+use device::EventCode;
 
 /// Below this tolerance all neurons are in double precision, above it those whose input is all in closed
 /// form in single.
@@ -151,6 +154,18 @@ pub trait EventModel: Send + Sync + 'static {
     fn time(&self, neuron: &Self::Neuron) -> Time;
     /// Whether it may spike without anything arriving.
     fn is_awake(&self, neuron: &Self::Neuron) -> bool;
+    /// The same equations for devices; `None`: there is no source for them.
+    fn device_code(&self) -> Option<EventCode> {
+        None
+    }
+    /// A neuron as the words that the device's source says.
+    fn pack(&self, neuron: &Self::Neuron, words: &mut [u64]) {
+        let _ = (neuron, words);
+    }
+    /// The state of a neuron from its words.
+    fn unpack(&self, neuron: &mut Self::Neuron, words: &[u64]) {
+        let _ = (neuron, words);
+    }
     /// Carries neurons to the end of a window; what comes out does not depend on the instruction set.
     fn run(
         &self,
@@ -207,6 +222,17 @@ pub trait EventNeurons: Send + Sync {
     fn states(&self, now: Time, drives: &[Drive]) -> Vec<f64>;
     /// Advances all neurons at which something happens; what comes out is appended.
     fn advance(&mut self, window: &EventWindow, out: &mut Advanced);
+    /// The equations for devices, if there is source for them.
+    fn device_code(&self) -> Option<EventCode>;
+    /// Hands all neurons over to a device, neuron by neuron as words. From now on changes wait until
+    /// [`exchange`](EventNeurons::exchange).
+    fn hand_over(&mut self) -> Vec<u64>;
+    /// The slots of neurons whose changes wait, sorted; `None`: the neurons are not on a device.
+    fn waiting(&self) -> Option<Vec<u32>>;
+    /// Changes neurons, given the states that the device has of them, as words; the result is all words.
+    fn exchange(&mut self, slots: &[u32], states: &[u64]) -> Vec<u64>;
+    /// Takes the states that the device has of all neurons, to be looked at.
+    fn look(&mut self, states: &[u64]);
 }
 
 /// The neurons of a bank, of one model.
@@ -218,18 +244,34 @@ pub struct EventBank<M: EventModel> {
     awake: Vec<u32>,
     /// Slots whose biases or state changed since the last window.
     changed: Vec<u32>,
+    /// Where the neurons are on a device: what is to be changed there, and when.
+    waiting: Option<Vec<Waiting<M>>>,
 }
+
+/// A change of a neuron (its slot) at a time.
+type Waiting<M> = (u32, Time, Change<M>);
+type Change<M> = Box<dyn FnOnce(&M, &mut <M as EventModel>::Neuron) + Send + Sync>;
 
 impl<M: EventModel> EventBank<M> {
     /// Without neurons.
     #[must_use]
     pub fn new(model: M) -> EventBank<M> {
         let layout = model.layout();
-        EventBank { model, layout, neurons: Vec::new(), awake: Vec::new(), changed: Vec::new() }
+        let (neurons, awake, changed) = (Vec::new(), Vec::new(), Vec::new());
+        EventBank { model, layout, neurons, awake, changed, waiting: None }
     }
 
     /// Brings a neuron to a time at which its biases or state change.
-    fn change(&mut self, slot: usize, now: Time, change: impl FnOnce(&M, &mut M::Neuron)) {
+    fn change(
+        &mut self,
+        slot: usize,
+        now: Time,
+        change: impl FnOnce(&M, &mut M::Neuron) + Send + Sync + 'static,
+    ) {
+        if let Some(waiting) = &mut self.waiting {
+            waiting.push((slot as u32, now, Box::new(change)));
+            return;
+        }
         let neuron = &mut self.neurons[slot];
         let from = self.model.time(neuron);
         if from < now {
@@ -249,6 +291,15 @@ impl<M: EventModel> EventBank<M> {
         }
         self.awake = union(&self.awake, &self.changed);
         self.changed.clear();
+    }
+
+    /// The words of some neurons.
+    fn packed(&self, slots: impl Iterator<Item = usize>, width: usize) -> Vec<u64> {
+        let mut words = vec![0; slots.size_hint().0 * width];
+        for (slot, words) in slots.zip(words.chunks_exact_mut(width.max(1))) {
+            self.model.pack(&self.neurons[slot], words);
+        }
+        words
     }
 
     /// The neurons of some slots, sorted, as jobs.
@@ -322,7 +373,10 @@ impl<M: EventModel> EventBank<M> {
 
 /// The times within a window at which a request wants a sample: after its start and up to its end,
 /// and 0.
-fn due(request: &SampleRequest, span: &Range<Time>) -> impl Iterator<Item = Time> + use<> {
+pub(crate) fn due(
+    request: &SampleRequest,
+    span: &Range<Time>,
+) -> impl Iterator<Item = Time> + use<> {
     let (start, end) = (span.start.picoseconds(), span.end.picoseconds());
     let every = request.every;
     let from = if start == 0 { 0 } else { start + 1 };
@@ -371,7 +425,8 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
 
     fn set_soma(&mut self, slot: usize, soma: &dyn Any, now: Time) {
         if let Some(soma) = soma.downcast_ref() {
-            self.change(slot, now, |model, neuron| model.set_soma(neuron, soma));
+            let soma: M::Soma = M::Soma::clone(soma);
+            self.change(slot, now, move |model, neuron| model.set_soma(neuron, &soma));
         }
     }
 
@@ -384,14 +439,15 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
         now: Time,
     ) {
         if let Some(synapse) = synapse.downcast_ref() {
-            self.change(slot, now, |model, neuron| {
-                model.set_synapse(neuron, circuit, synapse, exponent);
+            let synapse: M::Synapse = M::Synapse::clone(synapse);
+            self.change(slot, now, move |model, neuron| {
+                model.set_synapse(neuron, circuit, &synapse, exponent);
             });
         }
     }
 
     fn set_state(&mut self, slot: usize, column: usize, value: f64, now: Time) {
-        self.change(slot, now, |model, neuron| model.set_state(neuron, column, value));
+        self.change(slot, now, move |model, neuron| model.set_state(neuron, column, value));
     }
 
     fn states(&self, now: Time, drives: &[Drive]) -> Vec<f64> {
@@ -413,6 +469,45 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
             states.extend(copies.iter().flat_map(|neuron| self.model.state(neuron)));
         }
         states
+    }
+
+    fn device_code(&self) -> Option<EventCode> {
+        self.model.device_code()
+    }
+
+    fn hand_over(&mut self) -> Vec<u64> {
+        self.settle();
+        self.waiting = Some(Vec::new());
+        let width = self.model.device_code().map_or(0, |code| code.words());
+        self.packed(0..self.neurons.len(), width)
+    }
+
+    fn waiting(&self) -> Option<Vec<u32>> {
+        let mut slots: Vec<u32> = self.waiting.as_ref()?.iter().map(|(slot, ..)| *slot).collect();
+        slots.sort_unstable();
+        slots.dedup();
+        Some(slots)
+    }
+
+    fn exchange(&mut self, slots: &[u32], states: &[u64]) -> Vec<u64> {
+        let code = self.model.device_code();
+        let (width, state) = code.map_or((0, 0), |code| (code.words(), code.state.len()));
+        for (slot, words) in slots.iter().zip(states.chunks_exact(state.max(1))) {
+            self.model.unpack(&mut self.neurons[*slot as usize], words);
+        }
+        for (slot, now, change) in self.waiting.take().into_iter().flatten() {
+            self.change(slot as usize, now, change);
+        }
+        self.settle();
+        self.waiting = Some(Vec::new());
+        self.packed(slots.iter().map(|slot| *slot as usize), width)
+    }
+
+    fn look(&mut self, states: &[u64]) {
+        let width = states.len() / self.neurons.len().max(1);
+        for (neuron, words) in self.neurons.iter_mut().zip(states.chunks_exact(width.max(1))) {
+            self.model.unpack(neuron, words);
+        }
     }
 
     fn advance(&mut self, window: &EventWindow, out: &mut Advanced) {

@@ -87,6 +87,32 @@ impl Real for f64 {
     }
 }
 
+/// (2^r − 1)/r in double precision: the Taylor series.
+pub(super) const EXP2_M1_DOUBLE: [f64; 13] = {
+    const LN2: f64 = std::f64::consts::LN_2;
+    let mut c = [LN2; 13];
+    let mut k = 1;
+    while k < 13 {
+        c[12 - k] = c[13 - k] * LN2 / (k as f64 + 1.0);
+        k += 1;
+    }
+    c
+};
+
+/// ln((1 + s)/(1 − s)) in double precision: (…/s − 2)/s², in s².
+pub(super) const DOUBLE_LOG2: [f64; 10] = [
+    2.0 / 21.0,
+    2.0 / 19.0,
+    2.0 / 17.0,
+    2.0 / 15.0,
+    2.0 / 13.0,
+    2.0 / 11.0,
+    2.0 / 9.0,
+    2.0 / 7.0,
+    2.0 / 5.0,
+    2.0 / 3.0,
+];
+
 /// Of x: its distance r from the nearest whole number, that number in the low bits of another, and
 /// (2^r − 1)/r.
 #[inline(always)]
@@ -94,22 +120,11 @@ fn exp2_parts<V: Number>(x: V) -> (V, V, V) {
     /// Adding and subtracting 1.5·2²³ or 1.5·2⁵² rounds to the nearest integer.
     const SINGLE_ROUND: f64 = 12_582_912.0;
     const DOUBLE_ROUND: f64 = 6_755_399_441_055_744.0;
-    const LN2: f64 = std::f64::consts::LN_2;
-    /// The Taylor series.
-    const DOUBLE: [f64; 13] = {
-        let mut c = [LN2; 13];
-        let mut k = 1;
-        while k < 13 {
-            c[12 - k] = c[13 - k] * LN2 / (k as f64 + 1.0);
-            k += 1;
-        }
-        c
-    };
     let (most, round) = if V::IS_SINGLE { (127.0, SINGLE_ROUND) } else { (1023.0, DOUBLE_ROUND) };
     let x = x.or_less(x.splat(most)).or_more(x.splat(1.0 - most));
     let n = x + x.splat(round);
     let r = x - (n - x.splat(round));
-    let p = if V::IS_SINGLE { horner(r, math::EXP2_M1) } else { horner(r, DOUBLE) };
+    let p = if V::IS_SINGLE { horner(r, math::EXP2_M1) } else { horner(r, EXP2_M1_DOUBLE) };
     (r, n, p)
 }
 
@@ -120,21 +135,7 @@ fn double_log2<V: Number>(x: V) -> V {
     let f = m - x.splat(1.0);
     let s = f / (m + x.splat(1.0));
     let s2 = s * s;
-    let p = horner(
-        s2,
-        [
-            2.0 / 21.0,
-            2.0 / 19.0,
-            2.0 / 17.0,
-            2.0 / 15.0,
-            2.0 / 13.0,
-            2.0 / 11.0,
-            2.0 / 9.0,
-            2.0 / 7.0,
-            2.0 / 5.0,
-            2.0 / 3.0,
-        ],
-    );
+    let p = horner(s2, DOUBLE_LOG2);
     let ln = (s * s2).mul_add(p, s + s);
     ln.mul_add(x.splat(std::f64::consts::LOG2_E), e)
 }

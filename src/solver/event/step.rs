@@ -39,8 +39,8 @@ pub const FAULT: u32 = 1 << 10;
 pub const KINK: u32 = 1 << 11;
 
 /// Dormand & Prince 1980, the pair 5(4): nodes, stages, and the weights of the error.
-const C: [f64; 7] = [0.0, 1.0 / 5.0, 3.0 / 10.0, 4.0 / 5.0, 8.0 / 9.0, 1.0, 1.0];
-const A: [[f64; 6]; 7] = [
+pub(super) const C: [f64; 7] = [0.0, 1.0 / 5.0, 3.0 / 10.0, 4.0 / 5.0, 8.0 / 9.0, 1.0, 1.0];
+pub(super) const A: [[f64; 6]; 7] = [
     [0.0; 6],
     [1.0 / 5.0, 0.0, 0.0, 0.0, 0.0, 0.0],
     [3.0 / 40.0, 9.0 / 40.0, 0.0, 0.0, 0.0, 0.0],
@@ -49,7 +49,7 @@ const A: [[f64; 6]; 7] = [
     [9017.0 / 3168.0, -355.0 / 33.0, 46732.0 / 5247.0, 49.0 / 176.0, -5103.0 / 18656.0, 0.0],
     [35.0 / 384.0, 0.0, 500.0 / 1113.0, 125.0 / 192.0, -2187.0 / 6784.0, 11.0 / 84.0],
 ];
-const E: [f64; 7] = [
+pub(super) const E: [f64; 7] = [
     71.0 / 57600.0,
     0.0,
     -71.0 / 16695.0,
@@ -62,37 +62,37 @@ const E: [f64; 7] = [
 pub const STAGES: u64 = 6;
 
 /// The next step is this much of what the error allows.
-const SAFETY: f64 = 0.9;
+pub(super) const SAFETY: f64 = 0.9;
 /// Error ratios beyond these count as these: a step is at most five times the one before, and at least
 /// its fifth: (SAFETY/5)^5 and (SAFETY·5)^5.
-const SMALLEST_RATIO: f64 = 1.89e-4;
+pub(super) const SMALLEST_RATIO: f64 = 1.89e-4;
 /// See [`SMALLEST_RATIO`].
-const LARGEST_RATIO: f64 = 1845.0;
+pub(super) const LARGEST_RATIO: f64 = 1845.0;
 /// A step's tolerance is reduced by how much faster the membrane moves than it would without synaptic
 /// input, times this: a decaying input amplifies errors, most where feedback and leak balance.
-const SENSITIVITY: f64 = 20.0;
+pub(super) const SENSITIVITY: f64 = 20.0;
 /// But not below this part of it.
-const LEAST_SENSITIVITY: f64 = 0.02;
+pub(super) const LEAST_SENSITIVITY: f64 = 0.02;
 /// A step's tolerance is this part of it on chart z, and this where not all input is in closed form:
 /// there the error is hardly less than its estimate; elsewhere it is much less, since most of what moves
 /// the membrane is not integrated at all.
-const ON_Z: f64 = 0.1;
+pub(super) const ON_Z: f64 = 0.1;
 /// See [`ON_Z`].
-const NOT_CLOSED: f64 = 0.05;
+pub(super) const NOT_CLOSED: f64 = 0.05;
 /// A step over a bend of the input at its floor counts if it bends so near to one end of the step.
-const NEAR_KINK: f64 = 0.002;
+pub(super) const NEAR_KINK: f64 = 0.002;
 /// A step may change the exponent (to base 2) of the feedback's gate by no more than that, where it is
 /// between this and its negative and the open feedback would be more than that part of the rate.
-const MOST_OF_GATE: f64 = 6.0;
+pub(super) const MOST_OF_GATE: f64 = 6.0;
 /// See [`MOST_OF_GATE`].
-const GATE_MATTERS: f64 = 6.0;
+pub(super) const GATE_MATTERS: f64 = 6.0;
 /// See [`MOST_OF_GATE`].
-const FEEDBACK_MATTERS: f64 = 1e-4;
+pub(super) const FEEDBACK_MATTERS: f64 = 1e-4;
 /// The ratio of errors after which the next step is half as long.
-const HALVES: f64 = 18.9;
+pub(super) const HALVES: f64 = 18.9;
 /// A step in time as short as that counts, whatever its error, so that no rejection goes on for ever: it
 /// is a hundredth of the picosecond in which time is kept.
-const SHORTEST: f64 = 1e-14;
+pub(super) const SHORTEST: f64 = 1e-14;
 
 /// A loop over whole blocks of lanes. Of a known length, the inner one becomes vectors without a rest.
 macro_rules! for_lanes {

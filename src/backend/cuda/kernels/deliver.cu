@@ -3,19 +3,19 @@
 
 typedef unsigned long long Word;
 
-/// Where an edge ends: a cell of the sums of a step (all ones: not on this device), and its pulses in fixed
-/// point.
+/// Where an edge ends: a cell of the sums of a step (beyond them: at none), and its pulses in fixed point.
 struct Edge {
     unsigned cell;
     int weight;
 };
 
-/// Edges that deliver at a step.
+/// Edges that deliver at a step; the time of event-driven neurons is not looked at here.
 struct Run {
     unsigned first;
     unsigned count;
     unsigned step;
     unsigned unused;
+    Word time;
 };
 
 /// The cells of a bank begin here: a stride of them for each receptor.
@@ -35,6 +35,9 @@ struct Deliver {
     Word count;           // Runs.
     Word bank_count;
     Word cells;
+    Word offset;          // The step that counts as 0 in `overflow`.
+    const Word* counted;  // How many of the runs there are; null: all.
+    Word threads;
 };
 
 /// Threads that deliver a run.
@@ -46,23 +49,28 @@ __device__ __forceinline__ void overflows(const Deliver& a, unsigned step, unsig
     while (b + 1 < a.bank_count && a.banks[b + 1].first_cell <= cell) ++b;
     const Word at = cell - a.banks[b].first_cell;
     const Word receptor = at / a.banks[b].stride, slot = at % a.banks[b].stride;
-    atomicMin(a.overflow, Word(step) << 48 | a.banks[b].index << 32 | slot << 3 | receptor);
+    atomicMin(a.overflow, (a.offset + step) << 48 | a.banks[b].index << 32 | slot << 3 | receptor);
 }
 
 /// Adds pulses to the sums. Weights are not negative: whichever addition leaves the range first sees it.
 extern "C" __global__ void deliver(const Deliver a) {
     const Word thread = Word(blockIdx.x) * blockDim.x + threadIdx.x;
-    if (thread / TEAM >= a.count) return;
-    const Run run = a.runs[thread / TEAM];
-    for (unsigned k = thread % TEAM; k < run.count; k += TEAM) {
-        const Edge edge = a.edges[run.first + k];
-        if (edge.cell == ~0u) continue;
-        const unsigned before =
-            unsigned(atomicAdd(&a.sums[run.step * a.cells + edge.cell], edge.weight));
-        if (before > 0x7fffffffu || before + unsigned(edge.weight) > 0x7fffffffu) {
-            overflows(a, run.step, edge.cell);
+    if (thread >= a.threads) return;
+    const Word count = a.counted && *a.counted < a.count ? *a.counted : a.count;
+    for (Word r = thread / TEAM; r < count; r += a.threads / TEAM) {
+        const Run run = a.runs[r];
+        for (unsigned k = thread % TEAM; k < run.count; k += TEAM) {
+            const Edge edge = a.edges[run.first + k];
+            if (edge.cell >= a.cells) continue;
+            const unsigned before =
+                unsigned(atomicAdd(&a.sums[run.step * a.cells + edge.cell], edge.weight));
+            if (before > 0x7fffffffu || before + unsigned(edge.weight) > 0x7fffffffu) {
+                overflows(a, run.step, edge.cell);
+            }
+            if (a.masks) {
+                atomicOr(&a.masks[run.step / 32 * a.cells + edge.cell], 1u << run.step % 32);
+            }
         }
-        if (a.masks) atomicOr(&a.masks[run.step / 32 * a.cells + edge.cell], 1u << run.step % 32);
     }
 }
 
@@ -73,7 +81,7 @@ extern "C" __global__ void withdraw(const Deliver a) {
     const Run run = a.runs[thread / TEAM];
     for (unsigned k = thread % TEAM; k < run.count; k += TEAM) {
         const Edge edge = a.edges[run.first + k];
-        if (edge.cell == ~0u) continue;
+        if (edge.cell >= a.cells) continue;
         a.sums[run.step * a.cells + edge.cell] = 0;
         if (a.masks) a.masks[run.step / 32 * a.cells + edge.cell] = 0;
     }

@@ -12,7 +12,7 @@ struct Header {
     Word spikes;
     Word not_finite;
     Word overflow;
-    Word unused;
+    Word routed; // Of the spikes: network.cu.
 };
 
 struct Spike {
@@ -33,8 +33,8 @@ struct Advance {
     const float* parameters;
     const float* before;       // State at the start ...
     float* after;              // ... and at the end.
-    const unsigned* masks;     // Bit s % 32 of word s / 32: something arrives in step s; null: look.
-    const int* sums;           // What arrives in step s. Words and steps of all banks are `cells` apart,
+    unsigned* masks;           // Bit s % 32 of word s / 32: something arrives in step s; null: look.
+    int* sums;                 // What arrives in step s. Words and steps of all banks are `cells` apart,
                                // in each [receptor][slot] of this one.
     const float* drives;       // Direct inputs that change in time: [drive][s].
     const unsigned* drive_of;  // The drive of each neuron, or ~0; null: there are none.
@@ -50,6 +50,8 @@ struct Advance {
     Word first;                // First step, in the steps that masks, sums and drives hold.
     Word steps;
     Word drive_steps;          // Steps of a drive.
+    Word offset;               // Steps before those: spikes, faults, samples and drives count from there.
+    Word empties;              // Whether masks and sums are emptied as they are read.
 };
 
 /// Takes the samples of a neuron that are due before step `k`; the result is when the next ones are.
@@ -91,7 +93,8 @@ extern "C" __global__ void advance(const Advance a) {
     const float constant = parameter[DC];
     const unsigned drive = a.drive_of ? a.drive_of[slot] : ~0u;
 #endif
-    unsigned next_sample = a.requests_of ? sample(a, slot, 0, state) : ~0u;
+    const unsigned offset = unsigned(a.offset);
+    unsigned next_sample = a.requests_of ? sample(a, slot, offset, state) : ~0u;
     bool is_number = true;
     unsigned mask[RECEPTORS];
     const unsigned steps = unsigned(a.steps);
@@ -103,25 +106,28 @@ extern "C" __global__ void advance(const Advance a) {
             const Word cell = r * a.stride + slot;
             if (k == 0 || s % 32 == 0) {
                 mask[r] = a.masks ? a.masks[s / 32 * a.cells + cell] : ~0u;
+                if (a.empties && a.masks && mask[r]) a.masks[s / 32 * a.cells + cell] = 0;
             }
             const bool any = mask[r] >> (s % 32) & 1;
-            arrivals[r] = any ? float(a.sums[s * a.cells + cell]) : 0.0f;
+            const int sum = any ? a.sums[s * a.cells + cell] : 0;
+            if (a.empties && sum) a.sums[s * a.cells + cell] = 0;
+            arrivals[r] = float(sum);
         }
 #if DC >= 0
-        if (drive != ~0u) parameter[DC] = constant + a.drives[drive * a.drive_steps + s];
+        if (drive != ~0u) parameter[DC] = constant + a.drives[drive * a.drive_steps + offset + s];
 #endif
         if (step(parameter, state, arrivals)) {
             const Word at = atomicAdd(&a.header->spikes, Word(1));
             if (at < a.capacity) {
                 a.spikes[at].slot = slot;
-                a.spikes[at].step = s;
+                a.spikes[at].step = offset + s;
             }
         }
         if (is_number && state[MEMBRANE] != state[MEMBRANE]) {
             is_number = false;
-            atomicMin(&a.header->not_finite, Word(s) << 32 | slot);
+            atomicMin(&a.header->not_finite, Word(offset + s) << 32 | slot);
         }
-        if (k + 1 == next_sample) next_sample = sample(a, slot, k + 1, state);
+        if (offset + k + 1 == next_sample) next_sample = sample(a, slot, offset + k + 1, state);
     }
 #pragma unroll
     for (int c = 0; c < STATES; ++c) a.after[c * a.stride + slot] = state[c];

@@ -1,0 +1,642 @@
+//! A network that runs on the device by itself: sources, delays and routing are there, and the host sees the
+//! spikes of many windows at once.
+//!
+//! What an emitter's spike makes due (a group of its edges, at a step) waits in a list. In each window what is due
+//! becomes runs of edges, these add their pulses to the sums, neurons go through the window, and their spikes join
+//! those that wait. Nothing of that is looked at by the host until a batch of windows is through. Where a list was
+//! too short, the batch is repeated from its start, which is kept: with a longer list, or in halves.
+
+use super::bank::DeviceBank;
+use super::memory::Growing;
+use super::sums::{DeviceRun, LONGEST_RUN, Sums, TEAM, device_runs};
+use super::{Device, DeviceError, OnDevice, Program};
+use crate::backend::{Advanced, Fault};
+use crate::bank::Bank;
+use crate::network::inbox::{Inbox, Run};
+use crate::network::router::Router;
+use crate::network::source::{ByRule, Emission};
+use crate::probe::digest::SpikeDigest;
+use crate::schedule::Window;
+use crate::time::Time;
+
+/// Bytes of what is due, of a run, of a source's spike.
+const DUE: usize = 8;
+const RUN: usize = 24;
+const FIRED: usize = 16;
+/// Entries of lists at first.
+const FIRST_CAPACITY: usize = 1 << 14;
+/// The most spikes of sources that a batch may have: more take it in halves.
+const MOST_FIRED: usize = 1 << 24;
+/// Threads that work through a list of a length that the host does not know.
+const MOST_THREADS: usize = 1 << 17;
+
+/// A network on the device.
+pub(super) struct Network<D: Device> {
+    module: D::Module,
+    /// Steps of a window: no spike fired in it can arrive in it.
+    window_steps: usize,
+    total_steps: u64,
+    /// First group of each emitter, first edge of each group, delay of each group.
+    groups: [D::Buffer; 3],
+    sources: Vec<Sources<D>>,
+    /// The number of each slot's neuron, bank by bank.
+    emitters: Vec<D::Buffer>,
+    /// What is due: of this window and of the next, and at the start of the batch.
+    pending: [D::Buffer; 3],
+    pending_count: u64,
+    capacity: usize,
+    runs: D::Buffer,
+    run_capacity: usize,
+    /// Of each window of the batch.
+    counts: Growing<D>,
+    fired: Option<D::Buffer>,
+    fired_count: D::Buffer,
+    fired_capacity: usize,
+    headers: D::Buffer,
+    /// Where nobody hears the spikes: their digests.
+    digests: Option<Digests<D>>,
+    /// Runs of sources on the host.
+    host_runs: Growing<D>,
+    /// State of each bank at the start of the batch.
+    saved: Vec<D::Buffer>,
+    /// Steps of a batch, at most, and of the last one.
+    batch_steps: usize,
+    last_steps: usize,
+}
+
+/// Digests of the spikes of a batch.
+struct Digests<D: Device> {
+    /// Of each slot of a bank: its population, and its index there.
+    members: Vec<[D::Buffer; 2]>,
+    /// Count and limbs of each population.
+    sums: D::Buffer,
+    populations: usize,
+}
+
+/// Words of a digest.
+const DIGEST: usize = 5;
+/// Threads that make digests: each adds up many spikes before it adds to what all have.
+const HASHING: usize = 1 << 14;
+
+impl<D: Device> Digests<D> {
+    fn new(device: &D, banks: &[Bank]) -> Result<Digests<D>, DeviceError> {
+        let mut members = Vec::new();
+        let mut populations = 0;
+        for bank in banks {
+            let (mut of, mut index) = (Vec::new(), Vec::new());
+            for member in &bank.members {
+                populations = populations.max(member.population + 1);
+                of.extend((0..member.len).map(|_| member.population as u32));
+                index.extend(0..member.len);
+            }
+            members.push([copied(device, &of)?, copied(device, &index)?]);
+        }
+        let sums = device.allocate(8 * DIGEST * populations)?;
+        Ok(Digests { members, sums, populations })
+    }
+}
+
+/// A group of sources on the device.
+struct Sources<D: Device> {
+    /// Its index in the scene.
+    group: usize,
+    /// The number of the first among emitters.
+    first: u32,
+    count: usize,
+    kernel: &'static str,
+    rate_steps: usize,
+    key: u64,
+    name: u32,
+    /// Next spike, spikes drawn, step of the rate; and the same at the start of the batch.
+    state: [D::Buffer; 3],
+    saved: [D::Buffer; 3],
+    /// Interval, rate, phase, start of each step of the rate.
+    constants: [D::Buffer; 4],
+}
+
+fn copied<D: Device, T: bytemuck::NoUninit>(
+    device: &D,
+    numbers: &[T],
+) -> Result<D::Buffer, DeviceError> {
+    let bytes: &[u8] = bytemuck::cast_slice(numbers);
+    let mut buffer = device.allocate(bytes.len().max(8))?;
+    device.write(&mut buffer, 0, bytes)?;
+    Ok(buffer)
+}
+
+impl<D: Device> Sources<D> {
+    fn new(device: &D, emission: &Emission, first: u32) -> Result<Sources<D>, DeviceError> {
+        let count = emission.next.len();
+        let ticks: Vec<u64> = emission.next.iter().map(|time| time.picoseconds()).collect();
+        let (kernel, starts, key, name, intervals, phases) = match &emission.rule {
+            ByRule::Regular { intervals, phases } => {
+                ("emit_regular", Vec::new(), 0, 0, intervals.clone(), phases.clone())
+            }
+            ByRule::Poisson { starts, key, name } => {
+                ("emit_poisson", starts.clone(), *key, *name, Vec::new(), Vec::new())
+            }
+        };
+        let (mut state, zeros) = (Vec::new(), vec![0_u64; count]);
+        let mut saved = Vec::new();
+        for numbers in [&ticks, &emission.drawn, &emission.step] {
+            state.push(copied(device, numbers)?);
+            saved.push(copied(device, &zeros)?);
+        }
+        let three = |buffers: Vec<D::Buffer>| -> Result<[D::Buffer; 3], DeviceError> {
+            buffers.try_into().map_err(|_| DeviceError::new("allocating sources", "not three"))
+        };
+        Ok(Sources {
+            group: emission.group,
+            first,
+            count,
+            kernel,
+            rate_steps: starts.len(),
+            key,
+            name,
+            state: three(state)?,
+            saved: three(saved)?,
+            constants: [
+                copied(device, &intervals)?,
+                copied(device, &emission.rates)?,
+                copied(device, &phases)?,
+                copied(device, &starts)?,
+            ],
+        })
+    }
+}
+
+impl<D: Device> Network<D> {
+    /// For banks that are all on the device, with the step of the router; `is_heard`: somebody wants the
+    /// spikes. `None`: the table's delays are too long for it, or there is too little memory.
+    pub(super) fn new(
+        device: &D,
+        banks: &[Bank],
+        router: &Router,
+        emissions: &[Emission],
+        is_heard: bool,
+    ) -> Result<Option<Network<D>>, DeviceError> {
+        let Some([first_of, first_edge, delays]) = router.device_groups() else { return Ok(None) };
+        let sources: usize = emissions.iter().map(|emission| emission.next.len()).sum();
+        let capacity = FIRST_CAPACITY.max(2 * sources);
+        let hears_sources = is_heard && sources > 0;
+        let fired_capacity = if hears_sources { capacity.min(MOST_FIRED) } else { 0 };
+        let tables = 4 * (first_of.len() + first_edge.len() + delays.len());
+        let states = |bank: &Bank| super::sums::stride(bank) * bank.layout.resting_state.len();
+        let states: usize = banks.iter().map(states).sum();
+        let need = tables
+            + 8 * states
+            + 80 * sources
+            + (3 * DUE + RUN) * capacity
+            + FIRED * fired_capacity;
+        // Lists grow.
+        if 2 * need as u64 > device.free_memory()? {
+            return Ok(None);
+        }
+        let mut sources = Vec::new();
+        for emission in emissions {
+            sources.push(Sources::new(device, emission, router.first_source(emission.group))?);
+        }
+        let (mut emitters, mut saved) = (Vec::new(), Vec::new());
+        for bank in banks {
+            let of_member = bank.members.iter().flat_map(|member| {
+                let first = router.first_neuron(member.population);
+                first..first + member.len
+            });
+            emitters.push(copied(device, &of_member.collect::<Vec<u32>>())?);
+            let bytes = 4 * super::sums::stride(bank) * bank.layout.resting_state.len();
+            saved.push(device.allocate(bytes)?);
+        }
+        let fired = hears_sources.then(|| device.allocate(FIRED * fired_capacity)).transpose()?;
+        Ok(Some(Network {
+            module: device.load(&Program::network())?,
+            window_steps: usize::try_from(router.causal_steps()).unwrap_or(usize::MAX),
+            total_steps: router.total_steps(),
+            groups: [
+                copied(device, &first_of)?,
+                copied(device, &first_edge)?,
+                copied(device, &delays)?,
+            ],
+            sources,
+            emitters,
+            pending: [
+                device.allocate(DUE * capacity)?,
+                device.allocate(DUE * capacity)?,
+                device.allocate(DUE * capacity)?,
+            ],
+            pending_count: 0,
+            capacity,
+            runs: device.allocate(RUN * capacity)?,
+            run_capacity: capacity,
+            counts: Growing::none(),
+            fired,
+            fired_count: device.allocate(8)?,
+            fired_capacity,
+            headers: device.allocate(8 * banks.len())?,
+            digests: (!is_heard).then(|| Digests::new(device, banks)).transpose()?,
+            host_runs: Growing::none(),
+            saved,
+            batch_steps: usize::MAX,
+            last_steps: 0,
+        }))
+    }
+
+    /// Carries all banks through a span of windows.
+    #[allow(clippy::too_many_arguments)] // What a back end has, taken apart: of one caller.
+    pub(super) fn advance(
+        &mut self,
+        device: &D,
+        sums: &mut Sums<D>,
+        on_device: &mut [Option<OnDevice<D>>],
+        banks: &[Bank],
+        inbox: &Inbox,
+        window: &Window,
+        out: &mut Advanced,
+    ) -> Result<Option<Fault>, DeviceError> {
+        let mut own: Vec<&mut DeviceBank<D>> = Vec::new();
+        for bank in on_device.iter_mut().flatten() {
+            if let OnDevice::Stepped(bank) = bank {
+                own.push(bank);
+            }
+        }
+        let steps = window.steps as usize;
+        let mut first = 0;
+        while first < steps {
+            let batch = Batch {
+                span: Window {
+                    first_step: window.first_step + first as u64,
+                    steps: self.batch_steps.min(steps - first) as u64,
+                    dt: window.dt,
+                },
+                inner: self.window_steps.min(sums.cells.steps).min(self.batch_steps).max(1),
+                first,
+            };
+            self.last_steps = batch.span.steps as usize;
+            self.save(device, &own)?;
+            let is_through = self.run(device, sums, &mut own, banks, inbox, &batch)?
+                && self.fits(device, &own, &batch)?;
+            if !is_through {
+                // (Sums are emptied as they are read.)
+                self.restore(device, &mut own)?;
+                continue;
+            }
+            if batch.windows() % 2 == 1 {
+                self.pending.swap(0, 1);
+            }
+            // Of a batch that went wrong the host sorts out which spikes count.
+            let is_heard = self.digests.is_none() || self.is_faulty(device, &own)?;
+            if !is_heard {
+                self.digest(device, &own, &batch, out)?;
+            }
+            let mut fault: Option<Fault> = None;
+            for (index, (bank, on_device)) in banks.iter().zip(&mut own).enumerate() {
+                let found =
+                    on_device.finish(device, bank, index as u32, &batch.span, is_heard, out);
+                fault = fault.into_iter().chain(found.map_err(|e| e.of(bank))?).min();
+            }
+            self.hand_over(device, out)?;
+            if let Some(fault) = fault {
+                return Ok(Some(Fault { step: fault.step + first as u64, ..fault }));
+            }
+            first += batch.span.steps as usize;
+            if own.iter().all(|on_device| on_device.is_roomy()) {
+                self.batch_steps = self.batch_steps.saturating_mul(2);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Asks for everything that a batch is; `false`: its samples would take too much memory.
+    fn run(
+        &mut self,
+        device: &D,
+        sums: &mut Sums<D>,
+        own: &mut [&mut DeviceBank<D>],
+        banks: &[Bank],
+        inbox: &Inbox,
+        batch: &Batch,
+    ) -> Result<bool, DeviceError> {
+        let mut overflow = None;
+        let mut headers = Vec::new();
+        for (bank, on_device) in banks.iter().zip(own.iter_mut()) {
+            let Some(header) = on_device.begin(device, bank, &batch.span)? else {
+                self.halve();
+                return Ok(false);
+            };
+            overflow.get_or_insert(header + 16);
+            headers.push(header);
+        }
+        device.write(&mut self.headers, 0, bytemuck::cast_slice(&headers))?;
+        let windows = batch.windows();
+        let rows = 16 * (windows + 1);
+        let counts = self.counts.with(device, rows)?;
+        device.clear(counts, 0, rows)?;
+        device.write(counts, 0, bytemuck::bytes_of(&self.pending_count))?;
+        let counts = device.address(counts);
+        device.clear(&mut self.fired_count, 0, 8)?;
+        let (host_runs, first_of_window) = batch.host_runs(inbox);
+        let host_runs = self.host_runs.filled(device, &host_runs)?;
+        let [first_of, first_edge, delays] = [0, 1, 2].map(|k| device.address(&self.groups[k]));
+        let pending = [0, 1].map(|k| device.address(&self.pending[k]));
+        let threads = MOST_THREADS.min(self.capacity.max(headers.len()));
+        for window in 0..windows {
+            let offset = window * batch.inner;
+            let steps = batch.inner.min(batch.span.steps as usize - offset);
+            let start = batch.span.first_step + offset as u64;
+            let (now, row) = (pending[window % 2], counts + 16 * window as u64);
+            let (later, next_row) = (pending[(window + 1) % 2], row + 16);
+            let end = Time::from_steps(start + steps as u64, batch.span.dt);
+            for sources in &self.sources {
+                let to = [now, row, self.capacity as u64];
+                let arguments = self.emission(device, sources, end, batch.span.dt, to);
+                self.launch(device, sources.kernel, sources.count, &arguments)?;
+            }
+            let arguments = [
+                now,
+                later,
+                device.address(&self.runs),
+                row,
+                first_edge,
+                self.capacity as u64,
+                self.run_capacity as u64,
+                start,
+                start + steps as u64,
+                u64::from(LONGEST_RUN),
+                threads as u64,
+                device.address(&self.headers),
+                headers.len() as u64,
+            ];
+            self.launch(device, "sort_out", threads, &arguments)?;
+            let overflow = [overflow.unwrap_or(0), offset as u64];
+            let own_runs = first_of_window[window]..first_of_window[window + 1];
+            if !own_runs.is_empty() {
+                let at = host_runs + (RUN * own_runs.start) as u64;
+                let threads = TEAM * own_runs.len();
+                sums.deliver_list(device, [at, own_runs.len() as u64, 0], threads, overflow)?;
+            }
+            let list = [device.address(&self.runs), self.run_capacity as u64, row + 8];
+            let threads_of_runs = MOST_THREADS.min(TEAM * self.run_capacity);
+            sums.deliver_list(device, list, threads_of_runs, overflow)?;
+            for (index, on_device) in own.iter_mut().enumerate() {
+                let Some(cell) = sums.first_cell(index) else { continue };
+                let of_bank = (sums.of(device, cell), sums.cells.count);
+                on_device
+                    .go(device, of_bank, offset, steps, batch.span.steps)
+                    .map_err(|e| e.of(&banks[index]))?;
+                let [header, spikes, spike_capacity] = on_device.list(device);
+                let threads = MOST_THREADS.min(spike_capacity as usize);
+                let arguments = [
+                    header,
+                    spikes,
+                    spike_capacity,
+                    batch.span.first_step,
+                    device.address(&self.emitters[index]),
+                    self.total_steps,
+                    first_of,
+                    delays,
+                    later,
+                    next_row,
+                    self.capacity as u64,
+                    threads as u64,
+                ];
+                self.launch(device, "route", threads, &arguments)?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// The arguments of a group of sources that goes to the `end` of a window and puts what is due to a list.
+    fn emission(
+        &self,
+        device: &D,
+        sources: &Sources<D>,
+        end: Time,
+        dt: Time,
+        [pending, row, capacity]: [u64; 3],
+    ) -> [u64; 23] {
+        let at = |buffer: &D::Buffer| device.address(buffer);
+        let [next, drawn, step] = [0, 1, 2].map(|k| at(&sources.state[k]));
+        let [ticks, rates, phases, starts] = [0, 1, 2, 3].map(|k| at(&sources.constants[k]));
+        [
+            next,
+            drawn,
+            step,
+            ticks,
+            rates,
+            phases,
+            starts,
+            sources.rate_steps as u64,
+            sources.key,
+            sources.name.into(),
+            sources.count as u64,
+            sources.first.into(),
+            end.picoseconds(),
+            dt.picoseconds(),
+            self.total_steps,
+            at(&self.groups[0]),
+            at(&self.groups[2]),
+            pending,
+            row,
+            capacity,
+            self.fired.as_ref().map_or(0, at),
+            at(&self.fired_count),
+            self.fired_capacity as u64,
+        ]
+    }
+
+    /// Whether all lists were long enough for a batch; those that were not are made longer, or the next batch
+    /// shorter.
+    fn fits(
+        &mut self,
+        device: &D,
+        own: &[&mut DeviceBank<D>],
+        batch: &Batch,
+    ) -> Result<bool, DeviceError> {
+        let windows = batch.windows();
+        let mut counts = vec![0_u64; 2 * (windows + 1)];
+        let rows = self.counts.with(device, 16 * (windows + 1))?;
+        device.read(rows, 0, bytemuck::cast_slice_mut(&mut counts))?;
+        let most = |k: usize| counts.iter().skip(k).step_by(2).copied().max().unwrap_or(0) as usize;
+        let (pending, runs) = (most(0), most(1));
+        let mut fits = true;
+        if pending > self.capacity {
+            self.capacity = pending.next_power_of_two();
+            let mut kept = device.allocate(DUE * self.capacity)?;
+            let bytes = DUE * self.pending_count as usize;
+            device.copy(&self.pending[2], &mut kept, bytes)?;
+            self.pending[2] = kept;
+            for k in 0..2 {
+                self.pending[k] = device.allocate(DUE * self.capacity)?;
+            }
+            fits = false;
+        }
+        if runs > self.run_capacity {
+            self.run_capacity = runs.next_power_of_two();
+            self.runs = device.allocate(RUN * self.run_capacity)?;
+            fits = false;
+        }
+        for on_device in own {
+            if on_device.is_full(device)? {
+                self.halve();
+                fits = false;
+                break;
+            }
+        }
+        if self.fired.is_some() {
+            let mut fired = 0_u64;
+            device.read(&self.fired_count, 0, bytemuck::bytes_of_mut(&mut fired))?;
+            if fired as usize > self.fired_capacity {
+                if fired as usize > MOST_FIRED && batch.span.steps > 1 {
+                    self.halve();
+                } else {
+                    self.fired_capacity = (fired as usize).next_power_of_two();
+                    self.fired = Some(device.allocate(FIRED * self.fired_capacity)?);
+                }
+                fits = false;
+            }
+        }
+        if fits {
+            self.pending_count = counts[2 * windows];
+        }
+        Ok(fits)
+    }
+
+    fn halve(&mut self) {
+        self.batch_steps = (self.last_steps / 2).max(1);
+    }
+
+    /// Keeps what a batch starts from.
+    fn save(&mut self, device: &D, own: &[&mut DeviceBank<D>]) -> Result<(), DeviceError> {
+        for (on_device, saved) in own.iter().zip(&mut self.saved) {
+            on_device.save(device, saved)?;
+        }
+        for Sources { state, saved, count, .. } in &mut self.sources {
+            for (state, saved) in state.iter().zip(saved) {
+                device.copy(state, saved, 8 * *count)?;
+            }
+        }
+        let [now, _, kept] = &mut self.pending;
+        device.copy(now, kept, DUE * self.pending_count as usize)
+    }
+
+    /// Goes back to what a batch started from.
+    fn restore(&mut self, device: &D, own: &mut [&mut DeviceBank<D>]) -> Result<(), DeviceError> {
+        for (on_device, saved) in own.iter_mut().zip(&self.saved) {
+            on_device.restore(device, saved)?;
+        }
+        for Sources { state, saved, count, .. } in &mut self.sources {
+            for (state, saved) in state.iter_mut().zip(saved) {
+                device.copy(saved, state, 8 * *count)?;
+            }
+        }
+        let [now, _, kept] = &mut self.pending;
+        device.copy(kept, now, DUE * self.pending_count as usize)
+    }
+
+    fn is_faulty(&self, device: &D, own: &[&mut DeviceBank<D>]) -> Result<bool, DeviceError> {
+        for on_device in own {
+            if on_device.is_faulty(device)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Adds up the spikes of a batch that nobody hears.
+    fn digest(
+        &mut self,
+        device: &D,
+        own: &[&mut DeviceBank<D>],
+        batch: &Batch,
+        out: &mut Advanced,
+    ) -> Result<(), DeviceError> {
+        let Some(digests) = &mut self.digests else { return Ok(()) };
+        let bytes = 8 * DIGEST * digests.populations;
+        device.clear(&mut digests.sums, 0, bytes)?;
+        for (on_device, [populations, indices]) in own.iter().zip(&digests.members) {
+            let [header, spikes, capacity] = on_device.list(device);
+            let threads = HASHING.min(capacity as usize);
+            let arguments = [
+                header,
+                spikes,
+                capacity,
+                batch.span.first_step,
+                batch.span.dt.picoseconds(),
+                device.address(populations),
+                device.address(indices),
+                device.address(&digests.sums),
+                threads as u64,
+            ];
+            // SAFETY: the arguments are in the order of the structure in `network.cu`; slots are of this bank.
+            unsafe { device.launch(&self.module, "hash_spikes", threads, &arguments)? };
+        }
+        let mut sums = vec![0_u64; DIGEST * digests.populations];
+        device.read(&digests.sums, 0, bytemuck::cast_slice_mut(&mut sums))?;
+        for (population, [count, limbs @ ..]) in sums.as_chunks::<DIGEST>().0.iter().enumerate() {
+            out.digests.push((population, SpikeDigest::of_limbs(*count, *limbs)));
+        }
+        Ok(())
+    }
+
+    /// Hands over the spikes of sources.
+    fn hand_over(&self, device: &D, out: &mut Advanced) -> Result<(), DeviceError> {
+        let Some(fired) = &self.fired else { return Ok(()) };
+        let mut count = 0_u64;
+        device.read(&self.fired_count, 0, bytemuck::bytes_of_mut(&mut count))?;
+        let mut spikes = vec![[0_u64; 2]; count as usize];
+        device.read(fired, 0, bytemuck::cast_slice_mut(&mut spikes))?;
+        for [emitter, time] in spikes {
+            let emitter = emitter as u32;
+            let own = |s: &&Sources<D>| (s.first..s.first + s.count as u32).contains(&emitter);
+            if let Some(sources) = self.sources.iter().find(own) {
+                let index = emitter - sources.first;
+                out.sources.push((sources.group, Time::from_picoseconds(time), index));
+            }
+        }
+        Ok(())
+    }
+
+    fn launch(
+        &self,
+        device: &D,
+        kernel: &'static str,
+        threads: usize,
+        arguments: &[u64],
+    ) -> Result<(), DeviceError> {
+        // SAFETY: the arguments are in the order of the structures in `network.cu`. Groups and edges are those of
+        // the router's table, emitters are its numbers, lists have the capacities that go with them.
+        unsafe { device.launch(&self.module, kernel, threads, arguments) }
+    }
+}
+
+/// Windows that the host does not see one by one.
+struct Batch {
+    span: Window,
+    /// Steps of a window.
+    inner: usize,
+    /// The first step, from the start of the host's window.
+    first: usize,
+}
+
+impl Batch {
+    fn windows(&self) -> usize {
+        (self.span.steps as usize).div_ceil(self.inner)
+    }
+
+    /// The runs of edges that the host delivers (its sources' spikes), window by window, and where those of
+    /// each window begin.
+    fn host_runs(&self, inbox: &Inbox) -> (Vec<DeviceRun>, Vec<usize>) {
+        let mut all = vec![Vec::new(); self.windows()];
+        for run in &inbox.runs {
+            let Some(step) = (run.step as usize).checked_sub(self.first) else { continue };
+            if let Some(own) = all.get_mut(step / self.inner) {
+                own.push(Run { step: (step % self.inner) as u32, ..*run });
+            }
+        }
+        let (mut runs, mut firsts) = (Vec::new(), vec![0]);
+        for own in all {
+            runs.extend(device_runs(own.iter(), |run| [run.step, 0, 0, 0]).0);
+            firsts.push(runs.len());
+        }
+        (runs, firsts)
+    }
+}
