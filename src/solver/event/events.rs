@@ -1,17 +1,16 @@
-//! The way of a neuron from event to event: arrivals, floors, rest, the threshold and its reset, changes
-//! of the chart, and what the verdict on a step asks for.
+//! The way of a neuron from event to event: what is due, the threshold and its reset, changes of the
+//! chart, and what the verdict on a step asks for.
 
-use super::dpi::{CALM_FOR, DpiNeuron, Phase};
+use super::dpi::Phase;
 use super::equation::{AHP, AMPA, Form, GABAA, GABAB, NMDA, Rate, is_closed};
 use super::real::{Analytic, Real};
-use super::run::{Next, Run};
+use super::run::Run;
 use super::step::{
     BROKEN, CHART, CROSSED, FAULT, KINK, LANDED, LATE, MEMBRANE_FLOOR, REACHED, SYNAPSE_FLOOR,
     TURNED,
 };
 use crate::backend::FaultKind;
 use crate::circuit::Waveform;
-use crate::circuit::math::{exp, ln};
 use crate::time::Time;
 
 /// After an event that makes a membrane so many times as fast, its step is a first one.
@@ -106,97 +105,6 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         lanes.y_down[lane] = if is_z { of(n.y_down) } else { of(0.0) };
     }
 
-    /// Lets currents decay until `to`, while the membrane stands still.
-    #[inline(always)]
-    pub(super) fn skip(&mut self, lane: usize, to: f64) {
-        let dt = to - self.lanes.t[lane];
-        for c in 0..N {
-            let now = self.lanes.current[c][lane].double();
-            if now > 0.0 {
-                let n = self.neuron(lane);
-                let decayed = now * exp(-dt / n.tau[c]);
-                // A floor that was passed.
-                let left = if decayed < n.a * n.i0 { 0.0 } else { decayed };
-                self.lanes.current[c][lane] = R::of(left);
-            }
-        }
-        let lanes = &mut *self.lanes;
-        lanes.t[lane] = to;
-        self.set_constants(lane);
-    }
-
-    /// The rate at the floor of the membrane, where it is put.
-    #[inline(always)]
-    pub(super) fn rate_at_rest(&mut self, lane: usize) -> f64 {
-        let r = self.neuron(lane).r;
-        let lanes = &mut *self.lanes;
-        lanes.x[lane] = r;
-        lanes.is_swapped[lane] = R::of(0.0);
-        if lanes.is_z[lane] > R::of(0.0) {
-            self.set_chart(lane, false);
-        }
-        let rate = self.evaluate(lane);
-        self.lanes.y[lane] = R::of(r);
-        rate.total.double()
-    }
-
-    /// While the membrane rests: the first time until `to` at which its rate may have become
-    /// positive because inhibition decays; `to` if there is none. (What excites decays as well: it is
-    /// taken as it is now, so the rate is not above this bound; the caller asks again from there.)
-    #[inline(always)]
-    pub(super) fn end_of_rest(&self, lane: usize, to: f64) -> f64 {
-        // Until the sum of inputs leaves its floor, which is an event, it is constant.
-        if N == 1 || self.way(lane).is_at_floor {
-            return to;
-        }
-        let lanes = &self.lanes;
-        let n = self.neuron(lane);
-        let t = lanes.t[lane];
-        let inhibition = |c: usize, dt: f64| {
-            if c >= N {
-                return 0.0;
-            }
-            let above = lanes.current[c.min(N - 1)][lane].double();
-            let floor = n.a * if n.has_floor[c] { n.floor[c] } else { 0.0 };
-            if above > 0.0 { (above * exp(-dt / n.tau[c])).max(floor) } else { floor }
-        };
-        let i0 = n.a * n.i0;
-        let gated = if is_closed(N) {
-            // Of a current at its floor the constant input is without it already.
-            if lanes.current[N - 1][lane] > R::of(0.0) { 0.0 } else { n.a * n.floor[GABAB] }
-        } else {
-            let nmda = (lanes.nmda[lane] + lanes.current[NMDA.min(N - 1)][lane]).double();
-            nmda * n.r / (n.r + n.y_nmda)
-        };
-        let excitation = (lanes.base[lane] + lanes.ampa[lane]).double() + gated;
-        let bound = |dt: f64| {
-            let open = lanes.is_open[lane] > R::of(0.0);
-            let rising = lanes.slope[lane].double().max(0.0) * dt;
-            let input = if open { excitation + rising - inhibition(GABAB, dt) } else { i0 };
-            let leak = n.a * n.leak + inhibition(GABAA, dt) + inhibition(AHP, dt);
-            input.max(i0) + (self.feedback_at_rest(n) - leak) * (1.0 + n.r)
-        };
-        if bound(to - t) <= 0.0 {
-            return to;
-        }
-        // The bound only rises: bisection.
-        let (mut low, mut high) = (0.0, to - t);
-        for _ in 0..60 {
-            let middle = 0.5 * (low + high);
-            *(if bound(middle) > 0.0 { &mut high } else { &mut low }) = middle;
-            if high - low < 1e-13 {
-                break;
-            }
-        }
-        t + high
-    }
-
-    #[inline(always)]
-    pub(super) fn feedback_at_rest(&self, n: &DpiNeuron) -> f64 {
-        let gate = 1.0 + exp((n.gate_slope * n.r + n.gate_offset) * std::f64::consts::LN_2);
-        if F::POWER { n.a * n.i0 / gate } else { n.feedback / gate }
-    }
-
     /// Handles all that is due at a lane's time; `false` when its neuron has reached the end.
     #[inline(always)]
     pub(super) fn proceed(&mut self, lane: usize) -> bool {
@@ -289,239 +197,6 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         }
     }
 
-    /// How far the sum of all input in closed form is above its floor: what is constant of that, and
-    /// AMPA and GABA_B above theirs.
-    #[inline(always)]
-    fn margins(&self, lane: usize) -> (f64, [f64; 2]) {
-        let n = self.neuron(lane);
-        let currents = [AMPA, GABAB].map(|c| self.lanes.current[c.min(N - 1)][lane].double());
-        let floor = |c: usize| if currents[c] > 0.0 { 0.0 } else { n.floor[c] };
-        (n.a * (n.input + floor(AMPA) - floor(GABAB) - n.i0), currents)
-    }
-
-    /// The same, summed.
-    #[inline(always)]
-    fn margin(&self, lane: usize) -> f64 {
-        let (constant, [ampa, gabab]) = self.margins(lane);
-        constant + ampa - gabab
-    }
-
-    /// When, before `to`, the sum of all input in closed form reaches its floor, or leaves it: the
-    /// input has a bend there.
-    #[inline(always)]
-    fn next_bend(&self, lane: usize, to: f64) -> f64 {
-        let t = self.lanes.t[lane];
-        let length = to - t;
-        let (constant, [ampa, gabab]) = self.margins(lane);
-        let n = self.neuron(lane);
-        let [fast_ampa, fast_gabab] = [AMPA, GABAB].map(|c| std::f64::consts::LN_2 * n.decay[c]);
-        let is_at_floor = self.way(lane).is_at_floor;
-        // What inhibits is no more than now, what excites no less than along its tangent; or the other way
-        // round.
-        let is_far = if is_at_floor {
-            constant + ampa - gabab * (1.0 - fast_gabab * length) < 0.0
-        } else {
-            constant + ampa * (1.0 - fast_ampa * length) - gabab > 0.0
-        };
-        if is_far || self.lanes.is_open[lane] <= R::of(0.0) {
-            return f64::INFINITY;
-        }
-        let margin = |dt: f64| {
-            let (ampa, gabab) = (ampa * exp(-fast_ampa * dt), gabab * exp(-fast_gabab * dt));
-            (constant + ampa - gabab, fast_gabab * gabab - fast_ampa * ampa)
-        };
-        // On both sides of where it turns around it is monotonic.
-        let ratio = fast_ampa * ampa / (fast_gabab * gabab);
-        let turn = ln(ratio.clamp(1e-300, 1e300)) / (fast_ampa - fast_gabab);
-        let turn = if turn > 0.0 && turn < length { turn } else { length };
-        let is_over = |margin: f64| if is_at_floor { margin > 0.0 } else { margin < 0.0 };
-        let (mut low, mut high) = if is_over(margin(turn).0) {
-            (0.0, turn)
-        } else if is_over(margin(length).0) {
-            (turn, length)
-        } else {
-            return f64::INFINITY;
-        };
-        // Newton's method, kept between both.
-        let mut dt = 0.5 * (low + high);
-        for _ in 0..80 {
-            let (value, slope) = margin(dt);
-            *(if is_over(value) { &mut high } else { &mut low }) = dt;
-            let next = dt - value / slope;
-            let before = dt;
-            dt = if next > low && next < high { next } else { 0.5 * (low + high) };
-            if (dt - before).abs() < 1e-15 {
-                break;
-            }
-        }
-        t + dt
-    }
-
-    /// Whether nothing happens until the end of the window, which is near, and the neuron cannot fire
-    /// until then: it may stay where it is, and save a step. Only where that is a time as it is kept.
-    #[inline(always)]
-    fn is_calm(&self, lane: usize) -> bool {
-        let lanes = &self.lanes;
-        let t = lanes.t[lane];
-        let left = self.end - t;
-        if !is_closed(N) || lanes.event[lane] < self.end || left > CALM_FOR {
-            return false;
-        }
-        let job = self.job(lane);
-        let n = &*job.neuron;
-        // Inhibition may be gone; below the floor of the sum is less.
-        let most = n.a * (n.input + n.floor[AMPA]) + lanes.current[AMPA][lane].double();
-        job.stops.is_empty()
-            && job.dc.is_none()
-            && lanes.y[lane].double() + most * left <= n.y_calm
-            && self.relative(self.absolute(t)) == t
-    }
-
-    /// Synapses that have decayed to their floor stay there.
-    #[inline(always)]
-    pub(super) fn reach_floors(&mut self, lane: usize) -> bool {
-        if self.lanes.t[lane] < self.way(lane).floor {
-            return false;
-        }
-        self.way_mut(lane).floor = f64::INFINITY;
-        let lanes = &mut *self.lanes;
-        let limit = lanes.i0[lane] + R::of(2.0) * (lanes.i0[lane] - lanes.i0_low[lane]);
-        let mut changed = false;
-        for c in 0..N {
-            if lanes.current[c][lane] > R::of(0.0) && lanes.current[c][lane] <= limit {
-                lanes.current[c][lane] = R::of(0.0);
-                changed = true;
-            }
-        }
-        changed
-    }
-
-    /// Takes the pulses that have arrived.
-    #[inline(always)]
-    pub(super) fn receive(&mut self, lane: usize) -> bool {
-        let t = self.lanes.t[lane];
-        let mut changed = false;
-        loop {
-            let job = self.job(lane);
-            let arrivals = &job.arrivals[self.way(lane).arrival..];
-            let Some(first) = arrivals.first().filter(|a| self.relative(a.time) <= t) else {
-                return changed;
-            };
-            // Sums of whole numbers do not depend on their order.
-            let same = |a: &&super::Arrival| (a.time, a.receptor) == (first.time, first.receptor);
-            let coinciding = arrivals.iter().take_while(same);
-            let (mut count, mut sum) = (0, 0_i64);
-            for arrival in coinciding {
-                count += 1;
-                sum += i64::from(arrival.weight);
-            }
-            let c = self.model.place_of(first.receptor).min(N - 1);
-            let jump = sum as f64 * job.neuron.raise[c];
-            self.raise(lane, c, jump);
-            self.way_mut(lane).arrival += count;
-            self.way_mut(lane).is_driven = true;
-            changed = true;
-        }
-    }
-
-    /// Adds to a current.
-    #[inline(always)]
-    pub(super) fn raise(&mut self, lane: usize, c: usize, jump: f64) {
-        let n = self.neuron(lane);
-        let now = self.lanes.current[c][lane].double();
-        let floor = if n.has_floor[c] { n.a * n.floor[c] } else { 0.0 };
-        let raised = if now > 0.0 { now } else { floor } + jump;
-        // What stays at the floor does not decay.
-        let raised = if raised > n.a * n.i0 { raised } else { 0.0 };
-        self.lanes.current[c][lane] = R::of(raised);
-        self.way_mut(lane).floor = f64::INFINITY;
-    }
-
-    /// Most windows of a network begin like this one: a membrane on its way, and the next event is an
-    /// arrival or the end. It is done here, at less cost than by [`Self::proceed`], with the same result.
-    #[inline(always)]
-    pub(super) fn begin(&mut self, lane: usize) -> Next {
-        let (way, lanes) = (self.way(lane), &self.lanes);
-        let (t, job) = (lanes.t[lane], &self.jobs[way.job]);
-        let is_plain = is_closed(N)
-            && way.phase == Phase::Run
-            && !way.is_at_floor
-            && way.refractory == f64::INFINITY
-            && lanes.is_z[lane] <= R::of(0.0)
-            && job.stops.is_empty()
-            && job.dc.is_none();
-        let arrives = job.arrivals.first().map_or(f64::INFINITY, |a| self.relative(a.time));
-        let event = arrives.min(self.end);
-        if !is_plain || event <= t || N == 2 && self.next_bend(lane, event) < f64::INFINITY {
-            return Next::Unknown;
-        }
-        let (other, way) = (self.end, self.way_mut(lane));
-        (way.arrives, way.other) = (arrives, other);
-        self.lanes.event[lane] = event;
-        if self.is_calm(lane) { Next::End } else { Next::Step }
-    }
-
-    /// Most events are like this one: a single arrival adds to a current that is above its floor, and
-    /// nothing else happens. As [`Self::begin`], with the result of [`Self::proceed`].
-    #[inline(always)]
-    pub(super) fn take_arrival(&mut self, lane: usize) -> Next {
-        if !is_closed(N) {
-            return Next::Unknown;
-        }
-        let (seat, zero) = (self.seat(lane), R::of(0.0));
-        let (way, lanes) = (&mut self.ways[seat], &mut *self.lanes);
-        let t = lanes.t[lane];
-        let is_plain = t == way.arrives
-            && t < way.other
-            && way.phase == Phase::Run
-            && !way.is_at_floor
-            && lanes.is_open[lane] > zero
-            && lanes.is_z[lane] <= zero;
-        if !is_plain {
-            return Next::Unknown;
-        }
-        let job = &self.jobs[way.job];
-        let [arrival, rest @ ..] = &job.arrivals[way.arrival..] else { return Next::Unknown };
-        let ticks = |time: Time| time.picoseconds() as i64 - self.origin.picoseconds() as i64;
-        let seconds = |time: Time| ticks(time) as f64 * (1.0 / Time::PER_SECOND as f64);
-        let arrives = rest.first().map_or(f64::INFINITY, |next| seconds(next.time));
-        let event = arrives.min(way.other);
-        let n = &*job.neuron;
-        let c = self.model.place_of(arrival.receptor).min(N - 1);
-        let now = lanes.current[c][lane];
-        let raised = R::of(now.double() + f64::from(arrival.weight) * n.raise[c]);
-        // What comes together is summed, and what may lead to a floor is for others.
-        if arrives <= t || now <= zero || raised <= lanes.i0[lane] {
-            return Next::Unknown;
-        }
-        if N == 2 {
-            // As [`Self::next_bend`] sees it.
-            let ampa = if c == AMPA { raised } else { lanes.current[AMPA][lane] }.double();
-            let gabab = if c == AMPA { lanes.current[N - 1][lane] } else { raised }.double();
-            let floor = |c: usize, current: f64| if current > 0.0 { 0.0 } else { n.floor[c] };
-            let constant = n.input + floor(AMPA, ampa) - floor(GABAB, gabab) - n.i0;
-            let left = 1.0 - std::f64::consts::LN_2 * n.decay[AMPA] * (event - t);
-            if n.a * constant + ampa * left - gabab <= 0.0 || n.a * constant + ampa < gabab {
-                return Next::Unknown;
-            }
-        }
-        let before = lanes.closed(lane);
-        lanes.current[c][lane] = raised;
-        lanes.ampa[lane] = lanes.current[AMPA][lane];
-        if N == 2 {
-            lanes.inhibition[lane] = lanes.current[N - 1][lane];
-        }
-        way.arrival += 1;
-        way.arrives = arrives;
-        way.floor = f64::INFINITY;
-        way.bend = f64::INFINITY;
-        way.is_driven = true;
-        lanes.event[lane] = event;
-        let slow = lanes.k[lane] + before;
-        self.hold_step(lane, slow);
-        if self.is_calm(lane) { Next::End } else { Next::Step }
-    }
-
     /// The right-hand side where a lane stands, from which its next step starts.
     #[inline(always)]
     pub(super) fn evaluate(&mut self, lane: usize) -> Rate<R, N> {
@@ -564,7 +239,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     /// Where the membrane is much faster than it was, the next step is no longer than a first one: of a
     /// longer one not even the error is known.
     #[inline(always)]
-    fn hold_step(&mut self, lane: usize, slow: R) {
+    pub(super) fn hold_step(&mut self, lane: usize, slow: R) {
         let lanes = &mut *self.lanes;
         let fast = (lanes.k[lane] + lanes.closed(lane)).abs();
         if fast > R::of(FASTER) * slow.abs() {
@@ -783,44 +458,6 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             }
         }
         is_at_threshold
-    }
-
-    /// When the first of the synapses reaches its floor.
-    #[inline(always)]
-    pub(super) fn next_floor(&self, lane: usize) -> f64 {
-        let n = self.neuron(lane);
-        let i0 = self.lanes.i0[lane].double();
-        let above = (0..N).filter(|c| self.lanes.current[*c][lane] > R::of(0.0));
-        let at = above.map(|c| n.tau[c] * ln(self.lanes.current[c][lane].double() / i0).max(0.0));
-        self.lanes.t[lane] + at.fold(f64::INFINITY, f64::min)
-    }
-
-    /// The step would end below the floor of the membrane: it rests there, unless its rate is positive
-    /// again by then; whether it rests.
-    #[inline(always)]
-    pub(super) fn fall(&mut self, lane: usize) -> bool {
-        let rest = self.lanes.event[lane] - self.lanes.t[lane];
-        let h = self.lanes.h[lane].double().min(rest);
-        let to = if h >= rest { self.lanes.event[lane] } else { self.lanes.t[lane] + h };
-        let lanes = &self.lanes;
-        let (t, x, k, y) = (lanes.t[lane], lanes.x[lane], lanes.k[lane], lanes.y[lane]);
-        let (unforced, margin) = (lanes.unforced[lane], lanes.margin[lane]);
-        let currents: [R; N] = std::array::from_fn(|c| lanes.current[c][lane]);
-        self.skip(lane, to);
-        // As short as that, its end is its floor.
-        if self.rate_at_rest(lane) <= 0.0 || h < self.model.tolerance {
-            self.way_mut(lane).phase = Phase::Rest;
-            return true;
-        }
-        let lanes = &mut *self.lanes;
-        (lanes.t[lane], lanes.x[lane], lanes.k[lane], lanes.y[lane]) = (t, x, k, y);
-        for (c, current) in currents.into_iter().enumerate() {
-            lanes.current[c][lane] = current;
-        }
-        (lanes.unforced[lane], lanes.margin[lane]) = (unforced, margin);
-        lanes.h[lane] = R::of(0.5 * h);
-        self.set_constants(lane);
-        false
     }
 
     /// To the other chart.

@@ -14,13 +14,17 @@
 //! | [`step`] | one adaptive step of all lanes, and the verdict on it |
 //! | `run` | which neuron is on which lane |
 //! | `events` | its way from event to event |
+//! | `arrivals` | what arrives, and the ends of windows |
+//! | `floors` | membranes, synapses and inputs at their floors |
 //! | [`lif`] | LIF neurons, in closed form |
 //! | [`device`] | what a GPU needs of them |
 
+mod arrivals;
 pub mod device;
 pub mod dpi;
 pub mod equation;
 mod events;
+mod floors;
 pub mod lanes;
 pub mod lif;
 pub mod real;

@@ -1,0 +1,155 @@
+//! What arrives, and the ends of windows, between which it does.
+
+use super::dpi::{CALM_FOR, Phase};
+use super::equation::{AMPA, Form, GABAB, is_closed};
+use super::real::Real;
+use super::run::{Next, Run};
+use crate::time::Time;
+
+impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
+    /// Takes the pulses that have arrived.
+    #[inline(always)]
+    pub(super) fn receive(&mut self, lane: usize) -> bool {
+        let t = self.lanes.t[lane];
+        let mut changed = false;
+        loop {
+            let job = self.job(lane);
+            let arrivals = &job.arrivals[self.way(lane).arrival..];
+            let Some(first) = arrivals.first().filter(|a| self.relative(a.time) <= t) else {
+                return changed;
+            };
+            // Sums of whole numbers do not depend on their order.
+            let same = |a: &&super::Arrival| (a.time, a.receptor) == (first.time, first.receptor);
+            let coinciding = arrivals.iter().take_while(same);
+            let (mut count, mut sum) = (0, 0_i64);
+            for arrival in coinciding {
+                count += 1;
+                sum += i64::from(arrival.weight);
+            }
+            let c = self.model.place_of(first.receptor).min(N - 1);
+            let jump = sum as f64 * job.neuron.raise[c];
+            self.raise(lane, c, jump);
+            self.way_mut(lane).arrival += count;
+            self.way_mut(lane).is_driven = true;
+            changed = true;
+        }
+    }
+
+    /// Adds to a current.
+    #[inline(always)]
+    pub(super) fn raise(&mut self, lane: usize, c: usize, jump: f64) {
+        let n = self.neuron(lane);
+        let now = self.lanes.current[c][lane].double();
+        let floor = if n.has_floor[c] { n.a * n.floor[c] } else { 0.0 };
+        let raised = if now > 0.0 { now } else { floor } + jump;
+        // What stays at the floor does not decay.
+        let raised = if raised > n.a * n.i0 { raised } else { 0.0 };
+        self.lanes.current[c][lane] = R::of(raised);
+        self.way_mut(lane).floor = f64::INFINITY;
+    }
+
+    /// Most windows of a network begin like this one: a membrane on its way, and the next event is an
+    /// arrival or the end. It is done here, at less cost than by [`Self::proceed`], with the same result.
+    #[inline(always)]
+    pub(super) fn begin(&mut self, lane: usize) -> Next {
+        let (way, lanes) = (self.way(lane), &self.lanes);
+        let (t, job) = (lanes.t[lane], &self.jobs[way.job]);
+        let is_plain = is_closed(N)
+            && way.phase == Phase::Run
+            && !way.is_at_floor
+            && way.refractory == f64::INFINITY
+            && lanes.is_z[lane] <= R::of(0.0)
+            && job.stops.is_empty()
+            && job.dc.is_none();
+        let arrives = job.arrivals.first().map_or(f64::INFINITY, |a| self.relative(a.time));
+        let event = arrives.min(self.end);
+        if !is_plain || event <= t || N == 2 && self.next_bend(lane, event) < f64::INFINITY {
+            return Next::Unknown;
+        }
+        let (other, way) = (self.end, self.way_mut(lane));
+        (way.arrives, way.other) = (arrives, other);
+        self.lanes.event[lane] = event;
+        if self.is_calm(lane) { Next::End } else { Next::Step }
+    }
+
+    /// Most events are like this one: a single arrival adds to a current that is above its floor, and
+    /// nothing else happens. As [`Self::begin`], with the result of [`Self::proceed`].
+    #[inline(always)]
+    pub(super) fn take_arrival(&mut self, lane: usize) -> Next {
+        if !is_closed(N) {
+            return Next::Unknown;
+        }
+        let (seat, zero) = (self.seat(lane), R::of(0.0));
+        let (way, lanes) = (&mut self.ways[seat], &mut *self.lanes);
+        let t = lanes.t[lane];
+        let is_plain = t == way.arrives
+            && t < way.other
+            && way.phase == Phase::Run
+            && !way.is_at_floor
+            && lanes.is_open[lane] > zero
+            && lanes.is_z[lane] <= zero;
+        if !is_plain {
+            return Next::Unknown;
+        }
+        let job = &self.jobs[way.job];
+        let [arrival, rest @ ..] = &job.arrivals[way.arrival..] else { return Next::Unknown };
+        let ticks = |time: Time| time.picoseconds() as i64 - self.origin.picoseconds() as i64;
+        let seconds = |time: Time| ticks(time) as f64 * (1.0 / Time::PER_SECOND as f64);
+        let arrives = rest.first().map_or(f64::INFINITY, |next| seconds(next.time));
+        let event = arrives.min(way.other);
+        let n = &*job.neuron;
+        let c = self.model.place_of(arrival.receptor).min(N - 1);
+        let now = lanes.current[c][lane];
+        let raised = R::of(now.double() + f64::from(arrival.weight) * n.raise[c]);
+        // What comes together is summed, and what may lead to a floor is for others.
+        if arrives <= t || now <= zero || raised <= lanes.i0[lane] {
+            return Next::Unknown;
+        }
+        if N == 2 {
+            // As [`Self::next_bend`] sees it.
+            let ampa = if c == AMPA { raised } else { lanes.current[AMPA][lane] }.double();
+            let gabab = if c == AMPA { lanes.current[N - 1][lane] } else { raised }.double();
+            let floor = |c: usize, current: f64| if current > 0.0 { 0.0 } else { n.floor[c] };
+            let constant = n.input + floor(AMPA, ampa) - floor(GABAB, gabab) - n.i0;
+            let left = 1.0 - std::f64::consts::LN_2 * n.decay[AMPA] * (event - t);
+            if n.a * constant + ampa * left - gabab <= 0.0 || n.a * constant + ampa < gabab {
+                return Next::Unknown;
+            }
+        }
+        let before = lanes.closed(lane);
+        lanes.current[c][lane] = raised;
+        lanes.ampa[lane] = lanes.current[AMPA][lane];
+        if N == 2 {
+            lanes.inhibition[lane] = lanes.current[N - 1][lane];
+        }
+        way.arrival += 1;
+        way.arrives = arrives;
+        way.floor = f64::INFINITY;
+        way.bend = f64::INFINITY;
+        way.is_driven = true;
+        lanes.event[lane] = event;
+        let slow = lanes.k[lane] + before;
+        self.hold_step(lane, slow);
+        if self.is_calm(lane) { Next::End } else { Next::Step }
+    }
+
+    /// Whether nothing happens until the end of the window, which is near, and the neuron cannot fire
+    /// until then: it may stay where it is, and save a step. Only where that is a time as it is kept.
+    #[inline(always)]
+    pub(super) fn is_calm(&self, lane: usize) -> bool {
+        let lanes = &self.lanes;
+        let t = lanes.t[lane];
+        let left = self.end - t;
+        if !is_closed(N) || lanes.event[lane] < self.end || left > CALM_FOR {
+            return false;
+        }
+        let job = self.job(lane);
+        let n = &*job.neuron;
+        // Inhibition may be gone; below the floor of the sum is less.
+        let most = n.a * (n.input + n.floor[AMPA]) + lanes.current[AMPA][lane].double();
+        job.stops.is_empty()
+            && job.dc.is_none()
+            && lanes.y[lane].double() + most * left <= n.y_calm
+            && self.relative(self.absolute(t)) == t
+    }
+}
