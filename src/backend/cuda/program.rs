@@ -25,6 +25,9 @@ pub struct Program {
 /// The kernels of `euler.cu`.
 const EULER: &[(&str, &str)] = &[("advance", "Advance"), ("write_state", "Write")];
 
+/// Edges and runs of them, which several programs share.
+const EDGES: &str = include_str!("kernels/edges.cuh");
+
 /// The kernels of `deliver.cu`.
 const DELIVER: &[(&str, &str)] =
     &[("deliver", "Deliver"), ("withdraw", "Deliver"), ("reweight", "Reweight")];
@@ -98,14 +101,14 @@ impl Program {
     /// The program that delivers spikes.
     #[must_use]
     pub fn deliver() -> Program {
-        let source = include_str!("kernels/deliver.cu").to_string();
+        let source = [EDGES, include_str!("kernels/deliver.cu")].concat();
         Program { name: "deliver".into(), source, functions: DELIVER }
     }
 
     /// The program that delivers spikes to event-driven neurons.
     #[must_use]
     pub fn arrive() -> Program {
-        let source = include_str!("kernels/arrive.cu").to_string();
+        let source = [EDGES, include_str!("kernels/arrive.cu")].concat();
         Program { name: "arrive".into(), source, functions: ARRIVE }
     }
 
@@ -123,6 +126,7 @@ impl Program {
         for part in [
             include_str!("kernels/math.cuh"),
             include_str!("kernels/event_math.cuh"),
+            EDGES,
             include_str!("kernels/network.cu"),
         ] {
             source.push_str(part);

@@ -1,24 +1,6 @@
 // Spikes reach event-driven neurons: every edge puts an arrival into its neuron's part of a list. Threads
 // have no order, so the parts are sorted afterwards. All fields of arguments have eight bytes.
 
-typedef unsigned long long Word;
-
-/// Where an edge ends, and its pulses in fixed point. From `first` on that is a neuron, and its receptor in
-/// the low three bits; before it, and at all ones, it is no event-driven neuron of this device.
-struct Edge {
-    unsigned cell;
-    int weight;
-};
-
-/// Edges that deliver at a time, from the start of the window.
-struct Run {
-    unsigned first;
-    unsigned count;
-    unsigned step;
-    unsigned unused;
-    Word time;
-};
-
 struct Arrival {
     Word time_and_receptor;
     long long weight;

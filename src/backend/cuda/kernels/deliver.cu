@@ -1,23 +1,6 @@
 // Spikes reach the sums of what arrives: every edge adds its pulses. Integers, so that no result depends on
 // the order. All fields of arguments have eight bytes.
 
-typedef unsigned long long Word;
-
-/// Where an edge ends: a cell of the sums of a step (beyond them: at none), and its pulses in fixed point.
-struct Edge {
-    unsigned cell;
-    int weight;
-};
-
-/// Edges that deliver at a step; the time of event-driven neurons is not looked at here.
-struct Run {
-    unsigned first;
-    unsigned count;
-    unsigned step;
-    unsigned unused;
-    Word time;
-};
-
 /// The cells of a bank begin here: a stride of them for each receptor.
 struct Bank {
     Word first_cell;

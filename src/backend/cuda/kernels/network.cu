@@ -10,15 +10,6 @@ struct Due {
     unsigned step;
 };
 
-/// As deliver.cu has it.
-struct Run {
-    unsigned first;
-    unsigned count;
-    unsigned step;
-    unsigned unused;
-    Word time;
-};
-
 /// How many there are in a window.
 struct Counts {
     Word pending;
