@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Component, Path, PathBuf};
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +32,8 @@ pub struct Folder {
     files: Vec<String>,
     /// The files of an earlier run, to be replaced.
     earlier: Vec<String>,
+    /// The folder, locked for as long as this one writes to it.
+    lock: OnceLock<fs::File>,
 }
 
 impl Folder {
@@ -56,24 +59,39 @@ impl Folder {
             Err(error) => return Err(Error::io("use as a folder for results", path, error)),
         }
         let earlier = earlier_files(&path);
-        let foreign =
-            std::iter::once(SUMMARY).chain(files.iter().map(String::as_str)).find(|name| {
-                // Or what holds such a file: a table in pieces.
-                let is_earlier = earlier.iter().any(|file| Path::new(file).starts_with(name));
-                !is_earlier && path.join(name).exists()
-            });
+        let own = [SUMMARY, SUMMARY_PART].into_iter().chain(files.iter().map(String::as_str));
+        let foreign = own.into_iter().find(|name| {
+            // Or what holds such a file: a table in pieces.
+            let is_earlier = earlier.iter().any(|file| Path::new(file).starts_with(name));
+            !is_earlier && path.join(name).exists()
+        });
         if let Some(file) = foreign {
             return Err(Error::OutputExists { file: Some(file.to_string()), path });
         }
-        Ok(Folder { path, files, earlier })
+        Ok(Folder { path, files, earlier, lock: OnceLock::new() })
     }
 
-    /// Creates the folder, so that one that cannot be had is known before a run and not after it.
+    /// Creates the folder, so that one that cannot be had is known before a run and not after it; no
+    /// other process can use it from then on, as far as the system can lock a folder.
     ///
     /// # Errors
-    /// [`Error::Io`].
+    /// [`Error::Io`], or [`Error::Results`] while another process writes to it.
     pub fn create(&self) -> Result<(), Error> {
-        fs::create_dir_all(&self.path).map_err(|e| Error::io("create the folder", &self.path, e))
+        fs::create_dir_all(&self.path)
+            .map_err(|e| Error::io("create the folder", &self.path, e))?;
+        if self.lock.get().is_some() {
+            return Ok(());
+        }
+        let Ok(folder) = fs::File::open(&self.path) else { return Ok(()) };
+        if matches!(folder.try_lock(), Err(fs::TryLockError::WouldBlock)) {
+            return Err(Error::Results {
+                path: self.path.clone(),
+                message: "another picoamp is writing these results".into(),
+                help: "let it end, or choose another folder with --out".into(),
+            });
+        }
+        let _ = self.lock.set(folder);
+        Ok(())
     }
 
     /// Its path.
@@ -174,7 +192,8 @@ impl Unfinished {
         files: &[String],
         tables: &BTreeMap<String, TableRecord>,
     ) -> Result<(), Error> {
-        let new = files.iter().filter(|file| *file != SUMMARY && !self.files.contains(file));
+        let is_own = |file: &String| file == SUMMARY || file == SUMMARY_PART;
+        let new = files.iter().filter(|file| !is_own(file) && !self.files.contains(file));
         let files: Vec<&String> = self.files.iter().chain(new).collect();
         let mut summary = serde_json::json!({
             "schema_version": SCHEMA_VERSION,
@@ -195,7 +214,7 @@ impl Unfinished {
 ///
 /// # Errors
 /// [`Error::Io`].
-pub(super) fn replace_summary(
+pub(crate) fn replace_summary(
     folder: &Path,
     summary: &impl Serialize,
     lasts: bool,
@@ -225,7 +244,8 @@ fn earlier_files(folder: &Path) -> Vec<String> {
         parts.peek().is_some() && parts.all(|part| matches!(part, Component::Normal(_)))
     };
     let mut files: Vec<String> = earlier.files.into_iter().filter(is_inside).collect();
-    files.push(SUMMARY.to_string());
+    // The second where it was killed while it replaced the first.
+    files.extend([SUMMARY, SUMMARY_PART].map(str::to_string));
     files
 }
 

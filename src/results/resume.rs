@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::folder::SCENE;
 use super::read::raw_summary;
+use super::summary::UNFINISHED;
 use crate::error::Error;
 use crate::scene::difference::{Difference, differences};
 
@@ -52,7 +53,7 @@ pub fn earlier(path: &Path, scene: &str, is_sweep: bool) -> Result<Earlier, Erro
         );
     }
     let was_sweep = raw.get("sweep").is_some();
-    if is_sweep != was_sweep && text("status") != Some("unfinished") {
+    if is_sweep != was_sweep && text("status") != Some(UNFINISHED) {
         let [theirs, ours] =
             [was_sweep, is_sweep].map(|is| if is { "a sweep" } else { "a single run" });
         return refuse(
@@ -98,7 +99,7 @@ pub fn explained(error: Error) -> Error {
         "run it again from the start with --resume (what it has is replaced)"
     };
     match raw.get("status").and_then(Value::as_str) {
-        Some(status @ ("unfinished" | "interrupted")) => Error::Results {
+        Some(status @ (UNFINISHED | "interrupted")) => Error::Results {
             message: format!("the folder is not empty, it has an earlier run that is {status}"),
             help: format!(
                 "{resumes}, replace its files with --force, or choose another folder with --out"

@@ -18,8 +18,8 @@ use super::points;
 use super::summary::Summary;
 use crate::error::Error;
 use crate::results::Folder;
-use crate::results::folder::SUMMARY;
-use crate::results::summary::SCHEMA_VERSION;
+use crate::results::folder::{SUMMARY, replace_summary};
+use crate::results::summary::{SCHEMA_VERSION, UNFINISHED};
 
 /// Sealing takes at most one part in so many of the time.
 const SHARE: u32 = 20;
@@ -134,14 +134,6 @@ impl Journal {
         for name in layout.files() {
             let path = folder.path().join(&name);
             let file = open(&path).map_err(|error| Error::io("open", &path, error))?;
-            // One lock for all: that of the table of points.
-            if tables.is_empty() && matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock)) {
-                return Err(Error::Results {
-                    path: folder.path().to_path_buf(),
-                    message: "another picoamp is writing these results".into(),
-                    help: "let it end, or choose another folder with --out".into(),
-                });
-            }
             let out = BufWriter::new(file);
             tables.push(Table { name, header: String::new(), out, bytes: 0 });
         }
@@ -223,12 +215,12 @@ impl Journal {
             schema_version: SCHEMA_VERSION,
             program_version: env!("CARGO_PKG_VERSION").into(),
             scene: self.head.scene.clone(),
-            status: "unfinished".into(),
+            status: UNFINISHED.into(),
             seed: self.head.seed,
             sweep: self.reached(),
             files: self.files.clone(),
         };
-        put(&self.path, &unfinished)?;
+        replace_summary(&self.path, &unfinished, true)?;
         self.kept = unfinished.sweep;
         self.sealed = (Instant::now(), began.elapsed());
         self.is_dirty = false;
@@ -250,7 +242,7 @@ impl Journal {
     pub(super) fn end(&self, summary: &Summary) -> Result<(), Error> {
         let mut summary = summary.clone();
         summary.sweep.reached = self.kept.clone();
-        put(&self.path, &summary)
+        replace_summary(&self.path, &summary, true)
     }
 }
 
@@ -288,18 +280,4 @@ impl Table {
             Err(error) => Err(Err(Error::io("go on with", path, error))),
         }
     }
-}
-
-/// Writes the summary, at once or not at all.
-pub(super) fn put(folder: &Path, summary: &impl Serialize) -> Result<(), Error> {
-    let path = folder.join(SUMMARY);
-    let new = folder.join(format!("{SUMMARY}.new"));
-    let write = || {
-        let mut file = File::create(&new)?;
-        file.write_all(&serde_json::to_vec_pretty(summary)?)?;
-        file.write_all(b"\n")?;
-        file.sync_data()?;
-        fs::rename(&new, &path)
-    };
-    write().map_err(|error| Error::io("write", &path, error))
 }

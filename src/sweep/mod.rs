@@ -166,6 +166,7 @@ impl Runner<'_> {
     ) -> Result<Ended, Error> {
         let plan = self.plan()?;
         let folder = Folder::claim(path, true, self.files(&plan.layout))?;
+        folder.create()?;
         let journal = Journal::resume(&folder, &plan.layout, self.head())?;
         self.go_on(plan, journal, &folder, observe)
     }
@@ -257,7 +258,7 @@ impl Runner<'_> {
             Summary::new(self, &plan.layout, &rows, &stage, outcome.as_ref().err(), folder.files());
         // Of a sweep that is to go on, the summary has to say from where.
         match &outcome {
-            Ok(()) | Err(Error::Points(_)) => journal::put(folder.path(), &summary)?,
+            Ok(()) | Err(Error::Points(_)) => folder.summary(&summary)?,
             Err(_) => journal.end(&summary)?,
         }
         Ok(Ended { summary, outcome })

@@ -396,6 +396,60 @@ fn what_cannot_be_gone_on_with_is_refused() {
     assert_eq!(refused(path, &[&fresh[..], &["--force"]].concat()).0, 2);
 }
 
+/// Where a table cannot be written any more, what was sealed before is kept, and the sweep goes on from there.
+#[cfg(unix)]
+#[test]
+fn a_sweep_whose_tables_cannot_be_written_goes_on_later() {
+    let folder = folder(&[("scene.ron", slow().as_bytes())]);
+    let path = folder.path();
+    run(path, "scene.ron", "whole", &["--threads", "1"]);
+    let whole = contents(&path.join("whole"));
+    let largest = whole.values().map(Vec::len).max().unwrap();
+    // In the shell's blocks of 512 bytes (or of 1024: then it fails later), and no signal for it.
+    let limit = format!("trap '' XFSZ; ulimit -f {}; exec \"$@\"", largest / 2 / 1024);
+    let output = std::process::Command::new("sh")
+        .current_dir(path)
+        .args(["-c", &limit, "sh", env!("CARGO_BIN_EXE_picoamp")])
+        .args(["run", "scene.ron", "--out", "out", "--threads", "1"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(5));
+    let summary = summary_of(&path.join("out"));
+    let done_points = summary["sweep"]["done"].as_u64().unwrap();
+    assert!(done_points < 24, "{summary}");
+    for (name, bytes) in summary["sweep"]["tables"].as_object().unwrap() {
+        let length = fs::metadata(path.join("out").join(name)).unwrap().len();
+        assert!(length >= bytes.as_u64().unwrap(), "{name}: {length} bytes instead of {bytes}");
+    }
+    done(path, &["run", "scene.ron", "--out", "out", "--threads", "1", "--resume"]);
+    assert!(contents(&path.join("out")) == whole);
+}
+
+/// A folder belongs to one process at a time.
+#[cfg(unix)]
+#[test]
+fn a_folder_that_is_being_written_is_refused() {
+    let text = slow().replace("duration: \"1 s\"", "duration: \"100000 s\"");
+    let folder = folder(&[("scene.ron", text.as_bytes())]);
+    let path = folder.path();
+    for sets in [&[][..], &["--set", "sweep=Off"]] {
+        let args = [&["run", "scene.ron", "--out", "out"], sets].concat();
+        let mut child = spawn(path, &args);
+        let deadline = Instant::now() + Duration::from_secs(120);
+        while !path.join("out/scene.ron").exists() {
+            assert!(Instant::now() < deadline && child.0.try_wait().unwrap().is_none());
+            std::thread::yield_now();
+        }
+        for option in ["--force", "--resume"] {
+            let (code, said) = refused(path, &[&args[..], &[option]].concat());
+            assert_eq!(code, 5, "{said}");
+            assert!(said.contains("another picoamp is writing these results"), "{said}");
+        }
+        drop(child);
+        fs::remove_dir_all(path.join("out")).unwrap();
+    }
+}
+
 /// A single run is not kept in pieces: it starts again.
 #[test]
 fn a_single_run_that_was_killed_starts_again() {
