@@ -53,6 +53,9 @@ pub struct Key {
     pub span: Span,
 }
 
+/// The opening bracket, each part after its key, and the closing bracket.
+type Parts<'n> = (String, Vec<(String, &'n Node)>, &'static str);
+
 impl Node {
     /// What it is, for messages: "a list".
     #[must_use]
@@ -113,8 +116,7 @@ impl Node {
     }
 
     /// What stands in brackets: the opening one, each part after its key, and the closing one.
-    #[allow(clippy::type_complexity)] // named here, once
-    fn parts(&self) -> Option<(String, Vec<(String, &Node)>, &'static str)> {
+    fn parts(&self) -> Option<Parts<'_>> {
         fn plain(items: &[Node]) -> Vec<(String, &Node)> {
             items.iter().map(|node| (String::new(), node)).collect()
         }

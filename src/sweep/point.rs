@@ -94,10 +94,8 @@ impl Point<'_> {
         let values = sweep.coordinates(self.index).iter().map(|value| value.cell()).collect();
         let row =
             Row { point: self.index, values, seed, spikes: Vec::new(), hash: None, error: None };
-        match self.run(scene, observe) {
-            Ok((spikes, hash, tables)) => {
-                Ok(Measured { row: Row { spikes, hash: Some(hash), ..row }, tables })
-            }
+        match self.run(scene, row.clone(), observe) {
+            Ok(measured) => Ok(measured),
             Err(error) if is_of_point(&error) => {
                 let error = Some(error.to_string());
                 Ok(Measured { row: Row { error, ..row }, tables: Vec::new() })
@@ -106,12 +104,13 @@ impl Point<'_> {
         }
     }
 
-    #[allow(clippy::type_complexity)] // named here, once
+    /// Runs the scene of a point and completes its row.
     fn run(
         &self,
         scene: Scene,
+        row: Row,
         observe: &mut dyn FnMut(f64) -> bool,
-    ) -> Result<(Vec<u64>, String, Vec<Rows>), Error> {
+    ) -> Result<Measured, Error> {
         let Plan { choice, side_by_side, layout, .. } = self.plan;
         let mut simulation = self.runner.plugins.build(scene)?;
         Candidates::new(*choice, Some(side_by_side.threads))?.choose(&mut simulation)?;
@@ -138,7 +137,8 @@ impl Point<'_> {
         let digests = &simulation.world().resource::<SpikeDigests>().0;
         let names = simulation.scene().populations.keys().map(String::as_str);
         let hash = digest::total(names.zip(digests.iter().copied()));
-        Ok((digests.iter().map(|digest| digest.count).collect(), hash, tables))
+        let spikes = digests.iter().map(|digest| digest.count).collect();
+        Ok(Measured { row: Row { spikes, hash: Some(hash), ..row }, tables })
     }
 }
 
