@@ -32,17 +32,21 @@ pub fn report(
     json: bool,
 ) -> Result<(), Error> {
     if a.is_sweep() || b.is_sweep() {
-        return report_sweeps(a, b, names, json);
+        return report_sweeps(a, b, names, is_kept, json);
     }
     let comparison = compare::compare(a, b, plugins)?;
     if json {
         print_json(&comparison)?;
     } else {
-        let path = |results: &Results| results.path().display().to_string();
-        let paths = [path(a), if is_kept { path(b) } else { "not kept".into() }];
-        print(text([a, b], paths, &comparison, names).trim_end())?;
+        print(text([a, b], paths(a, b, is_kept), &comparison, names).trim_end())?;
     }
     if comparison.same { Ok(()) } else { Err(Error::Different("the spikes differ".into())) }
+}
+
+/// Where two runs are, as it is said.
+fn paths(a: &Results, b: &Results, is_kept: bool) -> [String; 2] {
+    let path = |results: &Results| results.path().display().to_string();
+    [path(a), if is_kept { path(b) } else { "not kept".into() }]
 }
 
 fn text(
@@ -82,27 +86,33 @@ fn scenes_text(scenes: &[Difference], names: (&str, &str)) -> String {
 }
 
 /// Compares two sweeps and prints what there is to say.
-fn report_sweeps(a: &Results, b: &Results, names: (&str, &str), json: bool) -> Result<(), Error> {
+fn report_sweeps(
+    a: &Results,
+    b: &Results,
+    names: (&str, &str),
+    is_kept: bool,
+    json: bool,
+) -> Result<(), Error> {
     let comparison = sweep::compare::compare(a, b)?;
     if json {
         print_json(&comparison)?;
     } else {
-        print(sweeps_text(a, b, &comparison, names).trim_end())?;
+        print(sweeps_text([a, b], paths(a, b, is_kept), &comparison, names).trim_end())?;
     }
     if comparison.same { Ok(()) } else { Err(Error::Different("the spikes differ".into())) }
 }
 
 fn sweeps_text(
-    a: &Results,
-    b: &Results,
+    results: [&Results; 2],
+    paths: [String; 2],
     comparison: &SweepComparison,
     names: (&str, &str),
 ) -> String {
     let (name_a, name_b) = names;
     let width = name_a.len().max(name_b.len());
     let mut text = String::new();
-    for (name, results) in [(name_a, a), (name_b, b)] {
-        let (path, run) = (results.path().display(), results.summary());
+    for ((name, results), path) in [name_a, name_b].into_iter().zip(results).zip(paths) {
+        let run = results.summary();
         text += &format!("{name:width$}  {path}: {}, {}\n", run.scene, run.status);
     }
     text += &scenes_text(&comparison.scenes, names);
@@ -137,7 +147,7 @@ fn sweeps_text(
         text += &format!(
             "  to see where they differ, run that point of both (picoamp run {}/scene.ron --point {} \
              --out …) and compare these\n",
-            a.path().display(),
+            results[0].path().display(),
             first.point_a
         );
     }

@@ -40,6 +40,7 @@ use super::{Draft, Loaded, Scene, tree, write};
 use crate::circuit::math::{exp, ln};
 use crate::error::Error;
 use crate::plugins::Plugins;
+use crate::table::Format;
 use crate::units::{self, Unit};
 
 /// A sweep of more points is refused.
@@ -376,6 +377,14 @@ fn shape(scene: &Scene) -> Shape {
     (probes.collect(), scene.populations.keys().cloned().collect(), scene.replicas > 1)
 }
 
+/// A path at which nothing can be put.
+struct Refused {
+    span: Span,
+    path: String,
+    message: String,
+    help: String,
+}
+
 /// Where a finding is, its path in the scene, and whether it is an error.
 type Place = (String, Option<(usize, usize, usize)>, bool);
 
@@ -417,7 +426,7 @@ impl Sweep {
         let seed = scene.seed;
         let mut sweep = Sweep { form, seeds, axes, seed, total, draft, files };
         if let Err(refused) = sweep.root(0) {
-            for (span, path, message, help) in refused {
+            for Refused { span, path, message, help } in refused {
                 let help = sweep.with_nearest(scene, &path, help);
                 dx.error(&path, span, message).help(help);
             }
@@ -435,6 +444,14 @@ impl Sweep {
             let failed = own.errors() > 0;
             findings.add(point, &own, &base);
             let Some(scene) = decided.filter(|_| !failed) else { continue };
+            let other = scene.probes.iter().find(|(_, probe)| probe.format != Format::Csv);
+            if let Some((name, probe)) = other {
+                let format = probe.format.name();
+                let message = format!("the tables of a sweep are CSV, but `{name}` has {format}");
+                dx.error("sweep", head, message)
+                    .help(format!("leave its format out: --set probes.{name}.format=Csv"));
+                break;
+            }
             let shape = shape(&scene);
             let expected = first.get_or_insert_with(|| shape.clone());
             if shape != *expected {
@@ -606,7 +623,7 @@ impl Sweep {
         match self.root(point) {
             Ok(root) => self.draft.decide(&root, plugins, files, dx),
             Err(refused) => {
-                for (span, path, message, help) in refused {
+                for Refused { span, path, message, help } in refused {
                     dx.error(&path, span, message).help(help);
                 }
                 Ok(None)
@@ -614,16 +631,14 @@ impl Sweep {
         }
     }
 
-    /// The scene as it were typed for a point; otherwise what is wrong with the paths: place, path,
-    /// message, remedy.
-    #[allow(clippy::type_complexity)] // named here, once
-    fn root(&self, point: usize) -> Result<Node, Vec<(Span, String, String, String)>> {
+    /// The scene as it were typed for a point; otherwise what is wrong with the paths.
+    fn root(&self, point: usize) -> Result<Node, Vec<Refused>> {
         let mut root = self.draft.root.clone();
         let mut refused = Vec::new();
         let mut put = |keys: &[Key], node: Node, span: Span| {
             if let Err((_, message, help)) = edit::replace(&mut root, "", keys, node, Typed::Sweep)
             {
-                refused.push((span, edit::path_text(keys), message, help));
+                refused.push(Refused { span, path: edit::path_text(keys), message, help });
             }
         };
         for (axis, value) in self.axes.iter().zip(self.coordinates(point)) {

@@ -37,8 +37,7 @@ use crate::scene::diagnostics::SceneReport;
 use crate::scene::estimate::available_memory;
 use crate::scene::files::InputFile;
 use crate::scene::sweep::Sweep;
-use crate::scene::{Loaded, Probe, Scene};
-use crate::table::Format;
+use crate::scene::{Loaded, Scene};
 use journal::Journal;
 use point::{Layout, Measured, Point};
 use summary::{Stage, Summary};
@@ -190,16 +189,6 @@ impl Runner<'_> {
     /// Decides who runs what, before anything is written.
     fn plan(&self) -> Result<Plan, Error> {
         let Loaded { scene, .. } = self.sweep.load(self.plugins, 0)?;
-        let other = scene.probes.iter().find(|(_, probe)| probe.format != Format::Csv);
-        if let Some((name, Probe { format, .. })) = other {
-            return Err(Error::Sweep {
-                message: format!(
-                    "the tables of a sweep are CSV, but `{name}` has {}",
-                    format.name()
-                ),
-                help: format!("leave its format out: --set probes.{name}.format=Csv"),
-            });
-        }
         let layout = Layout::new(self.sweep, &scene);
         let all = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let threads = self.threads.unwrap_or(all);

@@ -597,10 +597,17 @@ fn sweeps_are_compared_point_by_point() {
 fn a_sweep_has_no_other_format() {
     let folder = folder(&[("sweep.ron", SCENE.as_bytes())]);
     let args = ["run", "sweep.ron", "--out", "out", "--set", "probes.spikes.format=Parquet"];
-    let (code, said) = refused(folder.path(), &args);
-    assert_eq!(code, 3, "{said}");
-    assert!(said.contains("the tables of a sweep are CSV, but `spikes` has Parquet"), "{said}");
-    assert!(said.contains("--set probes.spikes.format=Csv"), "{said}");
+    let check = ["check", "sweep.ron", "--set", "probes.spikes.format=Parquet"];
+    for args in [&args[..], &check] {
+        let (code, said) = refused(folder.path(), args);
+        assert_eq!(code, 3, "{said}");
+        assert!(said.contains("the tables of a sweep are CSV, but `spikes` has Parquet"), "{said}");
+        assert!(said.contains("--set probes.spikes.format=Csv"), "{said}");
+    }
+    // At some points only.
+    let swept = r#"sweep={ "probes.spikes.format": List([Csv, Parquet]) }"#;
+    let (code, said) = refused(folder.path(), &["check", "sweep.ron", "--set", swept]);
+    assert!(code == 3 && said.contains("the tables of a sweep are CSV"), "{said}");
     assert!(!folder.path().join("out").exists());
 }
 
