@@ -173,17 +173,16 @@ impl Router {
         self.numbering.first(GroupId::Population(population))
     }
 
-    /// The first group of each emitter, the first edge and the delay of each group, each with the end of the
-    /// last; `None`: a step or a delay is too large for 32 bits.
+    /// The first group of each emitter and the first edge of each group, with the end of the last; and the delays
+    /// of groups, in steps.
     #[cfg(feature = "cuda")]
-    pub(crate) fn device_groups(&self) -> Option<[Vec<u32>; 3]> {
-        u32::try_from(self.total_steps).ok()?;
+    pub(crate) fn device_groups(&self) -> ([Vec<u32>; 2], Vec<u64>) {
         let table = &self.table;
         let groups = table.groups.iter();
-        let delays = groups.clone().map(|group| u32::try_from(group.delay).ok());
         let mut first_of = table.first_group.clone();
         first_of.resize(self.numbering.emitters() + 1, first_of.last().copied().unwrap_or(0));
-        Some([first_of, groups.map(|g| g.first_edge).collect(), delays.collect::<Option<_>>()?])
+        let delays = groups.clone().map(|group| group.delay).collect();
+        ([first_of, groups.map(|group| group.first_edge).collect()], delays)
     }
 
     /// All edges in the order of the table: the block in which they end (counted over all banks), lane and

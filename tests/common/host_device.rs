@@ -31,6 +31,11 @@ static inline long long __double_as_longlong(double x) { long long y; memcpy(&y,
 static inline double __longlong_as_double(long long x) { double y; memcpy(&y, &x, 8); return y; }
 static inline unsigned __float_as_uint(float x) { unsigned y; memcpy(&y, &x, 4); return y; }
 static inline float __uint_as_float(unsigned x) { float y; memcpy(&y, &x, 4); return y; }
+// (Threads come one by one: none has company.)
+static inline unsigned __activemask() { return 1u << threadIdx.x % 32; }
+static inline int __popc(unsigned x) { return __builtin_popcount(x); }
+static inline int __ffs(int x) { return __builtin_ffs(x); }
+template <class T> static inline T __shfl_sync(unsigned, T x, int) { return x; }
 template <class T> static inline T atomicAdd(T* at, T x) { T old = *at; *at = T(uint64_t(old) + uint64_t(x)); return old; }
 template <class T> static inline T atomicMin(T* at, T x) { T old = *at; if (x < old) *at = x; return old; }
 template <class T> static inline T atomicOr(T* at, T x) { T old = *at; *at = old | x; return old; }

@@ -13,6 +13,11 @@ pub(super) fn bytes(neurons: u64) -> u128 {
     8 * u128::from(neurons)
 }
 
+/// Neurons that share their part of the list, as in `arrive.cu`.
+const NEIGHBOURS: usize = 16;
+/// More arrivals in a window cannot be numbered.
+const MOST: u64 = u32::MAX as u64;
+
 /// The arrivals of a window.
 pub(super) struct Arrivals<D: Device> {
     module: D::Module,
@@ -22,10 +27,16 @@ pub(super) struct Arrivals<D: Device> {
     ends: D::Buffer,
     total: D::Buffer,
     list: Growing<D>,
+    /// Arrivals that the list holds.
+    capacity: u64,
     runs: Growing<D>,
-    /// Where the list is; 0: nothing arrives.
-    at: u64,
+    /// Whether nothing has arrived, so that all counts are 0.
+    is_empty: bool,
 }
+
+/// Runs that deliver: their address, how many there are at most, the address of how many there are (0: all),
+/// and threads for them.
+pub(super) type RunList = ([u64; 3], usize);
 
 impl<D: Device> Arrivals<D> {
     /// For so many neurons.
@@ -37,8 +48,9 @@ impl<D: Device> Arrivals<D> {
             ends: device.allocate(4 * neurons as usize)?,
             total: device.allocate(8)?,
             list: Growing::none(),
+            capacity: 0,
             runs: Growing::none(),
-            at: 0,
+            is_empty: true,
         })
     }
 
@@ -52,52 +64,89 @@ impl<D: Device> Arrivals<D> {
         table: u64,
         first: u64,
     ) -> Result<(), DeviceError> {
-        if self.at != 0 {
-            device.clear(&mut self.counts, 0, 4 * self.neurons as usize)?;
-            device.clear(&mut self.total, 0, 8)?;
-            self.at = 0;
-        }
-        if edges == 0 {
-            return Ok(());
-        }
-        if edges > u64::from(u32::MAX) {
-            let answer = format!("{edges} pulses arrive in one window, more than 2^32");
+        self.make_room(device, edges)?;
+        let list = [self.runs.filled(device, runs)?, runs.len() as u64, 0];
+        device.clear(&mut self.total, 0, 8)?;
+        let total = device.address(&self.total);
+        let lists = [(list, TEAM * runs.len())];
+        self.deliver_lists(device, if edges == 0 { &[] } else { &lists }, total, table, first)
+    }
+
+    /// Makes room for so many arrivals in a window.
+    pub(super) fn make_room(&mut self, device: &D, arrivals: u64) -> Result<(), DeviceError> {
+        if arrivals > MOST {
+            let answer = format!("{arrivals} pulses arrive in one window, more than 2^32");
             return Err(DeviceError::new("delivering spikes", answer));
         }
-        let list = self.list.with(device, ARRIVAL * edges as usize)?;
-        self.at = device.address(list);
-        let arguments = [
-            self.runs.filled(device, runs)?,
-            table,
-            device.address(&self.counts),
-            device.address(&self.ends),
-            self.at,
-            device.address(&self.total),
-            runs.len() as u64,
-            self.neurons,
-            first,
-        ];
-        let neurons = self.neurons as usize;
-        for (kernel, threads) in [
-            ("count_arrivals", TEAM * runs.len()),
-            ("share_list", neurons),
-            ("put_arrivals", TEAM * runs.len()),
-            ("sort_arrivals", neurons),
-        ] {
-            // SAFETY: the arguments are in the order of the structure in `arrive.cu`. Runs are of the table; the
-            // ends of its edges have numbers below `first` plus eight for each neuron, or all ones; the list
-            // has room for every edge.
-            unsafe { device.launch(&self.module, kernel, threads, &arguments)? };
+        if arrivals > self.capacity {
+            let capacity = arrivals.next_power_of_two().min(MOST);
+            self.list.with(device, ARRIVAL * capacity as usize)?;
+            self.capacity = capacity;
         }
         Ok(())
     }
 
+    /// Whether so many arrivals had room.
+    pub(super) fn holds(&self, arrivals: u64) -> bool {
+        arrivals <= self.capacity
+    }
+
+    /// Delivers lists of runs; how many arrivals that made goes to `total`. If these are more than there is room
+    /// for, nothing arrives.
+    pub(super) fn deliver_lists(
+        &mut self,
+        device: &D,
+        lists: &[RunList],
+        total: u64,
+        table: u64,
+        first: u64,
+    ) -> Result<(), DeviceError> {
+        if !self.is_empty {
+            device.clear(&mut self.counts, 0, 4 * self.neurons as usize)?;
+        }
+        self.is_empty = lists.is_empty();
+        let at = device.address(self.list.with(device, 0)?);
+        let launch = |kernel, ([runs, count, counted], threads): RunList, of_runs: usize| {
+            let arguments = [
+                runs,
+                table,
+                device.address(&self.counts),
+                device.address(&self.ends),
+                at,
+                total,
+                self.capacity,
+                count,
+                counted,
+                of_runs as u64,
+                self.neurons,
+                first,
+            ];
+            // SAFETY: the arguments are in the order of the structure in `arrive.cu`. Runs are of the table; the
+            // ends of its edges have numbers below `first` plus eight for each neuron, or all ones; nothing is
+            // written to a list that is too short.
+            unsafe { device.launch(&self.module, kernel, threads, &arguments) }
+        };
+        let neurons = self.neurons as usize;
+        for list in lists {
+            launch("count_arrivals", *list, list.1)?;
+        }
+        if lists.is_empty() {
+            return Ok(());
+        }
+        launch("share_list", ([0; 3], neurons.div_ceil(NEIGHBOURS)), 0)?;
+        for list in lists {
+            launch("put_arrivals", *list, list.1)?;
+        }
+        launch("sort_arrivals", ([0; 3], neurons), 0)
+    }
+
     /// The addresses of counts, ends and list from neuron `first` on; 0: nothing arrives.
-    pub(super) fn of(&self, device: &D, first: u64) -> [u64; 3] {
-        if self.at == 0 {
-            return [0; 3];
+    pub(super) fn of(&mut self, device: &D, first: u64) -> Result<[u64; 3], DeviceError> {
+        if self.is_empty {
+            return Ok([0; 3]);
         }
         let at = |buffer: &D::Buffer| device.address(buffer) + 4 * first;
-        [at(&self.counts), at(&self.ends), self.at]
+        let list = device.address(self.list.with(device, 0)?);
+        Ok([at(&self.counts), at(&self.ends), list])
     }
 }

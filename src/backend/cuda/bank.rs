@@ -312,6 +312,11 @@ impl<D: Device> DeviceBank<D> {
         Ok(fault)
     }
 
+    /// Bytes of the state of all neurons.
+    pub(super) fn state_bytes(&self) -> usize {
+        self.layout.resting_state.len() * self.stride * 4
+    }
+
     /// Copies the state elsewhere.
     pub(super) fn save(&self, device: &D, to: &mut D::Buffer) -> Result<(), DeviceError> {
         device.copy(&self.state[0], to, self.layout.resting_state.len() * self.stride * 4)

@@ -1,9 +1,9 @@
 //! A bank of event-driven neurons on the device.
 //!
-//! One launch carries all of them through a window. A window with more spikes than the list holds is carried
-//! through again with a longer list: the state at its start is still there. (In halves it would be other steps
-//! of the solver, and other bits.) Samples are taken from copies of their neurons, by a launch before: measuring
-//! does not change what is measured.
+//! One launch carries all of them through a window. Windows are looked at in batches, where the host asks for one
+//! after the other of one. With more spikes than the list holds they are carried through again with a longer list.
+//! (A window in halves would be other steps of the solver, and other bits.) Samples are taken from copies of
+//! their neurons, by a launch before: measuring does not change what is measured.
 
 use std::ops::Range;
 
@@ -21,6 +21,10 @@ use crate::time::Time;
 const HEADER: usize = 6;
 /// Words of a spike.
 const SPIKE: usize = 2;
+/// The most memory for samples of a batch of windows, bytes.
+const MOST_SAMPLE_BYTES: usize = 1 << 28;
+/// Words of neurons that are copied at a time.
+const PIECE: usize = 1 << 22;
 /// A neuron without a drive.
 const NO_DRIVE: u32 = u32::MAX;
 
@@ -51,8 +55,6 @@ impl EventPlan {
 pub(super) struct EventWindow {
     /// From its start to its end.
     pub(super) span: Range<Time>,
-    /// The bank's index.
-    pub(super) bank: u32,
     /// Addresses of counts, ends and list of what arrives.
     pub(super) arrivals: [u64; 3],
 }
@@ -77,15 +79,18 @@ pub(super) struct DeviceEvents<D: Device> {
     read: Vec<u64>,
     /// Addresses of the drive of each neuron, of drives and their steps.
     drives: Option<[D::Buffer; 3]>,
-    exchanged: [Growing<D>; 2],
+    exchanged: Growing<D>,
     slots: Growing<D>,
-    stops_of: Growing<D>,
-    stops: Growing<D>,
-    samples: Growing<D>,
+    /// The samples of the batch under way, their numbers on the device, and where these are.
+    stops: Stops,
+    sampling: [Growing<D>; 4],
+    sampling_at: [u64; 4],
+    /// Windows of the batch that have been asked for.
+    windows: usize,
     now: Time,
 }
 
-/// The samples of a window: neurons, where the stops of each begin, and the stops.
+/// The samples of a batch of windows: neurons, where the stops of each begin, and the stops.
 #[derive(Default)]
 struct Stops {
     slots: Vec<u32>,
@@ -93,6 +98,8 @@ struct Stops {
     times: Vec<u64>,
     /// The requests of each neuron.
     requests: Vec<Range<usize>>,
+    /// Where the neurons of each window begin.
+    windows: Vec<usize>,
 }
 
 impl<D: Device> DeviceEvents<D> {
@@ -120,11 +127,12 @@ impl<D: Device> DeviceEvents<D> {
             capacity,
             read: vec![0; HEADER + SPIKE * capacity.min(64)],
             drives: copy_drives(device, bank)?,
-            exchanged: [Growing::none(), Growing::none()],
+            exchanged: Growing::none(),
             slots: Growing::none(),
-            stops_of: Growing::none(),
-            stops: Growing::none(),
-            samples: Growing::none(),
+            stops: Stops::default(),
+            sampling: std::array::from_fn(|_| Growing::none()),
+            sampling_at: [0; 4],
+            windows: 0,
             now: Time::ZERO,
             code,
         })
@@ -142,85 +150,23 @@ impl<D: Device> DeviceEvents<D> {
         device: &D,
         event: &mut dyn EventNeurons,
     ) -> Result<(), DeviceError> {
-        let (parameters, width) = (self.code.parameters.len(), self.code.words());
         let Some(slots) = event.waiting() else {
-            let words = event.hand_over();
-            let mut column = vec![0_u64; self.stride];
-            for at in 0..width {
-                for (to, neuron) in column.iter_mut().zip(words.chunks_exact(width)) {
-                    *to = neuron[at];
-                }
-                let bytes = bytemuck::cast_slice(&column);
-                match at.checked_sub(parameters) {
-                    None => device.write(&mut self.parameters, at * bytes.len(), bytes)?,
-                    Some(at) => device.write(&mut self.state[0], at * bytes.len(), bytes)?,
-                }
+            event.hand_over();
+            let piece = PIECE / self.code.words();
+            for first in (0..self.neurons).step_by(piece) {
+                let slots = first..self.neurons.min(first + piece);
+                let words = event.words(slots.clone());
+                self.write(device, 0, slots.start, slots.len(), &words)?;
             }
             return Ok(());
         };
         if slots.is_empty() {
             return Ok(());
         }
-        let states = width - parameters;
         let list = self.slots.filled(device, &slots)?;
-        let words = 8 * slots.len() * states;
-        let there = device.address(self.exchanged[0].with(device, words)?);
-        let state = device.address(&self.state[0]);
-        let launch = |kernel, there, columns, width: usize| {
-            let arguments =
-                [list, there, columns, slots.len() as u64, self.stride as u64, width as u64];
-            // SAFETY: the arguments are in the order of the structure in `event.cu`; slots are of this bank, and
-            // the list has room for their words.
-            unsafe { device.launch(&self.module, kernel, slots.len() * width, &arguments) }
-        };
-        launch("read_neurons", there, state, states)?;
-        let mut old = vec![0_u64; slots.len() * states];
-        device.read(
-            self.exchanged[0].with(device, words)?,
-            0,
-            bytemuck::cast_slice_mut(&mut old),
-        )?;
+        let old = self.read_states(device, list, 0, slots.len())?;
         let new = event.exchange(&slots, &old);
-        let part = |range: Range<usize>| -> Vec<u64> {
-            new.chunks_exact(width).flat_map(|neuron| neuron[range.clone()].to_vec()).collect()
-        };
-        let there = self.exchanged[0].filled(device, &part(parameters..width))?;
-        launch("write_neurons", there, state, states)?;
-        let there = self.exchanged[1].filled(device, &part(0..parameters))?;
-        launch("write_neurons", there, device.address(&self.parameters), parameters)
-    }
-
-    /// Carries all neurons through a window. The result is the earliest fault, whose step is a time from the
-    /// start of the window.
-    pub(super) fn advance(
-        &mut self,
-        device: &D,
-        bank: &Bank,
-        window: &EventWindow,
-        out: &mut Advanced,
-    ) -> Result<Option<Fault>, DeviceError> {
-        self.sample(device, bank, window, &mut out.samples)?;
-        loop {
-            device.write(&mut self.results, 0, bytemuck::cast_slice(&[0_u64; HEADER]))?;
-            self.launch(device, window, self.neurons, [0; 4])?;
-            device.read(&self.results, 0, bytemuck::cast_slice_mut(&mut self.read))?;
-            let spikes = self.read[0] as usize;
-            if spikes <= self.capacity {
-                break;
-            }
-            // Too many for the list: again, with one that holds them.
-            self.capacity = spikes.next_power_of_two();
-            self.results = device.allocate(8 * (HEADER + SPIKE * self.capacity))?;
-        }
-        self.state.swap(0, 1);
-        let [spikes, faults, right_sides, steps, rejected] =
-            [self.read[0], self.read[1], self.read[2], self.read[3], self.read[4]];
-        out.work.right_sides += right_sides;
-        out.work.steps += steps;
-        out.work.rejected += rejected;
-        self.collect(device, window, spikes as usize, out)?;
-        self.now = window.span.end;
-        if faults == 0 { Ok(None) } else { self.fault(device, window) }
+        self.write(device, list, 0, slots.len(), &new)
     }
 
     /// Brings the state of all neurons to the host.
@@ -232,41 +178,236 @@ impl<D: Device> DeviceEvents<D> {
         if event.waiting().is_none() {
             return Ok(());
         }
-        let width = self.code.state.len();
-        let mut columns = vec![0_u64; width * self.stride];
-        device.read(&self.state[0], 0, bytemuck::cast_slice_mut(&mut columns))?;
-        let mut words = vec![0; self.neurons * width];
-        for (slot, neuron) in words.chunks_exact_mut(width).enumerate() {
-            for (word, column) in neuron.iter_mut().zip(columns.chunks_exact(self.stride)) {
-                *word = column[slot];
-            }
+        let piece = PIECE / self.code.state.len();
+        for first in (0..self.neurons).step_by(piece) {
+            let words = self.read_states(device, 0, first, piece.min(self.neurons - first))?;
+            event.look(first, &words);
         }
-        event.look(&words);
         Ok(())
     }
 
-    /// The samples of a window.
-    fn sample(
+    /// Writes all words of so many neurons: those of a list, or those from `first` on.
+    fn write(
+        &mut self,
+        device: &D,
+        list: u64,
+        first: usize,
+        count: usize,
+        words: &[u64],
+    ) -> Result<(), DeviceError> {
+        let (parameters, states) = (self.code.parameters.len(), self.code.state.len());
+        let there = self.exchanged.filled(device, words)?;
+        for (from, columns, width) in
+            [(0, &self.parameters, parameters), (parameters, &self.state[0], states)]
+        {
+            let arguments = [
+                list,
+                there + 8 * from as u64,
+                device.address(columns),
+                count as u64,
+                self.stride as u64,
+                width as u64,
+                self.code.words() as u64,
+                first as u64,
+            ];
+            self.exchange(device, "write_neurons", count * width, &arguments)?;
+        }
+        Ok(())
+    }
+
+    /// The states of so many neurons: those of a list, or those from `first` on.
+    fn read_states(
+        &mut self,
+        device: &D,
+        list: u64,
+        first: usize,
+        count: usize,
+    ) -> Result<Vec<u64>, DeviceError> {
+        let width = self.code.state.len();
+        let there = device.address(self.exchanged.with(device, 8 * count * width)?);
+        let arguments = [
+            list,
+            there,
+            device.address(&self.state[0]),
+            count as u64,
+            self.stride as u64,
+            width as u64,
+            width as u64,
+            first as u64,
+        ];
+        self.exchange(device, "read_neurons", count * width, &arguments)?;
+        let mut words = vec![0_u64; count * width];
+        let buffer = self.exchanged.with(device, 0)?;
+        device.read(buffer, 0, bytemuck::cast_slice_mut(&mut words))?;
+        Ok(words)
+    }
+
+    fn exchange(
+        &self,
+        device: &D,
+        kernel: &'static str,
+        threads: usize,
+        arguments: &[u64],
+    ) -> Result<(), DeviceError> {
+        // SAFETY: the arguments are in the order of the structure in `event.cu`; slots are of this bank, and there
+        // is room for their words.
+        unsafe { device.launch(&self.module, kernel, threads, arguments) }
+    }
+
+    /// Carries all neurons through a window. The result is the earliest fault, whose step is a time from the
+    /// start of the window.
+    pub(super) fn advance(
         &mut self,
         device: &D,
         bank: &Bank,
+        index: u32,
         window: &EventWindow,
+        out: &mut Advanced,
+    ) -> Result<Option<Fault>, DeviceError> {
+        let span = std::slice::from_ref(&window.span);
+        loop {
+            self.begin(device, bank, span)?;
+            self.go(device, window)?;
+            if !self.is_full(device)? {
+                return self.finish(device, bank, index, span, true, out);
+            }
+            self.state.swap(0, 1);
+            self.lengthen(device, true)?;
+        }
+    }
+
+    /// Begins a batch of windows, of which the host sees nothing until it has
+    /// [finished](DeviceEvents::finish). The result is the address of the header; `None`: its samples would take
+    /// too much memory.
+    pub(super) fn begin(
+        &mut self,
+        device: &D,
+        bank: &Bank,
+        windows: &[Range<Time>],
+    ) -> Result<Option<u64>, DeviceError> {
+        let stops = Stops::of(bank, windows);
+        let bytes = 8 * stops.times.len() * self.columns;
+        if bytes > MOST_SAMPLE_BYTES && windows.len() > 1 {
+            return Ok(None);
+        }
+        if !stops.times.is_empty() {
+            let [slots, of, times, samples] = &mut self.sampling;
+            self.sampling_at = [
+                slots.filled(device, &stops.slots)?,
+                of.filled(device, &stops.of)?,
+                times.filled(device, &stops.times)?,
+                device.address(samples.with(device, bytes)?),
+            ];
+        }
+        (self.stops, self.windows) = (stops, 0);
+        device.clear(&mut self.results, 0, 8 * HEADER)?;
+        Ok(Some(device.address(&self.results)))
+    }
+
+    /// Carries all neurons through the next window of a batch.
+    pub(super) fn go(&mut self, device: &D, window: &EventWindow) -> Result<(), DeviceError> {
+        let own = self.stops.windows[self.windows]..self.stops.windows[self.windows + 1];
+        if !own.is_empty() {
+            let [slots, of, stops, samples] = self.sampling_at;
+            let [slots, of] = [slots, of].map(|at| at + 4 * own.start as u64);
+            self.launch(device, window, own.len(), [slots, of, stops, samples])?;
+        }
+        self.launch(device, window, self.neurons, [0; 4])?;
+        self.state.swap(0, 1);
+        self.windows += 1;
+        Ok(())
+    }
+
+    /// Addresses of header and spikes, and how many of these the list holds.
+    pub(super) fn list(&self, device: &D) -> [u64; 3] {
+        let results = device.address(&self.results);
+        [results, results + 8 * HEADER as u64, self.capacity as u64]
+    }
+
+    /// Looks at what a batch has given: whether it had more spikes than the list holds.
+    pub(super) fn is_full(&mut self, device: &D) -> Result<bool, DeviceError> {
+        device.read(&self.results, 0, bytemuck::cast_slice_mut(&mut self.read))?;
+        Ok(self.read[0] as usize > self.capacity)
+    }
+
+    /// Makes the list as long as it should have been; `false`: that would take much of the memory, and it is not a
+    /// must.
+    pub(super) fn lengthen(&mut self, device: &D, is_must: bool) -> Result<bool, DeviceError> {
+        let capacity = (self.read[0] as usize).next_power_of_two();
+        let bytes = 8 * (HEADER + SPIKE * capacity);
+        if !is_must && 4 * bytes as u64 > device.free_memory()? {
+            return Ok(false);
+        }
+        self.results = device.allocate(bytes)?;
+        self.capacity = capacity;
+        Ok(true)
+    }
+
+    /// Whether something went wrong in a batch that was looked at.
+    pub(super) fn is_faulty(&self) -> bool {
+        self.read[1] != 0
+    }
+
+    /// Whether the list would have held many more than the last batch's spikes.
+    pub(super) fn is_roomy(&self) -> bool {
+        (self.read[0] as usize) < self.capacity / 4
+    }
+
+    /// Hands over what a batch that was looked at has given, spikes only if somebody hears them. The result is the
+    /// earliest fault of a batch of one window; its step is a time from the start.
+    pub(super) fn finish(
+        &mut self,
+        device: &D,
+        bank: &Bank,
+        index: u32,
+        windows: &[Range<Time>],
+        is_heard: bool,
+        out: &mut Advanced,
+    ) -> Result<Option<Fault>, DeviceError> {
+        let [spikes, faults, right_sides, _, steps, rejected] =
+            [0, 1, 2, 3, 4, 5].map(|k| self.read[k]);
+        out.work.right_sides += right_sides;
+        out.work.steps += steps;
+        out.work.rejected += rejected;
+        if is_heard {
+            self.collect(device, index, spikes as usize, out)?;
+        }
+        self.take_samples(device, bank, index, &mut out.samples)?;
+        self.now = windows.last().map_or(self.now, |window| window.end);
+        if faults == 0 { Ok(None) } else { self.fault(device, index) }
+    }
+
+    /// Bytes of the state of all neurons.
+    pub(super) fn state_bytes(&self) -> usize {
+        8 * self.code.state.len() * self.stride
+    }
+
+    /// Copies the state elsewhere.
+    pub(super) fn save(&self, device: &D, to: &mut D::Buffer) -> Result<(), DeviceError> {
+        device.copy(&self.state[0], to, self.state_bytes())
+    }
+
+    /// Takes the state from elsewhere.
+    pub(super) fn restore(&mut self, device: &D, from: &D::Buffer) -> Result<(), DeviceError> {
+        let bytes = self.state_bytes();
+        device.copy(from, &mut self.state[0], bytes)?;
+        device.clear(&mut self.faults, 0, 8 * self.stride)
+    }
+
+    /// Hands over the samples of a batch.
+    fn take_samples(
+        &mut self,
+        device: &D,
+        bank: &Bank,
+        index: u32,
         out: &mut Vec<Sample>,
     ) -> Result<(), DeviceError> {
-        let stops = Stops::of(bank, &window.span);
+        let stops = std::mem::take(&mut self.stops);
         if stops.times.is_empty() {
             return Ok(());
         }
-        let bytes = 8 * stops.times.len() * self.columns;
-        let sampling = [
-            self.slots.filled(device, &stops.slots)?,
-            self.stops_of.filled(device, &stops.of)?,
-            self.stops.filled(device, &stops.times)?,
-            device.address(self.samples.with(device, bytes)?),
-        ];
-        self.launch(device, window, stops.slots.len(), sampling)?;
         let mut states = vec![0.0_f64; stops.times.len() * self.columns];
-        let buffer = self.samples.with(device, bytes)?;
+        let buffer = self.sampling[3].with(device, 0)?;
         device.read(buffer, 0, bytemuck::cast_slice_mut(&mut states))?;
         let mut states = stops.times.iter().zip(states.chunks_exact(self.columns));
         for (k, requests) in stops.requests.iter().enumerate() {
@@ -274,7 +415,7 @@ impl<D: Device> DeviceEvents<D> {
             for (time, state) in states.by_ref().take(own) {
                 let wanted = requests.clone().filter(|r| bank.samples[*r].wants(*time));
                 out.extend(wanted.map(|request| Sample {
-                    bank: window.bank,
+                    bank: index,
                     request: request as u32,
                     time: Time::from_picoseconds(*time),
                     state: state.into(),
@@ -294,7 +435,7 @@ impl<D: Device> DeviceEvents<D> {
     ) -> Result<(), DeviceError> {
         let [counts, ends, arrivals] = window.arrivals;
         let length = (window.span.end - window.span.start).seconds();
-        let results = device.address(&self.results);
+        let [results, spikes, _] = self.list(device);
         let drives = self.drives.as_ref();
         let [drive_of, drives, levels] =
             drives.map_or([0; 3], |all| [0, 1, 2].map(|k| device.address(&all[k])));
@@ -315,7 +456,7 @@ impl<D: Device> DeviceEvents<D> {
             drives,
             levels,
             results,
-            results + 8 * HEADER as u64,
+            spikes,
             device.address(&self.faults),
             self.capacity as u64,
             threads as u64,
@@ -329,17 +470,18 @@ impl<D: Device> DeviceEvents<D> {
             self.code.holds.into(),
             self.code.b.to_bits(),
             self.code.tolerance.to_bits(),
+            u64::from(self.windows > 0),
         ];
         // SAFETY: the arguments are in the order of the structure in `event_head.cuh`, for buffers of the sizes
         // that `new` and `Growing` give them; the list of arrivals is as long as counts and ends say.
         unsafe { device.launch(&self.module, "advance", threads, &arguments) }
     }
 
-    /// Hands over the spikes of a window.
+    /// Hands over the spikes of a batch.
     fn collect(
         &mut self,
         device: &D,
-        window: &EventWindow,
+        index: u32,
         count: usize,
         out: &mut Advanced,
     ) -> Result<(), DeviceError> {
@@ -353,30 +495,38 @@ impl<D: Device> DeviceEvents<D> {
             device.read(&self.results, 8 * from, bytemuck::cast_slice_mut(rest))?;
         }
         let spikes = self.read[HEADER..HEADER + SPIKE * count].as_chunks::<SPIKE>().0;
-        let spikes = spikes.iter().map(|[slot, since]| {
-            (*slot as u32, window.span.start + Time::from_picoseconds(*since))
-        });
-        out.spikes[window.bank as usize].extend(spikes);
+        let spikes =
+            spikes.iter().map(|[slot, time]| (*slot as u32, Time::from_picoseconds(*time)));
+        out.spikes[index as usize].extend(spikes);
         Ok(())
     }
 
     /// The earliest fault of a window in which there are some.
-    fn fault(&self, device: &D, window: &EventWindow) -> Result<Option<Fault>, DeviceError> {
+    fn fault(&self, device: &D, bank: u32) -> Result<Option<Fault>, DeviceError> {
         let mut faults = vec![0_u64; self.neurons];
         device.read(&self.faults, 0, bytemuck::cast_slice_mut(&mut faults))?;
         let fault = |(slot, word): (u32, &u64)| {
             // 0: none.
             let word = word.checked_sub(1)?;
             let kind = if word & 1 == 1 { FaultKind::Storm } else { FaultKind::NotFinite };
-            Some(Fault { step: word >> 1, bank: window.bank, slot, kind })
+            Some(Fault { step: word >> 1, bank, slot, kind })
         };
         Ok((0..).zip(&faults).filter_map(fault).min())
     }
 }
 
 impl Stops {
-    fn of(bank: &Bank, span: &Range<Time>) -> Stops {
-        let mut all = Stops { of: vec![0], ..Stops::default() };
+    fn of(bank: &Bank, windows: &[Range<Time>]) -> Stops {
+        let mut all = Stops { of: vec![0], windows: vec![0], ..Stops::default() };
+        for span in windows {
+            all.add(bank, span);
+            all.windows.push(all.slots.len());
+        }
+        all
+    }
+
+    /// Adds those of a window.
+    fn add(&mut self, bank: &Bank, span: &Range<Time>) {
         let mut at = 0;
         for own in bank.samples.chunk_by(|a, b| a.slot == b.slot) {
             let requests = at..at + own.len();
@@ -388,12 +538,11 @@ impl Stops {
             }
             stops.sort_unstable();
             stops.dedup();
-            all.slots.push(own[0].slot);
-            all.times.extend(stops);
-            all.of.push(all.times.len() as u32);
-            all.requests.push(requests);
+            self.slots.push(own[0].slot);
+            self.times.extend(stops);
+            self.of.push(self.times.len() as u32);
+            self.requests.push(requests);
         }
-        all
     }
 }
 

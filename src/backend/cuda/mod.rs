@@ -10,6 +10,7 @@
 //! | `sums` | what arrives by steps, and the table of edges that makes it of spikes |
 //! | `arrivals` | what arrives at event-driven neurons |
 //! | `network` | a network that runs on the device by itself: sources, delays, routing |
+//! | `batch` | windows of such a network that the host does not see one by one |
 //!
 //! One thread carries one neuron through a window, parameters and state in registers; columns stay on the
 //! device from window to window, and so does the table of edges: a spike comes in as a run of edges, whose
@@ -25,6 +26,7 @@
 
 mod arrivals;
 mod bank;
+mod batch;
 pub mod compile;
 pub mod device;
 mod event;
@@ -297,10 +299,10 @@ impl<D: Device> State<D> {
             };
             let window = EventWindow {
                 span: window.start()..window.end(),
-                bank: index as u32,
-                arrivals: sums.arrivals_of(device, first),
+                arrivals: sums.arrivals_of(device, first)?,
             };
-            let fault = on_device.advance(device, bank, &window, out).map_err(|e| e.of(bank))?;
+            let fault = on_device.advance(device, bank, index as u32, &window, out);
+            let fault = fault.map_err(|e| e.of(bank))?;
             earliest = earliest.into_iter().chain(fault).min();
         }
         Ok(earliest)
@@ -445,11 +447,15 @@ impl<D: Device> Backend for Cuda<D> {
         is_heard: bool,
     ) -> Result<bool, Error> {
         let step = Some(router.grid());
-        if banks.is_empty() || !banks.iter().all(|bank| has_kernel(bank) && bank.step == step) {
+        let is_stepped = |bank: &Bank| bank.step == step;
+        let is_event = |bank: &Bank| matches!(bank.neurons, Neurons::Event(_));
+        let is_of_one_kind = banks.iter().all(is_stepped) || banks.iter().all(is_event);
+        if banks.is_empty() || !is_of_one_kind || !banks.iter().all(has_kernel) {
             return Ok(false);
         }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let network = Network::new(&self.device, banks, router, emissions, is_heard);
+        let own = (banks, &state.banks[..]);
+        let network = Network::new(&self.device, own, router, emissions, is_heard);
         state.network =
             network.map_err(|error| Error::Device { name: NAME, reason: error.to_string() })?;
         Ok(state.network.is_some())

@@ -5,14 +5,19 @@
 //! becomes runs of edges, these add their pulses to the sums, neurons go through the window, and their spikes join
 //! those that wait. Nothing of that is looked at by the host until a batch of windows is through. Where a list was
 //! too short, the batch is repeated from its start, which is kept: with a longer list, or in halves.
+//!
+//! All neurons are advanced by steps, or all are event-driven: then steps are picoseconds, what arrives are lists,
+//! and windows are those that the host would take, because the solver's steps end with them. A batch in which an
+//! event-driven neuron went wrong is repeated window by window, up to the one in which it did.
 
-use super::bank::DeviceBank;
+use super::batch::Batch;
+use super::event::EventWindow;
 use super::memory::Growing;
-use super::sums::{DeviceRun, LONGEST_RUN, Sums, TEAM, device_runs};
+use super::sums::{LONGEST_RUN, Place, Sums, TEAM};
 use super::{Device, DeviceError, OnDevice, Program};
 use crate::backend::{Advanced, Fault};
-use crate::bank::Bank;
-use crate::network::inbox::{Inbox, Run};
+use crate::bank::{Bank, Neurons};
+use crate::network::inbox::Inbox;
 use crate::network::router::Router;
 use crate::network::source::{ByRule, Emission};
 use crate::probe::digest::SpikeDigest;
@@ -20,9 +25,11 @@ use crate::schedule::Window;
 use crate::time::Time;
 
 /// Bytes of what is due, of a run, of a source's spike.
-const DUE: usize = 8;
+const DUE: usize = 16;
 const RUN: usize = 24;
 const FIRED: usize = 16;
+/// Bytes of what is counted in a window: what is due, runs, arrivals at event-driven neurons.
+const COUNTS: usize = 24;
 /// Entries of lists at first.
 const FIRST_CAPACITY: usize = 1 << 14;
 /// The most spikes of sources that a batch may have: more take it in halves.
@@ -33,6 +40,8 @@ const MOST_THREADS: usize = 1 << 17;
 /// A network on the device.
 pub(super) struct Network<D: Device> {
     module: D::Module,
+    /// Whether all neurons are event-driven (otherwise none is).
+    is_event_driven: bool,
     /// Steps of a window: no spike fired in it can arrive in it.
     window_steps: usize,
     total_steps: u64,
@@ -166,25 +175,24 @@ impl<D: Device> Sources<D> {
 }
 
 impl<D: Device> Network<D> {
-    /// For banks that are all on the device, with the step of the router; `is_heard`: somebody wants the
-    /// spikes. `None`: the table's delays are too long for it, or there is too little memory.
+    /// For banks that are all on the device and of one kind, with the step of the router; `is_heard`: somebody
+    /// wants the spikes. `None`: there is too little memory.
     pub(super) fn new(
         device: &D,
-        banks: &[Bank],
+        (banks, on_device): (&[Bank], &[Option<OnDevice<D>>]),
         router: &Router,
         emissions: &[Emission],
         is_heard: bool,
     ) -> Result<Option<Network<D>>, DeviceError> {
-        let Some([first_of, first_edge, delays]) = router.device_groups() else { return Ok(None) };
+        let ([first_of, first_edge], delays) = router.device_groups();
         let sources: usize = emissions.iter().map(|emission| emission.next.len()).sum();
         let capacity = FIRST_CAPACITY.max(2 * sources);
         let hears_sources = is_heard && sources > 0;
         let fired_capacity = if hears_sources { capacity.min(MOST_FIRED) } else { 0 };
-        let tables = 4 * (first_of.len() + first_edge.len() + delays.len());
-        let states = |bank: &Bank| super::sums::stride(bank) * bank.layout.resting_state.len();
-        let states: usize = banks.iter().map(states).sum();
+        let tables = 4 * (first_of.len() + first_edge.len()) + 8 * delays.len();
+        let states: usize = on_device.iter().flatten().map(OnDevice::state_bytes).sum();
         let need = tables
-            + 8 * states
+            + 2 * states
             + 80 * sources
             + (3 * DUE + RUN) * capacity
             + FIRED * fired_capacity;
@@ -197,18 +205,18 @@ impl<D: Device> Network<D> {
             sources.push(Sources::new(device, emission, router.first_source(emission.group))?);
         }
         let (mut emitters, mut saved) = (Vec::new(), Vec::new());
-        for bank in banks {
+        for (bank, on_device) in banks.iter().zip(on_device.iter().flatten()) {
             let of_member = bank.members.iter().flat_map(|member| {
                 let first = router.first_neuron(member.population);
                 first..first + member.len
             });
             emitters.push(copied(device, &of_member.collect::<Vec<u32>>())?);
-            let bytes = 4 * super::sums::stride(bank) * bank.layout.resting_state.len();
-            saved.push(device.allocate(bytes)?);
+            saved.push(device.allocate(on_device.state_bytes())?);
         }
         let fired = hears_sources.then(|| device.allocate(FIRED * fired_capacity)).transpose()?;
         Ok(Some(Network {
             module: device.load(&Program::network())?,
+            is_event_driven: banks.iter().all(|bank| matches!(bank.neurons, Neurons::Event(_))),
             window_steps: usize::try_from(router.causal_steps()).unwrap_or(usize::MAX),
             total_steps: router.total_steps(),
             groups: [
@@ -252,34 +260,34 @@ impl<D: Device> Network<D> {
         window: &Window,
         out: &mut Advanced,
     ) -> Result<Option<Fault>, DeviceError> {
-        let mut own: Vec<&mut DeviceBank<D>> = Vec::new();
-        for bank in on_device.iter_mut().flatten() {
-            if let OnDevice::Stepped(bank) = bank {
-                own.push(bank);
-            }
-        }
+        let mut own: Vec<&mut OnDevice<D>> = on_device.iter_mut().flatten().collect();
         let steps = window.steps as usize;
         let mut first = 0;
         while first < steps {
-            let batch = Batch {
-                span: Window {
-                    first_step: window.first_step + first as u64,
-                    steps: self.batch_steps.min(steps - first) as u64,
-                    dt: window.dt,
-                },
-                inner: self.window_steps.min(sums.cells.steps).min(self.batch_steps).max(1),
-                first,
+            let inner = if self.is_event_driven {
+                self.window_steps
+            } else {
+                self.window_steps.min(sums.cells.steps).min(self.batch_steps).max(1)
             };
+            let batch = Batch::new(window, first, self.batch_steps, inner, self.is_event_driven);
             self.last_steps = batch.span.steps as usize;
             self.save(device, &own)?;
             let is_through = self.run(device, sums, &mut own, banks, inbox, &batch)?
-                && self.fits(device, &own, &batch)?;
-            if !is_through {
+                && self.fits(device, sums, &mut own, &batch)?;
+            // Only from a batch of one window can be told which fault came first.
+            let is_unclear = is_through
+                && self.is_event_driven
+                && batch.windows.len() > 1
+                && self.is_faulty(device, &own)?;
+            if is_unclear {
+                self.batch_steps = 1;
+            }
+            if !is_through || is_unclear {
                 // (Sums are emptied as they are read.)
                 self.restore(device, &mut own)?;
                 continue;
             }
-            if batch.windows() % 2 == 1 {
+            if batch.windows.len() % 2 == 1 {
                 self.pending.swap(0, 1);
             }
             // Of a batch that went wrong the host sorts out which spikes count.
@@ -289,8 +297,7 @@ impl<D: Device> Network<D> {
             }
             let mut fault: Option<Fault> = None;
             for (index, (bank, on_device)) in banks.iter().zip(&mut own).enumerate() {
-                let found =
-                    on_device.finish(device, bank, index as u32, &batch.span, is_heard, out);
+                let found = on_device.finish(device, bank, index as u32, &batch, is_heard, out);
                 fault = fault.into_iter().chain(found.map_err(|e| e.of(bank))?).min();
             }
             self.hand_over(device, out)?;
@@ -310,7 +317,7 @@ impl<D: Device> Network<D> {
         &mut self,
         device: &D,
         sums: &mut Sums<D>,
-        own: &mut [&mut DeviceBank<D>],
+        own: &mut [&mut OnDevice<D>],
         banks: &[Bank],
         inbox: &Inbox,
         batch: &Batch,
@@ -318,7 +325,7 @@ impl<D: Device> Network<D> {
         let mut overflow = None;
         let mut headers = Vec::new();
         for (bank, on_device) in banks.iter().zip(own.iter_mut()) {
-            let Some(header) = on_device.begin(device, bank, &batch.span)? else {
+            let Some(header) = on_device.begin(device, bank, batch)? else {
                 self.halve();
                 return Ok(false);
             };
@@ -326,8 +333,11 @@ impl<D: Device> Network<D> {
             headers.push(header);
         }
         device.write(&mut self.headers, 0, bytemuck::cast_slice(&headers))?;
-        let windows = batch.windows();
-        let rows = 16 * (windows + 1);
+        if let Some(arrivals) = &mut sums.arrivals {
+            arrivals.make_room(device, self.run_capacity as u64)?;
+        }
+        let windows = batch.windows.len();
+        let rows = COUNTS * (windows + 1);
         let counts = self.counts.with(device, rows)?;
         device.clear(counts, 0, rows)?;
         device.write(counts, 0, bytemuck::bytes_of(&self.pending_count))?;
@@ -339,12 +349,11 @@ impl<D: Device> Network<D> {
         let pending = [0, 1].map(|k| device.address(&self.pending[k]));
         let threads = MOST_THREADS.min(self.capacity.max(headers.len()));
         for window in 0..windows {
-            let offset = window * batch.inner;
-            let steps = batch.inner.min(batch.span.steps as usize - offset);
+            let (offset, steps) = batch.window(window);
             let start = batch.span.first_step + offset as u64;
-            let (now, row) = (pending[window % 2], counts + 16 * window as u64);
-            let (later, next_row) = (pending[(window + 1) % 2], row + 16);
-            let end = Time::from_steps(start + steps as u64, batch.span.dt);
+            let (now, row) = (pending[window % 2], counts + (COUNTS * window) as u64);
+            let (later, next_row) = (pending[(window + 1) % 2], row + COUNTS as u64);
+            let end = batch.windows[window].end;
             for sources in &self.sources {
                 let to = [now, row, self.capacity as u64];
                 let arguments = self.emission(device, sources, end, batch.span.dt, to);
@@ -368,20 +377,32 @@ impl<D: Device> Network<D> {
             self.launch(device, "sort_out", threads, &arguments)?;
             let overflow = [overflow.unwrap_or(0), offset as u64];
             let own_runs = first_of_window[window]..first_of_window[window + 1];
-            if !own_runs.is_empty() {
-                let at = host_runs + (RUN * own_runs.start) as u64;
-                let threads = TEAM * own_runs.len();
-                sums.deliver_list(device, [at, own_runs.len() as u64, 0], threads, overflow)?;
-            }
+            let at = host_runs + (RUN * own_runs.start) as u64;
+            let of_host = ([at, own_runs.len() as u64, 0], TEAM * own_runs.len());
             let list = [device.address(&self.runs), self.run_capacity as u64, row + 8];
-            let threads_of_runs = MOST_THREADS.min(TEAM * self.run_capacity);
-            sums.deliver_list(device, list, threads_of_runs, overflow)?;
+            let of_device = (list, MOST_THREADS.min(TEAM * self.run_capacity));
+            let lists = &[of_host, of_device][usize::from(own_runs.is_empty())..];
+            if self.is_event_driven {
+                sums.deliver_event_lists(device, lists, row + 16)?;
+            } else {
+                for (list, threads) in lists {
+                    sums.deliver_list(device, *list, *threads, overflow)?;
+                }
+            }
             for (index, on_device) in own.iter_mut().enumerate() {
-                let Some(cell) = sums.first_cell(index) else { continue };
-                let of_bank = (sums.of(device, cell), sums.cells.count);
-                on_device
-                    .go(device, of_bank, offset, steps, batch.span.steps)
-                    .map_err(|e| e.of(&banks[index]))?;
+                let gone = match (&mut **on_device, sums.cells.places[index]) {
+                    (OnDevice::Stepped(on_device), Place::Cells(cell)) => {
+                        let of_bank = (sums.of(device, cell), sums.cells.count);
+                        on_device.go(device, of_bank, offset, steps, batch.span.steps)
+                    }
+                    (OnDevice::Event(on_device), Place::Events(first)) => {
+                        let arrivals = sums.arrivals_of(device, first)?;
+                        let span = batch.windows[window].clone();
+                        on_device.go(device, &EventWindow { span, arrivals })
+                    }
+                    _ => continue,
+                };
+                gone.map_err(|e| e.of(&banks[index]))?;
                 let [header, spikes, spike_capacity] = on_device.list(device);
                 let threads = MOST_THREADS.min(spike_capacity as usize);
                 let arguments = [
@@ -398,7 +419,8 @@ impl<D: Device> Network<D> {
                     self.capacity as u64,
                     threads as u64,
                 ];
-                self.launch(device, "route", threads, &arguments)?;
+                let kernel = if self.is_event_driven { "route_timed" } else { "route" };
+                self.launch(device, kernel, threads, &arguments)?;
             }
         }
         Ok(true)
@@ -448,15 +470,16 @@ impl<D: Device> Network<D> {
     fn fits(
         &mut self,
         device: &D,
-        own: &[&mut DeviceBank<D>],
+        sums: &mut Sums<D>,
+        own: &mut [&mut OnDevice<D>],
         batch: &Batch,
     ) -> Result<bool, DeviceError> {
-        let windows = batch.windows();
-        let mut counts = vec![0_u64; 2 * (windows + 1)];
-        let rows = self.counts.with(device, 16 * (windows + 1))?;
+        let windows = batch.windows.len();
+        let mut counts = vec![[0_u64; COUNTS / 8]; windows + 1];
+        let rows = self.counts.with(device, COUNTS * (windows + 1))?;
         device.read(rows, 0, bytemuck::cast_slice_mut(&mut counts))?;
-        let most = |k: usize| counts.iter().skip(k).step_by(2).copied().max().unwrap_or(0) as usize;
-        let (pending, runs) = (most(0), most(1));
+        let most = |k: usize| counts.iter().map(|row| row[k]).max().unwrap_or(0);
+        let (pending, runs, arrived) = (most(0) as usize, most(1) as usize, most(2));
         let mut fits = true;
         if pending > self.capacity {
             self.capacity = pending.next_power_of_two();
@@ -474,11 +497,18 @@ impl<D: Device> Network<D> {
             self.runs = device.allocate(RUN * self.run_capacity)?;
             fits = false;
         }
+        if let Some(arrivals) = &mut sums.arrivals
+            && !arrivals.holds(arrived)
+        {
+            arrivals.make_room(device, arrived)?;
+            fits = false;
+        }
         for on_device in own {
             if on_device.is_full(device)? {
-                self.halve();
+                if !on_device.lengthen(device, batch)? {
+                    self.halve();
+                }
                 fits = false;
-                break;
             }
         }
         if self.fired.is_some() {
@@ -495,7 +525,7 @@ impl<D: Device> Network<D> {
             }
         }
         if fits {
-            self.pending_count = counts[2 * windows];
+            self.pending_count = counts[windows][0];
         }
         Ok(fits)
     }
@@ -505,7 +535,7 @@ impl<D: Device> Network<D> {
     }
 
     /// Keeps what a batch starts from.
-    fn save(&mut self, device: &D, own: &[&mut DeviceBank<D>]) -> Result<(), DeviceError> {
+    fn save(&mut self, device: &D, own: &[&mut OnDevice<D>]) -> Result<(), DeviceError> {
         for (on_device, saved) in own.iter().zip(&mut self.saved) {
             on_device.save(device, saved)?;
         }
@@ -519,7 +549,7 @@ impl<D: Device> Network<D> {
     }
 
     /// Goes back to what a batch started from.
-    fn restore(&mut self, device: &D, own: &mut [&mut DeviceBank<D>]) -> Result<(), DeviceError> {
+    fn restore(&mut self, device: &D, own: &mut [&mut OnDevice<D>]) -> Result<(), DeviceError> {
         for (on_device, saved) in own.iter_mut().zip(&self.saved) {
             on_device.restore(device, saved)?;
         }
@@ -532,7 +562,7 @@ impl<D: Device> Network<D> {
         device.copy(kept, now, DUE * self.pending_count as usize)
     }
 
-    fn is_faulty(&self, device: &D, own: &[&mut DeviceBank<D>]) -> Result<bool, DeviceError> {
+    fn is_faulty(&self, device: &D, own: &[&mut OnDevice<D>]) -> Result<bool, DeviceError> {
         for on_device in own {
             if on_device.is_faulty(device)? {
                 return Ok(true);
@@ -545,13 +575,14 @@ impl<D: Device> Network<D> {
     fn digest(
         &mut self,
         device: &D,
-        own: &[&mut DeviceBank<D>],
+        own: &[&mut OnDevice<D>],
         batch: &Batch,
         out: &mut Advanced,
     ) -> Result<(), DeviceError> {
         let Some(digests) = &mut self.digests else { return Ok(()) };
         let bytes = 8 * DIGEST * digests.populations;
         device.clear(&mut digests.sums, 0, bytes)?;
+        let kernel = if self.is_event_driven { "hash_timed" } else { "hash_spikes" };
         for (on_device, [populations, indices]) in own.iter().zip(&digests.members) {
             let [header, spikes, capacity] = on_device.list(device);
             let threads = HASHING.min(capacity as usize);
@@ -567,7 +598,7 @@ impl<D: Device> Network<D> {
                 threads as u64,
             ];
             // SAFETY: the arguments are in the order of the structure in `network.cu`; slots are of this bank.
-            unsafe { device.launch(&self.module, "hash_spikes", threads, &arguments)? };
+            unsafe { device.launch(&self.module, kernel, threads, &arguments)? };
         }
         let mut sums = vec![0_u64; DIGEST * digests.populations];
         device.read(&digests.sums, 0, bytemuck::cast_slice_mut(&mut sums))?;
@@ -605,38 +636,5 @@ impl<D: Device> Network<D> {
         // SAFETY: the arguments are in the order of the structures in `network.cu`. Groups and edges are those of
         // the router's table, emitters are its numbers, lists have the capacities that go with them.
         unsafe { device.launch(&self.module, kernel, threads, arguments) }
-    }
-}
-
-/// Windows that the host does not see one by one.
-struct Batch {
-    span: Window,
-    /// Steps of a window.
-    inner: usize,
-    /// The first step, from the start of the host's window.
-    first: usize,
-}
-
-impl Batch {
-    fn windows(&self) -> usize {
-        (self.span.steps as usize).div_ceil(self.inner)
-    }
-
-    /// The runs of edges that the host delivers (its sources' spikes), window by window, and where those of
-    /// each window begin.
-    fn host_runs(&self, inbox: &Inbox) -> (Vec<DeviceRun>, Vec<usize>) {
-        let mut all = vec![Vec::new(); self.windows()];
-        for run in &inbox.runs {
-            let Some(step) = (run.step as usize).checked_sub(self.first) else { continue };
-            if let Some(own) = all.get_mut(step / self.inner) {
-                own.push(Run { step: (step % self.inner) as u32, ..*run });
-            }
-        }
-        let (mut runs, mut firsts) = (Vec::new(), vec![0]);
-        for own in all {
-            runs.extend(device_runs(own.iter(), |run| [run.step, 0, 0, 0]).0);
-            firsts.push(runs.len());
-        }
-        (runs, firsts)
     }
 }

@@ -28,6 +28,9 @@ const EULER: &[(&str, &str)] = &[("advance", "Advance"), ("write_state", "Write"
 /// Edges and runs of them, which several programs share.
 const EDGES: &str = include_str!("kernels/edges.cuh");
 
+/// Lists that threads fill.
+const LISTS: &str = include_str!("kernels/lists.cuh");
+
 /// The kernels of `deliver.cu`.
 const DELIVER: &[(&str, &str)] =
     &[("deliver", "Deliver"), ("withdraw", "Deliver"), ("reweight", "Reweight")];
@@ -50,7 +53,9 @@ const NETWORK: &[(&str, &str)] = &[
     ("emit_poisson", "Emit"),
     ("sort_out", "Sort"),
     ("route", "Route"),
+    ("route_timed", "Route"),
     ("hash_spikes", "Hash"),
+    ("hash_timed", "Hash"),
 ];
 
 impl Program {
@@ -127,6 +132,7 @@ impl Program {
             include_str!("kernels/math.cuh"),
             include_str!("kernels/event_math.cuh"),
             EDGES,
+            LISTS,
             include_str!("kernels/network.cu"),
         ] {
             source.push_str(part);
@@ -163,6 +169,7 @@ impl Program {
         for part in [
             include_str!("kernels/math.cuh"),
             include_str!("kernels/event_math.cuh"),
+            LISTS,
             include_str!("kernels/event_head.cuh"),
             code.source,
             include_str!("kernels/event.cu"),

@@ -5,7 +5,7 @@
 //! for every neuron. In windows of some length most cells stay empty, so a bit for each cell and step (the
 //! masks) tells the kernels where to look.
 
-use super::arrivals::{self, Arrivals};
+use super::arrivals::{self, Arrivals, RunList};
 use super::memory::Growing;
 use super::{Device, DeviceError, Program};
 use crate::bank::{Bank, LANES, Neurons};
@@ -128,7 +128,8 @@ pub(super) struct Sums<D: Device> {
     bank_count: u64,
     runs: Growing<D>,
     changes: Growing<D>,
-    arrivals: Option<Arrivals<D>>,
+    /// What arrives at event-driven neurons, if there are some.
+    pub(super) arrivals: Option<Arrivals<D>>,
 }
 
 /// What a piece of a window was delivered by.
@@ -292,14 +293,6 @@ impl<D: Device> Sums<D> {
         self.launch(device, "deliver", threads, &arguments)
     }
 
-    /// The first cell of a bank.
-    pub(super) fn first_cell(&self, bank: usize) -> Option<u64> {
-        match self.cells.places[bank] {
-            Place::Cells(first) => Some(first),
-            _ => None,
-        }
-    }
-
     /// Delivers a window's runs to event-driven neurons; what arrives at them is found at
     /// [`Sums::arrivals_of`] then.
     pub(super) fn deliver_events(
@@ -317,9 +310,21 @@ impl<D: Device> Sums<D> {
         arrivals.deliver(device, &runs, edges, device.address(&self.edges), self.cells.count)
     }
 
+    /// Delivers lists of runs that are on the device to event-driven neurons; how many arrivals that made goes to
+    /// an address.
+    pub(super) fn deliver_event_lists(
+        &mut self,
+        device: &D,
+        lists: &[RunList],
+        total: u64,
+    ) -> Result<(), DeviceError> {
+        let Some(arrivals) = &mut self.arrivals else { return Ok(()) };
+        arrivals.deliver_lists(device, lists, total, device.address(&self.edges), self.cells.count)
+    }
+
     /// The addresses of counts, ends and arrivals of a bank of event-driven neurons; 0: nothing arrives.
-    pub(super) fn arrivals_of(&self, device: &D, first: u64) -> [u64; 3] {
-        self.arrivals.as_ref().map_or([0; 3], |arrivals| arrivals.of(device, first))
+    pub(super) fn arrivals_of(&mut self, device: &D, first: u64) -> Result<[u64; 3], DeviceError> {
+        self.arrivals.as_mut().map_or(Ok([0; 3]), |arrivals| arrivals.of(device, first))
     }
 
     /// Empties what was delivered in so many steps.

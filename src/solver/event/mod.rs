@@ -228,15 +228,17 @@ pub trait EventNeurons: Send + Sync {
     fn advance(&mut self, window: &EventWindow, out: &mut Advanced);
     /// The equations for devices, if there is source for them.
     fn device_code(&self) -> Option<EventCode>;
-    /// Hands all neurons over to a device, neuron by neuron as words. From now on changes wait until
-    /// [`exchange`](EventNeurons::exchange).
-    fn hand_over(&mut self) -> Vec<u64>;
+    /// Hands all neurons over to a device, which gets their [`words`](EventNeurons::words). From now on changes
+    /// wait until [`exchange`](EventNeurons::exchange).
+    fn hand_over(&mut self);
+    /// Some neurons as words, one after the other.
+    fn words(&self, slots: Range<usize>) -> Vec<u64>;
     /// The slots of neurons whose changes wait, sorted; `None`: the neurons are not on a device.
     fn waiting(&self) -> Option<Vec<u32>>;
     /// Changes neurons, given the states that the device has of them, as words; the result is all words.
     fn exchange(&mut self, slots: &[u32], states: &[u64]) -> Vec<u64>;
-    /// Takes the states that the device has of all neurons, to be looked at.
-    fn look(&mut self, states: &[u64]);
+    /// Takes the states that the device has of the neurons from a slot on, to be looked at.
+    fn look(&mut self, first: usize, states: &[u64]);
 }
 
 /// The neurons of a bank, of one model.
@@ -484,11 +486,13 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
         self.model.device_code()
     }
 
-    fn hand_over(&mut self) -> Vec<u64> {
+    fn hand_over(&mut self) {
         self.settle();
         self.waiting = Some(Vec::new());
-        let width = self.model.device_code().map_or(0, |code| code.words());
-        self.packed(0..self.neurons.len(), width)
+    }
+
+    fn words(&self, slots: Range<usize>) -> Vec<u64> {
+        self.packed(slots, self.model.device_code().map_or(0, |code| code.words()))
     }
 
     fn waiting(&self) -> Option<Vec<u32>> {
@@ -512,9 +516,10 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
         self.packed(slots.iter().map(|slot| *slot as usize), width)
     }
 
-    fn look(&mut self, states: &[u64]) {
-        let width = states.len() / self.neurons.len().max(1);
-        for (neuron, words) in self.neurons.iter_mut().zip(states.chunks_exact(width.max(1))) {
+    fn look(&mut self, first: usize, states: &[u64]) {
+        let width = self.model.device_code().map_or(0, |code| code.state.len());
+        let neurons = self.neurons[first..].iter_mut();
+        for (neuron, words) in neurons.zip(states.chunks_exact(width.max(1))) {
             self.model.unpack(neuron, words);
         }
     }

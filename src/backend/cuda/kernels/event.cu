@@ -21,7 +21,7 @@ __device__ __forceinline__ void store(const Advance& a, Word slot, const Neuron&
 
 extern "C" __global__ void advance(const Advance a) {
     const Word k = Word(blockIdx.x) * blockDim.x + threadIdx.x;
-    if (k >= a.threads) return;
+    if (k >= a.threads || (a.is_later && a.header->faults)) return;
     Job job;
     job.slot = a.slots ? a.slots[k] : unsigned(k);
     job.arrival_count = a.counts ? a.counts[job.slot] : 0;
@@ -51,22 +51,33 @@ extern "C" __global__ void advance(const Advance a) {
 
 /// Words of some neurons, neuron by neuron: read from memory, or written to it.
 struct Exchange {
-    const unsigned* slots;
+    const unsigned* slots; // Null: those from `first` on.
     Word* words;
     Word* columns;
     Word count;
     Word stride;
-    Word width;
+    Word width;  // Columns.
+    Word row;    // From a neuron's words to the next one's.
+    Word first;
 };
+
+/// The k-th number in its column.
+__device__ __forceinline__ Word* in_column(const Exchange& a, Word k) {
+    const Word neuron = k / a.width;
+    return a.columns + k % a.width * a.stride + (a.slots ? a.slots[neuron] : a.first + neuron);
+}
+
+/// The k-th number among the words.
+__device__ __forceinline__ Word* among_words(const Exchange& a, Word k) {
+    return a.words + k / a.width * a.row + k % a.width;
+}
 
 extern "C" __global__ void read_neurons(const Exchange a) {
     const Word k = Word(blockIdx.x) * blockDim.x + threadIdx.x;
-    if (k >= a.count * a.width) return;
-    a.words[k] = a.columns[k % a.width * a.stride + a.slots[k / a.width]];
+    if (k < a.count * a.width) *among_words(a, k) = *in_column(a, k);
 }
 
 extern "C" __global__ void write_neurons(const Exchange a) {
     const Word k = Word(blockIdx.x) * blockDim.x + threadIdx.x;
-    if (k >= a.count * a.width) return;
-    a.columns[k % a.width * a.stride + a.slots[k / a.width]] = a.words[k];
+    if (k < a.count * a.width) *in_column(a, k) = *among_words(a, k);
 }

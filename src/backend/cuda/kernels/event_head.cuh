@@ -15,17 +15,17 @@ struct Arrival {
 
 struct Spike {
     Word slot;
-    Word time; // From the start of the window.
+    Word time;
 };
 
-/// What came of a launch.
+/// What came of the windows of a batch.
 struct Header {
     Word spikes;
     Word faults;
     Word right_sides;
+    Word routed;   // Spikes of earlier windows, which wait for their delays (network.cu).
     Word steps;
     Word rejected;
-    Word unused;
 };
 
 /// A direct input that changes in time: a ramp (count is 0), or steps.
@@ -60,7 +60,7 @@ struct Advance {
     const Level* levels;
     Header* header;
     Spike* spikes;
-    Word* faults;             // Of each neuron: 1 + (time << 1 | whether it is a storm, otherwise not a number).
+    Word* faults;             // Of each neuron: 1 + (time from the start of the window << 1 | whether it is a storm, otherwise not a number).
     Word capacity;            // Of the list of spikes. What does not fit is counted.
     Word threads;             // Neurons, or samples.
     Word stride;
@@ -73,6 +73,7 @@ struct Advance {
     Word holds;               // Whether a membrane is held while refractory.
     double b;
     double tolerance;         // Of a step, s.
+    Word is_later;            // Not the first window of a batch: after a fault nothing in it counts.
 };
 
 __device__ __forceinline__ void take(Word word, double* number) { *number = __longlong_as_double((long long)word); }
@@ -98,10 +99,10 @@ struct Job {
 
 __device__ __forceinline__ void emit_spike(const Advance& a, const Job& job, Word time) {
     if (job.stops) return;
-    const Word at = atomicAdd(&a.header->spikes, Word(1));
+    const Word at = claim(&a.header->spikes);
     if (at < a.capacity) {
         a.spikes[at].slot = job.slot;
-        a.spikes[at].time = time - a.start;
+        a.spikes[at].time = time;
     }
 }
 

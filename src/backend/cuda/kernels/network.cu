@@ -1,19 +1,21 @@
 // A network that runs on the device by itself: sources fire, spikes of neurons wait for their delays, and what is
-// due becomes runs of edges for deliver.cu. All fields of arguments have eight bytes.
+// due becomes runs of edges for deliver.cu or arrive.cu. Steps are those of the neurons; of event-driven ones they
+// are picoseconds. All fields of arguments have eight bytes.
 //
 // Lists that threads fill have no order; what is delivered is added up as integers, so none is needed. What does
 // not fit into a list is counted: the host sees it at the end and repeats the windows with a longer one.
 
 /// Edges of one emitter with one delay that deliver at a step, counted from the start of the run.
 struct Due {
-    unsigned group;
-    unsigned step;
+    Word group;
+    Word step;
 };
 
 /// How many there are in a window.
 struct Counts {
     Word pending;
     Word runs;
+    Word arrivals; // At event-driven neurons.
 };
 
 /// A spike of a source: its number among all emitters, and its time.
@@ -24,15 +26,15 @@ struct Fired {
 
 /// Appends what an emitter's spike at a step makes due.
 __device__ __forceinline__ void put_due(
-    const unsigned* first_of, const unsigned* delays, unsigned emitter, Word step, Word total_steps,
+    const unsigned* first_of, const Word* delays, unsigned emitter, Word step, Word total_steps,
     Due* pending, Word* count, Word capacity) {
     for (unsigned g = first_of[emitter]; g < first_of[emitter + 1]; ++g) {
-        const Word due = step + delays[g];
+        const Word due = later(step, delays[g]);
         if (due >= total_steps) continue;
-        const Word at = atomicAdd(count, Word(1));
+        const Word at = claim(count);
         if (at < capacity) {
             pending[at].group = g;
-            pending[at].step = unsigned(due);
+            pending[at].step = due;
         }
     }
 }
@@ -54,7 +56,7 @@ struct Emit {
     Word dt;
     Word total_steps;
     const unsigned* first_of;
-    const unsigned* delays;
+    const Word* delays;
     Due* pending;
     Counts* counts;
     Word capacity;
@@ -68,7 +70,7 @@ __device__ __forceinline__ void fire(const Emit& a, Word source, Word time) {
     put_due(a.first_of, a.delays, unsigned(a.first + source), step, a.total_steps, a.pending,
             &a.counts->pending, a.capacity);
     if (!a.fired) return;
-    const Word at = atomicAdd(a.fired_count, Word(1));
+    const Word at = claim(a.fired_count);
     if (at < a.fired_capacity) {
         a.fired[at].emitter = a.first + source;
         a.fired[at].time = time;
@@ -182,46 +184,56 @@ extern "C" __global__ void sort_out(const Sort a) {
     for (Word k = thread; k < count; k += a.threads) {
         const Due due = a.pending[k];
         if (due.step >= a.end) {
-            const Word at = atomicAdd(&a.counts[1].pending, Word(1));
+            const Word at = claim(&a.counts[1].pending);
             if (at < a.capacity) a.later[at] = due;
             continue;
         }
         const unsigned first = a.first_edge[due.group];
         const unsigned len = a.first_edge[due.group + 1] - first;
         const unsigned pieces = unsigned((len + a.longest - 1) / a.longest);
-        const Word at = atomicAdd(&a.counts->runs, Word(pieces));
+        const Word at = pieces == 1 ? claim(&a.counts->runs) : atomicAdd(&a.counts->runs, Word(pieces));
         for (unsigned p = 0; p < pieces && at + p < a.run_capacity; ++p) {
             const unsigned from = p * unsigned(a.longest);
             Run run;
             run.first = first + from;
             run.count = len - from < a.longest ? len - from : unsigned(a.longest);
-            run.step = due.step - unsigned(a.first);
+            run.step = unsigned(due.step - a.first);
             run.unused = 0;
-            run.time = 0;
+            run.time = due.step - a.first;
             a.runs[at + p] = run;
         }
     }
 }
 
+/// A spike found in a step, and one of an event-driven neuron.
 struct Spike {
     unsigned slot;
     unsigned step;
 };
+struct TimedSpike {
+    Word slot;
+    Word time;
+};
 
 struct Route {
     const Word* header;     // Spikes so far, and the third word behind: those that are routed.
-    const Spike* spikes;
+    const void* spikes;
     Word spike_capacity;
     Word start;             // The step that counts as 0 in the list.
     const unsigned* emitters; // The number of each slot's neuron.
     Word total_steps;
     const unsigned* first_of;
-    const unsigned* delays;
+    const Word* delays;
     Due* pending;
     Counts* counts;         // Of the next window.
     Word capacity;
     Word threads;
 };
+
+__device__ __forceinline__ void route_one(const Route& a, unsigned slot, Word step) {
+    put_due(a.first_of, a.delays, a.emitters[slot], step, a.total_steps, a.pending, &a.counts->pending,
+            a.capacity);
+}
 
 /// Spikes of the window wait for their delays.
 extern "C" __global__ void route(const Route a) {
@@ -229,9 +241,19 @@ extern "C" __global__ void route(const Route a) {
     if (thread >= a.threads) return;
     const Word count = a.header[0] < a.spike_capacity ? a.header[0] : a.spike_capacity;
     for (Word k = a.header[3] + thread; k < count; k += a.threads) {
-        const Spike spike = a.spikes[k];
-        put_due(a.first_of, a.delays, a.emitters[spike.slot], a.start + spike.step + 1,
-                a.total_steps, a.pending, &a.counts->pending, a.capacity);
+        const Spike spike = ((const Spike*)a.spikes)[k];
+        route_one(a, spike.slot, a.start + spike.step + 1);
+    }
+}
+
+/// Those of event-driven neurons.
+extern "C" __global__ void route_timed(const Route a) {
+    const Word thread = Word(blockIdx.x) * blockDim.x + threadIdx.x;
+    if (thread >= a.threads) return;
+    const Word count = a.header[0] < a.spike_capacity ? a.header[0] : a.spike_capacity;
+    for (Word k = a.header[3] + thread; k < count; k += a.threads) {
+        const TimedSpike spike = ((const TimedSpike*)a.spikes)[k];
+        route_one(a, unsigned(spike.slot), spike.time);
     }
 }
 
@@ -243,7 +265,7 @@ struct Digest {
 
 struct Hash {
     const Word* header;
-    const Spike* spikes;
+    const void* spikes;
     Word spike_capacity;
     Word start;             // The step that counts as 0 in the list.
     Word dt;
@@ -269,28 +291,56 @@ __device__ __forceinline__ void add_digest(Digest* to, Word count, Word low, Wor
     atomicAdd(&to->limbs[3], high >> 32);
 }
 
-/// The digest of a batch's spikes: `SpikeDigest` in src/probe/digest.rs.
+/// What a thread has found.
+struct Found {
+    unsigned population;
+    Word count;
+    Word low;
+    Word high;
+};
+
+__device__ __forceinline__ void flush(const Hash& a, Found* found) {
+    add_digest(a.digests + found->population, found->count, found->low, found->high);
+    found->count = found->low = found->high = 0;
+}
+
+/// Adds a spike: `SpikeDigest::add` in src/probe/digest.rs.
+__device__ __forceinline__ void hash_one(const Hash& a, Found* found, Word slot, Word time) {
+    if (a.populations[slot] != found->population) {
+        flush(a, found);
+        found->population = a.populations[slot];
+    }
+    const Word first = splitmix64(time + 0x9e3779b97f4a7c15ULL);
+    const Word pair = first ^ Word(a.indices[slot]) * 0xd1342543de82ef95ULL;
+    const Word low = splitmix64(pair + 0x2545f4914f6cdd1dULL);
+    const Word high = splitmix64((pair << 32 | pair >> 32) ^ low);
+    found->low += low;
+    found->high += high + (found->low < low ? 1 : 0);
+    ++found->count;
+}
+
+/// The digest of a batch's spikes.
 extern "C" __global__ void hash_spikes(const Hash a) {
     const Word thread = Word(blockIdx.x) * blockDim.x + threadIdx.x;
     if (thread >= a.threads) return;
     const Word all = a.header[0] < a.spike_capacity ? a.header[0] : a.spike_capacity;
-    unsigned population = 0;
-    Word count = 0, low_sum = 0, high_sum = 0;
+    Found found = {0, 0, 0, 0};
     for (Word k = thread; k < all; k += a.threads) {
-        const Spike spike = a.spikes[k];
-        if (a.populations[spike.slot] != population) {
-            add_digest(a.digests + population, count, low_sum, high_sum);
-            count = low_sum = high_sum = 0;
-            population = a.populations[spike.slot];
-        }
-        const Word time = times(a.start + spike.step + 1, a.dt);
-        const Word first = splitmix64(time + 0x9e3779b97f4a7c15ULL);
-        const Word pair = first ^ Word(a.indices[spike.slot]) * 0xd1342543de82ef95ULL;
-        const Word low = splitmix64(pair + 0x2545f4914f6cdd1dULL);
-        const Word high = splitmix64((pair << 32 | pair >> 32) ^ low);
-        low_sum += low;
-        high_sum += high + (low_sum < low ? 1 : 0);
-        ++count;
+        const Spike spike = ((const Spike*)a.spikes)[k];
+        hash_one(a, &found, spike.slot, times(a.start + spike.step + 1, a.dt));
     }
-    add_digest(a.digests + population, count, low_sum, high_sum);
+    flush(a, &found);
+}
+
+/// Of event-driven neurons.
+extern "C" __global__ void hash_timed(const Hash a) {
+    const Word thread = Word(blockIdx.x) * blockDim.x + threadIdx.x;
+    if (thread >= a.threads) return;
+    const Word all = a.header[0] < a.spike_capacity ? a.header[0] : a.spike_capacity;
+    Found found = {0, 0, 0, 0};
+    for (Word k = thread; k < all; k += a.threads) {
+        const TimedSpike spike = ((const TimedSpike*)a.spikes)[k];
+        hash_one(a, &found, spike.slot, spike.time);
+    }
+    flush(a, &found);
 }
