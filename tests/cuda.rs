@@ -33,6 +33,8 @@ mod compiler;
 mod gpu;
 #[path = "cuda/host.rs"]
 mod host;
+#[path = "cuda/networks.rs"]
+mod networks;
 
 use libtest_mimic::{Arguments, Trial};
 

@@ -12,6 +12,7 @@ use crate::Tests;
 use crate::common::{parse, run_on};
 use crate::custom_plasticity::StdpPlugin;
 use crate::custom_system::HomeostasisPlugin;
+use crate::networks;
 use crate::random_neurons::{dpi, lif, scene_of};
 use crate::suite::{CASES, EULER, EVENT, Fingerprint, fingerprint, network, network_by};
 
@@ -22,7 +23,7 @@ pub type Make = dyn Fn() -> Box<dyn Backend>;
 type Check = (&'static str, fn(&Make));
 
 /// All checks by name.
-const CHECKS: [Check; 10] = [
+const CHECKS: [Check; 14] = [
     ("random_neurons", random_neurons),
     ("more_spikes_than_the_list_holds", more_spikes_than_the_list_holds),
     ("faults_are_those_of_the_reference", faults_are_those_of_the_reference),
@@ -33,6 +34,10 @@ const CHECKS: [Check; 10] = [
     ("the_first_overflow_is_named", the_first_overflow_is_named),
     ("plasticity", plasticity),
     ("event_driven_networks_and_inputs", event_driven_networks_and_inputs),
+    ("event_driven_networks_by_themselves", networks::event_driven_networks_by_themselves),
+    ("event_driven_networks_in_pieces", networks::event_driven_networks_in_pieces),
+    ("crowds", networks::crowds),
+    ("faults_within_a_batch", networks::faults_within_a_batch),
 ];
 
 /// The conformance suite and all checks, on the back ends of `makes` one after the other.

@@ -12,6 +12,7 @@ use crate::custom_host_model::IzhikevichPlugin;
 use crate::custom_kernel_model::QifPlugin;
 use crate::host_device::{Faults, HostDevice, compiler};
 use crate::lif_twin::TwinPlugin;
+use crate::networks;
 use crate::suite::{fingerprint, network};
 use crate::{Tests, tests};
 
@@ -36,6 +37,7 @@ pub fn tests() -> (Option<String>, Tests) {
         only_what_is_written_is_copied,
         others_run_on_the_host,
         a_network_runs_by_itself,
+        an_event_driven_network_runs_by_itself,
         nothing_for_the_device_is_refused,
     ));
     (missing, all)
@@ -292,6 +294,35 @@ fn a_network_runs_by_itself() {
         let error = simulation.run().unwrap_err().to_string();
         assert!(error.contains("add systems before the run starts"), "{error}");
     }
+}
+
+/// The same from event to event: windows of 0.37 ms, of which the host sees 27 at once. Where lists were too short,
+/// windows are repeated.
+fn an_event_driven_network_runs_by_itself() {
+    let launches = |scene: Scene| {
+        let ours = HostDevice::new(Faults::default());
+        let counts = ours.counts;
+        let mut simulation = Simulation::new(scene).unwrap();
+        simulation.set_backend(Cuda::on(ours, Some(1)));
+        let mut windows = 0;
+        simulation
+            .run_with(|_| {
+                windows += 1;
+                std::ops::ControlFlow::Continue(())
+            })
+            .unwrap();
+        let counts = counts.lock().unwrap();
+        let count = |name| counts.get(name).copied().unwrap_or(0);
+        (windows, ["emit_poisson", "sort_out", "route_timed", "hash_timed"].map(count))
+    };
+    // 100 ms in windows of 0.37 ms; four banks.
+    let windows = 271;
+    assert_eq!(launches(networks::network(true)), (11, [windows, windows, 4 * windows, 0]));
+    assert_eq!(launches(networks::network(false)), (11, [windows, windows, 4 * windows, 4 * 11]));
+    // Each of these lists was too short once: what is due, runs, arrivals, spikes of sources and of neurons.
+    let (windows, [_, launches, ..]) = launches(networks::crowd());
+    assert_eq!(windows, 2);
+    assert!(launches > 2 * 2 + 2 * 2, "{launches} launches of four windows");
 }
 
 fn nothing_for_the_device_is_refused() {

@@ -274,15 +274,7 @@ impl<D: Device> Network<D> {
             self.save(device, &own)?;
             let is_through = self.run(device, sums, &mut own, banks, inbox, &batch)?
                 && self.fits(device, sums, &mut own, &batch)?;
-            // Only from a batch of one window can be told which fault came first.
-            let is_unclear = is_through
-                && self.is_event_driven
-                && batch.windows.len() > 1
-                && self.is_faulty(device, &own)?;
-            if is_unclear {
-                self.batch_steps = 1;
-            }
-            if !is_through || is_unclear {
+            if !is_through {
                 // (Sums are emptied as they are read.)
                 self.restore(device, &mut own)?;
                 continue;
@@ -465,8 +457,8 @@ impl<D: Device> Network<D> {
         ]
     }
 
-    /// Whether all lists were long enough for a batch; those that were not are made longer, or the next batch
-    /// shorter.
+    /// Whether a batch counts, and all lists were long enough for it; those that were not are made longer, or the
+    /// next batch shorter.
     fn fits(
         &mut self,
         device: &D,
@@ -503,7 +495,7 @@ impl<D: Device> Network<D> {
             arrivals.make_room(device, arrived)?;
             fits = false;
         }
-        for on_device in own {
+        for on_device in own.iter_mut() {
             if on_device.is_full(device)? {
                 if !on_device.lengthen(device, batch)? {
                     self.halve();
@@ -523,6 +515,11 @@ impl<D: Device> Network<D> {
                 }
                 fits = false;
             }
+        }
+        // Only of a batch of one window can be told what happened before the first fault.
+        if fits && self.is_event_driven && windows > 1 && self.is_faulty(device, own)? {
+            self.batch_steps = 1;
+            fits = false;
         }
         if fits {
             self.pending_count = counts[windows][0];
