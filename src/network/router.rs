@@ -23,6 +23,12 @@ use crate::time::Time;
 /// The inbox of a window has room for each tile of its steps; a longer window would gain nothing.
 const MOST_WINDOW_STEPS: u64 = 1 << 14;
 
+/// What keeps a device busy for some milliseconds: steps of neurons, and seconds of event-driven ones.
+const BUSY_STEPS: u64 = 1 << 28;
+const BUSY_SECONDS: f64 = 1e4;
+/// The most windows that a back end goes through by itself before anybody hears of it.
+const MOST_WINDOWS: u64 = 1 << 13;
+
 /// Edges are fetched that many spikes before they are delivered.
 const PREFETCH: usize = 2;
 
@@ -131,10 +137,17 @@ impl Router {
         self.taken_over.unwrap_or(self.window_steps)
     }
 
-    /// The back end routes the spikes of neurons itself; windows are as long as the scene wants.
-    pub(crate) fn hand_over(&mut self, scene: &Scene) {
+    /// The back end routes the spikes of neurons itself, and nobody looks at windows: they are as long as the
+    /// scene wants, or longer where so few neurons would keep the back end busy for less than some milliseconds.
+    pub(crate) fn hand_over(&mut self, scene: &Scene, neurons: u64) {
         let longest = window(scene, None).steps(self.dt);
-        self.taken_over = Some((longest / self.window_steps).max(1) * self.window_steps);
+        let busy = match self.step {
+            Some(step) => BUSY_STEPS / neurons.max(1) * step.whole(self.dt),
+            None => Time::from_seconds(BUSY_SECONDS / neurons.max(1) as f64)
+                .map_or(0, |t| t.steps(self.dt)),
+        };
+        let windows = (longest.max(busy) / self.window_steps).clamp(1, MOST_WINDOWS);
+        self.taken_over = Some(windows * self.window_steps);
     }
 
     /// All edges, hand-made ones included.

@@ -52,7 +52,6 @@ pub(super) struct Network<D: Device> {
     fired: Option<D::Buffer>,
     fired_count: D::Buffer,
     fired_capacity: usize,
-    headers: D::Buffer,
     /// Where nobody hears the spikes: their digests.
     digests: Option<Digests<D>>,
     /// Runs of sources on the host.
@@ -231,7 +230,6 @@ impl<D: Device> Network<D> {
             fired,
             fired_count: device.allocate(8)?,
             fired_capacity,
-            headers: device.allocate(8 * banks.len())?,
             digests: (!is_heard).then(|| Digests::new(device, banks)).transpose()?,
             host_runs: Growing::none(),
             saved,
@@ -259,12 +257,13 @@ impl<D: Device> Network<D> {
             }
         }
         let steps = window.steps as usize;
+        let most_steps = own.iter().map(|bank| bank.most_steps()).min().unwrap_or(steps);
         let mut first = 0;
         while first < steps {
             let batch = Batch {
                 span: Window {
                     first_step: window.first_step + first as u64,
-                    steps: self.batch_steps.min(steps - first) as u64,
+                    steps: self.batch_steps.min(most_steps).min(steps - first) as u64,
                     dt: window.dt,
                 },
                 inner: self.window_steps.min(sums.cells.steps).min(self.batch_steps).max(1),
@@ -273,7 +272,7 @@ impl<D: Device> Network<D> {
             self.last_steps = batch.span.steps as usize;
             self.save(device, &own)?;
             let is_through = self.run(device, sums, &mut own, banks, inbox, &batch)?
-                && self.fits(device, &own, &batch)?;
+                && self.fits(device, &batch)?;
             if !is_through {
                 // (Sums are emptied as they are read.)
                 self.restore(device, &mut own)?;
@@ -298,9 +297,7 @@ impl<D: Device> Network<D> {
                 return Ok(Some(Fault { step: fault.step + first as u64, ..fault }));
             }
             first += batch.span.steps as usize;
-            if own.iter().all(|on_device| on_device.is_roomy()) {
-                self.batch_steps = self.batch_steps.saturating_mul(2);
-            }
+            self.batch_steps = self.batch_steps.saturating_mul(2);
         }
         Ok(None)
     }
@@ -316,16 +313,13 @@ impl<D: Device> Network<D> {
         batch: &Batch,
     ) -> Result<bool, DeviceError> {
         let mut overflow = None;
-        let mut headers = Vec::new();
         for (bank, on_device) in banks.iter().zip(own.iter_mut()) {
             let Some(header) = on_device.begin(device, bank, &batch.span)? else {
                 self.halve();
                 return Ok(false);
             };
             overflow.get_or_insert(header + 16);
-            headers.push(header);
         }
-        device.write(&mut self.headers, 0, bytemuck::cast_slice(&headers))?;
         let windows = batch.windows();
         let rows = 16 * (windows + 1);
         let counts = self.counts.with(device, rows)?;
@@ -337,17 +331,19 @@ impl<D: Device> Network<D> {
         let host_runs = self.host_runs.filled(device, &host_runs)?;
         let [first_of, first_edge, delays] = [0, 1, 2].map(|k| device.address(&self.groups[k]));
         let pending = [0, 1].map(|k| device.address(&self.pending[k]));
-        let threads = MOST_THREADS.min(self.capacity.max(headers.len()));
+        let threads = MOST_THREADS.min(self.capacity);
         for window in 0..windows {
             let offset = window * batch.inner;
             let steps = batch.inner.min(batch.span.steps as usize - offset);
             let start = batch.span.first_step + offset as u64;
             let (now, row) = (pending[window % 2], counts + 16 * window as u64);
             let (later, next_row) = (pending[(window + 1) % 2], row + 16);
-            let end = Time::from_steps(start + steps as u64, batch.span.dt);
+            let overflow = [overflow.unwrap_or(0), offset as u64];
             for sources in &self.sources {
-                let to = [now, row, self.capacity as u64];
-                let arguments = self.emission(device, sources, end, batch.span.dt, to);
+                let list = [now, row, self.capacity as u64];
+                let to = sums.list_arguments(device, [0; 3], 0, overflow);
+                let span = Window { first_step: start, steps: steps as u64, dt: batch.span.dt };
+                let arguments = self.emission(device, sources, &span, list, to);
                 self.launch(device, sources.kernel, sources.count, &arguments)?;
             }
             let arguments = [
@@ -362,11 +358,8 @@ impl<D: Device> Network<D> {
                 start + steps as u64,
                 u64::from(LONGEST_RUN),
                 threads as u64,
-                device.address(&self.headers),
-                headers.len() as u64,
             ];
             self.launch(device, "sort_out", threads, &arguments)?;
-            let overflow = [overflow.unwrap_or(0), offset as u64];
             let own_runs = first_of_window[window]..first_of_window[window + 1];
             if !own_runs.is_empty() {
                 let at = host_runs + (RUN * own_runs.start) as u64;
@@ -382,12 +375,13 @@ impl<D: Device> Network<D> {
                 on_device
                     .go(device, of_bank, offset, steps, batch.span.steps)
                     .map_err(|e| e.of(&banks[index]))?;
-                let [header, spikes, spike_capacity] = on_device.list(device);
-                let threads = MOST_THREADS.min(spike_capacity as usize);
+                let [fired, stride] = on_device.fired(device);
                 let arguments = [
-                    header,
-                    spikes,
-                    spike_capacity,
+                    fired,
+                    stride,
+                    on_device.neurons() as u64,
+                    offset as u64,
+                    steps as u64,
                     batch.span.first_step,
                     device.address(&self.emitters[index]),
                     self.total_steps,
@@ -396,27 +390,29 @@ impl<D: Device> Network<D> {
                     later,
                     next_row,
                     self.capacity as u64,
-                    threads as u64,
                 ];
-                self.launch(device, "route", threads, &arguments)?;
+                self.launch(device, "route", on_device.neurons(), &arguments)?;
             }
         }
         Ok(true)
     }
 
-    /// The arguments of a group of sources that goes to the `end` of a window and puts what is due to a list.
+    /// The arguments of a group of sources that goes to the end of a window: few edges that are due in it deliver
+    /// at once, `to` the sums, and the rest goes to a list.
     fn emission(
         &self,
         device: &D,
         sources: &Sources<D>,
-        end: Time,
-        dt: Time,
+        window: &Window,
         [pending, row, capacity]: [u64; 3],
-    ) -> [u64; 23] {
+        to: [u64; 12],
+    ) -> Vec<u64> {
         let at = |buffer: &D::Buffer| device.address(buffer);
         let [next, drawn, step] = [0, 1, 2].map(|k| at(&sources.state[k]));
         let [ticks, rates, phases, starts] = [0, 1, 2, 3].map(|k| at(&sources.constants[k]));
-        [
+        let fired =
+            [self.fired.as_ref().map_or(0, at), at(&self.fired_count), self.fired_capacity as u64];
+        let own = [
             next,
             drawn,
             step,
@@ -429,28 +425,23 @@ impl<D: Device> Network<D> {
             sources.name.into(),
             sources.count as u64,
             sources.first.into(),
-            end.picoseconds(),
-            dt.picoseconds(),
+            window.end().picoseconds(),
+            window.dt.picoseconds(),
             self.total_steps,
             at(&self.groups[0]),
+            at(&self.groups[1]),
             at(&self.groups[2]),
             pending,
             row,
             capacity,
-            self.fired.as_ref().map_or(0, at),
-            at(&self.fired_count),
-            self.fired_capacity as u64,
-        ]
+        ];
+        let span = [window.first_step, window.first_step + window.steps];
+        [&own[..], &to, &span, &fired].concat()
     }
 
     /// Whether all lists were long enough for a batch; those that were not are made longer, or the next batch
     /// shorter.
-    fn fits(
-        &mut self,
-        device: &D,
-        own: &[&mut DeviceBank<D>],
-        batch: &Batch,
-    ) -> Result<bool, DeviceError> {
+    fn fits(&mut self, device: &D, batch: &Batch) -> Result<bool, DeviceError> {
         let windows = batch.windows();
         let mut counts = vec![0_u64; 2 * (windows + 1)];
         let rows = self.counts.with(device, 16 * (windows + 1))?;
@@ -473,13 +464,6 @@ impl<D: Device> Network<D> {
             self.run_capacity = runs.next_power_of_two();
             self.runs = device.allocate(RUN * self.run_capacity)?;
             fits = false;
-        }
-        for on_device in own {
-            if on_device.is_full(device)? {
-                self.halve();
-                fits = false;
-                break;
-            }
         }
         if self.fired.is_some() {
             let mut fired = 0_u64;
@@ -553,12 +537,13 @@ impl<D: Device> Network<D> {
         let bytes = 8 * DIGEST * digests.populations;
         device.clear(&mut digests.sums, 0, bytes)?;
         for (on_device, [populations, indices]) in own.iter().zip(&digests.members) {
-            let [header, spikes, capacity] = on_device.list(device);
-            let threads = HASHING.min(capacity as usize);
+            let [fired, stride] = on_device.fired(device);
+            let threads = HASHING.min(on_device.neurons());
             let arguments = [
-                header,
-                spikes,
-                capacity,
+                fired,
+                stride,
+                on_device.neurons() as u64,
+                batch.span.steps,
                 batch.span.first_step,
                 batch.span.dt.picoseconds(),
                 device.address(populations),

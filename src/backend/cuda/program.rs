@@ -23,10 +23,12 @@ pub struct Program {
 }
 
 /// The kernels of `euler.cu`.
-const EULER: &[(&str, &str)] = &[("advance", "Advance"), ("write_state", "Write")];
+const EULER: &[(&str, &str)] =
+    &[("advance", "Advance"), ("list_spikes", "List"), ("write_state", "Write")];
 
-/// Edges and runs of them, which several programs share.
+/// Edges and runs of them, and the sums of what arrives: several programs share these.
 const EDGES: &str = include_str!("kernels/edges.cuh");
+const SUMS: &str = include_str!("kernels/sums.cuh");
 
 /// The kernels of `deliver.cu`.
 const DELIVER: &[(&str, &str)] =
@@ -101,7 +103,7 @@ impl Program {
     /// The program that delivers spikes.
     #[must_use]
     pub fn deliver() -> Program {
-        let source = [EDGES, include_str!("kernels/deliver.cu")].concat();
+        let source = [EDGES, SUMS, include_str!("kernels/deliver.cu")].concat();
         Program { name: "deliver".into(), source, functions: DELIVER }
     }
 
@@ -127,6 +129,7 @@ impl Program {
             include_str!("kernels/math.cuh"),
             include_str!("kernels/event_math.cuh"),
             EDGES,
+            SUMS,
             include_str!("kernels/network.cu"),
         ] {
             source.push_str(part);

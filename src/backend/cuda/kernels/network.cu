@@ -22,18 +22,13 @@ struct Fired {
     Word time;
 };
 
-/// Appends what an emitter's spike at a step makes due.
-__device__ __forceinline__ void put_due(
-    const unsigned* first_of, const unsigned* delays, unsigned emitter, Word step, Word total_steps,
-    Due* pending, Word* count, Word capacity) {
-    for (unsigned g = first_of[emitter]; g < first_of[emitter + 1]; ++g) {
-        const Word due = step + delays[g];
-        if (due >= total_steps) continue;
-        const Word at = atomicAdd(count, Word(1));
-        if (at < capacity) {
-            pending[at].group = g;
-            pending[at].step = unsigned(due);
-        }
+/// Appends what becomes due.
+__device__ __forceinline__ void append(
+    Due* pending, Word* count, Word capacity, unsigned group, Word step) {
+    const Word at = atomicAdd(count, Word(1));
+    if (at < capacity) {
+        pending[at].group = group;
+        pending[at].step = unsigned(step);
     }
 }
 
@@ -54,23 +49,41 @@ struct Emit {
     Word dt;
     Word total_steps;
     const unsigned* first_of;
+    const unsigned* first_edge;
     const unsigned* delays;
     Due* pending;
     Counts* counts;
     Word capacity;
+    Deliver sums;           // Of the window; few edges of a spike that arrives in it need not wait.
+    Word first_step;        // Of the window, and the one after its last.
+    Word end_step;
     Fired* fired;           // Null: nobody looks.
     Word* fired_count;
     Word fired_capacity;
 };
 
+/// A spike with more edges than these is delivered by more than one thread.
+#define FEW_EDGES 4
+
 __device__ __forceinline__ void fire(const Emit& a, Word source, Word time) {
     const Word step = time / a.dt + (time % a.dt >= (a.dt + 1) / 2 ? 1 : 0);
-    put_due(a.first_of, a.delays, unsigned(a.first + source), step, a.total_steps, a.pending,
-            &a.counts->pending, a.capacity);
+    const Word emitter = a.first + source;
+    for (unsigned g = a.first_of[emitter]; g < a.first_of[emitter + 1]; ++g) {
+        const Word due = step + a.delays[g];
+        if (due >= a.total_steps) continue;
+        const unsigned first = a.first_edge[g], end = a.first_edge[g + 1];
+        if (due < a.end_step && end - first <= FEW_EDGES) {
+            for (unsigned e = first; e < end; ++e) {
+                add_pulses(a.sums, a.sums.edges[e], unsigned(due - a.first_step));
+            }
+        } else {
+            append(a.pending, &a.counts->pending, a.capacity, g, due);
+        }
+    }
     if (!a.fired) return;
     const Word at = atomicAdd(a.fired_count, Word(1));
     if (at < a.fired_capacity) {
-        a.fired[at].emitter = a.first + source;
+        a.fired[at].emitter = emitter;
         a.fired[at].time = time;
     }
 }
@@ -165,19 +178,12 @@ struct Sort {
     Word end;
     Word longest;           // Longer runs are cut.
     Word threads;
-    Word* headers;          // Of each bank: the header of its spikes.
-    Word header_count;
 };
 
-/// What is due in the window becomes runs; the rest waits on. (Spikes that came before are routed: the third
-/// word behind a header's count says how many these are.)
+/// What is due in the window becomes runs; the rest waits on.
 extern "C" __global__ void sort_out(const Sort a) {
     const Word thread = Word(blockIdx.x) * blockDim.x + threadIdx.x;
     if (thread >= a.threads) return;
-    if (thread < a.header_count) {
-        Word* header = (Word*)a.headers[thread];
-        header[3] = header[0];
-    }
     const Word count = a.counts->pending < a.capacity ? a.counts->pending : a.capacity;
     for (Word k = thread; k < count; k += a.threads) {
         const Due due = a.pending[k];
@@ -189,8 +195,9 @@ extern "C" __global__ void sort_out(const Sort a) {
         const unsigned first = a.first_edge[due.group];
         const unsigned len = a.first_edge[due.group + 1] - first;
         const unsigned pieces = unsigned((len + a.longest - 1) / a.longest);
-        const Word at = atomicAdd(&a.counts->runs, Word(pieces));
-        for (unsigned p = 0; p < pieces && at + p < a.run_capacity; ++p) {
+        for (unsigned p = 0; p < pieces; ++p) {
+            const Word at = atomicAdd(&a.counts->runs, Word(1));
+            if (at >= a.run_capacity) continue;
             const unsigned from = p * unsigned(a.longest);
             Run run;
             run.first = first + from;
@@ -198,21 +205,18 @@ extern "C" __global__ void sort_out(const Sort a) {
             run.step = due.step - unsigned(a.first);
             run.unused = 0;
             run.time = 0;
-            a.runs[at + p] = run;
+            a.runs[at] = run;
         }
     }
 }
 
-struct Spike {
-    unsigned slot;
-    unsigned step;
-};
-
 struct Route {
-    const Word* header;     // Spikes so far, and the third word behind: those that are routed.
-    const Spike* spikes;
-    Word spike_capacity;
-    Word start;             // The step that counts as 0 in the list.
+    const unsigned* fired;  // Bit t % 32 of [t / 32][slot]: fires in step t.
+    Word stride;
+    Word neurons;
+    Word offset;            // The steps of the window.
+    Word steps;
+    Word start;             // The step that counts as 0.
     const unsigned* emitters; // The number of each slot's neuron.
     Word total_steps;
     const unsigned* first_of;
@@ -220,18 +224,25 @@ struct Route {
     Due* pending;
     Counts* counts;         // Of the next window.
     Word capacity;
-    Word threads;
 };
 
 /// Spikes of the window wait for their delays.
 extern "C" __global__ void route(const Route a) {
-    const Word thread = Word(blockIdx.x) * blockDim.x + threadIdx.x;
-    if (thread >= a.threads) return;
-    const Word count = a.header[0] < a.spike_capacity ? a.header[0] : a.spike_capacity;
-    for (Word k = a.header[3] + thread; k < count; k += a.threads) {
-        const Spike spike = a.spikes[k];
-        put_due(a.first_of, a.delays, a.emitters[spike.slot], a.start + spike.step + 1,
-                a.total_steps, a.pending, &a.counts->pending, a.capacity);
+    const Word slot = Word(blockIdx.x) * blockDim.x + threadIdx.x;
+    if (slot >= a.neurons) return;
+    const unsigned end = unsigned(a.offset + a.steps);
+    for (unsigned t = unsigned(a.offset); t < end; t = (t / 32 + 1) * 32) {
+        unsigned bits = a.fired[t / 32 * a.stride + slot] >> t % 32 << t % 32;
+        for (; bits; bits &= bits - 1) {
+            const unsigned at = t / 32 * 32 + __ffs(bits) - 1;
+            if (at >= end) return;
+            const unsigned emitter = a.emitters[slot];
+            for (unsigned g = a.first_of[emitter]; g < a.first_of[emitter + 1]; ++g) {
+                // A spike has the time of its step's end.
+                const Word due = a.start + at + 1 + a.delays[g];
+                if (due < a.total_steps) append(a.pending, &a.counts->pending, a.capacity, g, due);
+            }
+        }
     }
 }
 
@@ -242,10 +253,11 @@ struct Digest {
 };
 
 struct Hash {
-    const Word* header;
-    const Spike* spikes;
-    Word spike_capacity;
-    Word start;             // The step that counts as 0 in the list.
+    const unsigned* fired;  // As in Route.
+    Word stride;
+    Word neurons;
+    Word steps;
+    Word start;
     Word dt;
     const unsigned* populations; // Of each slot: its population, ...
     const unsigned* indices;     // ... and its index there.
@@ -273,24 +285,26 @@ __device__ __forceinline__ void add_digest(Digest* to, Word count, Word low, Wor
 extern "C" __global__ void hash_spikes(const Hash a) {
     const Word thread = Word(blockIdx.x) * blockDim.x + threadIdx.x;
     if (thread >= a.threads) return;
-    const Word all = a.header[0] < a.spike_capacity ? a.header[0] : a.spike_capacity;
     unsigned population = 0;
     Word count = 0, low_sum = 0, high_sum = 0;
-    for (Word k = thread; k < all; k += a.threads) {
-        const Spike spike = a.spikes[k];
-        if (a.populations[spike.slot] != population) {
+    for (Word slot = thread; slot < a.neurons; slot += a.threads) {
+        if (a.populations[slot] != population) {
             add_digest(a.digests + population, count, low_sum, high_sum);
             count = low_sum = high_sum = 0;
-            population = a.populations[spike.slot];
+            population = a.populations[slot];
         }
-        const Word time = times(a.start + spike.step + 1, a.dt);
-        const Word first = splitmix64(time + 0x9e3779b97f4a7c15ULL);
-        const Word pair = first ^ Word(a.indices[spike.slot]) * 0xd1342543de82ef95ULL;
-        const Word low = splitmix64(pair + 0x2545f4914f6cdd1dULL);
-        const Word high = splitmix64((pair << 32 | pair >> 32) ^ low);
-        low_sum += low;
-        high_sum += high + (low_sum < low ? 1 : 0);
-        ++count;
+        const Word index = Word(a.indices[slot]) * 0xd1342543de82ef95ULL;
+        for (Word t = 0; t < a.steps; t += 32) {
+            for (unsigned bits = a.fired[t / 32 * a.stride + slot]; bits; bits &= bits - 1) {
+                const Word time = times(a.start + t + __ffs(bits), a.dt);
+                const Word pair = splitmix64(time + 0x9e3779b97f4a7c15ULL) ^ index;
+                const Word low = splitmix64(pair + 0x2545f4914f6cdd1dULL);
+                const Word high = splitmix64((pair << 32 | pair >> 32) ^ low);
+                low_sum += low;
+                high_sum += high + (low_sum < low ? 1 : 0);
+                ++count;
+            }
+        }
     }
     add_digest(a.digests + population, count, low_sum, high_sum);
 }
