@@ -426,7 +426,7 @@ impl Simulation {
         }
         self.is_handed_over = true;
         let neurons = banks.iter().map(|bank| u64::from(bank.len())).sum();
-        self.world.resource_mut::<Router>().hand_over(&self.scene, neurons);
+        self.world.resource_mut::<Router>().hand_over(&self.scene, neurons, is_heard);
         let taken: Vec<Entity> = groups
             .iter(&self.world)
             .filter(|group| emissions.iter().any(|emission| emission.group == group.index))

@@ -23,8 +23,8 @@ use crate::time::Time;
 /// The inbox of a window has room for each tile of its steps; a longer window would gain nothing.
 const MOST_WINDOW_STEPS: u64 = 1 << 14;
 
-/// What keeps a device busy for some milliseconds: steps of neurons, and seconds of event-driven ones.
-const BUSY_STEPS: u64 = 1 << 28;
+/// What keeps a device busy for about ten milliseconds: steps of neurons, and seconds of event-driven ones.
+const BUSY_STEPS: u64 = 1 << 32;
 const BUSY_SECONDS: f64 = 1e4;
 /// The most windows that a back end goes through by itself before anybody hears of it.
 const MOST_WINDOWS: u64 = 1 << 13;
@@ -138,11 +138,15 @@ impl Router {
     }
 
     /// The back end routes the spikes of neurons itself, and nobody looks at windows: they are as long as the
-    /// scene wants, or longer where so few neurons would keep the back end busy for less than some milliseconds.
-    pub(crate) fn hand_over(&mut self, scene: &Scene, neurons: u64) {
+    /// scene wants, or longer where so few neurons would not keep the back end busy for some milliseconds.
+    /// (Where spikes are heard these have to be kept meanwhile.)
+    pub(crate) fn hand_over(&mut self, scene: &Scene, neurons: u64, is_heard: bool) {
         let longest = window(scene, None).steps(self.dt);
         let busy = match self.step {
-            Some(step) => BUSY_STEPS / neurons.max(1) * step.whole(self.dt),
+            Some(step) => {
+                let steps = if is_heard { BUSY_STEPS / 16 } else { BUSY_STEPS };
+                steps / neurons.max(1) * step.whole(self.dt)
+            }
             None => Time::from_seconds(BUSY_SECONDS / neurons.max(1) as f64)
                 .map_or(0, |t| t.steps(self.dt)),
         };
@@ -225,8 +229,12 @@ impl Router {
     /// Delivers the arrivals of a window that are in the calendar into the inbox, which is emptied
     /// first.
     pub fn deliver(&mut self, window: &Window, inbox: &mut Inbox) {
-        let steps = self.step.map(|step| window.in_steps_of(step).steps);
-        inbox.reset(&self.table.rows, steps);
+        if self.delivery == Delivery::Device {
+            inbox.reset_runs();
+        } else {
+            let steps = self.step.map(|step| window.in_steps_of(step).steps);
+            inbox.reset(&self.table.rows, steps);
+        }
         if let Some(reweighted) = &mut self.table.reweighted {
             inbox.reweighted.append(reweighted);
         }

@@ -67,15 +67,16 @@ pub(super) struct Network<D: Device> {
 struct Digests<D: Device> {
     /// Of each slot of a bank: its population, and its index there.
     members: Vec<[D::Buffer; 2]>,
-    /// Count and limbs of each population.
+    /// Count and limbs of each copy of each population.
     sums: D::Buffer,
     populations: usize,
 }
 
 /// Words of a digest.
 const DIGEST: usize = 5;
-/// Threads that make digests: each adds up many spikes before it adds to what all have.
-const HASHING: usize = 1 << 14;
+/// Threads that make digests, and how many of a population's they share, as in `network.cu`.
+const HASHING: usize = 1 << 16;
+const COPIES: usize = 32;
 
 impl<D: Device> Digests<D> {
     fn new(device: &D, banks: &[Bank]) -> Result<Digests<D>, DeviceError> {
@@ -90,7 +91,7 @@ impl<D: Device> Digests<D> {
             }
             members.push([copied(device, &of)?, copied(device, &index)?]);
         }
-        let sums = device.allocate(8 * DIGEST * populations)?;
+        let sums = device.allocate(8 * DIGEST * COPIES * populations)?;
         Ok(Digests { members, sums, populations })
     }
 }
@@ -534,8 +535,8 @@ impl<D: Device> Network<D> {
         out: &mut Advanced,
     ) -> Result<(), DeviceError> {
         let Some(digests) = &mut self.digests else { return Ok(()) };
-        let bytes = 8 * DIGEST * digests.populations;
-        device.clear(&mut digests.sums, 0, bytes)?;
+        let words = DIGEST * COPIES * digests.populations;
+        device.clear(&mut digests.sums, 0, 8 * words)?;
         for (on_device, [populations, indices]) in own.iter().zip(&digests.members) {
             let [fired, stride] = on_device.fired(device);
             let threads = HASHING.min(on_device.neurons());
@@ -554,10 +555,10 @@ impl<D: Device> Network<D> {
             // SAFETY: the arguments are in the order of the structure in `network.cu`; slots are of this bank.
             unsafe { device.launch(&self.module, "hash_spikes", threads, &arguments)? };
         }
-        let mut sums = vec![0_u64; DIGEST * digests.populations];
+        let mut sums = vec![0_u64; words];
         device.read(&digests.sums, 0, bytemuck::cast_slice_mut(&mut sums))?;
-        for (population, [count, limbs @ ..]) in sums.as_chunks::<DIGEST>().0.iter().enumerate() {
-            out.digests.push((population, SpikeDigest::of_limbs(*count, *limbs)));
+        for (copy, [count, limbs @ ..]) in sums.as_chunks::<DIGEST>().0.iter().enumerate() {
+            out.digests.push((copy / COPIES, SpikeDigest::of_limbs(*count, *limbs)));
         }
         Ok(())
     }

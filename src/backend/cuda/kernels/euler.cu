@@ -120,7 +120,8 @@ __device__ __forceinline__ void walk(
                 if (mask[r] & 1) {
                     int* const at = a.sums + (cell + r * stride);
                     sum = *at;
-                    if (a.empties) *at = 0;
+                    // (To empty it in any case stalls: the sum is still on its way.)
+                    if (a.empties && sum) *at = 0;
                 }
                 mask[r] >>= 1;
                 arrivals[r] = float(sum);

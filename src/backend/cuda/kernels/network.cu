@@ -261,9 +261,11 @@ struct Hash {
     Word dt;
     const unsigned* populations; // Of each slot: its population, ...
     const unsigned* indices;     // ... and its index there.
-    Digest* digests;        // Of each population.
+    Digest* digests;        // Of each population, in COPIES: threads would wait for one another.
     Word threads;
 };
+
+#define COPIES 32
 
 __device__ __forceinline__ Word splitmix64(Word z) {
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
@@ -285,11 +287,12 @@ __device__ __forceinline__ void add_digest(Digest* to, Word count, Word low, Wor
 extern "C" __global__ void hash_spikes(const Hash a) {
     const Word thread = Word(blockIdx.x) * blockDim.x + threadIdx.x;
     if (thread >= a.threads) return;
+    Digest* const digests = a.digests + blockIdx.x % COPIES;
     unsigned population = 0;
     Word count = 0, low_sum = 0, high_sum = 0;
     for (Word slot = thread; slot < a.neurons; slot += a.threads) {
         if (a.populations[slot] != population) {
-            add_digest(a.digests + population, count, low_sum, high_sum);
+            add_digest(digests + population * COPIES, count, low_sum, high_sum);
             count = low_sum = high_sum = 0;
             population = a.populations[slot];
         }
@@ -306,5 +309,5 @@ extern "C" __global__ void hash_spikes(const Hash a) {
             }
         }
     }
-    add_digest(a.digests + population, count, low_sum, high_sum);
+    add_digest(digests + population * COPIES, count, low_sum, high_sum);
 }
