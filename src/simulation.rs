@@ -103,6 +103,7 @@ pub struct Simulation {
     failed: bool,
     /// Whether the back end runs the network by itself.
     is_handed_over: bool,
+    leaves_state: bool,
     /// What [`Simulation::first_time`] was asked about.
     installed: BTreeSet<TypeId>,
 }
@@ -143,6 +144,7 @@ impl Simulation {
             started: false,
             failed: false,
             is_handed_over: false,
+            leaves_state: false,
             installed: BTreeSet::new(),
         };
         simulation.add_plugin(StimulusPlugin);
@@ -285,6 +287,13 @@ impl Simulation {
         Ok(())
     }
 
+    /// At the end of a run the components of neurons and circuits keep what they had before it: for those who
+    /// want what probes recorded, and nothing else. (To bring the state of a million neurons back takes a
+    /// tenth of a second.)
+    pub fn leave_state(&mut self) {
+        self.leaves_state = true;
+    }
+
     /// Runs to the end of the scene.
     ///
     /// # Errors
@@ -367,7 +376,7 @@ impl Simulation {
                 result = Err(Error::Interrupted { time: self.time() });
             }
         }
-        let result = result.and(self.scatter_all());
+        let result = if self.leaves_state { result } else { result.and(self.scatter_all()) };
         self.world.resource_mut::<StageTimes>().run += began.elapsed();
         result
     }
@@ -416,7 +425,8 @@ impl Simulation {
             return Ok(());
         }
         self.is_handed_over = true;
-        self.world.resource_mut::<Router>().hand_over(&self.scene);
+        let neurons = banks.iter().map(|bank| u64::from(bank.len())).sum();
+        self.world.resource_mut::<Router>().hand_over(&self.scene, neurons, is_heard);
         let taken: Vec<Entity> = groups
             .iter(&self.world)
             .filter(|group| emissions.iter().any(|emission| emission.group == group.index))

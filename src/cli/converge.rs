@@ -206,6 +206,7 @@ impl Runner<'_> {
         Trains::record(&mut scene);
         let mut simulation = self.plugins.build(scene)?;
         simulation.set_backend(Cpu::new(self.threads));
+        simulation.leave_state();
         let mut progress = progress::Progress::new(self.quiet);
         let began = Instant::now();
         let outcome = simulation.run_with(|state| {

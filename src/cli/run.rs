@@ -107,6 +107,7 @@ impl Runner<'_> {
 
         let stop = stop_on_signals();
         let mut progress = progress::Progress::new(self.quiet);
+        simulation.leave_state();
         let outcome = simulation.run_with(|state| {
             progress.show(state);
             let is_over = state.time < state.duration && state.time >= self.until;

@@ -103,8 +103,7 @@ impl Inbox {
         }
         self.lists.iter_mut().for_each(Vec::clear);
         self.overflowed.clear();
-        self.runs.clear();
-        self.reweighted.clear();
+        self.reset_runs();
         self.steps = steps.unwrap_or(0) as usize;
         if self.is_summed() {
             let len = rows.rows.len() * self.steps;
@@ -115,6 +114,12 @@ impl Inbox {
             self.lists.resize_with(rows.blocks() * tiles, Vec::new);
         }
         self.events.reset(if self.has_events { rows.blocks() * LANES } else { 0 });
+    }
+
+    /// Empties what only a device looks at.
+    pub(super) fn reset_runs(&mut self) {
+        self.runs.clear();
+        self.reweighted.clear();
     }
 
     /// Whether arrivals are summed already.

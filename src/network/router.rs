@@ -23,6 +23,12 @@ use crate::time::Time;
 /// The inbox of a window has room for each tile of its steps; a longer window would gain nothing.
 const MOST_WINDOW_STEPS: u64 = 1 << 14;
 
+/// What keeps a device busy for about ten milliseconds: steps of neurons, and seconds of event-driven ones.
+const BUSY_STEPS: u64 = 1 << 32;
+const BUSY_SECONDS: f64 = 1e4;
+/// The most windows that a back end goes through by itself before anybody hears of it.
+const MOST_WINDOWS: u64 = 1 << 13;
+
 /// Edges are fetched that many spikes before they are delivered.
 const PREFETCH: usize = 2;
 
@@ -131,10 +137,21 @@ impl Router {
         self.taken_over.unwrap_or(self.window_steps)
     }
 
-    /// The back end routes the spikes of neurons itself; windows are as long as the scene wants.
-    pub(crate) fn hand_over(&mut self, scene: &Scene) {
+    /// The back end routes the spikes of neurons itself, and nobody looks at windows: they are as long as the
+    /// scene wants, or longer where so few neurons would not keep the back end busy for some milliseconds.
+    /// (Where spikes are heard these have to be kept meanwhile.)
+    pub(crate) fn hand_over(&mut self, scene: &Scene, neurons: u64, is_heard: bool) {
         let longest = window(scene, None).steps(self.dt);
-        self.taken_over = Some((longest / self.window_steps).max(1) * self.window_steps);
+        let busy = match self.step {
+            Some(step) => {
+                let steps = if is_heard { BUSY_STEPS / 16 } else { BUSY_STEPS };
+                steps / neurons.max(1) * step.whole(self.dt)
+            }
+            None => Time::from_seconds(BUSY_SECONDS / neurons.max(1) as f64)
+                .map_or(0, |t| t.steps(self.dt)),
+        };
+        let windows = (longest.max(busy) / self.window_steps).clamp(1, MOST_WINDOWS);
+        self.taken_over = Some(windows * self.window_steps);
     }
 
     /// All edges, hand-made ones included.
@@ -211,8 +228,12 @@ impl Router {
     /// Delivers the arrivals of a window that are in the calendar into the inbox, which is emptied
     /// first.
     pub fn deliver(&mut self, window: &Window, inbox: &mut Inbox) {
-        let steps = self.step.map(|step| window.in_steps_of(step).steps);
-        inbox.reset(&self.table.rows, steps);
+        if self.delivery == Delivery::Device {
+            inbox.reset_runs();
+        } else {
+            let steps = self.step.map(|step| window.in_steps_of(step).steps);
+            inbox.reset(&self.table.rows, steps);
+        }
         if let Some(reweighted) = &mut self.table.reweighted {
             inbox.reweighted.append(reweighted);
         }

@@ -114,6 +114,7 @@ impl Point<'_> {
         let Plan { choice, side_by_side, layout, .. } = self.plan;
         let mut simulation = self.runner.plugins.build(scene)?;
         Candidates::new(*choice, Some(side_by_side.threads))?.choose(&mut simulation)?;
+        simulation.leave_state();
         simulation.run_with(|state| {
             if observe(state.time.seconds() / state.duration.seconds()) {
                 ControlFlow::Break(())

@@ -1,7 +1,7 @@
 //! A device that is none: the kernels of the CUDA back end, compiled as C++ for this machine.
 //!
 //! The sources are those that a GPU gets, byte for byte. A shim before them gives the meaning of what CUDA
-//! adds to C++ (thread indices, atomic operations, one rounded multiply-add, bits of a float), and a loop
+//! adds to C++ (thread indices, atomic operations, one rounded multiply-add, bits of numbers), and a loop
 //! behind them runs the threads one after the other.
 
 use std::collections::HashMap;
@@ -33,9 +33,9 @@ static inline unsigned __float_as_uint(float x) { unsigned y; memcpy(&y, &x, 4);
 static inline float __uint_as_float(unsigned x) { float y; memcpy(&y, &x, 4); return y; }
 // (Threads come one by one: none has company.)
 static inline unsigned __activemask() { return 1u << threadIdx.x % 32; }
-static inline int __popc(unsigned x) { return __builtin_popcount(x); }
-static inline int __ffs(int x) { return __builtin_ffs(x); }
 template <class T> static inline T __shfl_sync(unsigned, T x, int) { return x; }
+static inline int __popc(unsigned x) { return __builtin_popcount(x); }
+static inline int __ffs(unsigned x) { return __builtin_ffs(int(x)); }
 template <class T> static inline T atomicAdd(T* at, T x) { T old = *at; *at = T(uint64_t(old) + uint64_t(x)); return old; }
 template <class T> static inline T atomicMin(T* at, T x) { T old = *at; if (x < old) *at = x; return old; }
 template <class T> static inline T atomicOr(T* at, T x) { T old = *at; *at = old | x; return old; }

@@ -1,8 +1,8 @@
 //! A bank on the device.
 //!
-//! A window goes through it in launches, usually one. A window whose sums would need too much memory takes
-//! several, and so does one that has more spikes than the list of spikes holds: its state at the start is
-//! still there, so it is repeated in halves and no spike is lost.
+//! A window goes through it in launches, usually one; a window whose sums would need too much memory takes
+//! several. A neuron that fires sets a bit of its own; a kernel makes a list of them for the host, as long as
+//! it has to be. So no spike is lost.
 
 use std::ops::Range;
 
@@ -18,8 +18,10 @@ use crate::time::Time;
 
 /// The most memory for samples of a launch, bytes.
 const MOST_SAMPLE_BYTES: usize = 1 << 28;
-/// Spikes of a neuron for which the list has room, Hz on average; more take several launches.
-const SPIKES_PER_SECOND: f64 = 100.0;
+/// The most memory for the bits of what fires, bytes; longer spans are cut.
+const MOST_FIRED_BYTES: usize = 1 << 28;
+/// Steps of a word of these bits.
+const WORD_STEPS: usize = 32;
 /// Bytes of the header before the list of spikes: how many there are, and the earliest faults.
 const HEADER: usize = 32;
 const SPIKE: usize = 8;
@@ -28,8 +30,6 @@ const NONE: u64 = u64::MAX;
 
 /// What a bank needs on the device.
 pub(super) struct Plan {
-    /// Spikes that its list holds.
-    spikes: usize,
     /// What takes how many bytes.
     pub(super) parts: Vec<(String, u128)>,
 }
@@ -38,20 +38,23 @@ impl Plan {
     /// For launches of at most so many steps.
     pub(super) fn new(bank: &Bank, steps: usize) -> Plan {
         let stride = stride(bank);
-        let step = bank.step.map_or(0.0, Time::seconds);
-        let expected = SPIKES_PER_SECOND * steps as f64 * step;
-        // Never less than all neurons in one step.
-        let spikes = (stride as f64 * (1.0 + expected)) as usize;
         let layout = &bank.layout;
         let columns = |n: usize| (n * stride * 4) as u128;
         let name = bank.model.name();
+        let words = steps.min(most_steps(stride)).div_ceil(WORD_STEPS);
         let parts = vec![
             (format!("the parameters of `{name}`"), columns(layout.resting_parameters.len())),
             (format!("the state of `{name}`"), columns(2 * layout.resting_state.len())),
-            (format!("the list of spikes of `{name}`"), (HEADER + spikes * SPIKE) as u128),
+            // Their bits, and at first a list with room for one of each neuron.
+            (format!("the spikes of `{name}`"), columns(words + SPIKE / 4)),
         ];
-        Plan { spikes, parts }
+        Plan { parts }
     }
+}
+
+/// Steps for whose bits of what fires there is memory.
+fn most_steps(stride: usize) -> usize {
+    WORD_STEPS * (MOST_FIRED_BYTES / (4 * stride)).max(1)
 }
 
 /// A piece of a window, in the steps of the device's banks.
@@ -68,17 +71,17 @@ pub(super) struct DeviceBank<D: Device> {
     layout: Layout,
     neurons: usize,
     stride: usize,
-    plan: Plan,
     parameters: D::Buffer,
     /// At the start and at the end of a launch.
     state: [D::Buffer; 2],
+    /// Bit t % 32 of [t / 32][neuron]: fires in step t of a launch, or of a batch.
+    fired: Growing<D>,
     /// Header and spikes.
     results: D::Buffer,
+    /// Spikes that their list holds.
+    capacity: usize,
     /// What was read of the results, as words: the header, and as many spikes as are expected.
     read: Vec<u64>,
-    /// Steps of a launch: fewer than the sums hold, after the list of spikes has been too short.
-    launch_steps: usize,
-    most_steps: usize,
     changes: Growing<D>,
     drives: Growing<D>,
     drive_of: Option<D::Buffer>,
@@ -90,7 +93,6 @@ pub(super) struct DeviceBank<D: Device> {
     /// Samples and drives of the batch that is under way.
     begun: LaunchSamples,
     begun_at: [u64; 4],
-    is_roomy: bool,
     /// The end of the last window.
     now: Time,
 }
@@ -114,13 +116,7 @@ struct Launched {
 
 impl<D: Device> DeviceBank<D> {
     /// Compiles its kernels and allocates its memory.
-    /// Launches have at most so many steps.
-    pub(super) fn new(
-        device: &D,
-        bank: &Bank,
-        plan: Plan,
-        steps: usize,
-    ) -> Result<DeviceBank<D>, DeviceError> {
+    pub(super) fn new(device: &D, bank: &Bank) -> Result<DeviceBank<D>, DeviceError> {
         let stepped = bank.stepped();
         let program = stepped.and_then(|stepped| Program::euler(&*stepped.kernel));
         let no_source = || DeviceError::new("compiling", "the kernel has no CUDA source");
@@ -144,10 +140,10 @@ impl<D: Device> DeviceBank<D> {
             stride,
             parameters: columns(layout.resting_parameters.len())?,
             state: [columns(states)?, columns(states)?],
-            results: device.allocate(HEADER + plan.spikes * SPIKE)?,
-            read: vec![0; HEADER / 8 + plan.spikes.min(64)],
-            launch_steps: steps,
-            most_steps: steps,
+            fired: Growing::none(),
+            results: device.allocate(HEADER + stride * SPIKE)?,
+            capacity: stride,
+            read: vec![0; HEADER / 8 + stride.min(64)],
             changes: Growing::none(),
             drives: Growing::none(),
             drive_of,
@@ -157,10 +153,8 @@ impl<D: Device> DeviceBank<D> {
             samples: Growing::none(),
             begun: LaunchSamples::default(),
             begun_at: [0; 4],
-            is_roomy: true,
             now: Time::ZERO,
             layout,
-            plan,
         })
     }
 
@@ -190,38 +184,31 @@ impl<D: Device> DeviceBank<D> {
         let of_piece = piece.window.steps as usize;
         let mut first = 0;
         while first < of_piece {
-            let mut steps = self.launch_steps.min(of_piece - first);
+            let mut steps = self.most_steps().min(of_piece - first);
             let mut samples = self.samples_in(bank, piece.window, first, steps);
             let bytes = |rows: usize| rows * self.layout.resting_state.len() * 4;
             while bytes(samples.rows) > MOST_SAMPLE_BYTES && steps > 1 {
                 steps = steps.div_ceil(2);
                 samples = self.samples_in(bank, piece.window, first, steps);
             }
-            let launched =
-                self.step(device, bank, piece, first..first + steps, drives, &samples)?;
-            if launched.spikes > self.plan.spikes && steps > 1 {
-                // Too many for the list: again, in halves.
-                self.launch_steps = steps.div_ceil(2);
-                device.write(&mut self.results, 0, bytemuck::bytes_of(&[0, NONE]))?;
-                continue;
-            }
+            self.step(device, bank, piece, first..first + steps, drives, &samples)?;
             self.state.swap(0, 1);
-            if launched.spikes < self.plan.spikes / 4 {
-                self.launch_steps = (2 * self.launch_steps).min(self.most_steps);
-            }
-            self.collect(device, index, piece.window, launched.spikes, out)?;
+            let launched = self.list(device, steps)?;
+            self.collect(index, piece.window, first, launched.spikes, out);
             self.take_samples(device, bank, index, piece.window, first, &samples, out)?;
             first += steps;
             let fault = launched.fault(index, first);
             if fault.is_some() {
                 return Ok(fault);
             }
-            if first < of_piece {
-                device.write(&mut self.results, 0, bytemuck::bytes_of(&[0, NONE]))?;
-            }
         }
         self.now = piece.window.end();
         Ok(None)
+    }
+
+    /// The most steps that a launch or a batch may have.
+    pub(super) fn most_steps(&self) -> usize {
+        most_steps(self.stride)
     }
 
     /// Begins a batch of windows, of which the host sees nothing until it has [finished](DeviceBank::finish).
@@ -238,6 +225,7 @@ impl<D: Device> DeviceBank<D> {
             return Ok(None);
         }
         self.reset(device)?;
+        self.fired.with(device, 4 * self.stride * (span.steps as usize).div_ceil(WORD_STEPS))?;
         let drives = self.write_drives(device, bank, span)?;
         let [requests, requests_of, at] = self.write_requests(device, bank, &samples)?;
         self.begun_at = [drives, requests, requests_of, at];
@@ -255,24 +243,21 @@ impl<D: Device> DeviceBank<D> {
         drive_steps: u64,
     ) -> Result<(), DeviceError> {
         let [drives, sampling @ ..] = self.begun_at;
-        let range = [0, steps as u64, drive_steps, offset as u64, 1];
+        let range = [0, steps as u64, drive_steps, offset as u64, 0, 1];
         let arguments = self.arguments(device, [sums, masks, cells], drives, sampling, range);
         self.launch(device, "advance", self.neurons, &arguments)?;
         self.state.swap(0, 1);
         Ok(())
     }
 
-    /// Addresses of header and spikes, and how many of these the list holds.
-    pub(super) fn list(&self, device: &D) -> [u64; 3] {
-        let results = device.address(&self.results);
-        [results, results + HEADER as u64, self.plan.spikes as u64]
+    /// The address of the bits of what has fired, and how far apart those of two words are.
+    pub(super) fn fired(&self, device: &D) -> [u64; 2] {
+        [self.fired.address(device), self.stride as u64]
     }
 
-    /// Whether the batch had more spikes than the list holds.
-    pub(super) fn is_full(&self, device: &D) -> Result<bool, DeviceError> {
-        let mut spikes = 0_u64;
-        device.read(&self.results, 0, bytemuck::bytes_of_mut(&mut spikes))?;
-        Ok(spikes as usize > self.plan.spikes)
+    /// How many neurons it has.
+    pub(super) fn neurons(&self) -> usize {
+        self.neurons
     }
 
     /// Whether something went wrong in the batch.
@@ -282,13 +267,8 @@ impl<D: Device> DeviceBank<D> {
         Ok(faults != [NONE; 2])
     }
 
-    /// Whether the list would have held many more than the last batch's spikes.
-    pub(super) fn is_roomy(&self) -> bool {
-        self.is_roomy
-    }
-
-    /// Hands over what a batch has given, spikes only if somebody hears them. The result is the earliest fault; its step counts from the start of
-    /// the batch.
+    /// Hands over what a batch has given, spikes only if somebody hears them. The result is the earliest fault;
+    /// its step counts from the start of the batch.
     pub(super) fn finish(
         &mut self,
         device: &D,
@@ -298,11 +278,9 @@ impl<D: Device> DeviceBank<D> {
         is_heard: bool,
         out: &mut Advanced,
     ) -> Result<Option<Fault>, DeviceError> {
-        let launched = self.launched(device)?;
-        self.is_roomy = launched.spikes < self.plan.spikes / 4;
-        if is_heard {
-            self.collect(device, index, span, launched.spikes, out)?;
-        }
+        let launched =
+            if is_heard { self.list(device, span.steps as usize)? } else { self.launched(device)? };
+        self.collect(index, span, 0, launched.spikes, out);
         let samples = std::mem::take(&mut self.begun);
         self.take_samples(device, bank, index, span, 0, &samples, out)?;
         let fault = launched.fault(index, span.steps as usize);
@@ -358,15 +336,15 @@ impl<D: Device> DeviceBank<D> {
         let Neurons::Stepped(Stepped { parameters, state, .. }) = &mut bank.neurons else {
             return Ok(());
         };
-        let columns = match parameters.take_written() {
+        let columns: Vec<usize> = match parameters.take_written() {
             Written::Everything => (0..parameters.width()).collect(),
             Written::Columns(columns) => columns.into_iter().map(|(column, _)| column).collect(),
         };
-        copy_columns(device, parameters, columns, self.stride, &mut self.parameters)?;
+        copy_columns(device, parameters, &columns, self.stride, &mut self.parameters)?;
         match state.take_written() {
             Written::Everything => {
-                let all = (0..state.width()).collect();
-                copy_columns(device, state, all, self.stride, &mut self.state[0])?;
+                let all: Vec<usize> = (0..state.width()).collect();
+                copy_columns(device, state, &all, self.stride, &mut self.state[0])?;
             }
             Written::Columns(columns) => {
                 let change = |column: usize, neuron: u32| {
@@ -412,7 +390,7 @@ impl<D: Device> DeviceBank<D> {
         self.drives.filled(device, &values)
     }
 
-    /// One launch, of some steps of a piece. State is read from the first buffer and written to the second.
+    /// One launch, of some steps of a piece: state is read from the first buffer and written to the second.
     fn step(
         &mut self,
         device: &D,
@@ -421,21 +399,62 @@ impl<D: Device> DeviceBank<D> {
         steps: Range<usize>,
         drives: u64,
         samples: &LaunchSamples,
-    ) -> Result<Launched, DeviceError> {
+    ) -> Result<(), DeviceError> {
+        self.fired.with(device, 4 * self.stride * steps.len().div_ceil(WORD_STEPS))?;
         let sampling = self.write_requests(device, bank, samples)?;
         let [sums, masks] = piece.sums;
-        let range = [steps.start as u64, steps.len() as u64, piece.window.steps, 0, 0];
+        let (first, count) = (steps.start as u64, steps.len() as u64);
+        let range = [first, count, piece.window.steps, 0, first, 0];
         let sums = [sums, masks, piece.cells];
         let arguments = self.arguments(device, sums, drives, sampling, range);
-        self.launch(device, "advance", self.neurons, &arguments)?;
-        self.launched(device)
+        self.launch(device, "advance", self.neurons, &arguments)
+    }
+
+    /// Lists the spikes of so many steps; they and the faults are read.
+    fn list(&mut self, device: &D, steps: usize) -> Result<Launched, DeviceError> {
+        let [fired, stride] = self.fired(device);
+        loop {
+            let results = device.address(&self.results);
+            let arguments = [
+                fired,
+                results,
+                results + HEADER as u64,
+                self.capacity as u64,
+                self.neurons as u64,
+                stride,
+                steps as u64,
+            ];
+            self.launch(device, "list_spikes", self.neurons, &arguments)?;
+            let launched = self.launched(device)?;
+            let Launched { spikes, not_finite, overflow } = launched;
+            if spikes <= self.capacity {
+                if spikes > 0 {
+                    // The next list begins anew.
+                    device.write(&mut self.results, 0, bytemuck::bytes_of(&0_u64))?;
+                }
+                return Ok(launched);
+            }
+            // Too many for the list: again, with one that holds them.
+            self.capacity = spikes.next_power_of_two();
+            self.results = device.allocate(HEADER + SPIKE * self.capacity)?;
+            let header = [0, not_finite, overflow, NONE];
+            device.write(&mut self.results, 0, bytemuck::cast_slice(&header))?;
+        }
     }
 
     /// What came of launches.
     fn launched(&mut self, device: &D) -> Result<Launched, DeviceError> {
         device.read(&self.results, 0, bytemuck::cast_slice_mut(&mut self.read))?;
         let [spikes, not_finite, overflow] = [self.read[0], self.read[1], self.read[2]];
-        Ok(Launched { spikes: spikes as usize, not_finite, overflow })
+        let spikes = spikes as usize;
+        let (header, known) = (HEADER / 8, self.read.len() - HEADER / 8);
+        if spikes > known && spikes <= self.capacity {
+            // Room for a few more than these next time.
+            self.read.resize(header + (spikes + spikes / 4).min(self.capacity), 0);
+            let rest = &mut self.read[header + known..header + spikes];
+            device.read(&self.results, HEADER + known * SPIKE, bytemuck::cast_slice_mut(rest))?;
+        }
+        Ok(Launched { spikes, not_finite, overflow })
     }
 
     /// The addresses of requests for samples, of where those of each neuron begin, and of the samples.
@@ -457,16 +476,17 @@ impl<D: Device> DeviceBank<D> {
     }
 
     /// The arguments of a launch of so many steps from a first one on (as sums and masks count them): with the
-    /// steps of drives, those before the launch, and whether sums are emptied.
+    /// steps of drives, those before the launch, the one that is the first bit of what has fired, and whether
+    /// sums are emptied.
     fn arguments(
         &self,
         device: &D,
         [sums, masks, cells]: [u64; 3],
         drives: u64,
         [requests, requests_of, samples]: [u64; 3],
-        [first, steps, drive_steps, offset, empties]: [u64; 5],
+        [first, steps, drive_steps, offset, fired_from, empties]: [u64; 6],
     ) -> [u64; 21] {
-        let results = device.address(&self.results);
+        let [fired, stride] = self.fired(device);
         [
             device.address(&self.parameters),
             device.address(&self.state[0]),
@@ -478,16 +498,16 @@ impl<D: Device> DeviceBank<D> {
             requests,
             requests_of,
             samples,
-            results,
-            results + HEADER as u64,
-            self.plan.spikes as u64,
+            device.address(&self.results),
+            fired,
             self.neurons as u64,
-            self.stride as u64,
+            stride,
             cells,
             first,
             steps,
             drive_steps,
             offset,
+            fired_from,
             empties,
         ]
     }
@@ -565,31 +585,22 @@ impl<D: Device> DeviceBank<D> {
         Ok(())
     }
 
-    /// Hands over the spikes of a launch.
+    /// Hands over the spikes that were listed: of steps of a piece from `first` on.
     fn collect(
         &mut self,
-        device: &D,
         bank_index: u32,
         piece: &Window,
+        first: usize,
         count: usize,
         out: &mut Advanced,
-    ) -> Result<(), DeviceError> {
-        let (header, most) = (HEADER / 8, self.plan.spikes);
-        let known = self.read.len() - header;
-        if count > known {
-            // Room for a few more than these next time.
-            self.read.resize(header + (count + count / 4).min(most), 0);
-            let rest = &mut self.read[header + known..header + count];
-            let at = HEADER + known * SPIKE;
-            device.read(&self.results, at, bytemuck::cast_slice_mut(rest))?;
-        }
+    ) {
+        let header = HEADER / 8;
         let spikes: &[[u32; 2]] = bytemuck::cast_slice(&self.read[header..header + count]);
         let spikes = spikes.iter().map(|[slot, step]| {
-            let end = piece.first_step + u64::from(*step) + 1;
+            let end = piece.first_step + first as u64 + u64::from(*step) + 1;
             (*slot, Time::from_steps(end, piece.dt))
         });
         out.spikes[bank_index as usize].extend(spikes);
-        Ok(())
     }
 
     fn launch(
@@ -621,19 +632,21 @@ impl Launched {
     }
 }
 
-/// Copies columns of all neurons.
+/// Copies columns of all neurons, those that lie in a row at once.
 fn copy_columns<D: Device>(
     device: &D,
     columns: &Columns,
-    which: Vec<usize>,
+    which: &[usize],
     stride: usize,
     to: &mut D::Buffer,
 ) -> Result<(), DeviceError> {
-    let mut numbers: Vec<f32> = Vec::with_capacity(stride);
-    for column in which {
+    let mut numbers: Vec<f32> = Vec::new();
+    for row in which.chunk_by(|a, b| a + 1 == *b) {
         numbers.clear();
-        columns.column(column).for_each(|row| numbers.extend(row.0));
-        device.write(to, column * stride * 4, bytemuck::cast_slice(&numbers))?;
+        for column in row {
+            columns.column(*column).for_each(|row| numbers.extend(row.0));
+        }
+        device.write(to, row[0] * stride * 4, bytemuck::cast_slice(&numbers))?;
     }
     Ok(())
 }

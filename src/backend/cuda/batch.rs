@@ -104,16 +104,17 @@ impl<D: Device> OnDevice<D> {
         }
     }
 
-    pub(super) fn list(&self, device: &D) -> [u64; 3] {
+    /// Steps of a batch, at most.
+    pub(super) fn most_steps(&self) -> usize {
         match self {
-            OnDevice::Stepped(bank) => bank.list(device),
-            OnDevice::Event(bank) => bank.list(device),
+            OnDevice::Stepped(bank) => bank.most_steps(),
+            OnDevice::Event(_) => usize::MAX,
         }
     }
 
     pub(super) fn is_full(&mut self, device: &D) -> Result<bool, DeviceError> {
         match self {
-            OnDevice::Stepped(bank) => bank.is_full(device),
+            OnDevice::Stepped(_) => Ok(false),
             OnDevice::Event(bank) => bank.is_full(device),
         }
     }
@@ -135,7 +136,7 @@ impl<D: Device> OnDevice<D> {
 
     pub(super) fn is_roomy(&self) -> bool {
         match self {
-            OnDevice::Stepped(bank) => bank.is_roomy(),
+            OnDevice::Stepped(_) => true,
             OnDevice::Event(bank) => bank.is_roomy(),
         }
     }

@@ -21,6 +21,8 @@ use crate::time::Time;
 const HEADER: usize = 6;
 /// Words of a spike.
 const SPIKE: usize = 2;
+/// Spikes for which the list has room at first, and one of each neuron.
+const FIRST_CAPACITY: usize = 1 << 14;
 /// The most memory for samples of a batch of windows, bytes.
 const MOST_SAMPLE_BYTES: usize = 1 << 28;
 /// Words of neurons that are copied at a time.
@@ -45,7 +47,11 @@ impl EventPlan {
         let parts = vec![
             (format!("the parameters of `{name}`"), columns(code.parameters.len())),
             (format!("the state of `{name}`"), columns(2 * code.state.len())),
-            (format!("the list of spikes of `{name}`"), columns(1 + SPIKE)),
+            (format!("the faults of `{name}`"), columns(1)),
+            (
+                format!("the list of spikes of `{name}`"),
+                (8 * (HEADER + SPIKE * stride(bank).max(FIRST_CAPACITY))) as u128,
+            ),
         ];
         Some(EventPlan { code, parts })
     }
@@ -114,7 +120,7 @@ impl<D: Device> DeviceEvents<D> {
         let stride = stride(bank);
         let columns = |n: usize| device.allocate(8 * n * stride);
         let states = code.state.len();
-        let capacity = stride;
+        let capacity = stride.max(FIRST_CAPACITY);
         Ok(DeviceEvents {
             module,
             neurons: bank.len() as usize,

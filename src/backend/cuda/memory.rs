@@ -26,6 +26,11 @@ impl<D: Device> Growing<D> {
         }
     }
 
+    /// Its address; 0: it is none yet.
+    pub(super) fn address(&self, device: &D) -> u64 {
+        self.buffer.as_ref().map_or(0, |buffer| device.address(buffer))
+    }
+
     /// The address of these numbers, which are copied there.
     pub(super) fn filled<T: bytemuck::NoUninit>(
         &mut self,

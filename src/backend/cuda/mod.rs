@@ -109,16 +109,9 @@ impl BankPlan {
         }
     }
 
-    fn allocate<D: Device>(
-        self,
-        device: &D,
-        bank: &Bank,
-        steps: usize,
-    ) -> Result<OnDevice<D>, DeviceError> {
+    fn allocate<D: Device>(self, device: &D, bank: &Bank) -> Result<OnDevice<D>, DeviceError> {
         Ok(match self {
-            BankPlan::Stepped(plan) => {
-                OnDevice::Stepped(DeviceBank::new(device, bank, plan, steps)?)
-            }
+            BankPlan::Stepped(_) => OnDevice::Stepped(DeviceBank::new(device, bank)?),
             BankPlan::Event(plan) => OnDevice::Event(DeviceEvents::new(device, bank, plan)?),
         })
     }
@@ -429,9 +422,8 @@ impl<D: Device> Backend for Cuda<D> {
         state.remarks = all_on_host(banks);
         state.banks.clear();
         state.network = None;
-        let steps = needs.cells.steps;
         for (bank, plan) in banks.iter().zip(needs.banks) {
-            let prepared = plan.map(|plan| plan.allocate(&self.device, bank, steps));
+            let prepared = plan.map(|plan| plan.allocate(&self.device, bank));
             state.banks.push(prepared.transpose().map_err(|error| refused(error.of(bank)))?);
         }
         let sums = Sums::new(&self.device, banks, needs.cells, router);

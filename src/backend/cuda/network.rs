@@ -77,15 +77,16 @@ pub(super) struct Network<D: Device> {
 struct Digests<D: Device> {
     /// Of each slot of a bank: its population, and its index there.
     members: Vec<[D::Buffer; 2]>,
-    /// Count and limbs of each population.
+    /// Count and limbs of each copy of each population.
     sums: D::Buffer,
     populations: usize,
 }
 
 /// Words of a digest.
 const DIGEST: usize = 5;
-/// Threads that make digests: each adds up many spikes before it adds to what all have.
-const HASHING: usize = 1 << 14;
+/// Threads that make digests, and how many of a population's they share, as in `network.cu`.
+const HASHING: usize = 1 << 16;
+const COPIES: usize = 32;
 
 impl<D: Device> Digests<D> {
     fn new(device: &D, banks: &[Bank]) -> Result<Digests<D>, DeviceError> {
@@ -100,7 +101,7 @@ impl<D: Device> Digests<D> {
             }
             members.push([copied(device, &of)?, copied(device, &index)?]);
         }
-        let sums = device.allocate(8 * DIGEST * populations)?;
+        let sums = device.allocate(8 * DIGEST * COPIES * populations)?;
         Ok(Digests { members, sums, populations })
     }
 }
@@ -262,6 +263,7 @@ impl<D: Device> Network<D> {
     ) -> Result<Option<Fault>, DeviceError> {
         let mut own: Vec<&mut OnDevice<D>> = on_device.iter_mut().flatten().collect();
         let steps = window.steps as usize;
+        let most_steps = own.iter().map(|bank| bank.most_steps()).min().unwrap_or(steps);
         let mut first = 0;
         while first < steps {
             let inner = if self.is_event_driven {
@@ -269,7 +271,8 @@ impl<D: Device> Network<D> {
             } else {
                 self.window_steps.min(sums.cells.steps).min(self.batch_steps).max(1)
             };
-            let batch = Batch::new(window, first, self.batch_steps, inner, self.is_event_driven);
+            let most = self.batch_steps.min(most_steps);
+            let batch = Batch::new(window, first, most, inner, self.is_event_driven);
             self.last_steps = batch.span.steps as usize;
             self.save(device, &own)?;
             let is_through = self.run(device, sums, &mut own, banks, inbox, &batch)?
@@ -322,7 +325,9 @@ impl<D: Device> Network<D> {
                 return Ok(false);
             };
             overflow.get_or_insert(header + 16);
-            headers.push(header);
+            if self.is_event_driven {
+                headers.push(header);
+            }
         }
         device.write(&mut self.headers, 0, bytemuck::cast_slice(&headers))?;
         if let Some(arrivals) = &mut sums.arrivals {
@@ -345,10 +350,12 @@ impl<D: Device> Network<D> {
             let start = batch.span.first_step + offset as u64;
             let (now, row) = (pending[window % 2], counts + (COUNTS * window) as u64);
             let (later, next_row) = (pending[(window + 1) % 2], row + COUNTS as u64);
-            let end = batch.windows[window].end;
+            let overflow = [overflow.unwrap_or(0), offset as u64];
             for sources in &self.sources {
-                let to = [now, row, self.capacity as u64];
-                let arguments = self.emission(device, sources, end, batch.span.dt, to);
+                let list = [now, row, self.capacity as u64];
+                let to = sums.list_arguments(device, [0; 3], 0, overflow);
+                let span = Window { first_step: start, steps: steps as u64, dt: batch.span.dt };
+                let arguments = self.emission(device, sources, &span, list, to);
                 self.launch(device, sources.kernel, sources.count, &arguments)?;
             }
             let arguments = [
@@ -367,7 +374,6 @@ impl<D: Device> Network<D> {
                 headers.len() as u64,
             ];
             self.launch(device, "sort_out", threads, &arguments)?;
-            let overflow = [overflow.unwrap_or(0), offset as u64];
             let own_runs = first_of_window[window]..first_of_window[window + 1];
             let at = host_runs + (RUN * own_runs.start) as u64;
             let of_host = ([at, own_runs.len() as u64, 0], TEAM * own_runs.len());
@@ -395,42 +401,47 @@ impl<D: Device> Network<D> {
                     _ => continue,
                 };
                 gone.map_err(|e| e.of(&banks[index]))?;
-                let [header, spikes, spike_capacity] = on_device.list(device);
-                let threads = MOST_THREADS.min(spike_capacity as usize);
-                let arguments = [
-                    header,
-                    spikes,
-                    spike_capacity,
-                    batch.span.first_step,
-                    device.address(&self.emitters[index]),
-                    self.total_steps,
-                    first_of,
-                    delays,
-                    later,
-                    next_row,
-                    self.capacity as u64,
-                    threads as u64,
-                ];
-                let kernel = if self.is_event_driven { "route_timed" } else { "route" };
+                let to = [first_of, delays, later, next_row, self.capacity as u64];
+                let emitters = device.address(&self.emitters[index]);
+                let (kernel, threads, arguments) = match &**on_device {
+                    OnDevice::Stepped(on_device) => {
+                        let [fired, stride] = on_device.fired(device);
+                        let neurons = on_device.neurons();
+                        let bits = [fired, stride, neurons as u64, offset as u64, steps as u64];
+                        let start = batch.span.first_step;
+                        let own = [&bits[..], &[start, emitters, self.total_steps], &to].concat();
+                        ("route", neurons, own)
+                    }
+                    OnDevice::Event(on_device) => {
+                        let list = on_device.list(device);
+                        let threads = MOST_THREADS.min(list[2] as usize);
+                        let own = [emitters, self.total_steps];
+                        let own = [&list[..], &own, &to, &[threads as u64]].concat();
+                        ("route_timed", threads, own)
+                    }
+                };
                 self.launch(device, kernel, threads, &arguments)?;
             }
         }
         Ok(true)
     }
 
-    /// The arguments of a group of sources that goes to the `end` of a window and puts what is due to a list.
+    /// The arguments of a group of sources that goes to the end of a window: few edges that are due in it deliver
+    /// at once, `to` the sums, and the rest goes to a list.
     fn emission(
         &self,
         device: &D,
         sources: &Sources<D>,
-        end: Time,
-        dt: Time,
+        window: &Window,
         [pending, row, capacity]: [u64; 3],
-    ) -> [u64; 23] {
+        to: [u64; 12],
+    ) -> Vec<u64> {
         let at = |buffer: &D::Buffer| device.address(buffer);
         let [next, drawn, step] = [0, 1, 2].map(|k| at(&sources.state[k]));
         let [ticks, rates, phases, starts] = [0, 1, 2, 3].map(|k| at(&sources.constants[k]));
-        [
+        let fired =
+            [self.fired.as_ref().map_or(0, at), at(&self.fired_count), self.fired_capacity as u64];
+        let own = [
             next,
             drawn,
             step,
@@ -443,18 +454,20 @@ impl<D: Device> Network<D> {
             sources.name.into(),
             sources.count as u64,
             sources.first.into(),
-            end.picoseconds(),
-            dt.picoseconds(),
+            window.end().picoseconds(),
+            window.dt.picoseconds(),
             self.total_steps,
             at(&self.groups[0]),
+            at(&self.groups[1]),
             at(&self.groups[2]),
             pending,
             row,
             capacity,
-            self.fired.as_ref().map_or(0, at),
-            at(&self.fired_count),
-            self.fired_capacity as u64,
-        ]
+        ];
+        // What arrives at event-driven neurons is sorted: all of it goes to the list.
+        let end = if self.is_event_driven { 0 } else { window.first_step + window.steps };
+        let span = [window.first_step, end];
+        [&own[..], &to, &span, &fired].concat()
     }
 
     /// Whether a batch counts, and all lists were long enough for it; those that were not are made longer, or the
@@ -507,7 +520,9 @@ impl<D: Device> Network<D> {
             let mut fired = 0_u64;
             device.read(&self.fired_count, 0, bytemuck::bytes_of_mut(&mut fired))?;
             if fired as usize > self.fired_capacity {
-                if fired as usize > MOST_FIRED && batch.span.steps > 1 {
+                let is_one =
+                    if self.is_event_driven { windows } else { batch.span.steps as usize } == 1;
+                if fired as usize > MOST_FIRED && !is_one {
                     self.halve();
                 } else {
                     self.fired_capacity = (fired as usize).next_power_of_two();
@@ -577,30 +592,33 @@ impl<D: Device> Network<D> {
         out: &mut Advanced,
     ) -> Result<(), DeviceError> {
         let Some(digests) = &mut self.digests else { return Ok(()) };
-        let bytes = 8 * DIGEST * digests.populations;
-        device.clear(&mut digests.sums, 0, bytes)?;
-        let kernel = if self.is_event_driven { "hash_timed" } else { "hash_spikes" };
-        for (on_device, [populations, indices]) in own.iter().zip(&digests.members) {
-            let [header, spikes, capacity] = on_device.list(device);
-            let threads = HASHING.min(capacity as usize);
-            let arguments = [
-                header,
-                spikes,
-                capacity,
-                batch.span.first_step,
-                batch.span.dt.picoseconds(),
-                device.address(populations),
-                device.address(indices),
-                device.address(&digests.sums),
-                threads as u64,
-            ];
-            // SAFETY: the arguments are in the order of the structure in `network.cu`; slots are of this bank.
+        let words = DIGEST * COPIES * digests.populations;
+        device.clear(&mut digests.sums, 0, 8 * words)?;
+        for (on_device, members) in own.iter().zip(&digests.members) {
+            let [populations, indices] = [0, 1].map(|k| device.address(&members[k]));
+            let to = [populations, indices, device.address(&digests.sums)];
+            let (kernel, threads, arguments) = match &**on_device {
+                OnDevice::Stepped(on_device) => {
+                    let [fired, stride] = on_device.fired(device);
+                    let threads = HASHING.min(on_device.neurons());
+                    let Window { first_step, steps, dt } = batch.span;
+                    let neurons = on_device.neurons() as u64;
+                    let own = [fired, stride, neurons, steps, first_step, dt.picoseconds()];
+                    ("hash_spikes", threads, [&own[..], &to, &[threads as u64]].concat())
+                }
+                OnDevice::Event(on_device) => {
+                    let list = on_device.list(device);
+                    let threads = HASHING.min(list[2] as usize);
+                    ("hash_timed", threads, [&list[..], &to, &[threads as u64]].concat())
+                }
+            };
+            // SAFETY: the arguments are in the order of the structures in `network.cu`; slots are of this bank.
             unsafe { device.launch(&self.module, kernel, threads, &arguments)? };
         }
-        let mut sums = vec![0_u64; DIGEST * digests.populations];
+        let mut sums = vec![0_u64; words];
         device.read(&digests.sums, 0, bytemuck::cast_slice_mut(&mut sums))?;
-        for (population, [count, limbs @ ..]) in sums.as_chunks::<DIGEST>().0.iter().enumerate() {
-            out.digests.push((population, SpikeDigest::of_limbs(*count, *limbs)));
+        for (copy, [count, limbs @ ..]) in sums.as_chunks::<DIGEST>().0.iter().enumerate() {
+            out.digests.push((copy / COPIES, SpikeDigest::of_limbs(*count, *limbs)));
         }
         Ok(())
     }

@@ -23,10 +23,12 @@ pub struct Program {
 }
 
 /// The kernels of `euler.cu`.
-const EULER: &[(&str, &str)] = &[("advance", "Advance"), ("write_state", "Write")];
+const EULER: &[(&str, &str)] =
+    &[("advance", "Advance"), ("list_spikes", "List"), ("write_state", "Write")];
 
-/// Edges and runs of them, which several programs share.
+/// Edges and runs of them, and the sums of what arrives: several programs share these.
 const EDGES: &str = include_str!("kernels/edges.cuh");
+const SUMS: &str = include_str!("kernels/sums.cuh");
 
 /// Lists that threads fill.
 const LISTS: &str = include_str!("kernels/lists.cuh");
@@ -53,9 +55,9 @@ const NETWORK: &[(&str, &str)] = &[
     ("emit_poisson", "Emit"),
     ("sort_out", "Sort"),
     ("route", "Route"),
-    ("route_timed", "Route"),
+    ("route_timed", "RouteTimed"),
     ("hash_spikes", "Hash"),
-    ("hash_timed", "Hash"),
+    ("hash_timed", "HashTimed"),
 ];
 
 impl Program {
@@ -106,7 +108,7 @@ impl Program {
     /// The program that delivers spikes.
     #[must_use]
     pub fn deliver() -> Program {
-        let source = [EDGES, include_str!("kernels/deliver.cu")].concat();
+        let source = [EDGES, SUMS, include_str!("kernels/deliver.cu")].concat();
         Program { name: "deliver".into(), source, functions: DELIVER }
     }
 
@@ -132,6 +134,7 @@ impl Program {
             include_str!("kernels/math.cuh"),
             include_str!("kernels/event_math.cuh"),
             EDGES,
+            SUMS,
             LISTS,
             include_str!("kernels/network.cu"),
         ] {

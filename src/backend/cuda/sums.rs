@@ -245,21 +245,9 @@ impl<D: Device> Sums<D> {
         if edges == 0 {
             return Ok(Delivered::Nothing);
         }
-        let arguments = [
-            self.runs.filled(device, &own)?,
-            device.address(&self.edges),
-            device.address(&self.sums),
-            self.masks.as_ref().map_or(0, |masks| device.address(masks)),
-            device.address(&self.banks),
-            overflow,
-            own.len() as u64,
-            self.bank_count,
-            self.cells.count,
-            0,
-            0,
-            (TEAM * own.len()) as u64,
-        ];
         let threads = TEAM * own.len();
+        let runs = [self.runs.filled(device, &own)?, own.len() as u64, 0];
+        let arguments = self.list_arguments(device, runs, threads, [overflow, 0]);
         self.launch(device, "deliver", threads, &arguments)?;
         // Emptying cells in a row is many times faster than looking for those of edges.
         let is_few = 16 * edges < self.cells.count * steps as u64;
@@ -276,7 +264,20 @@ impl<D: Device> Sums<D> {
         threads: usize,
         [overflow, offset]: [u64; 2],
     ) -> Result<(), DeviceError> {
-        let arguments = [
+        let arguments =
+            self.list_arguments(device, [runs, count, counted], threads, [overflow, offset]);
+        self.launch(device, "deliver", threads, &arguments)
+    }
+
+    /// The arguments of that.
+    pub(super) fn list_arguments(
+        &self,
+        device: &D,
+        [runs, count, counted]: [u64; 3],
+        threads: usize,
+        [overflow, offset]: [u64; 2],
+    ) -> [u64; 12] {
+        [
             runs,
             device.address(&self.edges),
             device.address(&self.sums),
@@ -289,8 +290,7 @@ impl<D: Device> Sums<D> {
             offset,
             counted,
             threads as u64,
-        ];
-        self.launch(device, "deliver", threads, &arguments)
+        ]
     }
 
     /// Delivers a window's runs to event-driven neurons; what arrives at them is found at

@@ -6,18 +6,13 @@
 
 typedef unsigned long long Word;
 
-/// Where spikes and faults go. Faults are the least of what happened: step << 32 | slot, or
+/// Where faults go, and how many spikes are listed. Faults are the least of what happened: step << 32 | slot, or
 /// what deliver.cu says; all ones: none.
 struct Header {
     Word spikes;
     Word not_finite;
     Word overflow;
-    Word routed; // Of the spikes: network.cu.
-};
-
-struct Spike {
-    unsigned slot;
-    unsigned step;
+    Word routed; // Of event-driven neurons: network.cu.
 };
 
 /// Samples of a neuron's state that a launch takes: before its step `next`, and every `every` from there
@@ -42,15 +37,15 @@ struct Advance {
     const unsigned* requests_of; // Requests of neuron n: [n] to [n + 1]; null: there are none.
     float* samples;            // [row][STATES]
     Header* header;
-    Spike* spikes;
-    Word capacity;             // Of the list of spikes. What does not fit is counted.
+    unsigned* fired;           // Bit t % 32 of [t / 32][slot]: fires in step t.
     Word neurons;
     Word stride;
     Word cells;
-    Word first;                // First step, in the steps that masks, sums and drives hold.
+    Word first;                // First step, in the steps that masks and sums hold.
     Word steps;
     Word drive_steps;          // Steps of a drive.
-    Word offset;               // Steps before those: spikes, faults, samples and drives count from there.
+    Word offset;               // Steps before those: faults, samples and drives count from there.
+    Word fired_from;           // The step that counts as 0 in `fired`.
     Word empties;              // Whether masks and sums are emptied as they are read.
 };
 
@@ -81,6 +76,69 @@ __device__ __forceinline__ unsigned sample(
     return next;
 }
 
+__device__ __forceinline__ unsigned least(unsigned a, unsigned b) { return b < a ? b : a; }
+
+/// Carries a neuron through the window. Step s of masks and sums is step t = offset + s of drives and faults, and
+/// bit f of what has fired; samples count from the launch.
+template <bool DRIVEN>
+__device__ __forceinline__ void walk(
+    const Advance& a, unsigned slot, unsigned drive, float* parameter, float* state) {
+#if DC >= 0
+    const float constant = parameter[DC];
+#endif
+    const unsigned first = unsigned(a.first), last = first + unsigned(a.steps);
+    const unsigned offset = unsigned(a.offset), fired_from = unsigned(a.fired_from);
+    // (A bank has fewer than 2^32 cells in all steps.)
+    const unsigned cells = unsigned(a.cells), stride = unsigned(a.stride);
+    unsigned next_sample = a.requests_of ? sample(a, slot, offset, state) : ~0u;
+    unsigned not_finite = ~0u;
+    unsigned mask[RECEPTORS], fired = 0;
+    for (unsigned s = first; s < last;) {
+        // To the end of a word of masks, of a word of what has fired, or to a sample.
+        const unsigned t = offset + s, f = t - fired_from, taken = t - first;
+        unsigned count = least(last - s, least(32 - s % 32, 32 - f % 32));
+        count = least(count, next_sample - taken);
+        unsigned cell = s * cells + slot;
+#pragma unroll
+        for (int r = 0; r < RECEPTORS; ++r) {
+            if (s == first || s % 32 == 0) {
+                unsigned* at = a.masks + (s / 32 * cells + r * stride + slot);
+                mask[r] = (a.masks ? *at : ~0u) >> s % 32;
+                if (a.empties && a.masks && mask[r]) *at = 0;
+            }
+        }
+        unsigned* const word = a.fired + (Word(f / 32) * stride + slot);
+        if (f % 32 == 0) fired = 0;
+        else if (s == first) fired = *word;
+        unsigned bit = 1u << f % 32;
+        const float* drives = DRIVEN && drive != ~0u ? a.drives + drive * a.drive_steps + t : nullptr;
+        for (unsigned k = t; k < t + count; ++k, cell += cells, bit += bit) {
+            float arrivals[RECEPTORS];
+#pragma unroll
+            for (int r = 0; r < RECEPTORS; ++r) {
+                int sum = 0;
+                if (mask[r] & 1) {
+                    int* const at = a.sums + (cell + r * stride);
+                    sum = *at;
+                    // (To empty it in any case stalls: the sum is still on its way.)
+                    if (a.empties && sum) *at = 0;
+                }
+                mask[r] >>= 1;
+                arrivals[r] = float(sum);
+            }
+#if DC >= 0
+            if (DRIVEN && drives) parameter[DC] = constant + *drives++;
+#endif
+            if (step(parameter, state, arrivals)) fired |= bit;
+            if (state[MEMBRANE] != state[MEMBRANE]) not_finite = least(not_finite, k);
+        }
+        s += count;
+        if (s == last || (f + count) % 32 == 0) *word = fired;
+        if (taken + count == next_sample) next_sample = sample(a, slot, taken + count, state);
+    }
+    if (not_finite != ~0u) atomicMin(&a.header->not_finite, Word(not_finite) << 32 | slot);
+}
+
 extern "C" __global__ void advance(const Advance a) {
     const unsigned slot = blockIdx.x * blockDim.x + threadIdx.x;
     if (slot >= a.neurons) return;
@@ -89,48 +147,43 @@ extern "C" __global__ void advance(const Advance a) {
     for (int c = 0; c < PARAMETERS; ++c) parameter[c] = a.parameters[c * a.stride + slot];
 #pragma unroll
     for (int c = 0; c < STATES; ++c) state[c] = a.before[c * a.stride + slot];
-#if DC >= 0
-    const float constant = parameter[DC];
-    const unsigned drive = a.drive_of ? a.drive_of[slot] : ~0u;
-#endif
-    const unsigned offset = unsigned(a.offset);
-    unsigned next_sample = a.requests_of ? sample(a, slot, offset, state) : ~0u;
-    bool is_number = true;
-    unsigned mask[RECEPTORS];
-    const unsigned steps = unsigned(a.steps);
-    for (unsigned k = 0; k < steps; ++k) {
-        const unsigned s = unsigned(a.first) + k;
-        float arrivals[RECEPTORS];
-#pragma unroll
-        for (int r = 0; r < RECEPTORS; ++r) {
-            const Word cell = r * a.stride + slot;
-            if (k == 0 || s % 32 == 0) {
-                mask[r] = a.masks ? a.masks[s / 32 * a.cells + cell] : ~0u;
-                if (a.empties && a.masks && mask[r]) a.masks[s / 32 * a.cells + cell] = 0;
-            }
-            const bool any = mask[r] >> (s % 32) & 1;
-            const int sum = any ? a.sums[s * a.cells + cell] : 0;
-            if (a.empties && sum) a.sums[s * a.cells + cell] = 0;
-            arrivals[r] = float(sum);
-        }
-#if DC >= 0
-        if (drive != ~0u) parameter[DC] = constant + a.drives[drive * a.drive_steps + offset + s];
-#endif
-        if (step(parameter, state, arrivals)) {
-            const Word at = atomicAdd(&a.header->spikes, Word(1));
-            if (at < a.capacity) {
-                a.spikes[at].slot = slot;
-                a.spikes[at].step = offset + s;
-            }
-        }
-        if (is_number && state[MEMBRANE] != state[MEMBRANE]) {
-            is_number = false;
-            atomicMin(&a.header->not_finite, Word(offset + s) << 32 | slot);
-        }
-        if (offset + k + 1 == next_sample) next_sample = sample(a, slot, offset + k + 1, state);
-    }
+    if (DC >= 0 && a.drive_of) walk<true>(a, slot, a.drive_of[slot], parameter, state);
+    else walk<false>(a, slot, ~0u, parameter, state);
 #pragma unroll
     for (int c = 0; c < STATES; ++c) a.after[c * a.stride + slot] = state[c];
+}
+
+struct Spike {
+    unsigned slot;
+    unsigned step;
+};
+
+struct List {
+    const unsigned* fired;
+    Header* header;
+    Spike* spikes;
+    Word capacity;             // Of the list. What does not fit is counted.
+    Word neurons;
+    Word stride;
+    Word steps;
+};
+
+/// Lists what has fired.
+extern "C" __global__ void list_spikes(const List a) {
+    const unsigned slot = blockIdx.x * blockDim.x + threadIdx.x;
+    if (slot >= a.neurons) return;
+    const unsigned words = (unsigned(a.steps) + 31) / 32;
+    unsigned count = 0;
+    for (unsigned w = 0; w < words; ++w) count += __popc(a.fired[w * a.stride + slot]);
+    if (count == 0) return;
+    Word at = atomicAdd(&a.header->spikes, Word(count));
+    for (unsigned w = 0; w < words; ++w) {
+        for (unsigned bits = a.fired[w * a.stride + slot]; bits; bits &= bits - 1, ++at) {
+            if (at >= a.capacity) return;
+            a.spikes[at].slot = slot;
+            a.spikes[at].step = 32 * w + __ffs(bits) - 1;
+        }
+    }
 }
 
 /// A number of the state that was changed from outside.

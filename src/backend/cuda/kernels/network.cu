@@ -24,18 +24,13 @@ struct Fired {
     Word time;
 };
 
-/// Appends what an emitter's spike at a step makes due.
-__device__ __forceinline__ void put_due(
-    const unsigned* first_of, const Word* delays, unsigned emitter, Word step, Word total_steps,
-    Due* pending, Word* count, Word capacity) {
-    for (unsigned g = first_of[emitter]; g < first_of[emitter + 1]; ++g) {
-        const Word due = later(step, delays[g]);
-        if (due >= total_steps) continue;
-        const Word at = claim(count);
-        if (at < capacity) {
-            pending[at].group = g;
-            pending[at].step = due;
-        }
+/// Appends what becomes due.
+__device__ __forceinline__ void append(
+    Due* pending, Word* count, Word capacity, unsigned group, Word step) {
+    const Word at = claim(count);
+    if (at < capacity) {
+        pending[at].group = group;
+        pending[at].step = step;
     }
 }
 
@@ -56,23 +51,41 @@ struct Emit {
     Word dt;
     Word total_steps;
     const unsigned* first_of;
+    const unsigned* first_edge;
     const Word* delays;
     Due* pending;
     Counts* counts;
     Word capacity;
+    Deliver sums;           // Of the window; few edges of a spike that arrives in it need not wait.
+    Word first_step;        // Of the window, and the one after its last.
+    Word end_step;          // (Event-driven neurons get nothing at once: 0.)
     Fired* fired;           // Null: nobody looks.
     Word* fired_count;
     Word fired_capacity;
 };
 
+/// A spike with more edges than these is delivered by more than one thread.
+#define FEW_EDGES 4
+
 __device__ __forceinline__ void fire(const Emit& a, Word source, Word time) {
     const Word step = time / a.dt + (time % a.dt >= (a.dt + 1) / 2 ? 1 : 0);
-    put_due(a.first_of, a.delays, unsigned(a.first + source), step, a.total_steps, a.pending,
-            &a.counts->pending, a.capacity);
+    const Word emitter = a.first + source;
+    for (unsigned g = a.first_of[emitter]; g < a.first_of[emitter + 1]; ++g) {
+        const Word due = later(step, a.delays[g]);
+        if (due >= a.total_steps) continue;
+        const unsigned first = a.first_edge[g], end = a.first_edge[g + 1];
+        if (due < a.end_step && end - first <= FEW_EDGES) {
+            for (unsigned e = first; e < end; ++e) {
+                add_pulses(a.sums, a.sums.edges[e], unsigned(due - a.first_step));
+            }
+        } else {
+            append(a.pending, &a.counts->pending, a.capacity, g, due);
+        }
+    }
     if (!a.fired) return;
     const Word at = claim(a.fired_count);
     if (at < a.fired_capacity) {
-        a.fired[at].emitter = a.first + source;
+        a.fired[at].emitter = emitter;
         a.fired[at].time = time;
     }
 }
@@ -167,7 +180,7 @@ struct Sort {
     Word end;
     Word longest;           // Longer runs are cut.
     Word threads;
-    Word* headers;          // Of each bank: the header of its spikes.
+    Word* headers;          // Of banks of event-driven neurons: the headers of their lists of spikes.
     Word header_count;
 };
 
@@ -191,8 +204,9 @@ extern "C" __global__ void sort_out(const Sort a) {
         const unsigned first = a.first_edge[due.group];
         const unsigned len = a.first_edge[due.group + 1] - first;
         const unsigned pieces = unsigned((len + a.longest - 1) / a.longest);
-        const Word at = pieces == 1 ? claim(&a.counts->runs) : atomicAdd(&a.counts->runs, Word(pieces));
-        for (unsigned p = 0; p < pieces && at + p < a.run_capacity; ++p) {
+        for (unsigned p = 0; p < pieces; ++p) {
+            const Word at = claim(&a.counts->runs);
+            if (at >= a.run_capacity) continue;
             const unsigned from = p * unsigned(a.longest);
             Run run;
             run.first = first + from;
@@ -200,26 +214,18 @@ extern "C" __global__ void sort_out(const Sort a) {
             run.step = unsigned(due.step - a.first);
             run.unused = 0;
             run.time = due.step - a.first;
-            a.runs[at + p] = run;
+            a.runs[at] = run;
         }
     }
 }
 
-/// A spike found in a step, and one of an event-driven neuron.
-struct Spike {
-    unsigned slot;
-    unsigned step;
-};
-struct TimedSpike {
-    Word slot;
-    Word time;
-};
-
 struct Route {
-    const Word* header;     // Spikes so far, and the third word behind: those that are routed.
-    const void* spikes;
-    Word spike_capacity;
-    Word start;             // The step that counts as 0 in the list.
+    const unsigned* fired;  // Bit t % 32 of [t / 32][slot]: fires in step t.
+    Word stride;
+    Word neurons;
+    Word offset;            // The steps of the window.
+    Word steps;
+    Word start;             // The step that counts as 0.
     const unsigned* emitters; // The number of each slot's neuron.
     Word total_steps;
     const unsigned* first_of;
@@ -227,33 +233,61 @@ struct Route {
     Due* pending;
     Counts* counts;         // Of the next window.
     Word capacity;
-    Word threads;
 };
-
-__device__ __forceinline__ void route_one(const Route& a, unsigned slot, Word step) {
-    put_due(a.first_of, a.delays, a.emitters[slot], step, a.total_steps, a.pending, &a.counts->pending,
-            a.capacity);
-}
 
 /// Spikes of the window wait for their delays.
 extern "C" __global__ void route(const Route a) {
-    const Word thread = Word(blockIdx.x) * blockDim.x + threadIdx.x;
-    if (thread >= a.threads) return;
-    const Word count = a.header[0] < a.spike_capacity ? a.header[0] : a.spike_capacity;
-    for (Word k = a.header[3] + thread; k < count; k += a.threads) {
-        const Spike spike = ((const Spike*)a.spikes)[k];
-        route_one(a, spike.slot, a.start + spike.step + 1);
+    const Word slot = Word(blockIdx.x) * blockDim.x + threadIdx.x;
+    if (slot >= a.neurons) return;
+    const unsigned end = unsigned(a.offset + a.steps);
+    for (unsigned t = unsigned(a.offset); t < end; t = (t / 32 + 1) * 32) {
+        unsigned bits = a.fired[t / 32 * a.stride + slot] >> t % 32 << t % 32;
+        for (; bits; bits &= bits - 1) {
+            const unsigned at = t / 32 * 32 + __ffs(bits) - 1;
+            if (at >= end) return;
+            // A spike has the time of its step's end.
+            const Word step = a.start + at + 1;
+            const unsigned emitter = a.emitters[slot];
+            for (unsigned g = a.first_of[emitter]; g < a.first_of[emitter + 1]; ++g) {
+                const Word due = later(step, a.delays[g]);
+                if (due < a.total_steps) append(a.pending, &a.counts->pending, a.capacity, g, due);
+            }
+        }
     }
 }
 
-/// Those of event-driven neurons.
-extern "C" __global__ void route_timed(const Route a) {
+/// A spike of an event-driven neuron.
+struct TimedSpike {
+    Word slot;
+    Word time;
+};
+
+struct RouteTimed {
+    const Word* header;     // Spikes so far, and the third word behind: those that are routed.
+    const TimedSpike* spikes;
+    Word spike_capacity;
+    const unsigned* emitters; // As in Route.
+    Word total_steps;
+    const unsigned* first_of;
+    const Word* delays;
+    Due* pending;
+    Counts* counts;
+    Word capacity;
+    Word threads;
+};
+
+/// The same of event-driven neurons.
+extern "C" __global__ void route_timed(const RouteTimed a) {
     const Word thread = Word(blockIdx.x) * blockDim.x + threadIdx.x;
     if (thread >= a.threads) return;
     const Word count = a.header[0] < a.spike_capacity ? a.header[0] : a.spike_capacity;
     for (Word k = a.header[3] + thread; k < count; k += a.threads) {
-        const TimedSpike spike = ((const TimedSpike*)a.spikes)[k];
-        route_one(a, unsigned(spike.slot), spike.time);
+        const TimedSpike spike = a.spikes[k];
+        const unsigned emitter = a.emitters[spike.slot];
+        for (unsigned g = a.first_of[emitter]; g < a.first_of[emitter + 1]; ++g) {
+            const Word due = later(spike.time, a.delays[g]);
+            if (due < a.total_steps) append(a.pending, &a.counts->pending, a.capacity, g, due);
+        }
     }
 }
 
@@ -264,16 +298,19 @@ struct Digest {
 };
 
 struct Hash {
-    const Word* header;
-    const void* spikes;
-    Word spike_capacity;
-    Word start;             // The step that counts as 0 in the list.
+    const unsigned* fired;  // As in Route.
+    Word stride;
+    Word neurons;
+    Word steps;
+    Word start;
     Word dt;
     const unsigned* populations; // Of each slot: its population, ...
     const unsigned* indices;     // ... and its index there.
-    Digest* digests;        // Of each population.
+    Digest* digests;        // Of each population, in COPIES: threads would wait for one another.
     Word threads;
 };
+
+#define COPIES 32
 
 __device__ __forceinline__ Word splitmix64(Word z) {
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
@@ -291,7 +328,7 @@ __device__ __forceinline__ void add_digest(Digest* to, Word count, Word low, Wor
     atomicAdd(&to->limbs[3], high >> 32);
 }
 
-/// What a thread has found.
+/// What a thread has found in a population.
 struct Found {
     unsigned population;
     Word count;
@@ -299,19 +336,23 @@ struct Found {
     Word high;
 };
 
-__device__ __forceinline__ void flush(const Hash& a, Found* found) {
-    add_digest(a.digests + found->population, found->count, found->low, found->high);
+__device__ __forceinline__ void hand_in(Digest* digests, const Found& found) {
+    Digest* const own = digests + blockIdx.x % COPIES;
+    add_digest(own + found.population * COPIES, found.count, found.low, found.high);
+}
+
+/// Goes on with the neurons of a population.
+__device__ __forceinline__ void turn_to(Digest* digests, Found* found, unsigned population) {
+    if (population == found->population) return;
+    hand_in(digests, *found);
+    found->population = population;
     found->count = found->low = found->high = 0;
 }
 
 /// Adds a spike: `SpikeDigest::add` in src/probe/digest.rs.
-__device__ __forceinline__ void hash_one(const Hash& a, Found* found, Word slot, Word time) {
-    if (a.populations[slot] != found->population) {
-        flush(a, found);
-        found->population = a.populations[slot];
-    }
+__device__ __forceinline__ void add_spike(Found* found, Word time, unsigned neuron) {
     const Word first = splitmix64(time + 0x9e3779b97f4a7c15ULL);
-    const Word pair = first ^ Word(a.indices[slot]) * 0xd1342543de82ef95ULL;
+    const Word pair = first ^ Word(neuron) * 0xd1342543de82ef95ULL;
     const Word low = splitmix64(pair + 0x2545f4914f6cdd1dULL);
     const Word high = splitmix64((pair << 32 | pair >> 32) ^ low);
     found->low += low;
@@ -323,24 +364,38 @@ __device__ __forceinline__ void hash_one(const Hash& a, Found* found, Word slot,
 extern "C" __global__ void hash_spikes(const Hash a) {
     const Word thread = Word(blockIdx.x) * blockDim.x + threadIdx.x;
     if (thread >= a.threads) return;
-    const Word all = a.header[0] < a.spike_capacity ? a.header[0] : a.spike_capacity;
     Found found = {0, 0, 0, 0};
-    for (Word k = thread; k < all; k += a.threads) {
-        const Spike spike = ((const Spike*)a.spikes)[k];
-        hash_one(a, &found, spike.slot, times(a.start + spike.step + 1, a.dt));
+    for (Word slot = thread; slot < a.neurons; slot += a.threads) {
+        turn_to(a.digests, &found, a.populations[slot]);
+        for (Word t = 0; t < a.steps; t += 32) {
+            for (unsigned bits = a.fired[t / 32 * a.stride + slot]; bits; bits &= bits - 1) {
+                add_spike(&found, times(a.start + t + __ffs(bits), a.dt), a.indices[slot]);
+            }
+        }
     }
-    flush(a, &found);
+    hand_in(a.digests, found);
 }
 
-/// Of event-driven neurons.
-extern "C" __global__ void hash_timed(const Hash a) {
+struct HashTimed {
+    const Word* header;     // As in RouteTimed.
+    const TimedSpike* spikes;
+    Word spike_capacity;
+    const unsigned* populations; // As in Hash.
+    const unsigned* indices;
+    Digest* digests;
+    Word threads;
+};
+
+/// The same of event-driven neurons.
+extern "C" __global__ void hash_timed(const HashTimed a) {
     const Word thread = Word(blockIdx.x) * blockDim.x + threadIdx.x;
     if (thread >= a.threads) return;
     const Word all = a.header[0] < a.spike_capacity ? a.header[0] : a.spike_capacity;
     Found found = {0, 0, 0, 0};
     for (Word k = thread; k < all; k += a.threads) {
-        const TimedSpike spike = ((const TimedSpike*)a.spikes)[k];
-        hash_one(a, &found, spike.slot, spike.time);
+        const TimedSpike spike = a.spikes[k];
+        turn_to(a.digests, &found, a.populations[spike.slot]);
+        add_spike(&found, spike.time, a.indices[spike.slot]);
     }
-    flush(a, &found);
+    hand_in(a.digests, found);
 }
