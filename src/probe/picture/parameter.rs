@@ -29,15 +29,16 @@ impl Parameter {
     /// the last one: one more than there are values.
     #[must_use]
     pub fn edges(&self) -> Vec<f64> {
-        let (to, from): (fn(f64) -> f64, fn(f64) -> f64) =
-            if self.log { (ln, exp) } else { (|v| v, |v| v) };
-        let places: Vec<f64> = self.values.iter().map(|v| to(*v)).collect();
+        let to = |value: f64| if self.log { ln(value) } else { value };
+        let from = |place: f64| if self.log { exp(place) } else { place };
+        let places: Vec<f64> = self.values.iter().map(|value| to(*value)).collect();
         let (Some(first), Some(last)) = (places.first(), places.last()) else { return Vec::new() };
-        let gaps = || places.windows(2).map(|pair| 0.5 * (pair[1] - pair[0]));
+        let gaps: Vec<f64> = places.windows(2).map(|pair| 0.5 * (pair[1] - pair[0])).collect();
         // The only value: some room on both sides.
-        let room =
-            if self.log || !self.names.is_empty() { 0.5 } else { (0.5 * first.abs()).max(0.5) };
-        let (before, after) = (gaps().next().unwrap_or(room), gaps().last().unwrap_or(room));
+        let is_even = self.log || !self.names.is_empty();
+        let room = if is_even { 0.5 } else { (0.5 * first.abs()).max(0.5) };
+        let before = gaps.first().unwrap_or(&room);
+        let after = gaps.last().unwrap_or(&room);
         let middles = places.windows(2).map(|pair| 0.5 * (pair[0] + pair[1]));
         let all = std::iter::once(first - before).chain(middles).chain([last + after]);
         all.map(from).collect()
