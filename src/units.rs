@@ -242,6 +242,16 @@ pub fn rounded(value: f64, unit: Unit) -> String {
     format(format!("{value:.3e}").parse().unwrap_or(value), unit)
 }
 
+/// The unit in which a value has one to three digits before the point, and how many of it are one SI
+/// unit: of 4e-12 A, `pA` and 1e12.
+#[must_use]
+pub fn shown_in(value: f64, unit: Unit) -> (String, f64) {
+    let shown = rounded(value.abs(), unit);
+    let symbol = shown.split_once(' ').map_or("", |(_, symbol)| symbol).to_string();
+    let one = parse(&format!("1 {symbol}"), unit).unwrap_or(1.0);
+    (symbol.replacen('u', "\u{b5}", 1), 1.0 / one)
+}
+
 /// Moves the decimal point of `d.ddd` to the right.
 fn move_point(mantissa: &str, places: i32) -> String {
     let (sign, mantissa) = match mantissa.strip_prefix('-') {

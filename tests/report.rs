@@ -187,6 +187,36 @@ addEventListener("DOMContentLoaded", () => setTimeout(() => {
 }, 100));
 </script></head>"#;
 
+/// Opens a report and moves the mouse over every chart.
+fn works(browser: &Path, what: &str, folder: &Path, html: &str) {
+    let page = folder.join("page.html");
+    fs::write(&page, html.replacen("</head>", PROBE, 1)).unwrap();
+    let (title, console) = open(browser, &page);
+    assert!(console.is_empty(), "{what}: {console:?}");
+    let title = title.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
+    let answer: Value =
+        serde_json::from_str(&title).unwrap_or_else(|e| panic!("{what}: {e}: {title}"));
+    assert_eq!(answer["wide"], false, "{what}: the page is wider than the window");
+    let charts = charts(html);
+    let found = answer["found"].as_array().unwrap();
+    assert_eq!((found.len(), answer["data"].as_u64()), (charts.len(), Some(charts.len() as u64)));
+    assert!(!charts.is_empty() || what == "adm.ron", "{what}");
+    for (chart, found) in charts.iter().zip(found) {
+        let what = format!("{what}, {}: {found}", chart["title"]);
+        assert!(found["drawn"].as_u64().unwrap() > 2000, "{what}");
+        let tip = found["tip"].as_str().unwrap();
+        for axis in ["x", "y"] {
+            let label = format!("{}: ", chart[axis]["label"].as_str().unwrap());
+            assert!(tip.contains(&label), "{what}: {tip}");
+        }
+        if let Some(label) = chart["map"]["label"].as_str() {
+            assert!(tip.contains(&format!("{label}: ")), "{what}: {tip}");
+        }
+        assert!(found["zoomed"] == true && found["back"] == true, "{what}");
+        assert_eq!(found["overflow"], false, "{what}");
+    }
+}
+
 #[test]
 fn every_scenes_report_works_in_a_browser() {
     let Some(browser) = chromium() else {
@@ -195,37 +225,134 @@ fn every_scenes_report_works_in_a_browser() {
     };
     for entry in fs::read_dir(common::file("scenes")).unwrap() {
         let path = entry.unwrap().path();
-        if path.extension().is_none_or(|extension| extension != "ron") {
-            continue;
+        if path.extension().is_some_and(|extension| extension == "ron") {
+            let scene = path.file_name().unwrap().to_str().unwrap();
+            let (folder, html) = reported(scene, &[]);
+            works(&browser, scene, folder.path(), &html);
         }
-        let scene = path.file_name().unwrap().to_str().unwrap();
-        // Of a sweep, a point.
-        let point = if scene == "rheobase.ron" { &["--point", "32"][..] } else { &[] };
-        let (folder, html) = reported(scene, point);
-        let page = folder.path().join("page.html");
-        fs::write(&page, html.replacen("</head>", PROBE, 1)).unwrap();
-        let (title, console) = open(&browser, &page);
-        assert!(console.is_empty(), "{scene}: {console:?}");
-        let title = title.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
-        let answer: Value =
-            serde_json::from_str(&title).unwrap_or_else(|e| panic!("{scene}: {e}: {title}"));
-        assert_eq!(answer["wide"], false, "{scene}: the page is wider than the window");
-        let charts = charts(&html);
-        let found = answer["found"].as_array().unwrap();
+    }
+}
+
+/// The rows of a table of a sweep: the number of the point and a column.
+fn column(path: &Path, name: &str) -> Vec<(usize, f64)> {
+    let mut reader = csv::Reader::from_path(path).unwrap();
+    let place = reader.headers().unwrap().iter().position(|column| column == name).unwrap();
+    let cells = |row: csv::StringRecord| (row[0].parse().unwrap(), row[place].parse().unwrap());
+    reader.records().map(|row| cells(row.unwrap())).collect()
+}
+
+/// Two paths: a heat map of each probe, whose cells are the medians of the table.
+#[test]
+fn a_sweep_over_two_paths_is_a_heat_map() {
+    let (folder, html) = reported("rheobase.ron", &[]);
+    for part in
+        ["54 of 54 (grid of 6 × 9)", "models.bare.soma.Idc", "2 pA, 4 pA, 8 pA", "<h2>Points"]
+    {
+        assert!(html.contains(part), "{part}");
+    }
+    assert!(html.len() < 5_000_000);
+    let charts = charts(&html);
+    let titles: Vec<&str> = charts.iter().map(|c| c["title"].as_str().unwrap()).collect();
+    assert_eq!(titles, ["nominal (Rates)", "drawn (Rates)"]);
+    for (chart, table) in charts.iter().zip(["nominal.csv", "drawn.csv"]) {
+        let values = column(&folder.path().join("out").join(table), "rate_hz");
+        let map = &chart["map"];
         assert_eq!(
-            (found.len(), answer["data"].as_u64()),
-            (charts.len(), Some(charts.len() as u64))
+            (map["x"].as_array().unwrap().len(), map["y"].as_array().unwrap().len()),
+            (6, 9)
         );
-        for (chart, found) in charts.iter().zip(found) {
-            let what = format!("{scene}, {}: {found}", chart["title"]);
-            assert!(found["drawn"].as_u64().unwrap() > 2000, "{what}");
-            let tip = found["tip"].as_str().unwrap();
-            for axis in ["x", "y"] {
-                let label = format!("{}: ", chart[axis]["label"].as_str().unwrap());
-                assert!(tip.contains(&label), "{what}: {tip}");
+        assert_eq!(map["x"][0], 2.0);
+        assert!(chart["x"]["log"] == true && chart["y"]["log"] == true);
+        assert_eq!(
+            (&chart["x"]["label"], &chart["y"]["label"]),
+            (&"soma.Itau (pA)".into(), &"soma.Idc (nA)".into())
+        );
+        for point in 0..54 {
+            let mut own: Vec<f64> =
+                values.iter().filter(|(k, _)| *k == point).map(|(_, value)| *value).collect();
+            own.sort_by(f64::total_cmp);
+            let middle = own.len() / 2;
+            let median = if own.len() % 2 == 1 {
+                own[middle]
+            } else {
+                0.5 * (own[middle - 1] + own[middle])
+            };
+            // The last path changes fastest, and is on the y axis.
+            let cell = map["median"][(point % 9) * 6 + point / 9].as_f64().unwrap();
+            assert!(
+                (cell - median).abs() <= 1e-4 * median,
+                "{table}, point {point}: {cell}, {median}"
+            );
+        }
+    }
+    assert_eq!(charts[0]["map"]["low"].as_array().unwrap().len(), 0);
+    assert_eq!(charts[1]["map"]["low"].as_array().unwrap().len(), 54);
+}
+
+/// One path, paths together, values that are no numbers, three paths: all work in a browser.
+#[test]
+fn reports_of_sweeps_work_in_a_browser() {
+    let Some(browser) = chromium() else {
+        println!("skipped: there is no Chromium to open reports in");
+        return;
+    };
+    let iw = "populations.dpi.model.ampa.Iw";
+    let cases: [(&str, &str, String, &[&str]); 4] = [
+        (
+            "one path",
+            "ff_mismatch.ron",
+            format!("{{ \"{iw}\": Log(from: \"50 pA\", to: \"1 nA\", n: 4) }}"),
+            &["vmem.Vmem", "vmem.Imem", "vmem.Iampa", "ff (Ff)", "ff.input_hz"],
+        ),
+        (
+            "paths together",
+            "ff_nominal.ron",
+            format!(
+                "Zip(axes: {{ \"{iw}\": List([\"50 pA\", \"100 pA\"]), \"duration\": List([\"1 s\", \"2 s\"]) }})"
+            ),
+            &["vmem.Vmem", "vmem.Imem", "vmem.Iampa", "ff (Ff)", "ff.input_hz"],
+        ),
+        (
+            "names",
+            "ff_nominal.ron",
+            "{ \"solver\": List([Event, Euler(dt: \"1 ms\")]) }".into(),
+            &["vmem.Vmem", "vmem.Imem", "vmem.Iampa", "ff (Ff)", "ff.input_hz"],
+        ),
+        (
+            "three paths",
+            "rheobase.ron",
+            "{ \"models.bare.soma.Itau\": List([\"2 pA\", \"8 pA\"]), \"models.bare.soma.Idc\": \
+             List([\"0.1 nA\", \"1 nA\", \"3 nA\"]), \"models.bare.soma.Ith\": List([\"1 nA\", \"2 nA\"]) }"
+                .into(),
+            &["nominal (Rates)", "nominal (Rates)", "drawn (Rates)", "drawn (Rates)"],
+        ),
+    ];
+    for (what, scene, sweep, titles) in cases {
+        let set = format!("sweep={sweep}");
+        let (folder, html) = reported(scene, &["--set", &set]);
+        let charts = charts(&html);
+        let found: Vec<&str> = charts.iter().map(|c| c["title"].as_str().unwrap()).collect();
+        assert_eq!(found, titles, "{what}");
+        works(&browser, what, folder.path(), &html);
+        match what {
+            "paths together" => {
+                assert_eq!(charts[0]["x"]["label"], "ampa.Iw (pA), with duration");
             }
-            assert!(found["zoomed"] == true && found["back"] == true, "{what}");
-            assert_eq!(found["overflow"], false, "{what}");
+            "names" => {
+                assert_eq!(
+                    charts[0]["x"]["names"],
+                    serde_json::json!(["Event", "Euler(dt: \"1 ms\")"])
+                );
+            }
+            "three paths" => {
+                let note = charts[1]["note"].as_str().unwrap();
+                assert!(
+                    note.starts_with("at models.bare.soma.Ith = 2 nA (picture 2 of 2)"),
+                    "{note}"
+                );
+                assert_eq!(charts[0]["map"]["range"], charts[1]["map"]["range"]);
+            }
+            _ => assert_eq!(charts[3]["series"][0]["kind"], "band"),
         }
     }
 }

@@ -293,7 +293,7 @@ pub struct PlotArgs {
     /// A results folder of `picoamp run`
     pub dir: PathBuf,
 
-    /// The probe to draw [default: all]
+    /// The probe to draw, or a picture of a sweep, by the name of its file [default: all]
     pub probe: Option<String>,
 
     /// Form of the pictures

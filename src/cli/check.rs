@@ -4,10 +4,11 @@ use super::args::SceneArgs;
 use super::messages::say;
 use super::{load, messages, print};
 use crate::network::Rule;
+use crate::probe::ProbeKind;
 use crate::probe::picture::counted;
 use crate::scene::estimate::{self, Estimate, Recording, bytes_text};
 use crate::scene::sweep::{Form, Seeds, Sweep};
-use crate::scene::{Connection, Loaded, write};
+use crate::scene::{Connection, Loaded, Scene, write};
 use crate::sweep::{SideBySide, point_bytes};
 use crate::{Error, Plugins};
 
@@ -37,11 +38,13 @@ pub fn check(args: &SceneArgs, plugins: &Plugins) -> Result<(), Error> {
     );
     let rows = scene.probes.iter().filter_map(|(name, probe)| {
         let rows = probe.kind.expected_rows(&scene, probe.span)?;
-        Some(format!("{rows} of {name}"))
+        let size = rows.saturating_mul(row_bytes(&*probe.kind, &scene));
+        Some(format!("{rows} of {name} ({} as CSV)", bytes_text(size)))
     });
     let rows: Vec<String> = rows.collect();
     if !rows.is_empty() {
-        text += &format!("  rows         about {}\n", rows.join(", "));
+        let of_each = if sweep.is_some() { " at each point" } else { "" };
+        text += &format!("  rows         about {}{of_each}\n", rows.join(", "));
     }
     if let Some(chip) = &scene.chip {
         let (used, all) = (chip.used_cores(), chip.all_cores());
@@ -61,6 +64,12 @@ pub fn check(args: &SceneArgs, plugins: &Plugins) -> Result<(), Error> {
     );
     estimate.check(available)?;
     print(&text)
+}
+
+/// About how long a row of the main table of a probe is as text, bytes.
+fn row_bytes(kind: &dyn ProbeKind, scene: &Scene) -> u128 {
+    // Neuron and time, and some digits of each number; replica and neuron of a table of spikes.
+    12 + 20 * kind.quantities(scene).len() as u128
 }
 
 fn work(event_neurons: u128, neuron_steps: u128) -> String {
@@ -104,7 +113,11 @@ fn points(sweep: &Sweep, available: u64) -> Result<String, Error> {
     let SideBySide { points: beside, by_memory, .. } = SideBySide::of(sweep, threads, available)?;
     let why = if by_memory { "as many as fit into memory" } else { "one a thread" };
     let slices = points.div_ceil(beside);
-    text += &format!("  side by side {beside} points ({why}): {slices} slices\n");
+    text += &format!(
+        "  side by side {} ({why}): {}\n",
+        counted(beside as u64, "point"),
+        counted(slices as u64, "slice")
+    );
     text += &format!(
         "  memory       about {} for the largest point, {} for {beside}, of {} available\n",
         bytes_text(point_bytes(sweep)),

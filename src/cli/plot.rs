@@ -7,14 +7,20 @@ use super::args::{PictureFormat, PlotArgs};
 use super::messages::say;
 use crate::probe::ProbeEntities;
 use crate::probe::picture::{Frame, Picture};
+use crate::results::folder::SCENE;
 use crate::results::{Results, probe_files};
 use crate::scene::diagnostics::suggest;
+use crate::scene::sweep::Sweep;
+use crate::scene::{Loaded, Scene};
+use crate::sweep::pictures::pictures;
 use crate::{Error, Plugins};
 
 pub fn plot(args: &PlotArgs, plugins: &Plugins) -> Result<(), Error> {
     let mut results = Results::open(&args.dir)?;
-    super::sweep::refuse(&results, "drawn again")?;
-    let scene = results.scene(plugins)?.scene;
+    let Loaded { scene, sweep, .. } = results.scene(plugins)?;
+    if let Some(sweep) = sweep {
+        return plot_sweep(args, plugins, &mut results, &scene, &sweep);
+    }
     let path = results.path().to_path_buf();
     let refuse =
         |message: String, help: String| Err(Error::Results { path: path.clone(), message, help });
@@ -52,7 +58,6 @@ pub fn plot(args: &PlotArgs, plugins: &Plugins) -> Result<(), Error> {
     let files = probe_files(&scene);
     let name = scene.name.clone();
     let mut simulation = plugins.build(scene)?;
-    let folder = args.out.as_deref().unwrap_or(&path);
     let mut written = Vec::new();
     for probe in chosen {
         let (Some(files), Some(kind)) =
@@ -76,24 +81,82 @@ pub fn plot(args: &PlotArgs, plugins: &Plugins) -> Result<(), Error> {
         let frame = Frame { title: &title, size: args.size };
         let record = simulation.records().find(|(known, ..)| *known == probe);
         let Some((.., record)) = record else { continue };
-        let file = file_name(&files.picture, args.format);
-        let is_own = args.out.is_none() && results.summary().files.contains(&file);
-        let target = folder.join(&file);
-        if target.exists() && !is_own && !args.force {
-            return Err(Error::Results {
-                path: target,
-                message: "this file exists already".into(),
-                help: "replace it with --force, or choose another folder with --out".into(),
-            });
-        }
-        write(&target, record.picture(frame), args)?;
-        say!("{}", target.display());
-        written.push(file);
+        written.push(put(args, &results, &files.picture, record.picture(frame))?);
     }
     if args.out.is_none() {
         results.add_files(&written)?;
     }
     Ok(())
+}
+
+/// The pictures of a sweep.
+fn plot_sweep(
+    args: &PlotArgs,
+    plugins: &Plugins,
+    results: &mut Results,
+    scene: &Scene,
+    sweep: &Sweep,
+) -> Result<(), Error> {
+    let path = results.path().to_path_buf();
+    let refuse =
+        |message: String, help: String| Err(Error::Results { path: path.clone(), message, help });
+    let mut chosen = pictures(sweep, &sweep.load(plugins, 0)?.scene);
+    if let Some(name) = &args.probe {
+        let known: Vec<String> = chosen.iter().map(|picture| picture.name.clone()).collect();
+        chosen.retain(|picture| picture.name == *name);
+        if chosen.is_empty() {
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            let what = match scene.probes.get(name) {
+                Some(probe) => format!("{} is not drawn against what is swept", probe.kind.name()),
+                None => "the sweep has no such picture".into(),
+            };
+            return refuse(format!("`{name}`: {what}"), suggest(name, &known));
+        }
+    }
+    let mut written = Vec::new();
+    for picture in chosen {
+        let drawing = picture.read(&path, sweep);
+        let drawing = match drawing {
+            Ok(Some(drawing)) => drawing,
+            Ok(None) if args.probe.is_some() => {
+                return refuse(
+                    format!("`{}` cannot be drawn", picture.name),
+                    "it needs two values on its axis, and the same ones at all points".into(),
+                );
+            }
+            Ok(None) => continue,
+            Err(message) => {
+                return refuse(
+                    format!("`{}` cannot be drawn: {message}", picture.name),
+                    format!("run the scene again: picoamp run {}", path.join(SCENE).display()),
+                );
+            }
+        };
+        let title = format!("{} · {}", scene.name, picture.name);
+        let frame = Frame { title: args.title.as_deref().unwrap_or(&title), size: args.size };
+        written.push(put(args, results, &picture.file, drawing.picture(0, frame))?);
+    }
+    if args.out.is_none() {
+        results.add_files(&written)?;
+    }
+    Ok(())
+}
+
+/// Writes a picture that the results have under this name, and says where; its name as it is written.
+fn put(args: &PlotArgs, results: &Results, svg: &str, picture: Picture) -> Result<String, Error> {
+    let file = file_name(svg, args.format);
+    let is_own = args.out.is_none() && results.summary().files.contains(&file);
+    let target = args.out.as_deref().unwrap_or(results.path()).join(&file);
+    if target.exists() && !is_own && !args.force {
+        return Err(Error::Results {
+            path: target,
+            message: "this file exists already".into(),
+            help: "replace it with --force, or choose another folder with --out".into(),
+        });
+    }
+    write(&target, picture, args)?;
+    say!("{}", target.display());
+    Ok(file)
 }
 
 /// The name of a picture, which is SVG in a results folder, in another form.

@@ -10,8 +10,6 @@ use super::messages::say;
 use super::progress::Progress;
 use super::run::already_there;
 use super::{print_json, stop_on_signals};
-use crate::results::Results;
-use crate::results::folder::SCENE;
 use crate::results::resume::{self, Earlier};
 use crate::scene::Loaded;
 use crate::sweep::summary::Summary;
@@ -43,9 +41,11 @@ pub fn run(
     let how = match earlier {
         Earlier::Nothing => How::Start { replace: args.force },
         Earlier::Finished(summary) => {
-            already_there(&summary, folder, args)?;
-            let error = summary.get("error").and_then(Value::as_str);
-            return error.map_or(Ok(()), |error| Err(Error::Points(error.into())));
+            // Of points that failed the error is all that there is to say.
+            return match summary.get("error").and_then(Value::as_str) {
+                Some(error) => Err(Error::Points(error.into())),
+                None => already_there(&summary, folder, args),
+            };
         }
         // It was killed before it had tables.
         Earlier::Unfinished(summary) if summary.get("sweep").is_none() => {
@@ -115,25 +115,10 @@ fn show_summary(summary: &Summary, folder: &Path) {
         say!("  {name}: {count} spikes");
     }
     say!("results: {}", folder.display());
-    let tables = summary.files.iter();
-    for name in tables.filter(|name| name.ends_with(".csv") && !name.starts_with("inputs/")) {
+    let is_shown = |name: &&String| {
+        (name.ends_with(".csv") || name.ends_with(".svg")) && !name.starts_with("inputs/")
+    };
+    for name in summary.files.iter().filter(is_shown) {
         say!("  {}", folder.join(name).display());
     }
-}
-
-/// Refuses results of a sweep, which cannot be `done`: "drawn again".
-pub fn refuse(results: &Results, done: &str) -> Result<(), Error> {
-    if !results.is_sweep() {
-        return Ok(());
-    }
-    let scene = results.path().join(SCENE);
-    Err(Error::Results {
-        path: results.path().to_path_buf(),
-        message: format!("these are results of a sweep, which cannot be {done}"),
-        help: format!(
-            "run one of its points into a folder of its own (picoamp run {} --point N --out DIR) and \
-             name that",
-            scene.display()
-        ),
-    })
 }

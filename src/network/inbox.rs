@@ -63,7 +63,7 @@ pub struct Inbox {
     steps: usize,
     /// Whether some are.
     has_events: bool,
-    /// Of a longer window: lists of arrivals, for each block one for each tile of [`TILE_STEPS`] steps.
+    /// Of a longer window: lists of arrivals, for each tile of [`TILE_STEPS`] steps one for each block.
     lists: Vec<Vec<Arrival>>,
     /// Of a short window: sums, for each block and step a row for each receptor.
     sums: Vec<Row<i32>>,
@@ -134,13 +134,14 @@ impl Inbox {
             return edges.iter().for_each(|edge| self.push(edge, step, time));
         }
         if !self.is_summed() {
-            let (rows, tiles) = (&self.rows.rows[..], self.steps.div_ceil(TILE_STEPS));
+            let (rows, blocks) = (&self.rows.rows[..], self.rows.blocks());
             let (tile, step) = (step / TILE_STEPS, (step % TILE_STEPS) as u8);
+            let lists = &mut self.lists[tile * blocks..][..blocks];
             for edge in edges {
                 let (row, lane) = edge.port.parts();
                 let PortRow { block, receptor, .. } = rows[row];
                 let arrival = Arrival { weight: edge.weight, step, lane: lane as u8, receptor };
-                self.lists[block as usize * tiles + tile].push(arrival);
+                lists[block as usize].push(arrival);
             }
             return;
         }
@@ -169,8 +170,7 @@ impl Inbox {
         let arrival =
             Arrival { weight, step: (step % TILE_STEPS) as u8, lane: lane as u8, receptor };
         if !self.is_summed() {
-            let tiles = self.steps.div_ceil(TILE_STEPS);
-            return self.lists[block * tiles + step / TILE_STEPS].push(arrival);
+            return self.lists[step / TILE_STEPS * self.rows.blocks() + block].push(arrival);
         }
         let (receptor, receptors) = (usize::from(receptor), usize::from(receptors));
         let row = (row - receptor) * self.steps + step * receptors + receptor;
@@ -189,7 +189,7 @@ impl Inbox {
             if self.is_summed() {
                 Tile::Sums(self.sums(block..block + 1))
             } else {
-                Tile::List(&self.lists[block * tiles + tile])
+                Tile::List(&self.lists[tile * self.rows.blocks() + block])
             }
         })
     }

@@ -8,7 +8,7 @@ use super::band;
 use super::listener::{self, Emitters, Hears, Listener};
 use super::picture::{self, Dots, Frame, Picture, counted, three_digits};
 use super::tables::{maybe, put};
-use super::{Moments, Probe, ProbeContext, ProbeKind, Record, Span, Tables};
+use super::{Moments, Probe, ProbeContext, ProbeKind, Quantity, Record, Span, Tables};
 use crate::network::WindowSpikes;
 use crate::scene::decode::Fields;
 use crate::scene::diagnostics::Diagnostics;
@@ -55,6 +55,10 @@ impl ProbeKind for Fano {
 
     fn further_tables(&self, scene: &Scene) -> Vec<&'static str> {
         self.emitters.band(scene)
+    }
+
+    fn quantities(&self, _: &Scene) -> Vec<Quantity> {
+        vec![Quantity::new("fano", "Fano factor", Unit::One)]
     }
 
     fn spawn(&self, span: Span, probe: Entity, simulation: &mut Simulation) {

@@ -9,13 +9,14 @@ use super::listener::{self, Emitters, Hears, Listener};
 use super::picture::{self, Dots, Frame, MOST_DOTS, Picture, counted};
 use super::spikes::requested_rates;
 use super::tables::{number, put};
-use super::{Probe, ProbeContext, ProbeKind, Record, Span, Tables};
+use super::{Probe, ProbeContext, ProbeKind, Quantity, Record, Span, Tables};
 use crate::network::WindowSpikes;
 use crate::scene::decode::Fields;
 use crate::scene::diagnostics::Diagnostics;
 use crate::scene::{GroupId, Scene, Selection, write};
 use crate::schedule::Window;
 use crate::simulation::Simulation;
+use crate::units::Unit;
 
 /// `Ff(input: "input", output: "dpi")`
 #[derive(Debug, Clone)]
@@ -64,6 +65,11 @@ impl ProbeKind for Ff {
 
     fn further_tables(&self, scene: &Scene) -> Vec<&'static str> {
         band::tables(scene)
+    }
+
+    fn quantities(&self, _: &Scene) -> Vec<Quantity> {
+        let rate = Quantity::new("output_hz", "output rate", Unit::Hertz);
+        vec![rate.against("input_hz", "input rate", Unit::Hertz)]
     }
 
     fn spawn(&self, span: Span, probe: Entity, simulation: &mut Simulation) {

@@ -8,7 +8,7 @@ use super::band::{self, BandRow};
 use super::listener::{self, Emitters, Hears, Listener};
 use super::picture::{self, Dots, Frame, MOST_DOTS, Picture, counted, three_digits};
 use super::tables::{number, put};
-use super::{Probe, ProbeContext, ProbeKind, Record, Span, Tables};
+use super::{Probe, ProbeContext, ProbeKind, Quantity, Record, Span, Tables};
 use crate::network::{Population, WindowSpikes};
 use crate::scene::decode::Fields;
 use crate::scene::diagnostics::{Diagnostics, suggest};
@@ -79,6 +79,13 @@ impl ProbeKind for Fi {
 
     fn further_tables(&self, scene: &Scene) -> Vec<&'static str> {
         band::tables(scene)
+    }
+
+    fn quantities(&self, scene: &Scene) -> Vec<Quantity> {
+        let bias = scene.populations[self.of].model.bias(self.bias);
+        let unit = bias.map_or(Unit::One, |bias| bias.unit);
+        let rate = Quantity::new("output_hz", "output rate", Unit::Hertz);
+        vec![rate.against("input", &self.bias.to_string(), unit)]
     }
 
     fn spawn(&self, span: Span, probe: Entity, simulation: &mut Simulation) {
@@ -210,10 +217,7 @@ impl FiCurve {
     /// it are one SI unit.
     fn shown_unit(&self) -> (String, f64) {
         let largest = self.inputs.iter().fold(0.0, |most: f64, input| most.max(input.abs()));
-        let shown = units::format(three_digits(largest), self.unit);
-        let symbol = shown.split_once(' ').map_or("", |(_, symbol)| symbol).to_string();
-        let one = units::parse(&format!("1 {symbol}"), self.unit).unwrap_or(1.0);
-        (symbol, 1.0 / one)
+        units::shown_in(largest, self.unit)
     }
 }
 

@@ -8,7 +8,7 @@ use super::band::{self, BandRow};
 use super::listener::{self, Emitters, Hears, Listener};
 use super::picture::{self, Dots, Frame, MOST_DOTS, Picture, counted};
 use super::tables::{index, number, time};
-use super::{Probe, ProbeContext, ProbeKind, Record, Span, Tables};
+use super::{Probe, ProbeContext, ProbeKind, Quantity, Record, Span, Tables};
 use crate::network::WindowSpikes;
 use crate::scene::Scene;
 use crate::scene::decode::Fields;
@@ -16,6 +16,7 @@ use crate::scene::diagnostics::Diagnostics;
 use crate::schedule::Window;
 use crate::simulation::Simulation;
 use crate::time::Time;
+use crate::units::Unit;
 
 /// `Intervals(of: "exc", neurons: All)`
 #[derive(Debug, Clone)]
@@ -52,6 +53,11 @@ impl ProbeKind for Intervals {
 
     fn further_tables(&self, scene: &Scene) -> Vec<&'static str> {
         self.emitters.band(scene)
+    }
+
+    fn quantities(&self, _: &Scene) -> Vec<Quantity> {
+        let interval = Quantity::new("interval_s", "interval", Unit::Second);
+        vec![interval.against("number", "number of the interval", Unit::One)]
     }
 
     fn spawn(&self, span: Span, probe: Entity, simulation: &mut Simulation) {

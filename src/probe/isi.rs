@@ -7,7 +7,7 @@ use bevy_ecs::prelude::*;
 use super::listener::{self, Emitters, Hears, Listener};
 use super::picture::{self, Frame, Picture, Steps, counted, three_digits};
 use super::tables::{maybe, number, put};
-use super::{Moments, Probe, ProbeContext, ProbeKind, Record, Span, Tables};
+use super::{Moments, Probe, ProbeContext, ProbeKind, Quantity, Record, Span, Tables};
 use crate::circuit::Domain;
 use crate::network::{Replicas, WindowSpikes};
 use crate::scene::decode::Fields;
@@ -78,6 +78,13 @@ impl ProbeKind for Isi {
 
     fn further_tables(&self, _: &Scene) -> Vec<&'static str> {
         vec![NEURONS]
+    }
+
+    fn quantities(&self, _: &Scene) -> Vec<Quantity> {
+        vec![
+            Quantity::new("mean_s", "mean interval", Unit::Second).of(NEURONS),
+            Quantity::new("cv", "CV of intervals", Unit::One).of(NEURONS),
+        ]
     }
 
     fn spawn(&self, span: Span, probe: Entity, simulation: &mut Simulation) {

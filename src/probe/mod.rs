@@ -33,6 +33,7 @@ pub mod isi;
 pub mod listener;
 pub mod moments;
 pub mod picture;
+pub mod quantity;
 pub mod rate;
 pub mod rates;
 pub mod spikes;
@@ -66,6 +67,7 @@ pub use intervals::{Interval, IntervalRecorder};
 pub use isi::{IsiBin, IsiHistogram, IsiRow};
 pub use listener::{Emitters, Listener};
 pub use moments::Moments;
+pub use quantity::Quantity;
 pub use rate::{RateBin, RateHistory};
 pub use rates::{NeuronRates, RateRow};
 pub use spikes::SpikeRecorder;
@@ -97,6 +99,13 @@ pub trait ProbeKind: std::any::Any + fmt::Debug + Send + Sync + 'static {
 
     /// Names of tables besides the main one: `neurons` is written to `<probe>.neurons.csv`.
     fn further_tables(&self, scene: &Scene) -> Vec<&'static str> {
+        let _ = scene;
+        Vec::new()
+    }
+
+    /// What a sweep shows of it against what is swept. Points of a sweep share tables, so they have the same
+    /// columns here; nothing: it is not drawn.
+    fn quantities(&self, scene: &Scene) -> Vec<Quantity> {
         let _ = scene;
         Vec::new()
     }

@@ -8,7 +8,7 @@ use super::band::{self, BandRow};
 use super::listener::{self, Emitters, Hears, Listener};
 use super::picture::{self, Dots, Frame, Picture, Steps, counted, three_digits};
 use super::tables::number;
-use super::{Probe, ProbeContext, ProbeKind, Record, Span, Tables};
+use super::{Probe, ProbeContext, ProbeKind, Quantity, Record, Span, Tables};
 use crate::network::{Replicas, WindowSpikes};
 use crate::scene::decode::Fields;
 use crate::scene::diagnostics::Diagnostics;
@@ -56,6 +56,10 @@ impl ProbeKind for Rate {
 
     fn further_tables(&self, scene: &Scene) -> Vec<&'static str> {
         self.emitters.band(scene)
+    }
+
+    fn quantities(&self, _: &Scene) -> Vec<Quantity> {
+        vec![Quantity::new("rate_hz", "rate of a neuron in a bin", Unit::Hertz)]
     }
 
     fn spawn(&self, span: Span, probe: Entity, simulation: &mut Simulation) {

@@ -8,13 +8,14 @@ use super::band;
 use super::listener::{self, Emitters, Hears, Listener};
 use super::picture::{self, Frame, Picture, Steps, counted, three_digits};
 use super::tables::{number, put};
-use super::{Probe, ProbeContext, ProbeKind, Record, Span, Tables};
+use super::{Probe, ProbeContext, ProbeKind, Quantity, Record, Span, Tables};
 use crate::network::WindowSpikes;
 use crate::scene::Scene;
 use crate::scene::decode::Fields;
 use crate::scene::diagnostics::Diagnostics;
 use crate::schedule::Window;
 use crate::simulation::Simulation;
+use crate::units::Unit;
 
 /// Bars of the picture, about.
 const BARS: u64 = 40;
@@ -52,6 +53,10 @@ impl ProbeKind for Rates {
 
     fn further_tables(&self, scene: &Scene) -> Vec<&'static str> {
         self.emitters.band(scene)
+    }
+
+    fn quantities(&self, _: &Scene) -> Vec<Quantity> {
+        vec![Quantity::new("rate_hz", "rate of a neuron", Unit::Hertz)]
     }
 
     fn spawn(&self, span: Span, probe: Entity, simulation: &mut Simulation) {

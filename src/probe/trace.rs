@@ -8,7 +8,7 @@ use bevy_ecs::prelude::*;
 use super::picture::{self, Curve, Frame, Picture, Traces};
 use super::stream::{self, TableSink};
 use super::tables::owner;
-use super::{Probe, ProbeContext, ProbeKind, Record, Span, Tables};
+use super::{Probe, ProbeContext, ProbeKind, Quantity, Record, Span, Tables};
 use crate::backend::{Sample, WindowSamples};
 use crate::bank::{Banks, SampleRequest, Slot};
 use crate::circuit::Domain;
@@ -126,6 +126,16 @@ impl ProbeKind for Trace {
 
     fn formats(&self) -> &'static [Format] {
         &Format::ALL
+    }
+
+    fn quantities(&self, scene: &Scene) -> Vec<Quantity> {
+        let variables = scene.populations[self.of].model.variables();
+        let quantity = |wanted: &Variable| {
+            let found = variables.iter().find(|known| known.variable == *wanted);
+            let unit = found.map_or(Unit::One, |known| known.unit);
+            Quantity::new(wanted.name(), wanted.name(), unit)
+        };
+        self.vars.iter().map(quantity).collect()
     }
 
     fn spawn(&self, span: Span, probe: Entity, simulation: &mut Simulation) {

@@ -1,6 +1,7 @@
 //! Reports: a results folder as one HTML file that needs nothing else.
 
 mod network;
+mod sweep;
 
 use std::fmt::Write as _;
 
@@ -12,7 +13,7 @@ use crate::network::Rule;
 use crate::probe::picture::{Chart, Frame, Picture, RightAxis, three_digits};
 use crate::probe::{ProbeEntities, TraceRecorder};
 use crate::results::{Results, probe_files};
-use crate::scene::{Connection, GroupId, Scene, Variable};
+use crate::scene::{Connection, GroupId, Loaded, Scene, Variable};
 use crate::simulation::Simulation;
 use crate::units::{self, Unit};
 use crate::{Error, Plugins};
@@ -22,7 +23,10 @@ use crate::{Error, Plugins};
 /// # Errors
 /// As [`Plugins::load`] and [`Plugins::build`]. A probe whose tables cannot be read says so in its place.
 pub fn html(results: &Results, plugins: &Plugins) -> Result<String, Error> {
-    let scene = results.scene(plugins)?.scene;
+    let Loaded { scene, sweep, .. } = results.scene(plugins)?;
+    if let Some(sweep) = sweep {
+        return sweep::html(results, plugins, &scene, &sweep);
+    }
     let text = results.scene_text()?;
     let mut simulation = plugins.build(scene.clone())?;
     let mut page = Page::default();
@@ -80,14 +84,13 @@ impl Page {
         self.body += "</table></div>";
     }
 
-    /// Title, question, what came out, and warnings.
-    fn head(&mut self, scene: &Scene, raw: &Value) {
+    /// Title, question and warnings.
+    fn title(&mut self, scene: &Scene, raw: &Value) {
         let _ = write!(self.body, "<h1>{}</h1>", escape(&scene.name));
         if !scene.comment.is_empty() {
             let _ = write!(self.body, "<p class=\"about\">{}</p>", escape(&scene.comment));
         }
         let text = |key: &str| raw[key].as_str().unwrap_or_default().to_string();
-        let number = |key: &str| raw[key].as_f64().unwrap_or_default();
         if text("status") != "complete" {
             let why = raw["error"].as_str().map_or(String::new(), |e| format!(": {e}"));
             self.warn(&format!("The run is {}{why}.", text("status")));
@@ -101,6 +104,12 @@ impl Page {
                 .collect();
             found.iter().for_each(|hint| self.warn(hint));
         }
+    }
+
+    /// Title, question, what came out, and warnings.
+    fn head(&mut self, scene: &Scene, raw: &Value) {
+        self.title(scene, raw);
+        let number = |key: &str| raw[key].as_f64().unwrap_or_default();
         let replicas = scene.replicas;
         let mut facts = vec![
             vec!["simulated".to_string(), format!("{} s", number("simulated_s"))],
@@ -328,11 +337,12 @@ impl Page {
         }
         rows.push(vec!["files".into(), results.summary().files.join(", ")]);
         self.table(&["", ""], &rows);
-        let _ = write!(
-            self.body,
-            "<details><summary>The scene, with everything decided</summary><pre>{}</pre></details>",
-            escape(scene)
-        );
+        self.scene("The scene, with everything decided", scene);
+    }
+
+    fn scene(&mut self, title: &str, text: &str) {
+        let text = escape(text);
+        let _ = write!(self.body, "<details><summary>{title}</summary><pre>{text}</pre></details>");
     }
 
     fn finish(self, title: &str) -> String {

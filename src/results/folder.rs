@@ -50,11 +50,10 @@ impl Folder {
     ) -> Result<Folder, Error> {
         let path = path.into();
         match fs::read_dir(&path) {
-            Ok(entries) => {
-                if !replace && entries.count() > 0 {
-                    return Err(Error::OutputExists { path, file: None });
-                }
+            Ok(_) if !replace && !is_unused(&path) => {
+                return Err(Error::OutputExists { path, file: None });
             }
+            Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(Error::io("use as a folder for results", path, error)),
         }
@@ -166,12 +165,30 @@ impl Folder {
         Ok(())
     }
 
-    /// Writes the summary.
+    /// Writes the summary, once all that it tells is on the disk: should the machine go off, a complete one
+    /// never stands beside tables that are not.
     ///
     /// # Errors
     /// [`Error::Io`].
     pub fn summary(&self, summary: &impl Serialize) -> Result<(), Error> {
+        self.sync()?;
         replace_summary(&self.path, summary, true)
+    }
+
+    /// Brings its files to the disk, those that there are; pictures can be drawn again.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn sync(&self) -> Result<(), Error> {
+        for name in self.files.iter().filter(|name| !name.ends_with(".svg")) {
+            let path = self.path.join(name);
+            // Writable: some systems force nothing else to the disk.
+            // Not there: it was not written, or is a folder of pieces, which are on the disk as they are sealed.
+            if let Ok(file) = fs::File::options().write(true).open(&path) {
+                file.sync_data().map_err(|error| Error::io("write", &path, error))?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -235,8 +252,17 @@ struct FileList {
     files: Vec<String>,
 }
 
+/// Whether nothing is in a folder but what a run leaves that was killed while it began.
+pub(super) fn is_unused(folder: &Path) -> bool {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.into_iter().all(|entry| entry.file_name() == SUMMARY_PART)
+}
+
 /// The files that the summary of an earlier run lists, and the summary.
 fn earlier_files(folder: &Path) -> Vec<String> {
+    if is_unused(folder) {
+        return vec![SUMMARY_PART.to_string()];
+    }
     let Ok(text) = fs::read_to_string(folder.join(SUMMARY)) else { return Vec::new() };
     let Ok(earlier) = serde_json::from_str::<FileList>(&text) else { return Vec::new() };
     let is_inside = |name: &String| {

@@ -278,6 +278,44 @@ pub(crate) fn probe_files(scene: &Scene) -> BTreeMap<String, ProbeFiles> {
     Plan::new(scene, Dump::default()).probes
 }
 
+/// Names of files in a results folder: safe for any file system, and different also where upper and lower
+/// case are one.
+#[derive(Debug)]
+pub(crate) struct FileNames(BTreeSet<String>);
+
+impl Default for FileNames {
+    fn default() -> FileNames {
+        FileNames(BTreeSet::from([SCENE.to_string(), SUMMARY.to_string()]))
+    }
+}
+
+impl FileNames {
+    /// Those that are left beside the files of probes.
+    pub fn beside<'p>(probes: impl Iterator<Item = &'p ProbeFiles>) -> FileNames {
+        let mut names = FileNames::default();
+        for files in probes {
+            let own = [&files.table, &files.picture].into_iter().chain(&files.further_tables);
+            names.0.extend(own.map(|file| file.to_ascii_lowercase()));
+        }
+        names
+    }
+
+    /// A name that nobody has: the one that is wanted, or with a number.
+    pub fn give(&mut self, wanted: &str, extension: &str) -> String {
+        let is_safe = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        let safe = wanted.chars().map(|c| if is_safe(c) { c } else { '_' });
+        // File systems allow 255 bytes.
+        let safe: String = safe.take(200).collect();
+        let mut candidate = format!("{safe}.{extension}");
+        let mut number = 2;
+        while !self.0.insert(candidate.to_ascii_lowercase()) {
+            candidate = format!("{safe}-{number}.{extension}");
+            number += 1;
+        }
+        candidate
+    }
+}
+
 /// The names of the files of a run, known before it starts.
 #[derive(Debug)]
 struct Plan {
@@ -307,21 +345,8 @@ impl ProbeFiles {
 
 impl Plan {
     fn new(scene: &Scene, dump: Dump) -> Plan {
-        let mut taken = BTreeSet::from([SCENE.to_string(), SUMMARY.to_string()]);
-        // Safe for any file system, and different also where upper and lower case are one.
-        let mut name = |wanted: &str, extension: &str| {
-            let is_safe = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-            let safe = wanted.chars().map(|c| if is_safe(c) { c } else { '_' });
-            // File systems allow 255 bytes.
-            let safe: String = safe.take(200).collect();
-            let mut candidate = format!("{safe}.{extension}");
-            let mut number = 2;
-            while !taken.insert(candidate.to_ascii_lowercase()) {
-                candidate = format!("{safe}-{number}.{extension}");
-                number += 1;
-            }
-            candidate
-        };
+        let mut names = FileNames::default();
+        let mut name = |wanted: &str, extension: &str| names.give(wanted, extension);
         let mut probes = BTreeMap::new();
         for (probe, Probe { kind, format, .. }) in &scene.probes {
             let (table, picture) = (name(probe, format.extension()), name(probe, "svg"));

@@ -5,11 +5,12 @@
 //! program are the same.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use serde_json::Value;
 
-use super::folder::SCENE;
+use super::folder::{SCENE, is_unused};
 use super::read::raw_summary;
 use super::summary::UNFINISHED;
 use crate::error::Error;
@@ -36,8 +37,7 @@ pub enum Earlier {
 /// [`Error::Results`]: the folder has other files, or results of another scene, seed or version, which
 /// are named; [`Error::Io`].
 pub fn earlier(path: &Path, scene: &str, is_sweep: bool) -> Result<Earlier, Error> {
-    let is_empty = fs::read_dir(path).map_or(true, |mut entries| entries.next().is_none());
-    if is_empty && !path.is_file() {
+    if is_unused(path) && !path.is_file() {
         return Ok(Earlier::Nothing);
     }
     let raw = raw_summary(path)?;
@@ -62,7 +62,18 @@ pub fn earlier(path: &Path, scene: &str, is_sweep: bool) -> Result<Earlier, Erro
         );
     }
     let path = path.join(SCENE);
-    let theirs = fs::read_to_string(&path).map_err(|e| Error::io("read the scene", &path, e))?;
+    let theirs = match fs::read(&path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            return Err(Error::io("read the scene", &path, error));
+        }
+        read => read.unwrap_or_default(),
+    };
+    // Killed while it wrote the scene, and so before it measured anything.
+    let is_cut = theirs.len() < scene.len() && scene.as_bytes().starts_with(&theirs);
+    if is_cut && text("status") == Some(UNFINISHED) && !was_sweep {
+        return Ok(Earlier::Unfinished(raw));
+    }
+    let theirs = String::from_utf8_lossy(&theirs);
     if theirs != scene {
         let found = differences(&theirs, scene);
         let shown: Vec<String> = found.iter().take(SHOWN).map(line).collect();

@@ -33,10 +33,11 @@ pub fn coarse_step(scene: &Scene) -> Option<String> {
     });
     let (name, what, seconds, limit) = limits.min_by(|a, b| a.3.total_cmp(&b.3))?;
     (dt.seconds() > limit).then(|| {
-        let (dt, seconds) =
-            (units::format(dt.seconds(), Unit::Second), units::rounded(seconds, Unit::Second));
+        let dt = units::format(dt.seconds(), Unit::Second);
+        let [seconds, limit] = [seconds, limit].map(|s| units::rounded(s, Unit::Second));
         format!(
-            "the step of {dt} is long for `{name}` ({what} is {seconds}): some spikes come later than \
+            "the step of {dt} is long for `{name}` ({what} is {seconds}, for which a step of {limit} is \
+             short enough): some spikes come later than \
              the circuit's, or not at all. `picoamp converge SCENE` says how many; with --set \
              solver=Event, or no `solver` in the scene, there is no step"
         )

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::point::{Layout, Measured};
-use super::points;
+use super::points::Columns;
 use super::summary::Summary;
 use crate::error::Error;
 use crate::results::Folder;
@@ -71,7 +71,7 @@ pub(super) struct Journal {
     /// That of points, then those of probes.
     tables: Vec<Table>,
     lead: String,
-    populations: usize,
+    columns: Columns,
     done: usize,
     failed: usize,
     path: PathBuf,
@@ -88,7 +88,7 @@ impl Journal {
     /// Creates the tables.
     pub(super) fn start(folder: &Folder, layout: &Layout, head: Head) -> Result<Journal, Error> {
         let mut journal = Journal::open(folder, layout, head, |path| File::create(path))?;
-        let header = journal.lead.clone() + &points::header(&layout.populations);
+        let header = journal.lead.clone() + &layout.columns.header();
         journal.tables[0].append(header.as_bytes(), folder.path())?;
         journal.tables[0].header = header;
         journal.seal()?;
@@ -131,7 +131,7 @@ impl Journal {
         open: impl Fn(&Path) -> io::Result<File>,
     ) -> Result<Journal, Error> {
         let mut tables = Vec::new();
-        for name in layout.files() {
+        for name in layout.tables() {
             let path = folder.path().join(&name);
             let file = open(&path).map_err(|error| Error::io("open", &path, error))?;
             let out = BufWriter::new(file);
@@ -141,7 +141,7 @@ impl Journal {
             head,
             tables,
             lead: layout.lead.clone(),
-            populations: layout.populations.len(),
+            columns: layout.columns.clone(),
             done: 0,
             failed: 0,
             path: folder.path().to_path_buf(),
@@ -186,7 +186,7 @@ impl Journal {
             }
             table.append(&rows.rows, &self.path)?;
         }
-        self.tables[0].append(row.line(self.populations).as_bytes(), &self.path)?;
+        self.tables[0].append(self.columns.line(&row).as_bytes(), &self.path)?;
         self.failed += usize::from(row.error.is_some());
         self.done += 1;
         self.is_dirty = true;

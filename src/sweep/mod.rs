@@ -11,11 +11,13 @@
 //! | `point` | runs one point |
 //! | `journal` | the tables, and how far they are complete: a sweep that was killed goes on there |
 //! | [`points`] | the table of points |
+//! | [`pictures`] | what was measured against what was swept, drawn from the tables |
 //! | [`summary`] | `summary.json` |
 //! | [`compare`] | have two sweeps the same spikes? |
 
 pub mod compare;
 mod journal;
+pub mod pictures;
 mod point;
 pub mod points;
 pub mod summary;
@@ -149,6 +151,8 @@ impl Runner<'_> {
         for file in self.sweep.files() {
             folder.file(&file.copy_path(), |out| out.write_all(&file.content))?;
         }
+        // The summary of a sweep that goes on relies on them.
+        folder.sync()?;
         let journal = Journal::start(&folder, &plan.layout, self.head())?;
         self.go_on(plan, journal, &folder, observe)
     }
@@ -235,6 +239,9 @@ impl Runner<'_> {
             }
         };
         rows.truncate(journal.kept());
+        let drawn = self.draw(&plan.layout, folder);
+        let files = self.written(&plan.layout, folder, &drawn);
+        let ended = ended.and(drawn.map(|_| ()));
         let outcome = ended.and_then(|()| self.failures(&rows));
         let stage = Stage {
             backend: plan.backend,
@@ -244,7 +251,7 @@ impl Runner<'_> {
             run,
         };
         let summary =
-            Summary::new(self, &plan.layout, &rows, &stage, outcome.as_ref().err(), folder.files());
+            Summary::new(self, &plan.layout, &rows, &stage, outcome.as_ref().err(), &files);
         // Of a sweep that is to go on, the summary has to say from where.
         match &outcome {
             Ok(()) | Err(Error::Points(_)) => folder.summary(&summary)?,
@@ -253,12 +260,50 @@ impl Runner<'_> {
         Ok(Ended { summary, outcome })
     }
 
+    /// Draws what is in the tables; the pictures that there are now.
+    fn draw(&self, layout: &Layout, folder: &Folder) -> Result<Vec<String>, Error> {
+        let mut written = Vec::new();
+        for picture in &layout.pictures {
+            let read = picture.read(folder.path(), self.sweep);
+            let drawing = read.map_err(|message| Error::Results {
+                path: folder.path().to_path_buf(),
+                message,
+                help: "run the sweep again with --force".into(),
+            })?;
+            let Some(drawing) = drawing else { continue };
+            let title = format!("{} · {}", self.scene.name, picture.name);
+            let svg = drawing.picture(0, title.as_str().into()).svg();
+            folder.file(&picture.file, |out| out.write_all(svg.as_bytes()))?;
+            written.push(picture.file.clone());
+        }
+        Ok(written)
+    }
+
+    /// All files but the pictures for which there is nothing to draw.
+    fn written(
+        &self,
+        layout: &Layout,
+        folder: &Folder,
+        drawn: &Result<Vec<String>, Error>,
+    ) -> Vec<String> {
+        let is_left_out = |file: &String| {
+            let is_picture = layout.pictures.iter().any(|picture| picture.file == *file);
+            is_picture && drawn.as_ref().is_ok_and(|drawn| !drawn.contains(file))
+        };
+        folder.files().iter().filter(|file| !is_left_out(file)).cloned().collect()
+    }
+
     fn failures(&self, rows: &[points::Row]) -> Result<(), Error> {
         let mut failed = rows.iter().filter_map(|row| Some((row.point, row.error.as_ref()?)));
         let Some((first, why)) = failed.next() else { return Ok(()) };
         let (count, all) = (1 + failed.count(), self.sweep.points());
         let label = self.sweep.label(first);
-        Err(Error::Points(if count == 1 {
+        Err(Error::Points(if count == all && all > 1 {
+            format!(
+                "all {all} points failed, so that the tables of probes have no rows; the first of them, \
+                 {label}: {why}"
+            )
+        } else if count == 1 {
             format!("1 of {all} points failed, {label}: {why}")
         } else {
             format!("{count} of {all} points failed, the first of them {label}: {why}")

@@ -3,12 +3,13 @@
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 
-use super::points::{self, Row};
+use super::pictures::{self, SweepPicture};
+use super::points::{self, Columns, Row};
 use super::{Plan, Runner};
 use crate::backend::choice::Candidates;
 use crate::error::Error;
 use crate::probe::digest::{self, SpikeDigests};
-use crate::results::probe_files;
+use crate::results::{FileNames, probe_files};
 use crate::scene::sweep::Sweep;
 use crate::scene::{Loaded, Scene};
 
@@ -19,10 +20,12 @@ pub(super) struct Layout {
     pub points: String,
     /// The columns before those of a probe.
     pub lead: String,
-    /// Populations, in the order of the scene.
-    pub populations: Vec<String>,
+    /// The columns of the table of points after these.
+    pub columns: Columns,
     /// The tables of probes.
     pub probes: Vec<ProbeTable>,
+    /// What is drawn from them.
+    pub pictures: Vec<SweepPicture>,
 }
 
 /// A table of a probe.
@@ -50,20 +53,26 @@ impl Layout {
             let further = further.zip(&files.further_tables);
             probes.extend(further.map(|(name, file)| table(Some(name), file)));
         }
-        let is_taken = |name: &String| {
-            probes.iter().any(|table: &ProbeTable| table.file.eq_ignore_ascii_case(name))
-        };
-        let names = std::iter::once("points.csv".to_string());
-        let mut names = names.chain((2..).map(|k| format!("points-{k}.csv")));
-        let points = names.find(|name| !is_taken(name)).unwrap_or_default();
+        let mut names = FileNames::beside(files.values());
+        let points = names.give("points", "csv");
         let lead = points::lead_header(sweep);
-        Layout { points, lead, populations: scene.populations.keys().cloned().collect(), probes }
+        let columns = Columns {
+            populations: scene.populations.keys().cloned().collect(),
+            has_seed: !sweep.is_over_seeds(),
+        };
+        let pictures = pictures::named(sweep, scene, &points, &probes, &files, &mut names);
+        Layout { points, lead, columns, probes, pictures }
+    }
+
+    /// Its tables: first that of points.
+    pub(super) fn tables(&self) -> impl Iterator<Item = String> {
+        let probes = self.probes.iter().map(|table| table.file.clone());
+        std::iter::once(self.points.clone()).chain(probes)
     }
 
     /// All its files.
     pub(super) fn files(&self) -> impl Iterator<Item = String> {
-        let probes = self.probes.iter().map(|table| table.file.clone());
-        std::iter::once(self.points.clone()).chain(probes)
+        self.tables().chain(self.pictures.iter().map(|picture| picture.file.clone()))
     }
 }
 

@@ -1,4 +1,5 @@
-//! The table of points: `point,<path>…,seed,<population>.spikes…,spike_hash,error`.
+//! The table of points: `point,<path>…,seed,<population>.spikes…,spike_hash,error`. Where
+//! `seed` is one of the paths, it has no second column.
 
 use std::path::Path;
 
@@ -56,22 +57,33 @@ pub(super) fn lead(point: usize, values: &[&Coordinate]) -> String {
 }
 
 /// The columns after those of the axes.
-pub(super) fn header(populations: &[String]) -> String {
-    let spikes: Vec<String> = populations.iter().map(|name| format!("{name}.spikes")).collect();
-    let cells = std::iter::once("seed").chain(spikes.iter().map(String::as_str));
-    line(cells.chain(["spike_hash", "error"]))
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Columns {
+    /// Populations, in the order of the scene.
+    pub populations: Vec<String>,
+    /// Whether the seed has a column of its own; in a sweep over `seed` it is that of the axis.
+    pub has_seed: bool,
 }
 
-impl Row {
-    /// As a line of the table of so many populations.
-    pub(super) fn line(&self, populations: usize) -> String {
-        let mut cells = vec![self.point.to_string()];
-        cells.extend(self.values.iter().cloned());
-        cells.push(self.seed.to_string());
-        let spikes = |k| self.spikes.get(k).map_or(String::new(), u64::to_string);
-        cells.extend((0..populations).map(spikes));
-        cells.push(self.hash.clone().unwrap_or_default());
-        cells.push(self.error.clone().unwrap_or_default());
+impl Columns {
+    /// The first line from where they begin.
+    pub(super) fn header(&self) -> String {
+        let spikes = self.populations.iter().map(|name| format!("{name}.spikes"));
+        let mut cells: Vec<String> = self.has_seed.then(|| "seed".into()).into_iter().collect();
+        cells.extend(spikes);
+        cells.extend(["spike_hash", "error"].map(String::from));
+        line(cells.iter().map(String::as_str))
+    }
+
+    /// A row of the table.
+    pub(super) fn line(&self, row: &Row) -> String {
+        let mut cells = vec![row.point.to_string()];
+        cells.extend(row.values.iter().cloned());
+        cells.extend(self.has_seed.then(|| row.seed.to_string()));
+        let spikes = |k| row.spikes.get(k).map_or(String::new(), u64::to_string);
+        cells.extend((0..self.populations.len()).map(spikes));
+        cells.push(row.hash.clone().unwrap_or_default());
+        cells.push(row.error.clone().unwrap_or_default());
         line(cells.iter().map(String::as_str))
     }
 }
@@ -86,11 +98,14 @@ pub fn read(path: &Path, axes: usize) -> Result<Table, String> {
     let mut reader = open.map_err(|error| format!("{name}: {error}"))?;
     let header = reader.headers().map_err(|error| format!("{name}: {error}"))?.clone();
     let columns = header.len();
-    // Before them `point` and the axes, after them digest and error.
-    let populations = columns.checked_sub(axes + 4).ok_or_else(|| {
-        format!("{name}: {columns} columns are too few for a sweep of {axes} paths")
+    // In a sweep over seeds the axis has it.
+    let seed = header.iter().take(axes + 2).position(|column| column == "seed");
+    let own = axes + if seed == Some(axes + 1) { 2 } else { 1 };
+    // Before them `point`, the axes and the seed, after them digest and error.
+    let populations = columns.checked_sub(own + 2).filter(|_| seed.is_some()).ok_or_else(|| {
+        format!("{name}: its {columns} columns are not those of a sweep of {axes} paths")
     })?;
-    let named = header.iter().skip(axes + 2).take(populations);
+    let named = header.iter().skip(own).take(populations);
     let named = named.map(|column| column.trim_end_matches(".spikes").to_string()).collect();
     let mut rows = Vec::new();
     for record in reader.records() {
@@ -102,12 +117,12 @@ pub fn read(path: &Path, axes: usize) -> Result<Table, String> {
         let error = text(columns - 1);
         let spikes = match error {
             Some(_) => Vec::new(),
-            None => (0..populations).map(|k| number(axes + 2 + k)).collect::<Result<_, _>>()?,
+            None => (0..populations).map(|k| number(own + k)).collect::<Result<_, _>>()?,
         };
         rows.push(Row {
             point: number(0)? as usize,
             values: (1..=axes).map(|at| record[at].to_string()).collect(),
-            seed: number(axes + 1)?,
+            seed: number(seed.unwrap_or_default())?,
             spikes,
             hash: text(columns - 2),
             error,
@@ -130,13 +145,26 @@ mod tests {
             hash: Some("ab".into()),
             error: None,
         };
-        assert_eq!(row.line(2), "3,4e-12,\"Euler(dt: \"\"1 ms\"\")\",9,5,0,ab,\n");
+        let populations = vec!["exc".to_string(), "in,h".to_string()];
+        let columns = Columns { populations, has_seed: true };
+        assert_eq!(columns.line(&row), "3,4e-12,\"Euler(dt: \"\"1 ms\"\")\",9,5,0,ab,\n");
         let failed =
             Row { spikes: Vec::new(), hash: None, error: Some("a, b".into()), ..row.clone() };
-        assert_eq!(failed.line(2), "3,4e-12,\"Euler(dt: \"\"1 ms\"\")\",9,,,,\"a, b\"\n");
-        assert_eq!(
-            header(&["exc".into(), "in,h".into()]),
-            "seed,exc.spikes,\"in,h.spikes\",spike_hash,error\n"
-        );
+        assert_eq!(columns.line(&failed), "3,4e-12,\"Euler(dt: \"\"1 ms\"\")\",9,,,,\"a, b\"\n");
+        assert_eq!(columns.header(), "seed,exc.spikes,\"in,h.spikes\",spike_hash,error\n");
+        let over_seeds = Columns { has_seed: false, ..columns };
+        assert_eq!(over_seeds.header(), "exc.spikes,\"in,h.spikes\",spike_hash,error\n");
+        assert_eq!(over_seeds.line(&row), "3,4e-12,\"Euler(dt: \"\"1 ms\"\")\",5,0,ab,\n");
+    }
+
+    #[test]
+    fn a_seed_that_is_swept_over_is_that_of_its_axis() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("points.csv");
+        let text = "point,seed,weight,dpi.spikes,spike_hash,error\n0,7,2,5,ab,\n";
+        std::fs::write(&path, text).unwrap();
+        let table = read(&path, 2).unwrap();
+        assert_eq!(table.populations, ["dpi"]);
+        assert_eq!((table.rows[0].seed, &table.rows[0].spikes[..]), (7, &[5][..]));
     }
 }

@@ -104,10 +104,10 @@ impl Summary {
     ) -> Summary {
         let sweep = runner.sweep;
         let mut spikes: BTreeMap<String, u64> =
-            layout.populations.iter().map(|name| (name.clone(), 0)).collect();
+            layout.columns.populations.iter().map(|name| (name.clone(), 0)).collect();
         let mut hash = Sha256::new();
         for row in rows {
-            for (name, count) in layout.populations.iter().zip(&row.spikes) {
+            for (name, count) in layout.columns.populations.iter().zip(&row.spikes) {
                 *spikes.entry(name.clone()).or_default() += count;
             }
             hash.update((row.point as u64).to_le_bytes());

@@ -111,6 +111,13 @@ fn values_that_cannot_be_taken() {
         ("other lengths", r#"Zip(axes: { "seed": List([1, 2]), "connections.0.weight": List([1, 2, 3]) })"#),
         ("other columns", r#"{ "replicas": List([1, 2]) }"#),
         ("other probes", r#"{ "probes": List([{}, { "x": Spikes(of: "dpi") }]) }"#),
+        (
+            "other variables",
+            r#"{ "probes": List([
+                { "x": Trace(of: "dpi", vars: [Vmem], neurons: [0], every: "1 ms") },
+                { "x": Trace(of: "dpi", vars: [Imem, Vmem], neurons: [0], every: "1 ms") },
+            ]) }"#,
+        ),
     ]), @r#"
     no values
       bad.ron:17:26 «List([]) },»
@@ -181,7 +188,7 @@ fn values_that_cannot_be_taken() {
         help: neuron k of the output is plotted against input k: use equal sizes
     a fraction of a neuron
       bad.ron:17:12 «{ "replicas": Linear(fro»
-        sweep: point 2 (replicas = 2) has replicas, and point 0 has none
+        sweep: point 2 (replicas = 2) has replicas, and point 0 (replicas = 1) has none
         help: points share tables: split the sweep into several scenes
       bad.ron:17:26 «Linear(from: 1, to: 2, n»
         replicas: at point 1 (replicas = 1.5): expected a whole number, 0 or greater, found 1.5
@@ -192,11 +199,15 @@ fn values_that_cannot_be_taken() {
         help: with Zip all paths have the same number of values
     other columns
       bad.ron:17:12 «{ "replicas": List([1, 2»
-        sweep: point 1 (replicas = 2) has replicas, and point 0 has none
+        sweep: point 1 (replicas = 2) has replicas, and point 0 (replicas = 1) has none
         help: points share tables: split the sweep into several scenes
     other probes
       bad.ron:17:12 «{ "probes": List([{}, { »
-        sweep: the probes of point 1 (probes = { "x": Spikes(of: "dpi") }) are not those of point 0
+        sweep: the probes of point 1 (probes = { "x": Spikes(of: "dpi") }) are not those of point 0 (probes = {})
+        help: points share tables: split the sweep into several scenes
+    other variables
+      bad.ron:17:12 «{ "probes": List([»
+        sweep: `x` of point 1 (probes = { "x": Trace(of: "dpi", vars: [Imem, Vmem], neurons: [0], every: "1 ms") }) has the columns Imem, Vmem, and of point 0 (probes = { "x": Trace(of: "dpi", vars: [Vmem], neurons: [0], every: "1 ms") }) Vmem
         help: points share tables: split the sweep into several scenes
     "#);
 }

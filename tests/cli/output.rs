@@ -153,7 +153,7 @@ fn check_prints_the_counts_and_changes_nothing() {
       circuits     200
       edges        200
       probes       raster, vmem, ff
-      rows         about 19900 of raster, 1001 of vmem
+      rows         about 19900 of raster (238.8 kB as CSV), 1001 of vmem (72.1 kB as CSV)
       work         10000000 neuron-steps
     "#);
     assert!(stdout(&output).contains("\n  memory       about "));

@@ -84,8 +84,10 @@ fn tables_have_the_rows_of_each_point_with_its_values() {
     assert_eq!(sweep["axes"][1], json!({ "path": PATHS[1], "values": [4e-12, 8e-12, 1.6e-11] }));
     let tables =
         ["clock.csv", "points.csv", "rates.band.csv", "rates.csv", "spikes.csv", "trace.csv"];
-    let listed =
-        tables.map(String::from).into_iter().chain(["scene.ron".into(), "summary.json".into()]);
+    let pictures = ["clock.svg", "rates.svg", "trace.svg"];
+    let listed = pictures.map(String::from).into_iter();
+    let listed = listed.chain(tables.map(String::from));
+    let listed = listed.chain(["scene.ron".into(), "summary.json".into()]);
     assert_eq!(files(&path.join("out")), listed.collect());
 
     // A clock of 10 Hz fires at 0 and 0.1 s.
@@ -163,9 +165,14 @@ fn seeds(folder: &Path, sweep: &str, args: &[&str]) -> BTreeMap<String, u64> {
     let all = [&["--set", &set, "--set", "probes={}", "--set", "replicas=1"], args].concat();
     run(folder, "scene.ron", to.to_str().unwrap(), &all);
     let rows = rows(&read(to.join("points.csv")));
-    // In a sweep over seeds a column of that name stands before, too.
-    let seed = rows[0].iter().rposition(|column| column == "seed").unwrap();
-    rows[1..].iter().map(|row| (row[1..seed].join(" "), row[seed].parse().unwrap())).collect()
+    let seed = rows[0].iter().position(|column| column == "seed").unwrap();
+    assert_eq!(rows[0].iter().filter(|column| *column == "seed").count(), 1);
+    // In a sweep over seeds it is that of the path.
+    let values = 1..seed.max(2);
+    rows[1..]
+        .iter()
+        .map(|row| (row[values.clone()].join(" "), row[seed].parse().unwrap()))
+        .collect()
 }
 
 #[test]
@@ -538,10 +545,95 @@ fn a_point_that_fails_leaves_the_others() {
         rates[1..].iter().map(|row| row[0].as_str()).collect::<Vec<_>>(),
         ["0", "0", "2", "2"]
     );
-    // There is nothing to go on with; it fails again wherever it is run again.
+    // There is nothing to go on with; it fails again wherever it is run again, and says so once.
+    for args in [&["--resume"][..], &["--force"]] {
+        let args = [&["run", "scene.ron", "--out", "out", "--json"], args].concat();
+        let output = picoamp(path).args(args).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(json["error"]["message"], message);
+    }
     let (code, said) = refused(path, &["run", "scene.ron", "--out", "out", "--resume"]);
     assert!(code == 1 && said.contains(&message), "{said}");
     done(path, &["reproduce", "out"]);
+}
+
+/// Nothing but failures: the error says that there are no rows, and there is still a report.
+#[test]
+fn a_sweep_of_which_all_points_fail_says_so() {
+    let scene = r#"(
+        duration: "50 ms",
+        solver: Euler(dt: "1 ms"),
+        sources: { "input": (size: 2, train: Spikes([(0, "5 ms"), (1, "20 ms")])) },
+        populations: {
+            "dpi": (size: 2, model: arcana(soma: (Ipfb_norm: "1.4e9 /A")), biases: File("chip.csv")),
+        },
+        connections: [
+            (from: "input", to: "dpi", receptor: ampa, rule: OneToOne, weight: 60000),
+            (from: "input", to: "dpi", receptor: gabab, rule: OneToOne, weight: 60000),
+        ],
+        probes: { "rates": Rates(of: "dpi") },
+        sweep: { "seed": List([1, 2]) },
+    )"#;
+    let biases: &[u8] = b"neuron,ampa.Iw,gabab.Iw\n1,1e34,1e34\n";
+    let folder = folder(&[("scene.ron", scene.as_bytes()), ("chip.csv", biases)]);
+    let path = folder.path();
+    let (code, said) = refused(path, &["run", "scene.ron", "--out", "out", "--quiet"]);
+    assert_eq!(code, 1, "{said}");
+    let message = "error: all 2 points failed, so that the tables of probes have no rows; the first of \
+                   them, point 0 (seed = 1): the state of neuron 1";
+    assert!(said.starts_with(message), "{said}");
+    assert_eq!(read(path.join("out/rates.csv")), "");
+    assert!(read(path.join("out/rates.svg")).contains("no values"));
+    done(path, &["report", "out"]);
+    let html = read(path.join("out/report.html"));
+    assert!(html.contains("Failed: point 1 (seed = 2): the state of neuron 1"));
+}
+
+/// What was killed while it began has measured nothing: it begins again.
+#[test]
+fn a_run_that_was_killed_before_its_scene_was_written_begins_again() {
+    let folder = folder(&[("scene.ron", SCENE.as_bytes())]);
+    let path = folder.path();
+    for sets in [&[][..], &["--set", "sweep=Off"]] {
+        run(path, "scene.ron", "whole", sets);
+        let whole = contents(&path.join("whole"));
+        let scene = read(path.join("whole/scene.ron"));
+        let summary = summary_of(&path.join("whole"));
+        let began = json!({
+            "schema_version": summary["schema_version"],
+            "program_version": summary["program_version"],
+            "status": "unfinished",
+            "files": summary["files"],
+        });
+        let out = path.join("out");
+        let args = [&["run", "scene.ron", "--out", "out"], sets].concat();
+        // Before the scene, in its middle, before the first summary was whole.
+        for (text, summary) in [("", true), (&scene[..scene.len() / 2], true), ("", false)] {
+            fs::create_dir(&out).unwrap();
+            if !text.is_empty() {
+                fs::write(out.join("scene.ron"), text).unwrap();
+            }
+            let name = if summary { "summary.json" } else { "summary.json.part" };
+            let began = began.to_string();
+            fs::write(out.join(name), if summary { &began } else { "{\"sch" }).unwrap();
+            if summary {
+                let (code, said) = refused(path, &args);
+                assert!(code == 5 && said.contains("--resume"), "{said}");
+            }
+            done(path, &[&args[..], &["--resume"]].concat());
+            assert!(contents(&out) == whole, "{text}");
+            fs::remove_dir_all(&out).unwrap();
+        }
+        // Another scene's is not taken for one's own.
+        fs::create_dir(&out).unwrap();
+        fs::write(out.join("summary.json"), began.to_string()).unwrap();
+        fs::write(out.join("scene.ron"), "// another\n(").unwrap();
+        let (code, said) = refused(path, &[&args[..], &["--resume"]].concat());
+        assert!(code == 5 && said.contains("another scene"), "{said}");
+        fs::remove_dir_all(&out).unwrap();
+        fs::remove_dir_all(path.join("whole")).unwrap();
+    }
 }
 
 #[test]
@@ -586,10 +678,63 @@ fn sweeps_are_compared_point_by_point() {
     run(path, "scene.ron", "d", &seeds);
     let (code, said) = refused(path, &["compare", "a", "d"]);
     assert!(code == 5 && said.contains("a sweep over seed"), "{said}");
-    for command in ["plot", "report"] {
-        let (code, said) = refused(path, &[command, "a"]);
-        assert!(code == 5 && said.contains("--point N"), "{said}");
+}
+
+/// The pictures can be drawn again, each by its name, in other sizes and as PNG.
+#[test]
+fn pictures_of_a_sweep_are_drawn_again() {
+    let folder = folder(&[("scene.ron", SCENE.as_bytes())]);
+    let path = folder.path();
+    run(path, "scene.ron", "out", &[]);
+    let before = read(path.join("out/rates.svg"));
+    assert!(before.contains("rate of a neuron (Hz)") && before.contains("soma.Itau (pA)"));
+    assert!(before.contains("train.rates (Hz)") && before.contains("median of 6 values"));
+    fs::write(path.join("out/rates.svg"), "").unwrap();
+    done(path, &["plot", "out"]);
+    assert_eq!(read(path.join("out/rates.svg")), before);
+    done(path, &["plot", "out", "trace", "--format", "png", "--title", "Mine"]);
+    assert!(fs::read(path.join("out/trace.png")).unwrap().starts_with(b"\x89PNG"));
+    let (code, said) = refused(path, &["plot", "out", "rate"]);
+    assert!(code == 5 && said.contains("`rate`: the sweep has no such picture"), "{said}");
+    assert!(said.contains("did you mean `rates`?"), "{said}");
+    let (code, said) = refused(path, &["plot", "out", "spikes"]);
+    assert!(code == 5 && said.contains("Spikes is not drawn against what is swept"), "{said}");
+    // Where no probe measures a rate, spikes are drawn; of several variables, each.
+    let sets = [
+        "--set",
+        "probes={ \"trace\": Trace(of: \"dpi\", vars: [Vmem, Imem], neurons: [1], every: \"10 ms\") }",
+    ];
+    let summary = run(path, "scene.ron", "traces", &sets);
+    for file in ["trace.Vmem.svg", "trace.Imem.svg", "dpi.spikes.svg"] {
+        assert!(summary["files"].as_array().unwrap().contains(&json!(file)), "{file}");
+        assert!(path.join("traces").join(file).exists(), "{file}");
     }
+}
+
+/// A probe that measures at values of its own is drawn against these, too, but only where they are the same at
+/// all points.
+#[test]
+fn an_ff_curve_is_drawn_against_its_input_rates() {
+    let scene = r#"(
+        duration: "0.2 s",
+        sources: { "input": (size: 3, train: Regular(rates: Linear(from: "50 Hz", to: "150 Hz"))) },
+        populations: { "dpi": (size: 3, model: dynapse1()) },
+        connections: [(from: "input", to: "dpi", receptor: ampa, rule: OneToOne)],
+        probes: { "ff": Ff(input: "input", output: "dpi") },
+        sweep: { "populations.dpi.model.ampa.Iw": Log(from: "1 nA", to: "4 nA", n: 3) },
+    )"#;
+    let folder = folder(&[("scene.ron", scene.as_bytes())]);
+    let path = folder.path();
+    let summary = run(path, "scene.ron", "out", &[]);
+    assert!(summary["files"].as_array().unwrap().contains(&json!("ff.input_hz.svg")));
+    let picture = read(path.join("out/ff.input_hz.svg"));
+    assert!(picture.contains("input rate (Hz)") && picture.contains("ampa.Iw (nA)"), "{picture}");
+    let one = ["--set", "sources.input.size=1", "--set", "populations.dpi.size=1"];
+    let one = [&one[..], &["--set", "sources.input.train.rates=50 Hz"]].concat();
+    let summary = run(path, "scene.ron", "one", &one);
+    assert!(!summary["files"].as_array().unwrap().contains(&json!("ff.input_hz.svg")));
+    let (code, said) = refused(path, &["plot", "one", "ff.input_hz"]);
+    assert!(code == 5 && said.contains("it needs two values on its axis"), "{said}");
 }
 
 /// The points of a sweep share tables, which are CSV.
@@ -647,7 +792,7 @@ fn check_tells_points_work_and_slices() {
         "    sources.clock.train.rates: 10 Hz, 20 Hz\n",
         "    populations.dpi.model.soma.Itau: 4 pA, 8 pA, 16 pA\n",
         "  work         36 neurons from event to event\n",
-        " slices\n",
+        " slice",
         "for the largest point",
     ] {
         assert!(text.contains(expected), "{expected}\n{text}");
@@ -657,4 +802,39 @@ fn check_tells_points_work_and_slices() {
     let shown = done(folder.path(), &["resolve", "scene.ron"]);
     fs::write(folder.path().join("again.ron"), stdout(&shown)).unwrap();
     assert_eq!(stdout(&done(folder.path(), &["resolve", "again.ron"])), stdout(&shown));
+}
+
+/// A number and its unit, as `12.3 MB`, in bytes.
+fn bytes(text: &str) -> f64 {
+    let (number, unit) = text.split_once(' ').unwrap();
+    let power = ["B", "kB", "MB", "GB", "TB", "PB"].iter().position(|known| *known == unit);
+    number.parse::<f64>().unwrap() * 1000_f64.powi(power.unwrap() as i32)
+}
+
+/// A sweep that does not fit into memory side by side runs in more slices, and `check` says so; a point that does
+/// not fit by itself is refused.
+#[test]
+fn check_tells_slices_by_memory() {
+    let folder = folder(&[("scene.ron", SCENE.as_bytes())]);
+    // The trace of a neuron grows with the duration.
+    let check = |seconds: f64| {
+        let set = format!("duration={seconds} s");
+        let fine = "probes.trace.every=10 us";
+        let args = ["check", "scene.ron", "--set", &set, "--set", fine];
+        let output = picoamp(folder.path()).args(args).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (_, text) = check(10.0);
+    let memory = text.lines().find(|line| line.starts_with("  memory")).unwrap();
+    let largest = bytes(memory.split("about ").nth(1).unwrap().split(" for").next().unwrap());
+    let available = bytes(memory.split("of ").nth(1).unwrap().split(" available").next().unwrap());
+    // Half of the memory a point: of three quarters one has room.
+    let (code, text) = check(10.0 * 0.5 * available / largest);
+    assert_eq!(code, 0, "{text}");
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let why = if threads > 1 { "as many as fit into memory" } else { "one a thread" };
+    assert!(text.contains(&format!("  side by side 1 point ({why}): 6 slices\n")), "{text}");
+    // Its tables take some times its records, so that it is the records that have to be too large.
+    let (code, _) = check(100.0 * available / largest);
+    assert_eq!(code, 4);
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
-use super::{Measured, scenes, spread};
+use super::{Measured, scenes, spread_cells};
 use crate::circuit::math;
 use crate::cli::args::MeasuredModel;
 use crate::network::Replicas;
@@ -63,7 +63,14 @@ pub fn epsp(simulation: &Simulation, model: MeasuredModel) -> Result<Measured, E
     let header = if replicas > 1 { "replica," } else { "" };
     let mut table = format!("{header}receptor,baseline_V,peak_V,rise_s,decay_s\n");
     let head = ["receptor", "peak", "rise (10-90 %)", "decay to 1/e"];
-    let mut rows = vec![head.map(String::from).to_vec()];
+    let has_band = replicas > 1;
+    let percents = if has_band { &["5 %", "95 %"][..] } else { &[] };
+    let mut names = vec![head[0].to_string()];
+    for name in &head[1..] {
+        names.push((*name).to_string());
+        names.extend(percents.iter().map(ToString::to_string));
+    }
+    let mut rows = vec![names];
     let (mut values, mut curves) = (Map::new(), Vec::new());
     for (receptor, _) in scenes::receptors(model) {
         let trace = simulation.probe::<TraceRecorder>(receptor)?;
@@ -103,12 +110,13 @@ pub fn epsp(simulation: &Simulation, model: MeasuredModel) -> Result<Measured, E
         let peaks: Vec<f64> = shapes.iter().map(|s| s.peak).collect();
         let rises: Vec<f64> = shapes.iter().filter_map(|s| s.rise).collect();
         let decays: Vec<f64> = shapes.iter().filter_map(|s| s.decay).collect();
-        rows.push(vec![
-            receptor.to_string(),
-            spread(&peaks, Unit::Volt),
-            spread(&rises, Unit::Second),
-            spread(&decays, Unit::Second),
-        ]);
+        let mut row = vec![receptor.to_string()];
+        for (values, unit) in
+            [(&peaks, Unit::Volt), (&rises, Unit::Second), (&decays, Unit::Second)]
+        {
+            row.extend(spread_cells(values, unit, has_band));
+        }
+        rows.push(row);
         let of = |shape: &Shape| {
             json!({
                 "baseline_V": shape.baseline, "peak_V": shape.peak,

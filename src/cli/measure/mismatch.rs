@@ -128,26 +128,25 @@ pub fn mismatch(simulation: &Simulation) -> Measured {
         });
         table.push('\n');
     }
-    let width = found.iter().map(|q| q.name.len()).max().unwrap_or(0);
-    let mut text = format!(
-        "{:width$}  {:>9}  {:>9}  {:>6}  {:>9}  {:>9}\n",
-        "", "nominal", "mean", "cv", "5 %", "95 %"
-    );
+    let head = ["", "nominal", "mean", "cv", "5 %", "95 %"];
+    let mut rows = vec![head.map(String::from).to_vec()];
     let mut values = Map::new();
     for quantity in &found {
         let (mean, cv) = quantity.moments();
         let Some((median, p05, p95)) = percentiles(&quantity.values) else { continue };
-        let shown = |value: f64| units::format(three_digits(value), quantity.unit);
-        let (nominal, cv_shown) = (quantity.nominal, three_digits(cv));
-        let _ = writeln!(
-            text,
-            "{:width$}  {:>9}  {:>9}  {cv_shown:>6}  {:>9}  {:>9}",
-            quantity.name,
+        let shown = |value: f64| match quantity.unit {
+            Unit::One => three_digits(value).to_string(),
+            unit => units::format(three_digits(value), unit),
+        };
+        let nominal = quantity.nominal;
+        rows.push(vec![
+            quantity.name.clone(),
             shown(nominal),
             shown(mean),
+            three_digits(cv).to_string(),
             shown(p05),
-            shown(p95)
-        );
+            shown(p95),
+        ]);
         values.insert(
             column(quantity),
             json!({
@@ -160,5 +159,5 @@ pub fn mismatch(simulation: &Simulation) -> Measured {
     for (file, quantity) in FILES[1..].iter().zip(&found) {
         files.push((*file, quantity.picture(scene).into_bytes()));
     }
-    Measured { text, values: Value::Object(values), files }
+    Measured { text: super::table(&rows), values: Value::Object(values), files }
 }

@@ -131,6 +131,17 @@ fn write_measured(
     Ok(measured)
 }
 
+/// A value of a table: median and, of several ones, the 5th and the 95th percentile in cells of their own.
+fn spread_cells(values: &[f64], unit: Unit, has_band: bool) -> Vec<String> {
+    let shown = |value: f64| units::format(three_digits(value), unit);
+    let mut cells = match percentiles(values) {
+        Some((median, p05, p95)) => vec![shown(median), shown(p05), shown(p95)],
+        None => vec!["-".to_string(); 3],
+    };
+    cells.truncate(if has_band { 3 } else { 1 });
+    cells
+}
+
 /// Rows of cells, the first of which name the columns: each column as wide as its widest cell, numbers to
 /// the right.
 fn table(rows: &[Vec<String>]) -> String {

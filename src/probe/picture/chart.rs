@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Frame;
+use super::{Cell, Frame, Parameter};
 
 /// Points of all curves of a chart, about; narrow spikes stay.
 const MOST_POINTS: usize = 40_000;
@@ -26,6 +26,9 @@ pub struct Chart {
     pub nothing: Option<String>,
     /// A second axis on the right for the same values.
     pub right: Option<RightAxis>,
+    /// Cells of a heat map, behind all else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub map: Option<Map>,
 }
 
 /// An axis.
@@ -37,6 +40,37 @@ pub struct Axis {
     pub range: (f64, f64),
     /// Whether it is logarithmic.
     pub log: bool,
+    /// Whether a tick between two whole numbers means nothing.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub whole: bool,
+    /// Names at 0, 1, 2 …, instead of numbers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
+}
+
+/// The cells of a heat map.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Map {
+    /// What is shown, with its unit.
+    pub label: String,
+    /// Lowest and highest value of the scale of colours.
+    pub range: (f64, f64),
+    /// Colours of the scale, from the lowest value to the highest one.
+    pub colours: Vec<String>,
+    /// The values of the axes that the cells belong to.
+    pub x: Vec<f64>,
+    /// The same of y.
+    pub y: Vec<f64>,
+    /// Where cells begin and end on the axes: one more than there are values.
+    pub x_edges: Vec<f64>,
+    /// The same of y.
+    pub y_edges: Vec<f64>,
+    /// For each value of y those of x; none where there is nothing to show.
+    pub median: Vec<Option<f64>>,
+    /// 5 % of the values are below it; empty where each cell is of a single value.
+    pub low: Vec<Option<f64>>,
+    /// 95 % of the values are below it.
+    pub high: Vec<Option<f64>>,
 }
 
 /// An axis for `reference`·exp(y/`scale`): the current that belongs to a gate voltage.
@@ -53,7 +87,8 @@ pub struct RightAxis {
 /// Something drawn.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Series {
-    /// How: `dots`, `line`, `band` (from y to y2) or `steps` (each from its x to x2).
+    /// How: `dots`, `line`, `band` (from y to y2), `ranges` (the same at each x by itself) or `steps` (each from
+    /// its x to x2).
     pub kind: &'static str,
     /// Its name.
     pub label: String,
@@ -61,6 +96,9 @@ pub struct Series {
     pub colour: Option<usize>,
     /// Whether it is dashed.
     pub dashed: bool,
+    /// Whether a line has a dot at each of its points.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub marks: bool,
     /// x of each point.
     pub x: Vec<f64>,
     /// y of each point.
@@ -85,7 +123,8 @@ impl Series {
     ) -> Series {
         let x = points.iter().map(|p| digits(p.0)).collect();
         let y = points.iter().map(|p| digits(p.1)).collect();
-        Series { kind, label: label.into(), colour, dashed: false, x, y, to: Vec::new() }
+        let (dashed, marks, to) = (false, false, Vec::new());
+        Series { kind, label: label.into(), colour, dashed, marks, x, y, to }
     }
 
     /// The same, dashed.
@@ -99,10 +138,46 @@ impl Series {
     }
 }
 
+impl Map {
+    /// Of parameters x and y.
+    pub fn new(
+        label: &str,
+        range: (f64, f64),
+        (x, y): (&Parameter, &Parameter),
+        cells: &[Cell],
+        colours: Vec<String>,
+    ) -> Map {
+        let of = |value: fn(&(f64, f64, f64)) -> f64| -> Vec<Option<f64>> {
+            cells.iter().map(|cell| cell.as_ref().map(|cell| digits(value(cell)))).collect()
+        };
+        let all = |values: Vec<f64>| values.into_iter().map(digits).collect();
+        let single = cells.iter().flatten().all(|(low, _, high)| low == high);
+        let bound = |values: Vec<Option<f64>>| if single { Vec::new() } else { values };
+        Map {
+            label: label.into(),
+            range,
+            colours,
+            x: all(x.values.clone()),
+            y: all(y.values.clone()),
+            x_edges: all(x.edges()),
+            y_edges: all(y.edges()),
+            median: of(|cell| cell.1),
+            low: bound(of(|cell| cell.0)),
+            high: bound(of(|cell| cell.2)),
+        }
+    }
+}
+
 impl Chart {
     /// An empty one.
     pub fn new(frame: Frame, labels: (&str, &str), x: (f64, f64), y: (f64, f64)) -> Chart {
-        let axis = |label: &str, range| Axis { label: label.into(), range, log: false };
+        let axis = |label: &str, range| Axis {
+            label: label.into(),
+            range,
+            log: false,
+            whole: false,
+            names: Vec::new(),
+        };
         Chart {
             title: frame.title.into(),
             x: axis(labels.0, x),
@@ -112,6 +187,7 @@ impl Chart {
             note: None,
             nothing: None,
             right: None,
+            map: None,
         }
     }
 }

@@ -77,7 +77,7 @@ pub fn decades(d: &Decades) -> Picture {
 }
 
 /// `0.5`, `200`, `2e-5`.
-fn powers() -> TickFormat {
+pub(super) fn powers() -> TickFormat {
     TickFormat::Custom(Arc::new(|value| {
         let shown = three_digits(value);
         if (0.01..1e5).contains(&shown) { shown.to_string() } else { format!("{shown:e}") }

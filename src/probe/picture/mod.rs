@@ -1,5 +1,5 @@
 //! Pictures of a run as SVG or PNG: rasters of spikes, curves against time, one quantity of
-//! every neuron against another, histograms, and curves on logarithmic axes.
+//! every neuron against another, histograms, curves on logarithmic axes, and what hangs on one or two parameters.
 //!
 //! `kuva` lays out the axes, the labels and the legend. The marks themselves are written here
 //! (`compact`): one path for all dots instead of one element a dot, so that 20 000 spikes take
@@ -9,7 +9,10 @@
 pub mod chart;
 mod decades;
 mod dots;
+mod heat;
+mod parameter;
 mod raster;
+mod response;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -33,7 +36,10 @@ use kuva::render::theme::Theme;
 pub use chart::{Chart, RightAxis};
 pub use decades::{Decades, decades};
 pub use dots::{Dots, dots};
+pub use heat::{Cell, HeatMap, heat_map};
+pub use parameter::Parameter;
 pub use raster::{Raster, raster};
+pub use response::{Response, response};
 pub use steps::{Steps, bars, steps};
 pub use traces::{Curve, MOST_CURVES, Traces, traces};
 

@@ -312,3 +312,93 @@ fn evenly_spaced_points_are_as_many_as_a_picture_shows() {
         );
     }
 }
+
+fn parameter(values: &[f64], log: bool, names: &[&str]) -> Parameter {
+    let names = names.iter().map(ToString::to_string).collect();
+    Parameter { label: "soma.Itau (pA)".into(), values: values.to_vec(), log, names }
+}
+
+fn rows_of<'a>(parameter: &'a Parameter, rows: &'a [(f64, f64, f64, f64)]) -> Response<'a> {
+    let (frame, y_label) = ("t".into(), "rate (Hz)");
+    Response {
+        frame,
+        parameter,
+        y_label,
+        rows,
+        single: false,
+        note: "a note",
+        nothing: "no values",
+    }
+}
+
+#[test]
+fn a_response_shows_band_and_median() {
+    let rows = [(1.0, 2.0, 3.0, 5.0), (10.0, 4.0, 6.0, 7.0), (100.0, 8.0, 9.0, 9.5)];
+    for (values, log, names) in [
+        (&[1.0, 10.0, 100.0][..], true, &[][..]),
+        (&[1.0, 10.0, 100.0], false, &[]),
+        (&[0.0, 1.0, 2.0], false, &["Event", "<Euler>", "$a$"]),
+    ] {
+        let parameter = parameter(values, log, names);
+        let rows: Vec<_> =
+            values.iter().zip(&rows).map(|(x, row)| (*x, row.1, row.2, row.3)).collect();
+        let picture = response(&rows_of(&parameter, &rows));
+        let chart = picture.chart().unwrap().clone();
+        let svg = picture.svg();
+        check(&svg);
+        assert_eq!(dots_in(&svg), 3);
+        for text in ["soma.Itau (pA)", "rate (Hz)", "a note", "median", "5 % to 95 %"] {
+            assert!(svg.contains(text), "{text}");
+        }
+        assert_eq!(chart.x.log, log);
+        let band = &chart.series[0];
+        assert_eq!((&band.y[..], &band.to[..]), (&[2.0, 4.0, 8.0][..], &[5.0, 7.0, 9.5][..]));
+        assert_eq!(chart.series[1].y, [3.0, 6.0, 9.0]);
+        assert_eq!(band.kind, if names.is_empty() { "band" } else { "ranges" });
+        names.iter().for_each(|name| assert!(chart.x.names.contains(&name.to_string())));
+        assert!(names.is_empty() || svg.contains("&lt;Euler&gt;"), "{svg}");
+    }
+    // Of single values there is no band; of none there is a text.
+    let parameter = parameter(&[1.0, 2.0, 3.0], false, &[]);
+    let single = [(1.0, 2.0, 2.0, 2.0), (3.0, f64::NAN, f64::NAN, f64::NAN)];
+    let svg = response(&Response { single: true, ..rows_of(&parameter, &single) }).svg();
+    check(&svg);
+    assert!(dots_in(&svg) >= 1 && !svg.contains("median"));
+    let svg = response(&rows_of(&parameter, &[])).svg();
+    check(&svg);
+    assert!(svg.contains("no values"));
+}
+
+#[test]
+fn a_heat_map_has_a_cell_for_each_value() {
+    let (x, y) =
+        (parameter(&[1.0, 10.0], true, &[]), parameter(&[0.0, 1.0, 2.0], false, &["a", "b", "c"]));
+    let cell = |value: f64| Some((value - 1.0, value, value + 1.0));
+    let cells = [cell(1.0), cell(2.0), None, Some((0.0, f64::NAN, 0.0)), cell(5.0), cell(6.0)];
+    let map = HeatMap {
+        frame: "t".into(),
+        x: &x,
+        y: &y,
+        label: "rate (Hz)",
+        cells: &cells,
+        also: (0.5, 8.0),
+        note: "",
+        nothing: "no values",
+    };
+    let picture = heat_map(&map);
+    let chart = picture.chart().unwrap().map.clone().unwrap();
+    assert_eq!(chart.median, [Some(1.0), Some(2.0), None, None, Some(5.0), Some(6.0)]);
+    assert_eq!(chart.low[0], Some(0.0));
+    // The scale begins at 0, as 0.5 is much less than 8.
+    assert_eq!(chart.range, (0.0, 8.0));
+    let svg = picture.svg();
+    check(&svg);
+    let empty = heat_map(&HeatMap { cells: &[None; 6], ..map }).svg();
+    check(&empty);
+    // Four cells more than none; the scale of colours is the same.
+    assert_eq!(svg.matches("<rect").count(), empty.matches("<rect").count() + 4);
+    assert!(empty.contains("no values"));
+    for text in [">a<", ">b<", ">c<", "rate (Hz)", ">8<"] {
+        assert!(svg.contains(text), "{text}: {svg}");
+    }
+}
