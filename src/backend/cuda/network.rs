@@ -48,8 +48,8 @@ pub(super) struct Network<D: Device> {
     /// First group of each emitter, first edge of each group, delay of each group.
     groups: [D::Buffer; 3],
     sources: Vec<Sources<D>>,
-    /// The number of each slot's neuron, bank by bank.
-    emitters: Vec<D::Buffer>,
+    /// The number of each slot's neuron, bank by bank; `None`: no edge begins in it.
+    emitters: Vec<Option<D::Buffer>>,
     /// What is due: of this window and of the next, and at the start of the batch.
     pending: [D::Buffer; 3],
     pending_count: u64,
@@ -211,7 +211,10 @@ impl<D: Device> Network<D> {
                 let first = router.first_neuron(member.population);
                 first..first + member.len
             });
-            emitters.push(copied(device, &of_member.collect::<Vec<u32>>())?);
+            let numbers: Vec<u32> = of_member.collect();
+            let is_emitter = |n: &u32| first_of[*n as usize] < first_of[*n as usize + 1];
+            let routes = numbers.iter().any(is_emitter);
+            emitters.push(routes.then(|| copied(device, &numbers)).transpose()?);
             saved.push(device.allocate(on_device.state_bytes())?);
         }
         let fired = hears_sources.then(|| device.allocate(FIRED * fired_capacity)).transpose()?;
@@ -401,8 +404,9 @@ impl<D: Device> Network<D> {
                     _ => continue,
                 };
                 gone.map_err(|e| e.of(&banks[index]))?;
+                let Some(emitters) = &self.emitters[index] else { continue };
+                let emitters = device.address(emitters);
                 let to = [first_of, delays, later, next_row, self.capacity as u64];
-                let emitters = device.address(&self.emitters[index]);
                 let (kernel, threads, arguments) = match &**on_device {
                     OnDevice::Stepped(on_device) => {
                         let [fired, stride] = on_device.fired(device);
