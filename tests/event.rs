@@ -259,3 +259,33 @@ fn a_neuron_wakes_after_a_long_sleep() {
         assert!(before > 0 && spikes.len() == 2 * before, "{second} s: {spikes:?}");
     }
 }
+
+/// A neuron that crosses its threshold within a rounding of an arrival: along the chart the crossing seems to come
+/// after it, in time before it. (It was one of a million that went to and fro between the two without end.)
+#[test]
+fn a_crossing_at_an_arrival_is_no_trap() {
+    let text = |tolerance: &str| {
+        format!(
+            "(duration: \"3 s\", solver: Event(tolerance: \"{tolerance}\"),
+            sources: {{ \"in\": (size: 1, train: Regular(rates: \"100 Hz\", phase: \"3.3 ms\")) }},
+            populations: {{ \"dpi\": (size: 1, model: arcana(
+                soma: (
+                    Itau: \"4.454366611145957e-12 A\", Igain: \"8.731826131801218e-11 A\", Ith: \"12 mA\",
+                    Idc: \"10 pA\", refP: \"0 s\", Ipfb_th: \"0 A\", Ipfb_norm: \"1.4e9 /A\",
+                ),
+                ampa: (
+                    Itau: \"1.973469574707113e-12 A\", Igain: \"1.9877929927457773e-11 A\",
+                    Iw: \"1.6146479560184872e-10 A\",
+                ),
+            )) }},
+            connections: [(from: \"in\", to: \"dpi\", receptor: ampa, rule: OneToOne)],
+            probes: {{ \"p\": Spikes(of: \"dpi\") }})"
+        )
+    };
+    let spikes =
+        |tolerance: &str| times(&run(parse(&text(tolerance), here())), "p").remove(&0).unwrap();
+    let (single, double) = (spikes("1 us"), spikes("1 ns"));
+    assert!(double.len() > 100);
+    // One way or the other at the arrival, the spike comes at the same time.
+    assert!(largest_shift(&single, &double) < 1e-6);
+}

@@ -113,8 +113,11 @@ impl<R, F, const N: usize> DpiEvent<R, F, N> {
             let power = n.feedback * std::f64::consts::LN_2 + self.b * math::ln(y);
             math::exp(power) * (1.0 + y) * CALM_FOR
         };
+        // Far above 1 + y is y, and what is added too much follows without a look: y^b > 0.5 / (C * CALM_FOR).
+        let too_much = -math::ln(2.0 * CALM_FOR) - n.feedback * std::f64::consts::LN_2;
+        let too_much = math::exp((too_much / self.b).clamp(-700.0, 700.0)) * (1.0 + 1e-6);
         let mut y = 0.5 * n.y_th;
-        while y > 1e-3 && added(y) > 0.5 * y {
+        while y > 1e-3 && (y > too_much || added(y) > 0.5 * y) {
             y *= 0.7;
         }
         if added(y) > 0.5 * y { 0.0 } else { 0.5 * y }

@@ -429,7 +429,8 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             self.way_mut(lane).late = self.lanes.x[lane];
             self.unswap(lane, rest);
         } else if verdict & CROSSED != 0 {
-            let is_last = self.lanes.h[lane].double() >= rest;
+            // (In single precision a step to the event may be a hair shorter.)
+            let is_last = self.lanes.h[lane] >= R::of(rest);
             let is_at_event = is_last && self.way(lane).late == self.lanes.x[lane];
             is_at_threshold = is_at_event || self.is_at_threshold(lane);
             if is_at_event {

@@ -778,7 +778,8 @@ struct Run {
             late = x;
             unswap(rest);
         } else if (verdict & CROSSED) {
-            const bool is_last = double(h) >= rest;
+            // (In single precision a step to the event may be a hair shorter.)
+            const bool is_last = h >= Real(rest);
             const bool is_at_event = is_last && late == x;
             at_threshold = is_at_event || is_at_threshold();
             if (is_at_event) {
