@@ -82,7 +82,7 @@ def run(picoamp, backend, workload, sets, repeat):
         summary = json.loads(done.stdout)
         wall = summary["wall_s"]
         # Neuron-steps; of event-driven neurons neuron-seconds.
-        step = summary["solver"]["dt_s"] or 1
+        step = summary["solver"].get("dt_s") or 1
         found = {
             "run_s": wall["run"],
             "advance_s": wall["advance"],
