@@ -103,6 +103,7 @@ pub struct Simulation {
     failed: bool,
     /// Whether the back end runs the network by itself.
     is_handed_over: bool,
+    /// Whether components keep their state of before a run: see [`Simulation::leave_state`].
     leaves_state: bool,
     /// What [`Simulation::first_time`] was asked about.
     installed: BTreeSet<TypeId>,

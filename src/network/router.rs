@@ -138,7 +138,7 @@ impl Router {
     }
 
     /// The back end routes the spikes of neurons itself, and nobody looks at windows: they are as long as the
-    /// scene wants, or longer where so few neurons would not keep the back end busy for some milliseconds.
+    /// scene wants, or longer where that would not keep the back end busy for some milliseconds.
     /// (Where spikes are heard these have to be kept meanwhile.)
     pub(crate) fn hand_over(&mut self, scene: &Scene, neurons: u64, is_heard: bool) {
         let longest = window(scene, None).steps(self.dt);
