@@ -7,9 +7,13 @@
 
 use std::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub};
 
+use fearless_simd::{Bytes, Select, Simd, SimdBase, SimdFloat, SimdInt, SimdMask};
+#[cfg(target_arch = "aarch64")]
+use fearless_simd::{f32x4, f64x2, i32x4, i64x2, mask32x4, mask64x2};
+#[cfg(target_arch = "x86_64")]
 use fearless_simd::{
-    Bytes, Select, Simd, SimdBase, SimdFloat, SimdInt, SimdMask, f32x16, f64x8, i32x16, i64x8,
-    mask32x16, mask64x8,
+    f32x8, f32x16, f64x4, f64x8, i32x8, i32x16, i64x4, i64x8, mask32x8, mask32x16, mask64x4,
+    mask64x8,
 };
 
 /// A number of single or double precision, or several side by side.
@@ -173,11 +177,11 @@ one_number!(f64, i64, DOUBLE_START, 52, false, DOUBLE_ROOT);
 
 macro_rules! vector_of_numbers {
     (
-        $float:ident, $bits:ident, $mask:ident, $element:ident, $start:ident, $exponent:literal,
-        $abs:ident, $splat:ident, $is_single:literal, $root:ident
+        $simd:ty, $float:ident, $bits:ident, $mask:ident, $element:ident, $start:ident,
+        $exponent:literal, $abs:ident, $splat:ident, $is_single:literal, $root:ident
     ) => {
-        impl<S: Simd> Number for $float<S> {
-            type Mask = $mask<S>;
+        impl Number for $float<$simd> {
+            type Mask = $mask<$simd>;
             const IS_SINGLE: bool = $is_single;
 
             #[inline(always)]
@@ -216,31 +220,31 @@ macro_rules! vector_of_numbers {
             }
             #[inline(always)]
             fn mantissa_and_exponent(self) -> (Self, Self) {
-                let bits: $bits<S> = Bytes::bitcast(self);
+                let bits: $bits<$simd> = Bytes::bitcast(self);
                 let e = (bits - $start) >> $exponent;
                 (Bytes::bitcast(bits - (e << $exponent)), e.to_float())
             }
             #[inline(always)]
             fn rough_inverse_fifth_root(self) -> Self {
                 let (one, from, shift, factor) = $root;
-                let bits: $bits<S> = Bytes::bitcast(self);
+                let bits: $bits<$simd> = Bytes::bitcast(self);
                 let fifth = ((bits - one) >> shift) * factor;
                 Bytes::bitcast(-(fifth - from))
             }
         }
 
-        impl<S: Simd> Mask<$float<S>> for $mask<S> {
+        impl Mask<$float<$simd>> for $mask<$simd> {
             #[inline(always)]
-            fn select(self, yes: $float<S>, no: $float<S>) -> $float<S> {
+            fn select(self, yes: $float<$simd>, no: $float<$simd>) -> $float<$simd> {
                 Select::select(self, yes, no)
             }
         }
 
-        impl<S: Simd> Packed<Vectors<S>, $element> for $float<S> {
-            const LANES: usize = <Self as SimdBase<S>>::LEN;
+        impl Packed<Vectors<$simd>, $element> for $float<$simd> {
+            const LANES: usize = <Self as SimdBase<$simd>>::LEN;
 
             #[inline(always)]
-            fn read(width: Vectors<S>, from: &[$element]) -> Self {
+            fn read(width: Vectors<$simd>, from: &[$element]) -> Self {
                 Self::from_slice(width.0, &from[..Self::LEN])
             }
             #[inline(always)]
@@ -254,29 +258,73 @@ macro_rules! vector_of_numbers {
         }
     };
 }
-vector_of_numbers!(
-    f32x16,
-    i32x16,
-    mask32x16,
-    f32,
-    SINGLE_START,
-    23,
-    abs_f32x16,
-    splat_f32x16,
-    true,
-    SINGLE_ROOT
+
+/// The vectors of an instruction set, as large as its registers: larger ones of an array of registers
+/// give the same bits, but a compiler takes a minute for them.
+macro_rules! vectors {
+    (
+        $simd:ty, $in_flight:ty,
+        $single:ident $whole:ident $single_mask:ident $single_abs:ident $single_splat:ident,
+        $double:ident $bits:ident $double_mask:ident $double_abs:ident $double_splat:ident
+    ) => {
+        vector_of_numbers!(
+            $simd,
+            $single,
+            $whole,
+            $single_mask,
+            f32,
+            SINGLE_START,
+            23,
+            $single_abs,
+            $single_splat,
+            true,
+            SINGLE_ROOT
+        );
+        vector_of_numbers!(
+            $simd,
+            $double,
+            $bits,
+            $double_mask,
+            f64,
+            DOUBLE_START,
+            52,
+            $double_abs,
+            $double_splat,
+            false,
+            DOUBLE_ROOT
+        );
+
+        impl Whole<Vectors<$simd>> for $single<$simd> {
+            #[inline(always)]
+            fn read_whole(width: Vectors<$simd>, from: &[i32]) -> Self {
+                $whole::from_slice(width.0, &from[..$whole::<$simd>::LEN]).to_float()
+            }
+        }
+
+        impl Width for Vectors<$simd> {
+            type Single = $in_flight;
+            type Double = Pair<$double<$simd>>;
+        }
+    };
+}
+#[cfg(target_arch = "x86_64")]
+vectors!(
+    fearless_simd::x86::Avx512, Pair<f32x16<fearless_simd::x86::Avx512>>,
+    f32x16 i32x16 mask32x16 abs_f32x16 splat_f32x16,
+    f64x8 i64x8 mask64x8 abs_f64x8 splat_f64x8
 );
-vector_of_numbers!(
-    f64x8,
-    i64x8,
-    mask64x8,
-    f64,
-    DOUBLE_START,
-    52,
-    abs_f64x8,
-    splat_f64x8,
-    false,
-    DOUBLE_ROOT
+#[cfg(target_arch = "x86_64")]
+vectors!(
+    // Four in flight: of what follows from one another two leave gaps.
+    fearless_simd::x86::Avx2, Pair<Pair<f32x8<fearless_simd::x86::Avx2>>>,
+    f32x8 i32x8 mask32x8 abs_f32x8 splat_f32x8,
+    f64x4 i64x4 mask64x4 abs_f64x4 splat_f64x4
+);
+#[cfg(target_arch = "aarch64")]
+vectors!(
+    fearless_simd::aarch64::Neon, Pair<Pair<f32x4<fearless_simd::aarch64::Neon>>>,
+    f32x4 i32x4 mask32x4 abs_f32x4 splat_f32x4,
+    f64x2 i64x2 mask64x2 abs_f64x2 splat_f64x2
 );
 
 /// Two of them: twice as many in flight.
@@ -404,15 +452,25 @@ impl<W: Copy, E, N: Packed<W, E>> Packed<W, E> for Pair<N> {
     }
 }
 
+/// Numbers that are read from whole ones.
+pub trait Whole<W> {
+    /// Reads the first of a slice.
+    fn read_whole(width: W, from: &[i32]) -> Self;
+}
+
+impl<W: Copy, N: Packed<W, f32> + Whole<W>> Whole<W> for Pair<N> {
+    #[inline(always)]
+    fn read_whole(width: W, from: &[i32]) -> Self {
+        Pair(N::read_whole(width, from), N::read_whole(width, &from[N::LANES..]))
+    }
+}
+
 /// How many numbers are computed side by side, and with which instructions.
 pub trait Width: Copy {
     /// Numbers of single precision.
-    type Single: Packed<Self, f32>;
+    type Single: Packed<Self, f32> + Whole<Self>;
     /// Numbers of double precision.
     type Double: Packed<Self, f64>;
-
-    /// Reads whole numbers, the first of a slice.
-    fn read_whole(self, from: &[i32]) -> Self::Single;
 }
 
 /// One number after the other.
@@ -422,27 +480,18 @@ pub struct OneByOne;
 impl Width for OneByOne {
     type Single = f32;
     type Double = f64;
+}
 
+impl Whole<OneByOne> for f32 {
     #[inline(always)]
-    fn read_whole(self, from: &[i32]) -> f32 {
+    fn read_whole(_: OneByOne, from: &[i32]) -> f32 {
         from[0] as f32
     }
 }
 
-/// Pairs of vectors of an instruction set.
+/// Vectors of an instruction set, several in flight.
 #[derive(Debug, Clone, Copy)]
 pub struct Vectors<S>(pub S);
-
-impl<S: Simd> Width for Vectors<S> {
-    type Single = Pair<f32x16<S>>;
-    type Double = Pair<f64x8<S>>;
-
-    #[inline(always)]
-    fn read_whole(self, from: &[i32]) -> Pair<f32x16<S>> {
-        let read = |from: &[i32]| i32x16::from_slice(self.0, &from[..16]).to_float();
-        Pair(read(from), read(&from[16..]))
-    }
-}
 
 /// Evaluates something with the [`Width`] of an instruction set that has fused multiply-adds, compiled
 /// for that instruction set: AVX-512 as from Ice Lake and Zen 4 on, AVX2, or NEON; without one, one by

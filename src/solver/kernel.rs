@@ -12,7 +12,7 @@ use std::ops::Range;
 pub use fearless_simd::Level;
 
 use crate::bank::{LANES, Row};
-use crate::circuit::number::{Number, OneByOne, Packed, Width, with_width};
+use crate::circuit::number::{Number, OneByOne, Packed, Whole, Width, with_width};
 use crate::circuit::{Block, Receptor};
 
 /// Steps for which arrivals are laid out at a time: a tile of 64 steps × 64 lanes is 16 KiB and
@@ -329,7 +329,7 @@ impl<W: Width, const P: usize, const S: usize, const R: usize> Columns<W::Single
 
     #[inline(always)]
     fn arrivals(&self, receptor: usize) -> W::Single {
-        self.width.read_whole(&self.arrivals[receptor].0[self.lanes()])
+        Whole::read_whole(self.width, &self.arrivals[receptor].0[self.lanes()])
     }
 
     #[inline(always)]
