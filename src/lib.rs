@@ -53,6 +53,7 @@ pub mod error;
 pub mod model;
 pub mod network;
 pub mod plugins;
+mod prefetch;
 pub mod probe;
 pub mod report;
 pub mod results;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::plasticity::{PlasticEdge, PlasticEdges};
 use super::port::{Port, PortRows};
+use crate::prefetch::prefetch;
 use crate::scene::{GroupId, Scene};
 
 /// An edge as spikes use it.
@@ -130,8 +131,7 @@ impl Table {
     /// read before the processor notices that it is one.
     #[inline]
     pub(super) fn prefetch(&self, group: u32) {
-        const EDGES_OF_LINE: usize = 64 / size_of::<TableEdge>();
-        self.edges_of(group).iter().step_by(EDGES_OF_LINE).for_each(prefetch);
+        prefetch(self.edges_of(group));
     }
 
     /// The edges of a group.
@@ -139,17 +139,4 @@ impl Table {
         let [from, to] = [group, group + 1].map(|g| self.groups[g as usize].first_edge as usize);
         &self.edges[from..to]
     }
-}
-
-/// Has the line of the cache fetched in which something lies.
-#[inline]
-fn prefetch<T>(at: &T) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a hint, which neither reads nor faults, whatever the address.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(at).cast()) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = at;
 }

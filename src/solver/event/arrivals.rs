@@ -58,7 +58,6 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             && way.phase == Phase::Run
             && !way.is_at_floor
             && way.refractory == f64::INFINITY
-            && lanes.is_z[lane] <= R::of(0.0)
             && job.stops.is_empty()
             && job.dc.is_none();
         let arrives = job.arrivals.first().map_or(f64::INFINITY, |a| self.relative(a.time));
@@ -69,7 +68,19 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let (other, way) = (self.end, self.way_mut(lane));
         (way.arrives, way.other) = (arrives, other);
         self.lanes.event[lane] = event;
-        if self.is_calm(lane) { Next::End } else { Next::Step }
+        self.set_out(lane)
+    }
+
+    /// A membrane on its way goes on to the next event, unless it is calm.
+    #[inline(always)]
+    pub(super) fn set_out(&mut self, lane: usize) -> Next {
+        if self.is_calm(lane) {
+            return Next::End;
+        }
+        if self.lanes.is_z[lane] > R::of(0.0) {
+            self.choose_way(lane);
+        }
+        Next::Step
     }
 
     /// Most events are like this one: a single arrival adds to a current that is above its floor, and
@@ -86,8 +97,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             && t < way.other
             && way.phase == Phase::Run
             && !way.is_at_floor
-            && lanes.is_open[lane] > zero
-            && lanes.is_z[lane] <= zero;
+            && lanes.is_open[lane] > zero;
         if !is_plain {
             return Next::Unknown;
         }
@@ -128,9 +138,9 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         way.bend = f64::INFINITY;
         way.is_driven = true;
         lanes.event[lane] = event;
-        let slow = lanes.k[lane] + before;
-        self.hold_step(lane, slow);
-        if self.is_calm(lane) { Next::End } else { Next::Step }
+        let base = lanes.base[lane];
+        self.rate_after_event(lane, (before, base));
+        self.set_out(lane)
     }
 
     /// Whether nothing happens until the end of the window, which is near, and the neuron cannot fire

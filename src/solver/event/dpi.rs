@@ -178,12 +178,24 @@ impl Words for Option<Anew> {
 }
 
 /// A DPI neuron. Currents are in A, but where a comment says rate: those are a·I in 1/s.
+///
+/// What each arrival asks for comes first, in few lines of the cache.
 #[derive(Debug, Clone)]
+#[repr(C, align(64))]
 pub struct DpiNeuron {
     // What follows from biases.
     /// a = κ/(C·UT), 1/(A·s).
     pub(super) a: f64,
     pub(super) i0: f64,
+    /// The constant part of the input.
+    pub(super) input: f64,
+    /// With no more than that, and what its input adds, it does not fire within [`CALM_FOR`].
+    pub(super) y_calm: f64,
+    /// What a pulse of weight 1 adds, as a rate.
+    pub(super) raise: [f64; CIRCUITS],
+    pub(super) floor: [f64; CIRCUITS],
+    /// log2(e)/τ.
+    pub(super) decay: [f64; CIRCUITS],
     pub(super) i_gain: f64,
     /// I0/Igain and its logarithm.
     pub(super) r: f64,
@@ -205,21 +217,14 @@ pub struct DpiNeuron {
     pub(super) gate_slope: f64,
     pub(super) gate_offset: f64,
     pub(super) y_nmda: f64,
-    /// The constant parts of input and leak.
-    pub(super) input: f64,
+    /// The constant part of the leak.
     pub(super) leak: f64,
     pub(super) ref_p: f64,
     pub(super) tau: [f64; CIRCUITS],
-    /// log2(e)/τ.
-    pub(super) decay: [f64; CIRCUITS],
     /// The inverse of the shortest τ.
     pub(super) fastest: f64,
-    /// What a pulse of weight 1 adds: a current, and as a rate.
+    /// What a pulse of weight 1 adds as a current.
     jump: [f64; CIRCUITS],
-    pub(super) raise: [f64; CIRCUITS],
-    pub(super) floor: [f64; CIRCUITS],
-    /// With no more than that, and what its input adds, it does not fire within [`CALM_FOR`].
-    pub(super) y_calm: f64,
 
     // State.
     pub(super) time: Time,

@@ -1,10 +1,11 @@
 //! The way of a neuron from event to event: what is due, the threshold and its reset, changes of the
 //! chart, and what the verdict on a step asks for.
 
-use super::dpi::Phase;
+use super::dpi::{DpiNeuron, Phase};
 use super::equation::{AHP, AMPA, Form, GABAA, GABAB, NMDA, Rate, is_closed};
+use super::lanes::Lanes;
 use super::real::{Analytic, Real};
-use super::run::Run;
+use super::run::{Next, Run};
 use super::step::{
     BROKEN, CHART, CROSSED, FAULT, KINK, LANDED, LATE, MEMBRANE_FLOOR, REACHED, SYNAPSE_FLOOR,
     TURNED,
@@ -20,6 +21,18 @@ pub(super) const FASTER: f64 = 4.0;
 #[inline(always)]
 fn first_step(way: f64, rate: f64) -> f64 {
     way.min(2.5) / rate.abs().max(1.0)
+}
+
+/// What a circuit that has decayed to its floor has there, A.
+#[inline(always)]
+fn floor_of<R: Real, const N: usize>(
+    lanes: &Lanes<R, N>,
+    lane: usize,
+    n: &DpiNeuron,
+    c: usize,
+) -> f64 {
+    let is_above = c < N && lanes.current[c.min(N - 1)][lane] > R::of(0.0);
+    if is_above || !n.has_floor[c] { 0.0 } else { n.floor[c] }
 }
 
 impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
@@ -62,18 +75,14 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let n = &*self.jobs[way.job].neuron;
         let lanes = &mut *self.lanes;
         let (of, zero) = (R::of, R::of(0.0));
-        let floor = |c: usize| {
-            let is_above = c < N && lanes.current[c.min(N - 1)][lane] > zero;
-            if is_above || !n.has_floor[c] { 0.0 } else { n.floor[c] }
-        };
         let (value, slope, from) = way.dc;
         let direct = value + slope * (lanes.t[lane] - from);
         let is_open = lanes.is_open[lane] > zero && !way.is_at_floor;
         if is_open {
-            let mut input = n.input + direct + floor(AMPA);
+            let mut input = n.input + direct + floor_of(lanes, lane, n, AMPA);
             if is_closed(N) {
                 // What it has at its floor is no more than a constant, taken from another.
-                input -= floor(GABAB);
+                input -= floor_of(lanes, lane, n, GABAB);
             }
             lanes.base[lane] = of(n.a * input);
             lanes.slope[lane] = of(n.a * slope);
@@ -83,13 +92,14 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             lanes.slope[lane] = zero;
             lanes.ampa[lane] = zero;
         }
-        lanes.leak[lane] = of(n.a * (n.leak + floor(GABAA) + floor(AHP)));
+        lanes.leak[lane] =
+            of(n.a * (n.leak + floor_of(lanes, lane, n, GABAA) + floor_of(lanes, lane, n, AHP)));
         if N == 2 {
             lanes.inhibition[lane] = if is_open { lanes.current[N - 1][lane] } else { zero };
         }
         if !is_closed(N) {
-            lanes.nmda[lane] = of(n.a * floor(NMDA));
-            lanes.gabab[lane] = of(n.a * floor(GABAB));
+            lanes.nmda[lane] = of(n.a * floor_of(lanes, lane, n, NMDA));
+            lanes.gabab[lane] = of(n.a * floor_of(lanes, lane, n, GABAB));
         }
     }
 
@@ -166,15 +176,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             let event = event.min(bend);
             self.lanes.event[lane] = event;
             match self.way(lane).phase {
-                Phase::Run => {
-                    if self.is_calm(lane) {
-                        return false;
-                    }
-                    if self.lanes.is_z[lane] > R::of(0.0) {
-                        self.choose_way(lane);
-                    }
-                    return true;
-                }
+                Phase::Run => return self.set_out(lane) == Next::Step,
                 Phase::Hold => self.skip(lane, event),
                 Phase::Rest => {
                     let rate = self.rate_at_rest(lane);

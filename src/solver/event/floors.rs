@@ -161,9 +161,12 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     #[inline(always)]
     pub(super) fn margins(&self, lane: usize) -> (f64, [f64; 2]) {
         let n = self.neuron(lane);
-        let currents = [AMPA, GABAB].map(|c| self.lanes.current[c.min(N - 1)][lane].double());
-        let floor = |c: usize| if currents[c] > 0.0 { 0.0 } else { n.floor[c] };
-        (n.a * (n.input + floor(AMPA) - floor(GABAB) - n.i0), currents)
+        let current = &self.lanes.current;
+        let ampa = current[AMPA][lane].double();
+        let gabab = current[GABAB.min(N - 1)][lane].double();
+        let floor_of_ampa = if ampa > 0.0 { 0.0 } else { n.floor[AMPA] };
+        let floor_of_gabab = if gabab > 0.0 { 0.0 } else { n.floor[GABAB] };
+        (n.a * (n.input + floor_of_ampa - floor_of_gabab - n.i0), [ampa, gabab])
     }
 
     /// The same, summed.
@@ -181,7 +184,8 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let length = to - t;
         let (constant, [ampa, gabab]) = self.margins(lane);
         let n = self.neuron(lane);
-        let [fast_ampa, fast_gabab] = [AMPA, GABAB].map(|c| std::f64::consts::LN_2 * n.decay[c]);
+        let fast_ampa = std::f64::consts::LN_2 * n.decay[AMPA];
+        let fast_gabab = std::f64::consts::LN_2 * n.decay[GABAB];
         let is_at_floor = self.way(lane).is_at_floor;
         // What inhibits is no more than now, what excites no less than along its tangent; or the other way
         // round.

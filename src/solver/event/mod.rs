@@ -530,9 +530,10 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
         let touched = window.inbox.touched(window.first, self.neurons.len() as u32);
         let slots = union(&self.awake, &touched);
         let mut all = std::mem::take(&mut self.neurons);
-        // Several for each thread even out their load.
+        // Several for each thread, as many for one as for another, even out their load.
         let threads = window.pool.map_or(1, rayon::ThreadPool::current_num_threads);
-        let size = slots.len().div_ceil(2 * threads).clamp(PIECE / 8, PIECE);
+        let rounds = slots.len().div_ceil(threads * PIECE).max(2);
+        let size = slots.len().div_ceil(rounds * threads).max(PIECE / 8);
         let size = if threads == 1 { PIECE } else { size };
         // Pieces of sorted slots own disjoint parts of the neurons.
         let mut pieces = Vec::new();
@@ -548,7 +549,7 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
         };
         let outputs: Vec<Output> = match window.pool {
             Some(pool) if pieces.len() > 1 => {
-                pool.install(|| pieces.into_par_iter().map(run).collect())
+                pool.install(|| pieces.into_par_iter().with_max_len(1).map(run).collect())
             }
             _ => pieces.into_iter().map(run).collect(),
         };

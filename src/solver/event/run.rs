@@ -18,7 +18,11 @@ use super::step::{ACCEPTED, Attempt, STAGES, attempt_all};
 use super::{Job, Output, most_spikes};
 use crate::circuit::math::{exp, ln};
 use crate::circuit::number::Width;
+use crate::prefetch::prefetch;
 use crate::time::Time;
+
+/// Neurons are fetched that many before they are loaded.
+const PREFETCH: usize = 4;
 
 /// What a lane needs besides its numbers.
 #[derive(Clone, Copy)]
@@ -308,6 +312,9 @@ impl<'j, R: Real, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
     pub(super) fn load(&mut self, lane: usize) -> Next {
         let job = self.next;
         self.next += 1;
+        if let Some(soon) = self.jobs.get(job + PREFETCH) {
+            prefetch(&*soon.neuron);
+        }
         let n = &*self.jobs[job].neuron;
         let of = R::of;
         let refractory = n.refractory.map_or(f64::INFINITY, |time| self.relative(time));

@@ -413,11 +413,7 @@ struct Run {
             const double next = smaller(smaller(arrives, other), floor);
             bend = N == 2 ? next_bend(next) : NEVER;
             event = smaller(next, bend);
-            if (phase == RUN) {
-                if (is_calm()) return false;
-                if (is_z) choose_way();
-                return true;
-            }
+            if (phase == RUN) return set_out() == NEXT_STEP;
             if (phase == HOLD) {
                 skip(event);
                 continue;
@@ -558,20 +554,26 @@ struct Run {
 
     __device__ int begin() {
         const bool is_plain = IS_CLOSED && phase == RUN && !is_at_floor && !(refractory < NEVER) &&
-                              !is_z && job.stop_count == 0 && !job.dc;
+                              job.stop_count == 0 && !job.dc;
         const double first = job.arrival_count ? relative(arrival_time(0)) : NEVER;
         const double next = smaller(first, a.length);
         if (!is_plain || next <= t || (N == 2 && next_bend(next) < NEVER)) return NEXT_UNKNOWN;
         arrives = first;
         other = a.length;
         event = next;
-        return is_calm() ? NEXT_END : NEXT_STEP;
+        return set_out();
+    }
+
+    __device__ int set_out() {
+        if (is_calm()) return NEXT_END;
+        if (is_z) choose_way();
+        return NEXT_STEP;
     }
 
     __device__ int take_arrival() {
         if (!IS_CLOSED) return NEXT_UNKNOWN;
         const bool is_plain =
-            t == arrives && t < other && phase == RUN && !is_at_floor && is_open && !is_z;
+            t == arrives && t < other && phase == RUN && !is_at_floor && is_open;
         if (!is_plain || arrival >= job.arrival_count) return NEXT_UNKNOWN;
         const double next_arrives =
             arrival + 1 < job.arrival_count ? relative(arrival_time(arrival + 1)) : NEVER;
@@ -603,8 +605,8 @@ struct Run {
         bend = NEVER;
         is_driven = true;
         event = next_event;
-        hold_step(k + before);
-        return is_calm() ? NEXT_END : NEXT_STEP;
+        rate_after_event(before, base);
+        return set_out();
     }
 
     __device__ __noinline__ Rate evaluate() {
