@@ -50,6 +50,7 @@ pub mod cli;
 pub mod compare;
 pub mod converge;
 pub mod error;
+mod experiment;
 pub mod model;
 pub mod network;
 pub mod plugins;

@@ -92,7 +92,9 @@ fn words(line: &str) -> Vec<String> {
 fn example(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let profile = test.parent().and_then(Path::parent).unwrap();
-    profile.join("examples").join(name)
+    let path = profile.join("examples").join(name);
+    assert!(path.exists(), "examples come with `cargo test` or `cargo build --examples`");
+    path
 }
 
 /// Commands that cannot be run by a test: this test itself, and the installation.

@@ -61,7 +61,7 @@ pub enum Command {
     New(NewArgs),
     /// Draw the pictures of a results folder again, without a run
     ///
-    /// Pictures are drawn from the tables (CSV) and the scene in the folder.
+    /// Pictures are drawn from the tables and the scene in the folder.
     Plot(PlotArgs),
     /// Make one HTML file of a results folder
     ///
@@ -290,10 +290,10 @@ pub struct NewArgs {
 
 #[derive(ClapArgs, Debug)]
 pub struct PlotArgs {
-    /// A results folder of `picoamp run`
+    /// A results folder of `picoamp run` or `measure`
     pub dir: PathBuf,
 
-    /// The probe to draw, or a picture of a sweep, by the name of its file [default: all]
+    /// The probe to draw, or a picture of a sweep or a measurement, by the name of its file [default: all]
     pub probe: Option<String>,
 
     /// Form of the pictures
@@ -323,7 +323,7 @@ pub struct PlotArgs {
 
 #[derive(ClapArgs, Debug)]
 pub struct ReportArgs {
-    /// A results folder of `picoamp run`
+    /// A results folder of `picoamp run` or `measure`
     pub dir: PathBuf,
 
     /// The file to write [default: DIR/report.html]

@@ -6,11 +6,11 @@ use crate::compare::{
     self, FirstDifference, GroupComparison, NotCompared, RecordedComparison, RunComparison,
 };
 use crate::network::NeuronId;
-use crate::probe::picture::{counted, three_digits};
+use crate::probe::picture::{counted, quantity, three_digits};
 use crate::results::Results;
 use crate::scene::difference::Difference;
 use crate::sweep::{self, compare::SweepComparison};
-use crate::units::{self, Unit};
+use crate::units::Unit;
 use crate::{Error, Plugins};
 
 /// So many differences of scenes are shown; the rest is counted.
@@ -208,7 +208,7 @@ fn group_text(group: &GroupComparison, names: (&str, &str)) -> String {
 }
 
 fn recorded_text(recorded: &RecordedComparison, (name_a, name_b): (&str, &str)) -> String {
-    let seconds = |s: f64| units::format(three_digits(s), Unit::Second);
+    let seconds = |s: f64| quantity(s, Unit::Second);
     let mut text = String::new();
     let RecordedComparison { replicas, apart, .. } = recorded;
     if !recorded.is_whole {

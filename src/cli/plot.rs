@@ -5,7 +5,6 @@ use std::path::Path;
 
 use super::args::{PictureFormat, PlotArgs};
 use super::messages::say;
-use crate::probe::ProbeEntities;
 use crate::probe::picture::{Frame, Picture};
 use crate::results::folder::SCENE;
 use crate::results::{Results, probe_files};
@@ -13,7 +12,7 @@ use crate::scene::diagnostics::suggest;
 use crate::scene::sweep::Sweep;
 use crate::scene::{Loaded, Scene};
 use crate::sweep::pictures::pictures;
-use crate::{Error, Plugins};
+use crate::{Error, Plugins, experiment};
 
 pub fn plot(args: &PlotArgs, plugins: &Plugins) -> Result<(), Error> {
     let mut results = Results::open(&args.dir)?;
@@ -24,64 +23,48 @@ pub fn plot(args: &PlotArgs, plugins: &Plugins) -> Result<(), Error> {
     let path = results.path().to_path_buf();
     let refuse =
         |message: String, help: String| Err(Error::Results { path: path.clone(), message, help });
-    let all: Vec<&str> = scene.probes.keys().map(String::as_str).collect();
+    let probes: Vec<String> = scene.probes.keys().cloned().collect();
     // Those of `picoamp measure`, which are drawn from more than the record of a probe.
-    let further = results.further_pictures(&scene);
-    let shown: Vec<String> = further.iter().map(|f| path.join(f).display().to_string()).collect();
-    let chosen: Vec<String> = match &args.probe {
-        Some(name) if further.contains(&format!("{name}.svg").as_str()) => {
-            return refuse(
-                format!(
-                    "`{name}` is no probe: `picoamp measure` has drawn it from what it measured"
-                ),
-                format!(
-                    "it is {}; measure again to change it",
-                    path.join(format!("{name}.svg")).display()
-                ),
-            );
-        }
-        Some(name) if !scene.probes.contains_key(name) => {
-            return refuse(format!("there is no probe `{name}`"), suggest(name, &all));
-        }
-        Some(name) => vec![name.clone()],
-        None if all.is_empty() && !shown.is_empty() => {
-            return refuse(
-                "there is no probe to draw again".into(),
-                format!("`picoamp measure` has drawn {}", shown.join(", ")),
-            );
-        }
-        None if all.is_empty() => {
+    let further: Vec<String> =
+        results.further_pictures(&scene).into_iter().map(str::to_string).collect();
+    let stem = |file: &String| file.trim_end_matches(".svg").to_string();
+    let known: Vec<String> = probes.iter().cloned().chain(further.iter().map(stem)).collect();
+    let is_chosen = |name: &String| args.probe.as_ref().is_none_or(|probe| probe == name);
+    if !known.iter().any(is_chosen) {
+        let Some(name) = &args.probe else {
             return refuse("the scene has no probe".into(), "add one and run it again".into());
-        }
-        None => all.into_iter().map(String::from).collect(),
-    };
+        };
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
+        return refuse(format!("there is no probe `{name}`"), suggest(name, &known));
+    }
+    let further: Vec<&str> =
+        further.iter().filter(|file| is_chosen(&stem(file))).map(String::as_str).collect();
     let files = probe_files(&scene);
     let name = scene.name.clone();
     let mut simulation = plugins.build(scene)?;
-    let mut written = Vec::new();
-    for probe in chosen {
-        let (Some(files), Some(kind)) =
-            (files.get(&probe), simulation.scene().probes.get(&probe).map(|p| p.kind.clone()))
-        else {
-            continue;
-        };
-        let tables = files.tables(&results, &*kind, simulation.scene());
-        let world = simulation.world_mut();
-        let entity = world.resource::<ProbeEntities>().0.get(&probe).copied();
-        let Some(entity) = entity.and_then(|entity| world.get_entity_mut(entity).ok()) else {
-            continue;
-        };
-        if let Err(message) = kind.read_back(entity, &tables) {
+    for probe in &probes {
+        let is_needed = is_chosen(probe) || !further.is_empty();
+        if is_needed && let Err(message) = results.read_back(&mut simulation, probe) {
             return refuse(
                 format!("the probe `{probe}` cannot be drawn: {message}"),
-                format!("run the scene again: picoamp run {}", path.join("scene.ron").display()),
+                format!("run the scene again: picoamp run {}", path.join(SCENE).display()),
             );
         }
-        let title = args.title.clone().unwrap_or_else(|| format!("{name} · {probe}"));
+    }
+    let mut written = Vec::new();
+    let mut draw = |file: &str, about: &str, picture: &dyn Fn(Frame) -> Picture| {
+        let title = args.title.clone().unwrap_or_else(|| format!("{name} · {about}"));
         let frame = Frame { title: &title, size: args.size };
-        let record = simulation.records().find(|(known, ..)| *known == probe);
-        let Some((.., record)) = record else { continue };
-        written.push(put(args, &results, &files.picture, record.picture(frame))?);
+        written.push(put(args, &results, file, picture(frame))?);
+        Ok::<(), Error>(())
+    };
+    for (probe, _, record) in simulation.records() {
+        if let Some(files) = files.get(probe).filter(|_| is_chosen(&probe.to_string())) {
+            draw(&files.picture, probe, &|frame| record.picture(frame))?;
+        }
+    }
+    for drawing in experiment::drawings(&further, &simulation)? {
+        draw(&drawing.file, &drawing.about, &|frame| drawing.picture(frame))?;
     }
     if args.out.is_none() {
         results.add_files(&written)?;

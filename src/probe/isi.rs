@@ -16,7 +16,7 @@ use crate::scene::{Scene, write};
 use crate::schedule::Window;
 use crate::simulation::Simulation;
 use crate::time::Time;
-use crate::units::{self, Unit};
+use crate::units::Unit;
 
 /// Bins of the histogram, unless the scene says where it ends.
 const DEFAULT_BINS: u64 = 100;
@@ -298,10 +298,10 @@ impl Record for IsiHistogram {
             .enumerate()
             .map(|(k, n)| (edge(k * each), edge((k + 1) * each), *n as f64))
             .collect();
-        let width = units::format(three_digits((self.bin.seconds()) * each as f64), Unit::Second);
+        let width = picture::quantity(self.bin.seconds() * each as f64, Unit::Second);
         let mut note = counted(self.intervals(), "interval");
         if let Some(mean) = self.mean_s() {
-            note += &format!(" of mean {}", units::format(three_digits(mean), Unit::Second));
+            note += &format!(" of mean {}", picture::quantity(mean, Unit::Second));
         }
         if let Some((cv, mean_cv)) = self.cv().zip(self.mean_cv()) {
             let (cv, mean_cv) = (three_digits(cv), three_digits(mean_cv));

@@ -406,12 +406,30 @@ impl TraceRecorder {
         neuron: u32,
         variable: Variable,
     ) -> impl Iterator<Item = (Time, f64)> + '_ {
-        let position = self.neurons.iter().position(|n| *n == neuron);
+        self.all_samples(variable)
+            .filter_map(move |(of, time, value)| (of == neuron).then_some((time, value)))
+    }
+
+    /// The samples of one variable of all neurons: index over all replicas, time and value, as
+    /// [`samples`](TraceRecorder::samples).
+    pub fn all_samples(&self, variable: Variable) -> impl Iterator<Item = (u32, Time, f64)> + '_ {
         let column = self.vars.iter().position(|v| *v == variable);
         let kept = self.kept().filter(|_| self.sink.is_none());
         kept.filter_map(move |(time, at, values)| {
-            (position == Some(at as usize)).then_some((time, values[column?]))
+            Some((self.neurons[at as usize], time, values[column?]))
         })
+    }
+
+    /// One variable of one neuron (its index over all replicas) as pictures show it: time and value (A or
+    /// V), in order of time; of very many samples the lowest and the highest of each few.
+    #[must_use]
+    pub fn curve(&self, neuron: u32, variable: Variable) -> Vec<(Time, f64)> {
+        let position = self.neurons.iter().position(|n| *n == neuron);
+        let column = self.vars.iter().position(|v| *v == variable);
+        let place = position.zip(column).map(|(position, k)| position * self.vars.len() + k);
+        let sketches = self.sketches();
+        let sketch = place.and_then(|place| sketches.get(place));
+        sketch.map_or(Vec::new(), |sketch| sketch.points().collect())
     }
 }
 

@@ -3,6 +3,7 @@
 mod network;
 mod sweep;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::Value;
@@ -10,13 +11,13 @@ use serde_json::Value;
 use crate::circuit::Receptor;
 use crate::model::Dpi;
 use crate::network::Rule;
-use crate::probe::picture::{Chart, Frame, Picture, RightAxis, three_digits};
-use crate::probe::{ProbeEntities, TraceRecorder};
-use crate::results::{Results, probe_files};
+use crate::probe::TraceRecorder;
+use crate::probe::picture::{Chart, Frame, Picture, RightAxis, quantity, three_digits};
+use crate::results::Results;
 use crate::scene::{Connection, GroupId, Loaded, Scene, Variable};
 use crate::simulation::Simulation;
 use crate::units::{self, Unit};
-use crate::{Error, Plugins};
+use crate::{Error, Plugins, experiment};
 
 /// A report of a results folder, as HTML.
 ///
@@ -32,8 +33,13 @@ pub fn html(results: &Results, plugins: &Plugins) -> Result<String, Error> {
     let mut page = Page::default();
     let raw = results.raw();
     page.head(&scene, raw);
-    page.measured(results, &scene)?;
-    page.probes(results, &mut simulation);
+    let unreadable: BTreeMap<&String, String> = scene
+        .probes
+        .keys()
+        .filter_map(|probe| Some((probe, results.read_back(&mut simulation, probe).err()?)))
+        .collect();
+    page.measured(results, &simulation)?;
+    page.probes(&simulation, &unreadable);
     page.network(&scene);
     page.mismatch(raw);
     page.biases(&scene);
@@ -44,11 +50,6 @@ pub fn html(results: &Results, plugins: &Plugins) -> Result<String, Error> {
 /// Text as HTML.
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
-/// A quantity to three digits.
-fn quantity(value: f64, unit: Unit) -> String {
-    units::format(three_digits(value), unit)
 }
 
 /// A page being written.
@@ -139,61 +140,47 @@ impl Page {
         let _ = write!(self.body, "<p class=\"warning\">{}</p>", escape(text));
     }
 
-    /// What `picoamp measure` has measured, and the pictures that no probe has drawn.
-    fn measured(&mut self, results: &Results, scene: &Scene) -> Result<(), Error> {
-        if let Some(text) = results.measured()? {
-            self.section("Measured");
-            let _ = write!(self.body, "<pre>{}</pre>", escape(text.trim_end()));
-        }
-        for file in results.further_pictures(scene) {
-            let path = results.path().join(file);
-            let svg = std::fs::read_to_string(&path);
-            let svg = svg.map_err(|error| Error::io("read the picture", path, error))?;
-            // In a page, SVG needs no name of its language.
-            let svg = svg.replacen(" xmlns=\"http://www.w3.org/2000/svg\"", "", 1);
-            let _ = write!(self.body, "<div class=\"card drawn\">{svg}</div>");
+    /// What `picoamp measure` has measured, and its pictures that show more than a probe.
+    fn measured(&mut self, results: &Results, simulation: &Simulation) -> Result<(), Error> {
+        let Some(text) = results.measured()? else { return Ok(()) };
+        self.section("Measured");
+        let _ = write!(self.body, "<pre>{}</pre>", escape(text.trim_end()));
+        let files = results.further_pictures(simulation.scene());
+        match experiment::drawings(&files, simulation) {
+            Ok(drawings) => drawings.iter().for_each(|drawing| {
+                let picture = drawing.picture(drawing.about.as_str().into());
+                self.picture(&drawing.about, picture, None);
+            }),
+            Err(error) => self.warn(&format!("What was measured cannot be shown: {error}.")),
         }
         Ok(())
     }
 
-    /// The chart of every probe, from its tables.
-    fn probes(&mut self, results: &Results, simulation: &mut Simulation) {
-        let files = probe_files(simulation.scene());
-        let kinds: Vec<_> = simulation
-            .scene()
-            .probes
-            .iter()
-            .map(|(name, probe)| (name.clone(), probe.kind.clone()))
-            .collect();
-        if !kinds.is_empty() {
+    /// The chart of every probe.
+    fn probes(&mut self, simulation: &Simulation, unreadable: &BTreeMap<&String, String>) {
+        if !simulation.scene().probes.is_empty() {
             self.section("Records");
         }
-        for (name, kind) in kinds {
-            let Some(files) = files.get(&name) else { continue };
-            let tables = files.tables(results, &*kind, simulation.scene());
-            let world = simulation.world_mut();
-            let entity = world.resource::<ProbeEntities>().0.get(&name).copied();
-            let Some(entity) = entity.and_then(|entity| world.get_entity_mut(entity).ok()) else {
-                continue;
-            };
-            if let Err(message) = kind.read_back(entity, &tables) {
-                self.warn(&format!("The probe {name} cannot be shown: {message}."));
+        for (name, message) in unreadable {
+            self.warn(&format!("The probe {name} cannot be shown: {message}."));
+        }
+        for (name, kind, record) in simulation.records() {
+            if unreadable.keys().any(|probe| *probe == name) {
                 continue;
             }
             let heading = format!("{name} ({})", kind.name());
-            if let Ok(trace) = simulation.probe::<TraceRecorder>(&name) {
-                for (k, variable) in trace.variables().iter().enumerate() {
-                    let title = format!("{heading}: {}", variable.name());
-                    let picture = trace.picture_of(k, Frame::from(title.as_str()));
-                    let right = match variable {
-                        Variable::Vmem => current_axis(trace.model()),
-                        _ => None,
-                    };
-                    self.picture(&title, picture, right);
-                }
-            } else if let Some((.., record)) = simulation.records().find(|(n, ..)| *n == name) {
-                let picture = record.picture(Frame::from(heading.as_str()));
-                self.picture(&heading, picture, None);
+            let Ok(trace) = simulation.probe::<TraceRecorder>(name) else {
+                self.picture(&heading, record.picture(Frame::from(heading.as_str())), None);
+                continue;
+            };
+            for (k, variable) in trace.variables().iter().enumerate() {
+                let title = format!("{heading}: {}", variable.name());
+                let picture = trace.picture_of(k, Frame::from(title.as_str()));
+                let right = match variable {
+                    Variable::Vmem => current_axis(trace.model()),
+                    _ => None,
+                };
+                self.picture(&title, picture, right);
             }
         }
     }
@@ -281,7 +268,7 @@ impl Page {
                 } else {
                     "–".into()
                 };
-                let current = units::format(three_digits(current), Unit::Ampere);
+                let current = quantity(current, Unit::Ampere);
                 rows.push(vec![name.clone(), circuit.into(), bias.into(), current, volts, means]);
             };
             let soma = &nominal.soma;

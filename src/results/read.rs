@@ -12,7 +12,9 @@ use super::folder::{MEASURED_TEXT, SCENE, SUMMARY, replace_summary};
 use super::summary::{SCHEMA_VERSION, UNFINISHED};
 use crate::error::Error;
 use crate::plugins::Plugins;
+use crate::probe::ProbeEntities;
 use crate::scene::{Loaded, Scene};
+use crate::simulation::Simulation;
 use crate::time::Time;
 
 /// What is read of a [`Summary`](super::Summary).
@@ -146,6 +148,24 @@ impl Results {
         let path = self.path.join(MEASURED_TEXT);
         let text = fs::read_to_string(&path);
         text.map(Some).map_err(|error| Error::io("read what was measured from", path, error))
+    }
+
+    /// Gives the recorder of a probe what its tables hold.
+    ///
+    /// # Errors
+    /// File, row and what is wrong.
+    pub fn read_back(&self, simulation: &mut Simulation, probe: &str) -> Result<(), String> {
+        let scene = simulation.scene();
+        let files = super::probe_files(scene);
+        let (Some(files), Some(known)) = (files.get(probe), scene.probes.get(probe)) else {
+            return Ok(());
+        };
+        let kind = known.kind.clone();
+        let tables = files.tables(self, &*kind, scene);
+        let world = simulation.world_mut();
+        let entity = world.resource::<ProbeEntities>().0.get(probe).copied();
+        let entity = entity.and_then(|entity| world.get_entity_mut(entity).ok());
+        entity.map_or(Ok(()), |entity| kind.read_back(entity, &tables))
     }
 
     /// The names of pictures (SVG) that belong to no probe of the scene.

@@ -80,7 +80,8 @@ impl Layout {
 pub(super) struct Measured {
     /// Its row of the table of points.
     pub row: Row,
-    /// Its rows of the tables of probes; none where it failed.
+    /// Its rows of the tables of probes: none where it failed, and no headers either where there was nothing
+    /// to run.
     pub tables: Vec<Rows>,
 }
 
@@ -124,13 +125,17 @@ impl Point<'_> {
         let mut simulation = self.runner.plugins.build(scene)?;
         Candidates::new(*choice, Some(side_by_side.threads))?.choose(&mut simulation)?;
         simulation.leave_state();
-        simulation.run_with(|state| {
+        let ended = simulation.run_with(|state| {
             if observe(state.time.seconds() / state.duration.seconds()) {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
             }
-        })?;
+        });
+        let failed = match ended {
+            Err(error) if !is_of_point(&error) => return Err(error),
+            ended => ended.err(),
+        };
         let lead = points::lead(self.index, &self.runner.sweep.coordinates(self.index));
         let mut tables = Vec::with_capacity(layout.probes.len());
         for table in &layout.probes {
@@ -142,7 +147,13 @@ impl Point<'_> {
                 (None, _) => Ok(()),
             };
             written.map_err(|error| Error::io("write", &table.file, error))?;
+            if failed.is_some() {
+                rows.rows.clear();
+            }
             tables.push(rows);
+        }
+        if let Some(error) = failed {
+            return Ok(Measured { row: Row { error: Some(error.to_string()), ..row }, tables });
         }
         let digests = &simulation.world().resource::<SpikeDigests>().0;
         let names = simulation.scene().populations.keys().map(String::as_str);

@@ -7,8 +7,7 @@ fn said(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-/// The report of a measurement shows what was printed and the pictures that no probe has drawn; `plot`
-/// says what it has to do with them.
+/// The report of a measurement shows what was printed and its own pictures.
 #[test]
 fn a_measurement_is_reported_with_its_own_pictures() {
     let folder = folder(&[]);
@@ -16,30 +15,63 @@ fn a_measurement_is_reported_with_its_own_pictures() {
     let measured = done(path, &["measure", "mismatch", "--cv", "0.2", "--out", "out"]);
     let printed = stdout(&measured);
     assert_eq!(fs::read_to_string(path.join("out/measured.txt")).unwrap(), printed);
-    for picture in ["out/tau.svg", "out/gain.svg", "out/rheobase.svg"] {
+    for picture in ["out/tau.svg", "out/rheobase.svg", "out/nmda.jump.svg", "out/ahp.gain.svg"] {
         assert!(said(&measured).contains(&format!("  {picture}\n")), "{picture}");
     }
     done(path, &["report", "out"]);
     let html = fs::read_to_string(path.join("out/report.html")).unwrap();
     assert!(html.contains("<h2>Measured</h2>"));
     assert!(printed.lines().all(|line| html.contains(line)), "{printed}");
-    for title in ["mismatch-dynapse1 · soma tau", "rheobase without feedback (pA)"] {
-        assert!(html.contains(title), "{title}");
+    for chart in ["soma tau (ms)", "rheobase without feedback (pA)", "nmda jump (pA)"] {
+        assert!(html.contains(&format!("\"label\":\"{chart}\"")), "{chart}");
     }
     assert!(!html.contains("http://"));
-    let (code, said) = refused(path, &["plot", "out"]);
-    assert_eq!(
-        (code, said.contains("`picoamp measure` has drawn out/tau.svg, out/gain")),
-        (5, true)
-    );
-    let (code, said) = refused(path, &["plot", "out", "tau"]);
-    assert_eq!((code, said.contains("it is out/tau.svg")), (5, true), "{said}");
     // A run has measured nothing.
     fs::write(path.join("scene.ron"), "(duration: \"1 ms\")").unwrap();
     run(path, "scene.ron", "bare", &[]);
     done(path, &["report", "bare"]);
     let html = fs::read_to_string(path.join("bare/report.html")).unwrap();
     assert!(!html.contains("<h2>Measured</h2>"));
+}
+
+/// All pictures of a measurement can be drawn again, those of its probes and its own, to the same bytes.
+#[test]
+fn pictures_of_measurements_are_drawn_again() {
+    let folder = folder(&[]);
+    let path = folder.path();
+    for (args, count) in [
+        (&["mismatch", "--cv", "0.2"][..], 18),
+        (&["mismatch", "--model", "arcana", "--replicas", "2"], 9),
+        (&["epsp", "--replicas", "2"], 5),
+        (&["epsp", "--model", "arcana", "--set", "probes.ampa.format=Parquet"], 3),
+        (&["fi", "--bare"], 1),
+    ] {
+        done(path, &[&["measure"], args, &["--out", "out", "--force"]].concat());
+        let pictures = |from: &str| -> Vec<(String, String)> {
+            let names = files(&path.join(from)).into_iter().filter(|name| name.ends_with(".svg"));
+            let text = |name: &String| fs::read_to_string(path.join(from).join(name)).unwrap();
+            names.map(|name| (name.clone(), text(&name))).collect()
+        };
+        assert_eq!(pictures("out").len(), count, "{args:?}");
+        done(path, &["plot", "out", "--out", "drawn"]);
+        assert!(pictures("drawn") == pictures("out"), "{args:?}");
+        fs::remove_dir_all(path.join("drawn")).unwrap();
+    }
+    done(path, &["measure", "epsp", "--out", "out", "--force"]);
+    let png = ["plot", "out", "epsp", "--format", "png", "--size", "300x200", "--scale", "1"];
+    done(path, &png);
+    let png = fs::read(path.join("out/epsp.png")).unwrap();
+    let word = |at: usize| u32::from_be_bytes(std::array::from_fn(|k| png[at + k]));
+    assert_eq!((word(16), word(20)), (300, 200));
+    assert!(!path.join("out/ampa.png").exists());
+    done(path, &["plot", "out", "epsp", "--title", "Mine"]);
+    assert!(fs::read_to_string(path.join("out/epsp.svg")).unwrap().contains("Mine"));
+    let (code, said) = refused(path, &["plot", "out", "epsps"]);
+    assert!(code == 5 && said.contains("did you mean `epsp`?"), "{said}");
+    // Its tables are what it is drawn from.
+    fs::write(path.join("out/nmda.csv"), "time_s\n").unwrap();
+    let (code, said) = refused(path, &["plot", "out", "epsp"]);
+    assert!(code == 5 && said.contains("the probe `nmda` cannot be drawn: nmda.csv"), "{said}");
 }
 
 /// Columns of what is measured stand below their names, however long the values are.

@@ -7,18 +7,14 @@ use serde_json::{Map, Value, json};
 use super::{Measured, scenes, spread_cells};
 use crate::circuit::math;
 use crate::cli::args::MeasuredModel;
+use crate::experiment::epsp::{nothing_recorded, since_the_spike};
 use crate::network::Replicas;
 use crate::probe::TraceRecorder;
-use crate::probe::picture::{self, Curve, Traces};
 use crate::scene::{GroupId, Variable};
-use crate::time::Time;
 use crate::units::Unit;
 use crate::{Error, Simulation};
 
-pub const FILES: [&str; 2] = ["epsp.csv", "epsp.svg"];
-
-/// When the spike arrives in the experiment's scene.
-const SPIKE: Time = Time::from_picoseconds(1_000_000_000_000);
+pub const TABLE: &str = "epsp.csv";
 
 /// The shape of one potential.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -71,26 +67,22 @@ pub fn epsp(simulation: &Simulation, model: MeasuredModel) -> Result<Measured, E
         names.extend(percents.iter().map(ToString::to_string));
     }
     let mut rows = vec![names];
-    let (mut values, mut curves) = (Map::new(), Vec::new());
+    let mut values = Map::new();
     for (receptor, _) in scenes::receptors(model) {
         let trace = simulation.probe::<TraceRecorder>(receptor)?;
         let population = simulation.scene().populations.get_index_of(*receptor);
         let numbers =
             population.map(|at| Replicas::of(simulation.scene(), GroupId::Population(at)));
+        let mut samples = vec![Vec::new(); replicas as usize];
+        for (neuron, time, v) in trace.all_samples(Variable::Vmem) {
+            if let Some((replica, 0)) = numbers.map(|numbers| numbers.split(neuron)) {
+                samples[replica as usize].push((time, v));
+            }
+        }
         let mut shapes = Vec::new();
-        for replica in 0..replicas {
-            let neuron = numbers.and_then(|numbers| numbers.index(replica, 0));
-            let samples: Vec<(f64, f64)> = neuron
-                .into_iter()
-                .flat_map(|neuron| trace.samples(neuron, Variable::Vmem))
-                .filter(|(time, _)| *time >= SPIKE)
-                .map(|(time, v)| ((time - SPIKE).seconds(), v))
-                .collect();
-            let Some(shape) = shape(&samples) else {
-                return Err(Error::Experiment(format!(
-                    "the probe `{receptor}` has recorded no Vmem of neuron 0 of `{receptor}` from \
-                     {SPIKE} s on, when the spike arrives"
-                )));
+        for (replica, samples) in samples.into_iter().enumerate() {
+            let Some(shape) = shape(&since_the_spike(samples.into_iter())) else {
+                return Err(nothing_recorded(receptor));
             };
             let cell = |value: Option<f64>| value.map_or(String::new(), |v| v.to_string());
             let replica_cell = if replicas > 1 { format!("{replica},") } else { String::new() };
@@ -101,10 +93,6 @@ pub fn epsp(simulation: &Simulation, model: MeasuredModel) -> Result<Measured, E
                 cell(rise),
                 cell(decay)
             );
-            if replica == 0 {
-                let points = samples.iter().map(|(t, v)| (*t, v - baseline)).collect();
-                curves.push(Curve { label: receptor.to_string(), points });
-            }
             shapes.push(shape);
         }
         let peaks: Vec<f64> = shapes.iter().map(|s| s.peak).collect();
@@ -125,17 +113,11 @@ pub fn epsp(simulation: &Simulation, model: MeasuredModel) -> Result<Measured, E
         };
         values.insert(receptor.to_string(), shapes.iter().map(of).collect::<Value>());
     }
-    let last = simulation.time().seconds() - SPIKE.seconds();
-    let title = format!("{} · one spike at each receptor", simulation.scene().name);
-    let picture = picture::traces(&Traces {
-        frame: title.as_str().into(),
-        y_label: "change of Vmem (V)",
-        curves: &curves,
-        time_s: (0.0, last),
-        threshold: None,
-    });
-    let files = vec![(FILES[0], table.into_bytes()), (FILES[1], picture.svg().into_bytes())];
-    Ok(Measured { text: super::table(&rows), values: values.into(), files })
+    Ok(Measured {
+        text: super::table(&rows),
+        values: values.into(),
+        files: vec![(TABLE, table.into_bytes())],
+    })
 }
 
 #[cfg(test)]

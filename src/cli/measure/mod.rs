@@ -15,14 +15,14 @@ use super::run::{Run, Runner};
 use super::{default_folder, print, print_json};
 use crate::backend::choice::{Candidates, Choice};
 use crate::probe::band::quantile;
-use crate::probe::picture::three_digits;
+use crate::probe::picture::{quantity, three_digits};
 use crate::probe::{BandRow, FfCurve, FiCurve, IntervalRecorder};
 use crate::results::folder::SUMMARY;
 use crate::results::{Dump, MEASURED_TEXT, ResultsFolder};
 use crate::scene::estimate::Recording;
 use crate::time::Time;
-use crate::units::{self, Unit};
-use crate::{Error, Plugins, Simulation};
+use crate::units::Unit;
+use crate::{Error, Plugins, Simulation, experiment};
 
 /// The scene as its user keeps it.
 const SCENE: &str = "experiment.ron";
@@ -41,11 +41,11 @@ struct Measured {
 }
 
 pub fn measure(args: &MeasureArgs, plugins: &Plugins) -> Result<(), Error> {
-    let (experiment, model) = match (args.experiment, args.model) {
-        (experiment, MeasuredModel::Dynapse1) => (experiment, "dynapse1"),
-        (experiment, MeasuredModel::Arcana) => (experiment, "arcana"),
+    let model = match args.model {
+        MeasuredModel::Dynapse1 => "dynapse1",
+        MeasuredModel::Arcana => "arcana",
     };
-    let what = match experiment {
+    let what = match args.experiment {
         Experiment::Ff => "ff",
         Experiment::Fi if args.bare => "fi-bare",
         Experiment::Fi => "fi",
@@ -62,12 +62,14 @@ pub fn measure(args: &MeasureArgs, plugins: &Plugins) -> Result<(), Error> {
         messages::show_findings(&loaded.warnings);
     }
     let path = args.out.clone().unwrap_or_else(|| default_folder(&name, ""));
-    let further: &[&str] = match experiment {
-        Experiment::Epsp => &epsp::FILES,
-        Experiment::Mismatch => &mismatch::FILES,
-        _ => &[],
+    let (table, pictures) = match args.experiment {
+        Experiment::Epsp => (Some(epsp::TABLE), vec![experiment::epsp::FILE.to_string()]),
+        Experiment::Mismatch => (Some(mismatch::TABLE), experiment::mismatch::files(&loaded.scene)),
+        _ => (None, Vec::new()),
     };
-    let further = [&[SCENE, MEASURED, MEASURED_TEXT], further].concat();
+    let pictures: Vec<&str> = pictures.iter().map(String::as_str).collect();
+    let further: Vec<&str> =
+        [SCENE, MEASURED, MEASURED_TEXT].into_iter().chain(table).chain(pictures.clone()).collect();
     let mut folder =
         ResultsFolder::claim_with(path, args.force, &loaded.scene, Dump::default(), &further)?;
     let threads = args.threads.map(usize::from);
@@ -83,7 +85,7 @@ pub fn measure(args: &MeasureArgs, plugins: &Plugins) -> Result<(), Error> {
     let written = folder
         .file(SCENE, |out| out.write_all(text.as_bytes()))
         .and(outcome)
-        .and_then(|()| write_measured(args, &simulation, &folder));
+        .and_then(|()| write_measured(args, &simulation, &folder, &pictures));
     let measured = match written {
         Ok(measured) => measured,
         Err(error) => {
@@ -112,6 +114,7 @@ fn write_measured(
     args: &MeasureArgs,
     simulation: &Simulation,
     folder: &ResultsFolder,
+    pictures: &[&str],
 ) -> Result<Measured, Error> {
     let measured = match args.experiment {
         Experiment::Ff => ff(simulation)?,
@@ -123,6 +126,11 @@ fn write_measured(
     for (name, content) in &measured.files {
         folder.file(name, |out| out.write_all(content))?;
     }
+    for drawing in experiment::drawings(pictures, simulation)? {
+        let title = format!("{} · {}", simulation.scene().name, drawing.about);
+        let svg = drawing.picture(title.as_str().into()).svg();
+        folder.file(&drawing.file, |out| out.write_all(svg.as_bytes()))?;
+    }
     folder.file(MEASURED_TEXT, |out| out.write_all(measured.text.as_bytes()))?;
     folder.file(MEASURED, |out| {
         serde_json::to_writer_pretty(&mut *out, &measured.values)?;
@@ -133,7 +141,7 @@ fn write_measured(
 
 /// A value of a table: median and, of several ones, the 5th and the 95th percentile in cells of their own.
 fn spread_cells(values: &[f64], unit: Unit, has_band: bool) -> Vec<String> {
-    let shown = |value: f64| units::format(three_digits(value), unit);
+    let shown = |value: f64| quantity(value, unit);
     let mut cells = match percentiles(values) {
         Some((median, p05, p95)) => vec![shown(median), shown(p05), shown(p95)],
         None => vec!["-".to_string(); 3],
@@ -199,7 +207,7 @@ fn percentiles(values: &[f64]) -> Option<(f64, f64, f64)> {
 
 /// `3.54 ms`, or `3.54 ms (3.1 ms to 4.0 ms)` of several values.
 fn spread(values: &[f64], unit: Unit) -> String {
-    let shown = |value: f64| units::format(three_digits(value), unit);
+    let shown = |value: f64| quantity(value, unit);
     match percentiles(values) {
         None => "-".into(),
         Some((median, ..)) if values.len() == 1 => shown(median),
@@ -232,9 +240,8 @@ fn fi(simulation: &Simulation) -> Result<Measured, Error> {
     let apart = with_form.iter().map(|(rate, form)| (rate - form).abs()).fold(0.0, f64::max);
     if !with_form.is_empty() {
         let least = rows.iter().filter(|r| r.closed_form_hz > Some(0.0)).map(|r| r.input);
-        let least = least
-            .min_by(f64::total_cmp)
-            .map_or("-".into(), |input| units::format(three_digits(input), Unit::Ampere));
+        let least =
+            least.min_by(f64::total_cmp).map_or("-".into(), |input| quantity(input, Unit::Ampere));
         text += &format!(
             "closed form: fires from {least} on; rates are up to {} Hz apart (a spike in the time \
              that was recorded is {} Hz)\n",
@@ -244,7 +251,7 @@ fn fi(simulation: &Simulation) -> Result<Measured, Error> {
     }
     let last = band.len().saturating_sub(1);
     let shown = (0..=5).filter_map(|k| band.get(k * last / 5));
-    let shown = shown.map(|row| (units::format(three_digits(row.x), Unit::Ampere), row));
+    let shown = shown.map(|row| (quantity(row.x, Unit::Ampere), row));
     text += &band_table(("input", "output rate (Hz)"), shown, 1.0);
     let values = json!({
         "rheobase_A": curve.rheobases(),
@@ -256,9 +263,9 @@ fn fi(simulation: &Simulation) -> Result<Measured, Error> {
 
 fn adaptation(simulation: &Simulation) -> Result<Measured, Error> {
     let band = simulation.probe::<IntervalRecorder>("intervals")?.band();
-    // Numbers that few neurons reach say little of all.
+    // The highest numbers are reached by those that fire most, whose median is not that of all.
     let most = band.first().map_or(0, |row| row.n);
-    let common: Vec<&BandRow> = band.iter().filter(|row| 2 * row.n >= most).collect();
+    let common: Vec<&BandRow> = band.iter().filter(|row| 10 * row.n >= 9 * most).collect();
     let last = common.len().saturating_sub(1);
     let shown = common.iter().enumerate().filter(|(k, _)| *k < 5 || *k == last);
     let shown = shown.map(|(k, row)| {

@@ -33,6 +33,8 @@ use kuva::render::render::{PathData, Primitive, Scene, render_multiple};
 use kuva::render::render_utils::compute_tick_step;
 use kuva::render::theme::Theme;
 
+use crate::units::{self, Unit};
+
 pub use chart::{Chart, RightAxis};
 pub use decades::{Decades, decades};
 pub use dots::{Dots, dots};
@@ -195,6 +197,15 @@ pub fn counted(count: u64, what: &str) -> String {
 pub fn three_digits(value: f64) -> f64 {
     // What the formatter has written reads back.
     format!("{value:.2e}").parse().unwrap_or(value)
+}
+
+/// A quantity to three digits, with its unit, for notes.
+#[must_use]
+pub fn quantity(value: f64, unit: Unit) -> String {
+    match unit {
+        Unit::One => three_digits(value).to_string(),
+        unit => units::format(three_digits(value), unit),
+    }
 }
 
 /// About how many ticks an axis has.

@@ -39,6 +39,7 @@ pub fn raster(r: &Raster) -> Picture {
         layout = say(layout, "no spikes", x, y);
     }
     let mut chart = Chart::new(r.frame, ("time (s)", r.y_label), x, y);
+    chart.y.whole = r.whole_rows;
     chart.note = r.note.clone();
     chart.nothing = shown.is_empty().then(|| "no spikes".into());
     chart.series.push(Series::new("dots", "spike", None, &shown));

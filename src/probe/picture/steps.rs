@@ -62,6 +62,7 @@ pub fn steps(s: &Steps) -> Picture {
         layout = say(layout, s.nothing, x, y);
     }
     let mut chart = Chart::new(s.frame, (s.x_label, s.y_label), x, y);
+    chart.y.whole = s.counts;
     chart.note = s.note.clone();
     chart.nothing = (top <= 0.0).then(|| s.nothing.into());
     let starts: Vec<(f64, f64)> =
