@@ -114,13 +114,7 @@ impl fmt::Display for Time {
         if fraction == 0 {
             return write!(f, "{whole}");
         }
-        // Tables are full of times: without a string for each.
-        let (mut digits, mut rest) = ([b'0'; 12], fraction);
-        for digit in digits.iter_mut().rev() {
-            *digit += (rest % 10) as u8;
-            rest /= 10;
-        }
-        let digits = str::from_utf8(&digits).unwrap_or_default();
+        let digits = format!("{fraction:012}");
         write!(f, "{whole}.{}", digits.trim_end_matches('0'))
     }
 }

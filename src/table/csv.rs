@@ -8,6 +8,9 @@ use std::str::FromStr;
 use super::{Cells, PIECE_BYTES, Piece, Place, Rows, WriteTable, file_name};
 use crate::time::Time;
 
+/// Rows are written so many bytes at a time: of a run that is killed the last row is whole, too.
+const TEXT_BYTES: usize = 1 << 16;
+
 /// Writes the names of the columns.
 ///
 /// # Errors
@@ -22,20 +25,47 @@ pub fn header(layout: &Rows, out: &mut dyn Write) -> io::Result<()> {
 /// # Errors
 /// Those of the writer.
 pub fn write(rows: &Rows, out: &mut dyn Write) -> io::Result<()> {
+    put(rows, &mut Vec::new(), out).map(|_| ())
+}
+
+/// Writes rows through a text, some at a time and always whole ones; gives back their bytes. (Tables are full
+/// of indices and times: those go without a formatter.)
+fn put(rows: &Rows, text: &mut Vec<u8>, out: &mut dyn Write) -> io::Result<usize> {
+    let mut digits = itoa::Buffer::new();
+    let mut bytes = 0;
+    text.clear();
     for row in 0..rows.len() {
         for (k, column) in rows.columns().iter().enumerate() {
             if k > 0 {
-                out.write_all(b",")?;
+                text.push(b',');
             }
             match &column.cells {
-                Cells::Index(cells) => write!(out, "{}", cells[row])?,
-                Cells::Time(cells) => write!(out, "{}", cells[row])?,
-                Cells::Value(cells) => write!(out, "{:e}", cells[row])?,
+                Cells::Index(cells) => text.extend(digits.format(cells[row]).as_bytes()),
+                Cells::Time(cells) => put_time(cells[row], &mut digits, text),
+                Cells::Value(cells) => write!(text, "{:e}", cells[row])?,
             }
         }
-        out.write_all(b"\n")?;
+        text.push(b'\n');
+        if text.len() >= TEXT_BYTES || row + 1 == rows.len() {
+            out.write_all(text)?;
+            bytes += text.len();
+            text.clear();
+        }
     }
-    Ok(())
+    Ok(bytes)
+}
+
+/// Seconds, exact, as `Time` shows them.
+fn put_time(time: Time, digits: &mut itoa::Buffer, text: &mut Vec<u8>) {
+    let (second, ticks) = (Time::PER_SECOND, time.picoseconds());
+    text.extend(digits.format(ticks / second).as_bytes());
+    let fraction = ticks % second;
+    if fraction > 0 {
+        // With a digit before them that keeps the zeros in front.
+        let all = digits.format(second + fraction);
+        text.push(b'.');
+        text.extend(all[1..].trim_end_matches('0').as_bytes());
+    }
 }
 
 /// A table that grows by whole rows.
@@ -59,12 +89,8 @@ impl Writer {
 
 impl WriteTable for Writer {
     fn append(&mut self, rows: Rows, pieces: &mut Vec<Piece>) -> io::Result<()> {
-        self.text.clear();
-        write(&rows, &mut self.text)?;
-        // Whole rows at once: those of a run that is killed are whole.
-        self.file.write_all(&self.text)?;
+        self.unsynced += put(&rows, &mut self.text, &mut self.file)?;
         self.written.add(&rows);
-        self.unsynced += self.text.len();
         if self.unsynced >= PIECE_BYTES {
             self.file.sync_data()?;
             self.unsynced = 0;
@@ -167,4 +193,21 @@ pub fn maybe(text: &str) -> Result<Option<f64>, String> {
 pub fn time(text: &str) -> Result<Time, String> {
     let no_time = || format!("`{text}` is no time in seconds");
     number::<f64>(text).ok().and_then(Time::from_seconds).ok_or_else(no_time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn times_stand_as_they_are_shown(ticks in any::<u64>(), zeros in 0_u32..19) {
+            let unit = 10_u64.pow(zeros);
+            let time = Time::from_picoseconds(ticks / unit * unit);
+            let mut text = Vec::new();
+            put_time(time, &mut itoa::Buffer::new(), &mut text);
+            prop_assert_eq!(String::from_utf8(text).unwrap(), time.to_string());
+        }
+    }
 }
