@@ -6,8 +6,11 @@ pub(crate) fn prefetch<T: ?Sized>(at: &T) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        let first = std::ptr::from_ref(at).cast::<i8>();
-        for byte in (0..size_of_val(at)).step_by(64) {
+        const LINE: usize = 64;
+        let at_byte = std::ptr::from_ref(at).cast::<i8>();
+        let before = at_byte.addr() % LINE;
+        let first = at_byte.wrapping_sub(before);
+        for byte in (0..before + size_of_val(at)).step_by(LINE) {
             // SAFETY: a hint, which neither reads nor faults, whatever the address.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(first.wrapping_add(byte)) };
         }

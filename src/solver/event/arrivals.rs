@@ -60,6 +60,8 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             && way.refractory == f64::INFINITY
             && job.stops.is_empty()
             && job.dc.is_none();
+        #[cfg(test)]
+        let is_plain = is_plain && tests::may_be_short();
         let arrives = job.arrivals.first().map_or(f64::INFINITY, |a| self.relative(a.time));
         let event = arrives.min(self.end);
         if !is_plain || event <= t || N == 2 && self.next_bend(lane, event) < f64::INFINITY {
@@ -95,9 +97,12 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let t = lanes.t[lane];
         let is_plain = t == way.arrives
             && t < way.other
+            && t < way.floor
             && way.phase == Phase::Run
             && !way.is_at_floor
             && lanes.is_open[lane] > zero;
+        #[cfg(test)]
+        let is_plain = is_plain && tests::may_be_short();
         if !is_plain {
             return Next::Unknown;
         }
@@ -139,6 +144,8 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         way.is_driven = true;
         lanes.event[lane] = event;
         let base = lanes.base[lane];
+        #[cfg(test)]
+        tests::count(lanes.is_z[lane] > zero);
         self.rate_after_event(lane, (before, base));
         self.set_out(lane)
     }
@@ -161,5 +168,95 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             && job.dc.is_none()
             && lanes.y[lane].double() + most * left <= n.y_calm
             && self.relative(self.absolute(t)) == t
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::path::Path;
+
+    use crate::backend::EventWork;
+    use crate::backend::cpu::Cpu;
+    use crate::circuit::{Membrane, SynapticCurrent};
+    use crate::probe::digest::SpikeDigests;
+    use crate::scene::Scene;
+    use crate::simulation::Simulation;
+    use crate::solver::event::Work;
+
+    thread_local! {
+        /// Whether `begin` and `take_arrival` do what is theirs, and how many arrivals the latter took on
+        /// charts q and z.
+        static SHORT: Cell<(bool, [u64; 2])> = const { Cell::new((true, [0; 2])) };
+    }
+
+    pub(super) fn may_be_short() -> bool {
+        SHORT.get().0
+    }
+
+    pub(super) fn count(is_z: bool) {
+        let (may, mut taken) = SHORT.get();
+        taken[usize::from(is_z)] += 1;
+        SHORT.set((may, taken));
+    }
+
+    /// A recurrent network with strong inhibition, so that sums reach their floor, quiet times, so that
+    /// currents do, and trains of which many arrive at once.
+    fn scene(tolerance: &str, receptors: &str, connections: &str) -> Scene {
+        let text = format!(
+            "(duration: \"200 ms\", seed: 7, solver: Event(tolerance: \"{tolerance}\"),
+            sources: {{
+                \"noise\": (size: 40, train: Poisson(rates: \"150 Hz\")),
+                \"beat\": (size: 4, train: Regular(rates: \"50 Hz\")),
+            }},
+            populations: {{ \"dpi\": (size: 40, model: arcana(
+                soma: (
+                    Itau: \"4 pA\", Igain: \"80 pA\", Ith: \"12 mA\", Idc: \"10 pA\", refP: \"1 ms\",
+                    Ipfb_th: \"0 A\", Ipfb_norm: \"1.4e9 /A\",
+                ),
+                {receptors}
+            ), mismatch: {{ \"soma.Itau\": LogNormal(cv: 0.1), \"ampa.Iw\": LogNormal(cv: 0.1) }}) }},
+            connections: [
+                (from: \"noise\", to: \"dpi\", receptor: ampa, rule: OneToOne, weight: 4, delay: \"1 ms\"),
+                (from: \"beat\", to: \"dpi\", receptor: ampa, rule: AllToAll),
+                (from: \"dpi\", to: \"dpi\", receptor: ampa, rule: FixedInDegree(k: 6), delay: \"1 ms\"),
+                {connections}
+            ])"
+        );
+        Scene::parse(&text, "test.ron", "test", Path::new("."), &[]).unwrap().scene
+    }
+
+    /// Digest of all spikes, the bits of all states at the end, the work, and arrivals taken on q and z.
+    fn outcome(scene: Scene, may_be_short: bool) -> (String, Vec<u64>, Work, [u64; 2]) {
+        SHORT.set((may_be_short, [0; 2]));
+        let mut simulation = Simulation::new(scene).unwrap();
+        simulation.set_backend(Cpu::new(Some(1)));
+        simulation.run().unwrap();
+        let mut states = Vec::new();
+        let world = simulation.world();
+        for entity in world.iter_entities() {
+            states.extend(entity.get::<Membrane>().map(|membrane| membrane.0.to_bits()));
+            states.extend(entity.get::<SynapticCurrent>().map(|current| current.0.to_bits()));
+        }
+        let digest = format!("{:?}", world.resource::<SpikeDigests>());
+        (digest, states, world.resource::<EventWork>().0, SHORT.replace((true, [0; 2])).1)
+    }
+
+    /// In single precision, in double, and with GABA_B.
+    #[test]
+    fn the_short_way_of_an_arrival_leads_where_the_general_one_does() {
+        let ampa = "ampa: (Itau: \"2 pA\", Igain: \"20 pA\", Iw: \"40 pA\"),";
+        let both = format!("{ampa} gabab: (Itau: \"2 pA\", Igain: \"20 pA\", Iw: \"60 pA\"),");
+        let inhibition = "(from: \"dpi\", to: \"dpi\", receptor: gabab, rule: FixedInDegree(k: 6), \
+                          weight: 4, delay: \"2 ms\"),";
+        for (tolerance, receptors, connections) in
+            [("1 us", ampa, ""), ("10 ns", ampa, ""), ("1 us", &both, inhibition)]
+        {
+            let of = |may_be_short| outcome(scene(tolerance, receptors, connections), may_be_short);
+            let (short, general) = (of(true), of(false));
+            assert!(short.3[0] > 500 && short.3[1] > 500, "taken: {:?}", short.3);
+            assert_eq!(general.3, [0; 2]);
+            assert_eq!((short.0, short.1, short.2), (general.0, general.1, general.2));
+        }
     }
 }

@@ -530,11 +530,14 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
         let touched = window.inbox.touched(window.first, self.neurons.len() as u32);
         let slots = union(&self.awake, &touched);
         let mut all = std::mem::take(&mut self.neurons);
-        // Several for each thread, as many for one as for another, even out their load.
-        let threads = window.pool.map_or(1, rayon::ThreadPool::current_num_threads);
-        let rounds = slots.len().div_ceil(threads * PIECE).max(2);
-        let size = slots.len().div_ceil(rounds * threads).max(PIECE / 8);
-        let size = if threads == 1 { PIECE } else { size };
+        let size = match window.pool.map_or(1, rayon::ThreadPool::current_num_threads) {
+            1 => PIECE,
+            // Several for each thread, as many for one as for another, even out their load.
+            threads => {
+                let rounds = slots.len().div_ceil(threads * PIECE).max(2);
+                slots.len().div_ceil(rounds * threads).max(PIECE / 8)
+            }
+        };
         // Pieces of sorted slots own disjoint parts of the neurons.
         let mut pieces = Vec::new();
         let (mut rest, mut next) = (&mut all[..], 0);
@@ -549,6 +552,7 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
         };
         let outputs: Vec<Output> = match window.pool {
             Some(pool) if pieces.len() > 1 => {
+                // One at a time: a piece takes long.
                 pool.install(|| pieces.into_par_iter().with_max_len(1).map(run).collect())
             }
             _ => pieces.into_iter().map(run).collect(),

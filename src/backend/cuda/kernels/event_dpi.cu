@@ -573,7 +573,7 @@ struct Run {
     __device__ int take_arrival() {
         if (!IS_CLOSED) return NEXT_UNKNOWN;
         const bool is_plain =
-            t == arrives && t < other && phase == RUN && !is_at_floor && is_open;
+            t == arrives && t < other && t < floor && phase == RUN && !is_at_floor && is_open;
         if (!is_plain || arrival >= job.arrival_count) return NEXT_UNKNOWN;
         const double next_arrives =
             arrival + 1 < job.arrival_count ? relative(arrival_time(arrival + 1)) : NEVER;
