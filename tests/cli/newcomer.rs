@@ -114,6 +114,23 @@ fn a_wrong_prefix_is_pointed_out() {
     }
 }
 
+/// Numbers in files have no units: one in picoamperes is pointed out, too.
+#[test]
+fn a_wrong_unit_in_a_file_of_biases_is_pointed_out() {
+    let folder = folder_with("ff_mismatch.ron");
+    let set = "populations.dpi.biases=File(\"chip.csv\")";
+    let warned = |content: &str| {
+        fs::write(folder.path().join("chip.csv"), content).unwrap();
+        said(&done(folder.path(), &["check", "scene.ron", "--set", set]))
+    };
+    let said = warned("neuron,ampa.Iw,soma.Itau\n0,200e-12,4.5e-12\n3,210e-12,5\n");
+    let expected = "chip.csv, neuron 3: soma.Itau = 5 A is far from the model's 4 pA";
+    assert!(said.contains(expected), "{said}");
+    assert!(said.contains("numbers in files are in SI units: 4 pA is written 4e-12"), "{said}");
+    assert!(!said.contains("ampa.Iw"), "{said}");
+    assert_eq!(warned("neuron,soma.Itau,soma.Ith\n0,1e-12,5\n"), "");
+}
+
 /// What a `--set` cannot change because it is not there is said, with what to write.
 #[test]
 fn overrides_of_what_is_not_there_say_what_to_write() {

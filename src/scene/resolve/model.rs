@@ -84,9 +84,7 @@ fn biases<B: Block>(
             && let Some(value) = at.quantity(dx, bias.unit, bias.domain)
         {
             let usual = (bias.get)(block);
-            if !ANY_SIZE.contains(&bias.name) {
-                warn_of_prefix(&at, (bias.name, value), usual, bias.unit, dx);
-            }
+            warn_of_prefix(&at, (bias.name, value), usual, bias.unit, dx);
             (bias.set)(block, value);
         }
     }
@@ -97,7 +95,14 @@ fn biases<B: Block>(
 /// `arcana` is 12 mA, its default 1 pA).
 const ANY_SIZE: [&str; 1] = ["Ith"];
 
-/// A value a million times the model's own, or a millionth of it, has a wrong prefix.
+/// Whether a value is a million times the model's own, or a millionth of it: then it has a wrong prefix.
+pub(super) fn is_of_other_size(name: &str, value: f64, usual: f64) -> bool {
+    let times = value.abs() / usual.abs();
+    // Nothing can be said of 0, nor where there is no default.
+    let is_known = value != 0.0 && times.is_finite() && !ANY_SIZE.contains(&name);
+    is_known && !(1e-6..=1e6).contains(&times)
+}
+
 fn warn_of_prefix(
     at: &At,
     (name, value): (&str, f64),
@@ -105,11 +110,10 @@ fn warn_of_prefix(
     unit: Unit,
     dx: &mut Diagnostics,
 ) {
-    let times = value.abs() / usual.abs();
-    // Nothing can be said of 0, nor where there is no default.
-    if value == 0.0 || !times.is_finite() || (1e-6..=1e6).contains(&times) {
+    if !is_of_other_size(name, value, usual) {
         return;
     }
+    let times = value.abs() / usual.abs();
     let shown = |value| units::rounded(value, unit);
     let (typed, own) = (shown(value), shown(usual));
     let mut help =

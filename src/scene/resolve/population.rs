@@ -2,9 +2,10 @@
 
 use super::super::decode::{At, Variant};
 use super::super::diagnostics::{Diagnostics, suggest};
-use super::super::files::{self, Folder};
+use super::super::files::{self, Folder, InputFile};
 use super::super::{BiasPath, BiasSource, BiasValues, GivenBiases, Population};
 use super::Names;
+use super::model::is_of_other_size;
 use crate::circuit::{Domain, MismatchLaw, Receptor, Waveform};
 use crate::model::{Conflict, Model, Read, StateVariable};
 use crate::network::Replicas;
@@ -248,9 +249,38 @@ fn given_biases(
     check_rows(&table, replicas, model, &path, dx);
     let columns: Result<Vec<BiasPath>, _> =
         table.columns.iter().map(|name| bias_path(name, model)).collect();
+    if let Ok(columns) = &columns {
+        warn_of_units(&file, &table, columns, replicas, model, &path, dx);
+    }
     let by_replica = table.by_replica;
     let (source, columns) = (BiasSource::File(file), columns.ok()?);
     Some(GivenBiases { source, columns, by_replica, rows: table.rows.into() })
+}
+
+/// Numbers in a file have no units of their own: one in pA looks like so many amperes. Said once for each
+/// column.
+fn warn_of_units(
+    file: &InputFile,
+    table: &files::NeuronTable,
+    columns: &[BiasPath],
+    replicas: Replicas,
+    model: &Model,
+    at: &At,
+    dx: &mut Diagnostics,
+) {
+    for (k, path) in columns.iter().enumerate() {
+        let (Some(bias), Some(usual)) = (model.bias(*path), model.nominal(*path)) else { continue };
+        let is_odd = |value: f64| is_of_other_size(bias.name, value, usual);
+        let Some((neuron, values)) = table.rows.iter().find(|(_, values)| is_odd(values[k])) else {
+            continue;
+        };
+        let id = files::row_id(replicas, table.by_replica, *neuron);
+        let [value, own] = [values[k], usual].map(|value| units::rounded(value, bias.unit));
+        let message =
+            format!("{}, {id}: {path} = {value} is far from the model's {own}", file.path);
+        at.warning(dx, message)
+            .help(format!("numbers in files are in SI units: {own} is written {usual:e}"));
+    }
 }
 
 fn biases_in_scene(
