@@ -4,7 +4,7 @@ use super::equation::{Equation, Form, Rate};
 use super::real::Real;
 use crate::circuit::number::{Number, Packed, Width};
 
-/// Lanes that are worked on together: two vectors of single precision.
+/// Lanes that are worked on together, a whole number of [`Width`]s.
 pub const BLOCK: usize = 32;
 /// Neurons that are advanced at once.
 pub const NEURONS: usize = 192;
