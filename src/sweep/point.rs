@@ -85,6 +85,14 @@ pub(super) struct Measured {
     pub tables: Vec<Rows>,
 }
 
+/// The spikes of a point.
+struct Spikes {
+    /// Of each population.
+    counts: Vec<u64>,
+    /// Digest of those of all.
+    hash: String,
+}
+
 /// A point to be run.
 pub(super) struct Point<'a> {
     pub runner: &'a Runner<'a>,
@@ -104,23 +112,27 @@ impl Point<'_> {
         let values = sweep.coordinates(self.index).iter().map(|value| value.cell()).collect();
         let row =
             Row { point: self.index, values, seed, spikes: Vec::new(), hash: None, error: None };
-        match self.run(scene, row.clone(), observe) {
-            Ok(measured) => Ok(measured),
-            Err(error) if is_of_point(&error) => {
-                let error = Some(error.to_string());
-                Ok(Measured { row: Row { error, ..row }, tables: Vec::new() })
-            }
-            Err(error) => Err(error),
-        }
+        let (ended, tables) = match self.run(scene, observe) {
+            Ok((ended, tables)) => (ended, tables),
+            Err(error) => (Err(error), Vec::new()),
+        };
+        let row = match ended {
+            Ok(Spikes { counts, hash }) => Row { spikes: counts, hash: Some(hash), ..row },
+            Err(error) if is_of_point(&error) => Row { error: Some(error.to_string()), ..row },
+            Err(error) => return Err(error),
+        };
+        Ok(Measured { row, tables })
     }
 
-    /// Runs the scene of a point and completes its row.
+    /// Runs the scene of a point: its spikes or why it failed on its way, and its tables.
+    ///
+    /// # Errors
+    /// Why it could not begin; there are no tables.
     fn run(
         &self,
         scene: Scene,
-        row: Row,
         observe: &mut dyn FnMut(f64) -> bool,
-    ) -> Result<Measured, Error> {
+    ) -> Result<(Result<Spikes, Error>, Vec<Rows>), Error> {
         let Plan { choice, side_by_side, layout, .. } = self.plan;
         let mut simulation = self.runner.plugins.build(scene)?;
         Candidates::new(*choice, Some(side_by_side.threads))?.choose(&mut simulation)?;
@@ -132,34 +144,26 @@ impl Point<'_> {
                 ControlFlow::Continue(())
             }
         });
-        let failed = match ended {
-            Err(error) if !is_of_point(&error) => return Err(error),
-            ended => ended.err(),
-        };
         let lead = points::lead(self.index, &self.runner.sweep.coordinates(self.index));
         let mut tables = Vec::with_capacity(layout.probes.len());
         for table in &layout.probes {
-            let mut rows = Rows::new(lead.clone());
+            let mut rows = Rows::new(lead.clone(), ended.is_ok());
             let record = simulation.records().find(|(name, ..)| *name == table.probe);
             let written = match (record, table.further) {
                 (Some((.., record)), None) => record.table(&mut rows),
                 (Some((.., record)), Some(further)) => record.further_table(further, &mut rows),
                 (None, _) => Ok(()),
             };
-            written.map_err(|error| Error::io("write", &table.file, error))?;
-            if failed.is_some() {
-                rows.rows.clear();
+            if !rows.is_complete() {
+                written.map_err(|error| Error::io("write", &table.file, error))?;
             }
             tables.push(rows);
-        }
-        if let Some(error) = failed {
-            return Ok(Measured { row: Row { error: Some(error.to_string()), ..row }, tables });
         }
         let digests = &simulation.world().resource::<SpikeDigests>().0;
         let names = simulation.scene().populations.keys().map(String::as_str);
         let hash = digest::total(names.zip(digests.iter().copied()));
-        let spikes = digests.iter().map(|digest| digest.count).collect();
-        Ok(Measured { row: Row { spikes, hash: Some(hash), ..row }, tables })
+        let counts = digests.iter().map(|digest| digest.count).collect();
+        Ok((ended.map(|_| Spikes { counts, hash }), tables))
     }
 }
 
@@ -185,21 +189,31 @@ pub(super) struct Rows {
     /// All others.
     pub rows: Vec<u8>,
     is_header: bool,
+    /// Whether anything is kept but the header; if not, what follows is not taken.
+    has_rows: bool,
     at_start: bool,
     /// Whether a line break would be a part of a cell.
     is_quoted: bool,
 }
 
 impl Rows {
-    fn new(lead: String) -> Rows {
+    fn new(lead: String, has_rows: bool) -> Rows {
         let (header, rows) = (Vec::new(), Vec::new());
-        Rows { lead, header, rows, is_header: true, at_start: true, is_quoted: false }
+        Rows { lead, header, rows, is_header: true, has_rows, at_start: true, is_quoted: false }
+    }
+
+    /// Whether it takes nothing more, which its writer has to take for an error.
+    fn is_complete(&self) -> bool {
+        !self.is_header && !self.has_rows
     }
 }
 
 impl Write for Rows {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        for byte in text {
+        for (taken, byte) in text.iter().enumerate() {
+            if self.is_complete() {
+                return Ok(taken);
+            }
             if self.is_header {
                 self.header.push(*byte);
             } else {
@@ -226,7 +240,7 @@ mod tests {
 
     #[test]
     fn each_row_gets_the_values_of_its_point() {
-        let mut rows = Rows::new("7,4e-12,".into());
+        let mut rows = Rows::new("7,4e-12,".into(), true);
         // In pieces, as writers write.
         for piece in ["neuron,na", "me\n0,a", "\n1,\"two\nli", "nes, \"\"b\"\"\"\n", "2,c\n"] {
             rows.write_all(piece.as_bytes()).unwrap();
@@ -234,5 +248,17 @@ mod tests {
         assert_eq!(rows.header, b"neuron,name\n");
         let text = String::from_utf8(rows.rows).unwrap();
         assert_eq!(text, "7,4e-12,0,a\n7,4e-12,1,\"two\nlines, \"\"b\"\"\"\n7,4e-12,2,c\n");
+    }
+
+    /// Of a point that failed: no row is formatted that would not be kept.
+    #[test]
+    fn a_header_alone_stops_its_writer() {
+        let mut rows = Rows::new("7,".into(), false);
+        rows.write_all(b"\"neuron\nname\",").unwrap();
+        assert!(!rows.is_complete());
+        let error = rows.write_all(b"rate\n0,a\n").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WriteZero);
+        assert!(rows.is_complete() && rows.rows.is_empty());
+        assert_eq!(rows.header, b"\"neuron\nname\",rate\n");
     }
 }
