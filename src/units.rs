@@ -226,11 +226,7 @@ pub fn format(value: f64, unit: Unit) -> String {
     let scientific = format!("{value:e}");
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
-    let chosen = PREFIXES
-        .iter()
-        .filter(|(prefix, power)| prefix.is_ascii() && *power <= exponent && *power <= 0)
-        .max_by_key(|(_, power)| *power);
-    let Some((prefix, power)) = chosen else {
+    let Some((prefix, power)) = prefix_below(exponent) else {
         return format!("{scientific} {symbol}");
     };
     format!("{} {prefix}{symbol}", move_point(mantissa, exponent - power))
@@ -245,11 +241,23 @@ pub fn rounded(value: f64, unit: Unit) -> String {
 /// The unit in which a value has one to three digits before the point, and how many of it are one SI
 /// unit: of 4e-12 A, `pA` and 1e12.
 #[must_use]
-pub fn shown_in(value: f64, unit: Unit) -> (String, f64) {
-    let shown = rounded(value.abs(), unit);
-    let symbol = shown.split_once(' ').map_or("", |(_, symbol)| symbol).to_string();
-    let one = parse(&format!("1 {symbol}"), unit).unwrap_or(1.0);
-    (symbol.replacen('u', "\u{b5}", 1), 1.0 / one)
+pub fn scale(value: f64, unit: Unit) -> (String, f64) {
+    let symbol = unit.symbol();
+    // As it is shown, with few digits: 999.97 pA are 1 nA.
+    let shown = format!("{:.3e}", value.abs());
+    let exponent = shown.split_once('e').and_then(|(_, exponent)| exponent.parse().ok());
+    let exponent = exponent.filter(|_| !matches!(unit, Unit::One | Unit::PerAmpere));
+    match exponent.and_then(prefix_below) {
+        Some((prefix, power)) => (prefix.replace('u', "\u{b5}") + symbol, shifted("1", -power)),
+        None => (symbol.to_string(), 1.0),
+    }
+}
+
+/// The prefix, and its power of ten, with which a value of that power of ten is written; none above one.
+fn prefix_below(exponent: i32) -> Option<(&'static str, i32)> {
+    let is_below =
+        |(prefix, power): &(&str, i32)| prefix.is_ascii() && *power <= exponent && *power <= 0;
+    PREFIXES.into_iter().filter(is_below).max_by_key(|(_, power)| *power)
 }
 
 /// Moves the decimal point of `d.ddd` to the right.
@@ -338,6 +346,26 @@ mod tests {
         assert_eq!(parse("1.4e9 /A", Unit::PerAmpere), Ok(1.4e9));
         assert_eq!(parse("1.4 1/nA", Unit::PerAmpere), Ok(1.4e9));
         assert_eq!(parse("0.7", Unit::One), Ok(0.7));
+    }
+
+    #[test]
+    fn a_unit_suits_its_value() {
+        for (value, unit, symbol, factor) in [
+            (4e-12, Unit::Ampere, "pA", 1e12),
+            (-25e-3, Unit::Volt, "mV", 1e3),
+            (3e-6, Unit::Second, "\u{b5}s", 1e6),
+            // With four digits it is 1 nA.
+            (0.99997e-9, Unit::Ampere, "nA", 1e9),
+            (0.9999e-9, Unit::Ampere, "pA", 1e12),
+            (1.0, Unit::Second, "s", 1.0),
+            (5e3, Unit::Hertz, "Hz", 1.0),
+            (0.0, Unit::Volt, "V", 1.0),
+            (f64::NAN, Unit::Volt, "V", 1.0),
+            (1.4e-3, Unit::One, "", 1.0),
+            (1.4e9, Unit::PerAmpere, "/A", 1.0),
+        ] {
+            assert_eq!(scale(value, unit), (symbol.to_string(), factor), "{value} {unit:?}");
+        }
     }
 
     #[test]

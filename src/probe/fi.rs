@@ -217,7 +217,7 @@ impl FiCurve {
     /// it are one SI unit.
     fn shown_unit(&self) -> (String, f64) {
         let largest = self.inputs.iter().fold(0.0, |most: f64, input| most.max(input.abs()));
-        units::shown_in(largest, self.unit)
+        units::scale(largest, self.unit)
     }
 }
 

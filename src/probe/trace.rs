@@ -21,7 +21,7 @@ use crate::schedule::{BuiltIn, WindowSet};
 use crate::simulation::Simulation;
 use crate::table::{Column, Format, Rows};
 use crate::time::Time;
-use crate::units::Unit;
+use crate::units::{self, Unit};
 
 /// Bytes of a recorded value, and of time and neuron of a row; twice, for growing and for the
 /// picture.
@@ -426,17 +426,14 @@ impl TraceRecorder {
     pub fn curve(&self, neuron: u32, variable: Variable) -> Vec<(Time, f64)> {
         let position = self.neurons.iter().position(|n| *n == neuron);
         let column = self.vars.iter().position(|v| *v == variable);
-        let place = position.zip(column).map(|(position, k)| position * self.vars.len() + k);
-        let sketches = self.sketches();
-        let sketch = place.and_then(|place| sketches.get(place));
-        sketch.map_or(Vec::new(), |sketch| sketch.points().collect())
+        let Some((position, column)) = position.zip(column) else { return Vec::new() };
+        let width = self.vars.len();
+        let handed_over = self.sketches.get(position * width + column).cloned();
+        let mut sketch = handed_over.unwrap_or_else(|| Sketch::new(self.neurons.len() * width));
+        let own = self.kept().filter(|(_, of, _)| *of as usize == position);
+        own.for_each(|(time, _, values)| sketch.push(time, values[column]));
+        sketch.points().collect()
     }
-}
-
-/// The unit in which a current has one to three digits before the point, and units per ampere.
-fn current_unit(current: f64) -> (&'static str, f64) {
-    let units = [("A", 1.0), ("mA", 1e3), ("\u{b5}A", 1e6), ("nA", 1e9), ("pA", 1e12)];
-    units.into_iter().find(|(_, scale)| current * scale >= 1.0).unwrap_or(("fA", 1e15))
 }
 
 impl TraceRecorder {
@@ -522,8 +519,8 @@ impl TraceRecorder {
         let values = sketches.clone().flat_map(Sketch::points);
         let largest = values.fold(0.0, |most: f64, (_, value)| value.abs().max(most));
         let (unit, scale) = match self.units[place] {
-            Unit::Ampere => current_unit(largest),
-            unit => (unit.symbol(), 1.0),
+            Unit::Ampere => units::scale(largest, Unit::Ampere),
+            unit => (unit.symbol().to_string(), 1.0),
         };
         let curve = |(index, sketch): (&u32, &Sketch)| {
             let points = sketch.points().map(|(time, value)| (time.seconds(), value * scale));
@@ -534,7 +531,7 @@ impl TraceRecorder {
             *shown == variable && self.thresholds.iter().all(|(_, other)| other == level)
         });
         let threshold = threshold.map(|(_, level)| (*level, "threshold".to_string()));
-        let y_label = match unit {
+        let y_label = match unit.as_str() {
             "" => variable.name().to_string(),
             unit => format!("{} ({unit})", variable.name()),
         };
@@ -571,6 +568,33 @@ fn record(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::circuit::Receptor;
+    use crate::plugins::Plugins;
+
+    #[test]
+    fn a_curve_is_that_of_its_neuron_and_variable() {
+        let loaded = Plugins::default()
+            .parse(
+                r#"(duration: "10 ms", populations: { "dpi": (size: 3, model: dynapse1()) },
+                    probes: { "trace": Trace(of: "dpi", vars: [Imem, Vmem], neurons: [0, 2],
+                                             every: "1 ms") })"#,
+                "scene.ron",
+                "scene",
+                ".".as_ref(),
+                &[],
+            )
+            .and_then(|loaded| loaded.single());
+        let mut simulation = Plugins::default().build(loaded.unwrap().scene).unwrap();
+        simulation.run().unwrap();
+        let recorder = simulation.probe::<TraceRecorder>("trace").unwrap();
+        for (neuron, variable) in [(0, Variable::Imem), (2, Variable::Imem), (2, Variable::Vmem)] {
+            let samples: Vec<(Time, f64)> = recorder.samples(neuron, variable).collect();
+            assert_eq!(samples.len(), 11);
+            assert_eq!(recorder.curve(neuron, variable), samples);
+        }
+        assert_eq!(recorder.curve(1, Variable::Imem), []);
+        assert_eq!(recorder.curve(0, Variable::Synapse(Receptor::Ampa)), []);
+    }
 
     /// Whatever is left out, a curve goes from its lowest to its highest point, in the order of time.
     #[test]

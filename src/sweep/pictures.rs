@@ -135,7 +135,7 @@ fn dimension(axis: &Axis, label: &str, stride: usize) -> Dimension {
 fn labelled(name: &str, unit: Unit, values: &[f64]) -> (String, f64) {
     let largest = values.iter().fold(0.0, |most: f64, value| most.max(value.abs()));
     let (symbol, scale) = match unit {
-        Unit::Ampere | Unit::Volt | Unit::Farad | Unit::Second => units::shown_in(largest, unit),
+        Unit::Ampere | Unit::Volt | Unit::Farad | Unit::Second => units::scale(largest, unit),
         Unit::Hertz | Unit::PerAmpere | Unit::One => (unit.symbol().to_string(), 1.0),
     };
     let label = if symbol.is_empty() { name.into() } else { format!("{name} ({symbol})") };
