@@ -64,11 +64,16 @@ fn plain<'a>(points: &'a [(f64, f64)]) -> Raster<'a> {
     }
 }
 
-/// Rows that are counted have no ticks between them, in reports neither.
+/// Rows and numbers of values have no ticks between them, in reports neither.
 #[test]
 fn charts_know_which_axes_count() {
     let is_whole = |whole_rows| {
         let picture = super::raster(&Raster { whole_rows, ..plain(&[(0.5, 1.0)]) });
+        picture.chart().unwrap().y.whole
+    };
+    assert!(is_whole(true) && !is_whole(false));
+    let is_whole = |counts| {
+        let picture = super::steps(&Steps { counts, ..plain_steps(&[(0.0, 1.0, 2.0)]) });
         picture.chart().unwrap().y.whole
     };
     assert!(is_whole(true) && !is_whole(false));
