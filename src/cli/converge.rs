@@ -12,7 +12,7 @@ use super::messages::{self, say};
 use super::{default_folder, load, print, print_json, progress, stop_on_signals};
 use crate::backend::cpu::Cpu;
 use crate::converge::{self, Comparison, Difference, Trains, Worst};
-use crate::probe::picture::counted;
+use crate::probe::picture::{self, counted};
 use crate::results::summary::SCHEMA_VERSION;
 use crate::results::{Folder, scene_files};
 use crate::scene::{Loaded, Solver};
@@ -234,7 +234,7 @@ fn write(
     folder.scene(scene)?;
     folder.file(TABLE, |out| converge::table(comparisons, out))?;
     folder.file(NEURONS, |out| converge::neurons_table(comparisons, out))?;
-    let title = format!("{} · Euler against the event-driven solver", scene.name);
+    let title = picture::title(&scene.name, "Euler against the event-driven solver");
     let counts = converge::counts_picture(title.as_str().into(), comparisons).svg();
     folder.file(COUNTS, |out| out.write_all(counts.as_bytes()))?;
     let shifts = converge::shifts_picture(title.as_str().into(), comparisons, tolerance).svg();
@@ -244,7 +244,7 @@ fn write(
 
 /// The figures as people read them.
 fn table(report: &Report) -> String {
-    let seconds = |s: f64| units::format(crate::probe::picture::three_digits(s), Unit::Second);
+    let seconds = |s: f64| units::format(picture::three_digits(s), Unit::Second);
     let whose = |population: &str, neuron: u32| format!("{population} {neuron}");
     let exact: u64 = report.reference.spikes.values().sum();
     let mut text = format!(

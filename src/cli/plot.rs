@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::args::{PictureFormat, PlotArgs};
 use super::messages::say;
-use crate::probe::picture::{Frame, Picture};
+use crate::probe::picture::{self, Frame, Picture};
 use crate::results::folder::SCENE;
 use crate::results::{Results, probe_files};
 use crate::scene::diagnostics::suggest;
@@ -24,27 +24,31 @@ pub fn plot(args: &PlotArgs, plugins: &Plugins) -> Result<(), Error> {
     let refuse =
         |message: String, help: String| Err(Error::Results { path: path.clone(), message, help });
     let probes: Vec<String> = scene.probes.keys().cloned().collect();
-    // Those of `picoamp measure`, which are drawn from more than the record of a probe.
-    let further: Vec<String> =
-        results.further_pictures(&scene).into_iter().map(str::to_string).collect();
-    let stem = |file: &String| file.trim_end_matches(".svg").to_string();
-    let known: Vec<String> = probes.iter().cloned().chain(further.iter().map(stem)).collect();
-    let is_chosen = |name: &String| args.probe.as_ref().is_none_or(|probe| probe == name);
-    if !known.iter().any(is_chosen) {
+    let (mut further, others) = experiment::further(&results, &scene);
+    let stem = |file: &str| file.strip_suffix(".svg").unwrap_or(file).to_string();
+    let own = further.iter().map(|subject| stem(&subject.file()));
+    let known: Vec<String> = probes.iter().cloned().chain(own).collect();
+    let is_chosen = |name: &str| args.probe.as_deref().is_none_or(|wanted| wanted == name);
+    if !known.iter().any(|name| is_chosen(name)) {
         let Some(name) = &args.probe else {
             return refuse("the scene has no probe".into(), "add one and run it again".into());
         };
+        let message = match others.iter().find(|file| stem(file) == *name) {
+            Some(file) => format!("`{file}` cannot be drawn again: it is of another program"),
+            None => format!("there is no probe or picture `{name}`"),
+        };
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
-        return refuse(format!("there is no probe `{name}`"), suggest(name, &known));
+        return refuse(message, suggest(name, &known));
     }
-    let further: Vec<&str> =
-        further.iter().filter(|file| is_chosen(&stem(file))).map(String::as_str).collect();
+    further.retain(|subject| is_chosen(&stem(&subject.file())));
+    let for_others: Vec<&str> = further.iter().flat_map(|subject| subject.probes(&scene)).collect();
+    let is_needed = |probe: &&String| is_chosen(probe) || for_others.contains(&probe.as_str());
+    let needed: Vec<String> = probes.iter().filter(is_needed).cloned().collect();
     let files = probe_files(&scene);
     let name = scene.name.clone();
     let mut simulation = plugins.build(scene)?;
-    for probe in &probes {
-        let is_needed = is_chosen(probe) || !further.is_empty();
-        if is_needed && let Err(message) = results.read_back(&mut simulation, probe) {
+    for probe in &needed {
+        if let Err(message) = results.read_back(&mut simulation, probe) {
             return refuse(
                 format!("the probe `{probe}` cannot be drawn: {message}"),
                 format!("run the scene again: picoamp run {}", path.join(SCENE).display()),
@@ -53,18 +57,19 @@ pub fn plot(args: &PlotArgs, plugins: &Plugins) -> Result<(), Error> {
     }
     let mut written = Vec::new();
     let mut draw = |file: &str, about: &str, picture: &dyn Fn(Frame) -> Picture| {
-        let title = args.title.clone().unwrap_or_else(|| format!("{name} · {about}"));
+        let title = args.title.clone().unwrap_or_else(|| picture::title(&name, about));
         let frame = Frame { title: &title, size: args.size };
         written.push(put(args, &results, file, picture(frame))?);
         Ok::<(), Error>(())
     };
     for (probe, _, record) in simulation.records() {
-        if let Some(files) = files.get(probe).filter(|_| is_chosen(&probe.to_string())) {
+        if let Some(files) = files.get(probe).filter(|_| is_chosen(probe)) {
             draw(&files.picture, probe, &|frame| record.picture(frame))?;
         }
     }
-    for drawing in experiment::drawings(&further, &simulation)? {
-        draw(&drawing.file, &drawing.about, &|frame| drawing.picture(frame))?;
+    for subject in further {
+        let drawing = subject.of(&simulation)?;
+        draw(&subject.file(), &subject.about(), &|frame| drawing.picture(frame))?;
     }
     if args.out.is_none() {
         results.add_files(&written)?;
@@ -115,7 +120,7 @@ fn plot_sweep(
                 );
             }
         };
-        let title = format!("{} · {}", scene.name, picture.name);
+        let title = picture::title(&scene.name, &picture.name);
         let frame = Frame { title: args.title.as_deref().unwrap_or(&title), size: args.size };
         written.push(put(args, results, &picture.file, drawing.picture(0, frame))?);
     }

@@ -3,12 +3,14 @@
 mod network;
 mod sweep;
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::fs;
 
+use indexmap::IndexMap;
 use serde_json::Value;
 
 use crate::circuit::Receptor;
+use crate::experiment::{self, Subject};
 use crate::model::Dpi;
 use crate::network::Rule;
 use crate::probe::TraceRecorder;
@@ -17,7 +19,7 @@ use crate::results::Results;
 use crate::scene::{Connection, GroupId, Loaded, Scene, Variable};
 use crate::simulation::Simulation;
 use crate::units::{self, Unit};
-use crate::{Error, Plugins, experiment};
+use crate::{Error, Plugins};
 
 /// A report of a results folder, as HTML.
 ///
@@ -33,19 +35,26 @@ pub fn html(results: &Results, plugins: &Plugins) -> Result<String, Error> {
     let mut page = Page::default();
     let raw = results.raw();
     page.head(&scene, raw);
-    let unreadable: BTreeMap<&String, String> = scene
+    let unreadable: Unreadable = scene
         .probes
         .keys()
-        .filter_map(|probe| Some((probe, results.read_back(&mut simulation, probe).err()?)))
+        .filter_map(|probe| Some((&**probe, results.read_back(&mut simulation, probe).err()?)))
         .collect();
-    page.measured(results, &simulation)?;
+    let (own, others) = experiment::further(results, &scene);
+    if let Some(text) = results.measured()? {
+        page.measured(&text, &own, &simulation, &unreadable);
+    }
     page.probes(&simulation, &unreadable);
+    page.others(results, &others);
     page.network(&scene);
     page.mismatch(raw);
     page.biases(&scene);
     page.provenance(results, &text);
     Ok(page.finish(&scene.name))
 }
+
+/// Probes whose tables cannot be read, in the order of the scene, and why.
+type Unreadable<'s> = IndexMap<&'s str, String>;
 
 /// Text as HTML.
 fn escape(text: &str) -> String {
@@ -141,23 +150,63 @@ impl Page {
     }
 
     /// What `picoamp measure` has measured, and its pictures that show more than a probe.
-    fn measured(&mut self, results: &Results, simulation: &Simulation) -> Result<(), Error> {
-        let Some(text) = results.measured()? else { return Ok(()) };
+    fn measured(
+        &mut self,
+        text: &str,
+        pictures: &[Subject],
+        simulation: &Simulation,
+        unreadable: &Unreadable,
+    ) {
         self.section("Measured");
         let _ = write!(self.body, "<pre>{}</pre>", escape(text.trim_end()));
-        let files = results.further_pictures(simulation.scene());
-        match experiment::drawings(&files, simulation) {
-            Ok(drawings) => drawings.iter().for_each(|drawing| {
-                let picture = drawing.picture(drawing.about.as_str().into());
-                self.picture(&drawing.about, picture, None);
-            }),
-            Err(error) => self.warn(&format!("What was measured cannot be shown: {error}.")),
+        for subject in pictures {
+            let mut missing = subject.probes(simulation.scene());
+            missing.retain(|probe| unreadable.contains_key(probe));
+            if !missing.is_empty() {
+                let (about, missing) = (subject.about(), missing.join(", "));
+                self.warn(&format!(
+                    "The picture of {about} is left out: it needs the probe {missing}."
+                ));
+                continue;
+            }
+            match subject.of(simulation) {
+                Ok(drawing) => {
+                    let title = subject.about();
+                    self.picture(&title, drawing.picture(title.as_str().into()), None);
+                }
+                Err(error) => {
+                    self.warn(&format!("The picture of {} is left out: {error}.", subject.about()));
+                }
+            }
         }
-        Ok(())
+    }
+
+    /// Pictures that something else has drawn, as they are.
+    fn others(&mut self, results: &Results, files: &[&str]) {
+        if !files.is_empty() {
+            self.section("Other pictures");
+        }
+        for file in files {
+            let svg = match fs::read_to_string(results.path().join(file)) {
+                Ok(svg) => svg,
+                Err(error) => {
+                    self.warn(&format!("The picture {file} cannot be read: {error}."));
+                    continue;
+                }
+            };
+            // In a page, SVG begins with its element, and needs no name of its language.
+            let svg = svg.find("<svg").map_or("", |at| &svg[at..]);
+            let svg = svg.replacen(" xmlns=\"http://www.w3.org/2000/svg\"", "", 1);
+            let _ = write!(
+                self.body,
+                "<div class=\"card\"><h3>{}</h3><div class=\"drawn\">{svg}</div></div>",
+                escape(file)
+            );
+        }
     }
 
     /// The chart of every probe.
-    fn probes(&mut self, simulation: &Simulation, unreadable: &BTreeMap<&String, String>) {
+    fn probes(&mut self, simulation: &Simulation, unreadable: &Unreadable) {
         if !simulation.scene().probes.is_empty() {
             self.section("Records");
         }
@@ -165,7 +214,7 @@ impl Page {
             self.warn(&format!("The probe {name} cannot be shown: {message}."));
         }
         for (name, kind, record) in simulation.records() {
-            if unreadable.keys().any(|probe| *probe == name) {
+            if unreadable.contains_key(name) {
                 continue;
             }
             let heading = format!("{name} ({})", kind.name());

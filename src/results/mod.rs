@@ -29,7 +29,7 @@ use crate::error::Error;
 use crate::network::router::window_of;
 use crate::network::{Edge, Population, Replicas, Router, Rule};
 use crate::probe::stream::{StreamsTables, TableWriter};
-use crate::probe::{ProbeEntities, ProbeKind, Record, Tables};
+use crate::probe::{ProbeEntities, ProbeKind, Record, Tables, picture};
 use crate::scene::diagnostics::SceneReport;
 use crate::scene::files::{self, InputFile};
 use crate::scene::{BiasSource, Connection, GroupId, Probe, Scene, write};
@@ -90,11 +90,11 @@ impl ResultsFolder {
         ResultsFolder::claim_with(path, replace, scene, dump, &[])
     }
 
-    /// The same with further files, which are then written with [`ResultsFolder::file`]. Their names are
-    /// none that probes get.
+    /// The same with further files, which are then written with [`ResultsFolder::file`].
     ///
     /// # Errors
-    /// As [`ResultsFolder::claim`].
+    /// As [`ResultsFolder::claim`]; [`Error::Results`] where one of them has the name of a file that is written
+    /// anyway, in upper or in lower case.
     pub fn claim_with(
         path: impl Into<PathBuf>,
         replace: bool,
@@ -103,8 +103,26 @@ impl ResultsFolder {
         further: &[&str],
     ) -> Result<ResultsFolder, Error> {
         let plan = Plan::new(scene, dump);
+        let path = path.into();
         let mut files = plan.files(scene);
         files.extend(plan.meanwhile());
+        let is_taken = |name: &&&str| {
+            let mut own = files.iter().map(String::as_str).chain([SUMMARY]);
+            own.any(|file| file.eq_ignore_ascii_case(name))
+        };
+        if let Some(name) = further.iter().find(is_taken) {
+            let (message, help) = match plan.probe_of(name) {
+                Some(probe) => (
+                    format!("the probe `{probe}` has a file {name}, and so has what is measured"),
+                    format!("give the probe `{probe}` another name"),
+                ),
+                None => (
+                    format!("there would be two files {name}"),
+                    "give one of them another name".to_string(),
+                ),
+            };
+            return Err(Error::Results { path, message, help });
+        }
         files.extend(further.iter().map(ToString::to_string));
         let folder = Folder::claim(path, replace, files)?;
         Ok(ResultsFolder { folder, plan, writer: None, is_streamed: false })
@@ -237,7 +255,7 @@ impl ResultsFolder {
             for (table, file) in kind.further_tables(scene).iter().zip(&files.further_tables) {
                 done(folder.file(file, |out| record.further_table(table, out)));
             }
-            let title = format!("{} · {name}", scene.name);
+            let title = picture::title(&scene.name, name);
             let picture = record.picture(title.as_str().into()).svg();
             done(folder.file(&files.picture, |out| out.write_all(picture.as_bytes())));
         }
@@ -294,8 +312,7 @@ impl FileNames {
     pub fn beside<'p>(probes: impl Iterator<Item = &'p ProbeFiles>) -> FileNames {
         let mut names = FileNames::default();
         for files in probes {
-            let own = [&files.table, &files.picture].into_iter().chain(&files.further_tables);
-            names.0.extend(own.map(|file| file.to_ascii_lowercase()));
+            names.0.extend(files.named().map(|file| file.to_ascii_lowercase()));
         }
         names
     }
@@ -334,6 +351,11 @@ pub(crate) struct ProbeFiles {
 }
 
 impl ProbeFiles {
+    /// Its tables and its picture.
+    fn named(&self) -> impl Iterator<Item = &String> {
+        [&self.table, &self.picture].into_iter().chain(&self.further_tables)
+    }
+
     /// The tables of a probe in a folder of results.
     pub fn tables(&self, results: &Results, kind: &dyn ProbeKind, scene: &Scene) -> Tables {
         let path = |file: &String| results.path().join(file);
@@ -368,11 +390,21 @@ impl Plan {
         Plan { probes, biases, edges }
     }
 
+    /// The probe that has a file of this name, in upper or in lower case.
+    fn probe_of(&self, name: &str) -> Option<&str> {
+        let has = |files: &ProbeFiles| {
+            let further = files.format.beside(&files.table).into_iter();
+            let further = further.chain(files.format.meanwhile(&files.table));
+            let mut all = files.named().cloned().chain(further);
+            all.any(|file| file.eq_ignore_ascii_case(name))
+        };
+        let found = self.probes.iter().find(|(_, files)| has(files));
+        found.map(|(probe, _)| probe.as_str())
+    }
+
     /// All but the summary.
     fn files(&self, scene: &Scene) -> Vec<String> {
-        let probes = self.probes.values().flat_map(|files| {
-            [&files.table, &files.picture].into_iter().chain(&files.further_tables)
-        });
+        let probes = self.probes.values().flat_map(ProbeFiles::named);
         let named = probes.chain(&self.biases).chain(&self.edges);
         let beside = self.probes.values().filter_map(|files| files.format.beside(&files.table));
         scene_files(scene).into_iter().chain(named.cloned()).chain(beside).collect()

@@ -137,12 +137,18 @@ impl Results {
         plugins.load(self.path.join(SCENE), &[])
     }
 
+    /// Whether they are those of `picoamp measure`.
+    #[must_use]
+    pub fn is_measurement(&self) -> bool {
+        self.summary.files.iter().any(|file| file == MEASURED_TEXT)
+    }
+
     /// What `picoamp measure` has measured, as it was printed; `None` of a run.
     ///
     /// # Errors
     /// [`Error::Io`].
     pub fn measured(&self) -> Result<Option<String>, Error> {
-        if !self.summary.files.iter().any(|file| file == MEASURED_TEXT) {
+        if !self.is_measurement() {
             return Ok(None);
         }
         let path = self.path.join(MEASURED_TEXT);
@@ -154,7 +160,7 @@ impl Results {
     ///
     /// # Errors
     /// File, row and what is wrong.
-    pub fn read_back(&self, simulation: &mut Simulation, probe: &str) -> Result<(), String> {
+    pub(crate) fn read_back(&self, simulation: &mut Simulation, probe: &str) -> Result<(), String> {
         let scene = simulation.scene();
         let files = super::probe_files(scene);
         let (Some(files), Some(known)) = (files.get(probe), scene.probes.get(probe)) else {

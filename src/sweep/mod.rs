@@ -33,6 +33,7 @@ use crate::backend::CurrentBackend;
 use crate::backend::choice::{Candidates, Choice};
 use crate::error::Error;
 use crate::plugins::Plugins;
+use crate::probe::picture;
 use crate::results::Folder;
 use crate::results::folder::SCENE;
 use crate::scene::diagnostics::SceneReport;
@@ -271,7 +272,7 @@ impl Runner<'_> {
                 help: "run the sweep again with --force".into(),
             })?;
             let Some(drawing) = drawing else { continue };
-            let title = format!("{} · {}", self.scene.name, picture.name);
+            let title = picture::title(&self.scene.name, &picture.name);
             let svg = drawing.picture(0, title.as_str().into()).svg();
             folder.file(&picture.file, |out| out.write_all(svg.as_bytes()))?;
             written.push(picture.file.clone());

@@ -71,8 +71,34 @@ fn what_cannot_be_drawn_is_said() {
     assert_eq!(code, 5);
     assert_eq!(
         said,
-        "error: out: there is no probe `rastr`\nhelp: did you mean `raster`? known here are raster, vmem, ff\n"
+        "error: out: there is no probe or picture `rastr`\nhelp: did you mean `raster`? known here are raster, vmem, ff\n"
     );
+    // A picture that somebody else has put there.
+    let summary = fs::read_to_string(path.join("out/summary.json")).unwrap();
+    let mut summary: Value = serde_json::from_str(&summary).unwrap();
+    summary["files"].as_array_mut().unwrap().extend([json!("mine.svg"), json!("tau.svg")]);
+    fs::write(path.join("out/summary.json"), summary.to_string()).unwrap();
+    for name in ["mine", "tau"] {
+        let (code, said) = refused(path, &["plot", "out", name]);
+        assert_eq!(code, 5);
+        assert_eq!(
+            said,
+            format!(
+                "error: out: `{name}.svg` cannot be drawn again: it is of another program\nhelp: known \
+                 here are raster, vmem, ff\n"
+            )
+        );
+    }
+    // It is in reports all the same; where it is not there, that is said.
+    let svg = "<?xml version=\"1.0\"?>\n<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"9\"/>";
+    fs::write(path.join("out/mine.svg"), svg).unwrap();
+    done(path, &["report", "out"]);
+    let html = fs::read_to_string(path.join("out/report.html")).unwrap();
+    assert!(html.contains("<h3>mine.svg</h3><div class=\"drawn\"><svg width=\"9\"/></div>"));
+    assert!(html.contains("The picture tau.svg cannot be read: "));
+    // A plot of everything leaves it alone.
+    done(path, &["plot", "out"]);
+    assert_eq!(fs::read_to_string(path.join("out/mine.svg")).unwrap(), svg);
     for size in ["800", "10x10", "800x500x3", "1e3x500", "800x99999"] {
         let (code, said) = refused(path, &["plot", "out", "--size", size]);
         assert_eq!(code, 2, "{size}");

@@ -183,16 +183,57 @@ fn the_scene_of_an_experiment_runs_by_itself() {
             assert_eq!(again["spike_hash"], summary["spike_hash"], "{name}");
             assert_eq!(again["warnings"], json!([]), "{name}");
             done(path, &["compare", dir.to_str().unwrap(), dir.join("again").to_str().unwrap()]);
-            // A scene without probes has no pictures.
-            if experiment != "mismatch" {
-                done(path, &["plot", dir.to_str().unwrap(), "--out", "drawn", "--force"]);
-            }
+            done(path, &["plot", dir.to_str().unwrap(), "--out", "drawn", "--force"]);
             // A second time: the folder is in use, and replaced where that is asked for.
             let (code, said) = refused(path, &["measure", experiment, "--model", model]);
             assert_eq!(code, 5, "{said}");
         }
     }
     measured(path, &["ff", "--force"]);
+}
+
+/// What a probe records is not lost below what is measured: its name is refused before anything is written.
+#[test]
+fn files_of_probes_and_of_what_is_measured_have_different_names() {
+    let folder = folder(&[]);
+    let path = folder.path();
+    let trace = "=Trace(of: \"ampa\", vars: [Vmem], neurons: [0], every: \"1 ms\")";
+    for (experiment, set, probe, file) in [
+        ("epsp", format!("probes.epsp{trace}"), "epsp", "epsp.csv"),
+        ("epsp", format!("probes.EPSP{trace}"), "EPSP", "epsp.csv"),
+        ("mismatch", "probes={ \"gain\": Rates(of: \"dpi\") }".into(), "gain", "gain.svg"),
+        (
+            "mismatch",
+            "probes={ \"ampa.tau\": Rates(of: \"dpi\") }".into(),
+            "ampa.tau",
+            "ampa.tau.svg",
+        ),
+    ] {
+        let args = ["measure", experiment, "--out", "out", "--set", &set];
+        let (code, said) = refused(path, &args);
+        let expected = format!(
+            "error: out: the probe `{probe}` has a file {file}, and so has what is measured\nhelp: \
+             give the probe `{probe}` another name\n"
+        );
+        assert_eq!((code, said), (5, expected));
+        assert!(!path.join("out").exists());
+    }
+    // Others are recorded, and all is drawn again.
+    let set = format!("probes.mine{trace}");
+    measured(path, &["epsp", "--out", "out", "--set", &set]);
+    assert_eq!(fs::read_to_string(path.join("out/mine.csv")).unwrap().lines().count(), 1402);
+    done(path, &["plot", "out"]);
+}
+
+/// Without mismatch all neurons are the same to the last digit.
+#[test]
+fn without_mismatch_there_is_no_deviation() {
+    let folder = folder(&[]);
+    let found = measured(folder.path(), &["mismatch", "--cv", "0", "--out", "out"]);
+    for (name, quantity) in found.as_object().unwrap() {
+        assert_eq!(quantity["cv"], 0.0, "{name}");
+        assert_eq!(quantity["mean"], quantity["nominal"], "{name}");
+    }
 }
 
 /// Whatever a value is made of, the command in the comment is one line that the shell reads as it was.

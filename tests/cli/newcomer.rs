@@ -72,6 +72,22 @@ fn pictures_of_measurements_are_drawn_again() {
     fs::write(path.join("out/nmda.csv"), "time_s\n").unwrap();
     let (code, said) = refused(path, &["plot", "out", "epsp"]);
     assert!(code == 5 && said.contains("the probe `nmda` cannot be drawn: nmda.csv"), "{said}");
+    // A report says so once, with the reason, and has the others.
+    done(path, &["report", "out"]);
+    let html = fs::read_to_string(path.join("out/report.html")).unwrap();
+    let warnings: Vec<&str> = html.split("<p class=\"warning\">").skip(1).collect();
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(warnings[0].starts_with(
+        "The picture of one spike at each receptor is left out: it needs the probe nmda.</p>"
+    ));
+    assert!(warnings[1].starts_with("The probe nmda cannot be shown: nmda.csv"));
+    assert!(html.contains("gabab (Trace): Vmem"));
+    // A picture of a measurement needs no other probes than its own.
+    let set = "probes={ \"raster\": Spikes(of: \"dpi\") }";
+    done(path, &["measure", "mismatch", "--out", "out", "--force", "--set", set]);
+    fs::write(path.join("out/raster.csv"), "time_s\n").unwrap();
+    done(path, &["plot", "out", "nmda.jump"]);
+    assert_eq!(refused(path, &["plot", "out", "raster"]).0, 5);
 }
 
 /// Columns of what is measured stand below their names, however long the values are.

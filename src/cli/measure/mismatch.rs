@@ -15,9 +15,9 @@ pub const TABLE: &str = "quantities.csv";
 pub fn mismatch(simulation: &Simulation) -> Measured {
     let found = quantities(simulation);
     let replicas = simulation.populations().first().map(|p| p.replicas);
-    let column = |q: &Quantity| match q.unit {
-        Unit::One => q.name().replace(' ', "_"),
-        unit => format!("{}_{}", q.name().replace(' ', "_"), unit.symbol()),
+    let column = |q: &Quantity| match q.derived.unit() {
+        Unit::One => q.derived.name().replace(' ', "_"),
+        unit => format!("{}_{}", q.derived.name().replace(' ', "_"), unit.symbol()),
     };
     let names: Vec<String> = found.iter().map(column).collect();
     let mut table = format!("{}neuron,{}\n", replicas.map_or("", |r| r.header()), names.join(","));
@@ -38,10 +38,10 @@ pub fn mismatch(simulation: &Simulation) -> Measured {
     for quantity in &found {
         let (mean, cv) = quantity.moments();
         let Some((median, p05, p95)) = percentiles(&quantity.values) else { continue };
-        let shown = |value: f64| picture::quantity(value, quantity.unit);
+        let shown = |value: f64| picture::quantity(value, quantity.derived.unit());
         let nominal = quantity.nominal;
         rows.push(vec![
-            quantity.name(),
+            quantity.derived.name(),
             shown(nominal),
             shown(mean),
             three_digits(cv).to_string(),

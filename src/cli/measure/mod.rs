@@ -14,15 +14,16 @@ use super::messages::{self, say};
 use super::run::{Run, Runner};
 use super::{default_folder, print, print_json};
 use crate::backend::choice::{Candidates, Choice};
+use crate::experiment::{self, Subject};
 use crate::probe::band::quantile;
-use crate::probe::picture::{quantity, three_digits};
+use crate::probe::picture::{self, quantity, three_digits};
 use crate::probe::{BandRow, FfCurve, FiCurve, IntervalRecorder};
 use crate::results::folder::SUMMARY;
 use crate::results::{Dump, MEASURED_TEXT, ResultsFolder};
 use crate::scene::estimate::Recording;
 use crate::time::Time;
 use crate::units::Unit;
-use crate::{Error, Plugins, Simulation, experiment};
+use crate::{Error, Plugins, Simulation};
 
 /// The scene as its user keeps it.
 const SCENE: &str = "experiment.ron";
@@ -63,13 +64,16 @@ pub fn measure(args: &MeasureArgs, plugins: &Plugins) -> Result<(), Error> {
     }
     let path = args.out.clone().unwrap_or_else(|| default_folder(&name, ""));
     let (table, pictures) = match args.experiment {
-        Experiment::Epsp => (Some(epsp::TABLE), vec![experiment::epsp::FILE.to_string()]),
-        Experiment::Mismatch => (Some(mismatch::TABLE), experiment::mismatch::files(&loaded.scene)),
+        Experiment::Epsp => (Some(epsp::TABLE), vec![Subject::Potentials]),
+        Experiment::Mismatch => {
+            let distributions = experiment::mismatch::distributions(&loaded.scene);
+            (Some(mismatch::TABLE), distributions.collect())
+        }
         _ => (None, Vec::new()),
     };
-    let pictures: Vec<&str> = pictures.iter().map(String::as_str).collect();
-    let further: Vec<&str> =
-        [SCENE, MEASURED, MEASURED_TEXT].into_iter().chain(table).chain(pictures.clone()).collect();
+    let names: Vec<String> = pictures.iter().map(|subject| subject.file()).collect();
+    let further = [SCENE, MEASURED, MEASURED_TEXT].into_iter().chain(table);
+    let further: Vec<&str> = further.chain(names.iter().map(String::as_str)).collect();
     let mut folder =
         ResultsFolder::claim_with(path, args.force, &loaded.scene, Dump::default(), &further)?;
     let threads = args.threads.map(usize::from);
@@ -114,7 +118,7 @@ fn write_measured(
     args: &MeasureArgs,
     simulation: &Simulation,
     folder: &ResultsFolder,
-    pictures: &[&str],
+    pictures: &[Subject],
 ) -> Result<Measured, Error> {
     let measured = match args.experiment {
         Experiment::Ff => ff(simulation)?,
@@ -126,10 +130,10 @@ fn write_measured(
     for (name, content) in &measured.files {
         folder.file(name, |out| out.write_all(content))?;
     }
-    for drawing in experiment::drawings(pictures, simulation)? {
-        let title = format!("{} · {}", simulation.scene().name, drawing.about);
-        let svg = drawing.picture(title.as_str().into()).svg();
-        folder.file(&drawing.file, |out| out.write_all(svg.as_bytes()))?;
+    for subject in pictures {
+        let title = picture::title(&simulation.scene().name, &subject.about());
+        let svg = subject.of(simulation)?.picture(title.as_str().into()).svg();
+        folder.file(&subject.file(), |out| out.write_all(svg.as_bytes()))?;
     }
     folder.file(MEASURED_TEXT, |out| out.write_all(measured.text.as_bytes()))?;
     folder.file(MEASURED, |out| {

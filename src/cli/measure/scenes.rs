@@ -1,6 +1,7 @@
 //! The scenes of the ready experiments, as their users keep and edit them.
 
 use crate::cli::args::{Experiment, MeasureArgs, MeasuredModel};
+use crate::experiment::epsp::SPIKE;
 
 /// Neurons of which each has its own input on a curve.
 const POINTS: u32 = 200;
@@ -244,7 +245,7 @@ fn epsp(args: &MeasureArgs) -> String {
         );
     }
     format!(
-        "    duration: \"1.4 s\",\n    sources: {{ \"spike\": (size: 1, train: Spikes([\"1 s\"])) }},\n    \
+        "    duration: \"1.4 s\",\n    sources: {{ \"spike\": (size: 1, train: Spikes([\"{SPIKE} s\"])) }},\n    \
          populations: {{\n{populations}    }},\n    connections: [\n{connections}    ],\n    probes: \
          {{\n{probes}    }},\n"
     )

@@ -199,6 +199,12 @@ pub fn three_digits(value: f64) -> f64 {
     format!("{value:.2e}").parse().unwrap_or(value)
 }
 
+/// The title of a picture: the scene, and what is shown of it.
+#[must_use]
+pub fn title(scene: &str, about: &str) -> String {
+    format!("{scene} · {about}")
+}
+
 /// A quantity to three digits, with its unit, for notes.
 #[must_use]
 pub fn quantity(value: f64, unit: Unit) -> String {
