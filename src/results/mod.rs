@@ -113,11 +113,13 @@ impl ResultsFolder {
         if let Some(name) = further.iter().find(is_taken) {
             let (message, help) = match plan.probe_of(name) {
                 Some(probe) => (
-                    format!("the probe `{probe}` has a file {name}, and so has what is measured"),
+                    format!(
+                        "two files would have the name {name}, one of them of the probe `{probe}`"
+                    ),
                     format!("give the probe `{probe}` another name"),
                 ),
                 None => (
-                    format!("there would be two files {name}"),
+                    format!("two files would have the name {name}"),
                     "give one of them another name".to_string(),
                 ),
             };

@@ -212,8 +212,8 @@ fn files_of_probes_and_of_what_is_measured_have_different_names() {
         let args = ["measure", experiment, "--out", "out", "--set", &set];
         let (code, said) = refused(path, &args);
         let expected = format!(
-            "error: out: the probe `{probe}` has a file {file}, and so has what is measured\nhelp: \
-             give the probe `{probe}` another name\n"
+            "error: out: two files would have the name {file}, one of them of the probe `{probe}`\n\
+             help: give the probe `{probe}` another name\n"
         );
         assert_eq!((code, said), (5, expected));
         assert!(!path.join("out").exists());
