@@ -6,7 +6,8 @@ use crate::backend::choice::Choice;
 use crate::circuit::Domain;
 use crate::time::Time;
 use crate::units::{self, Unit};
-use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{Args as ClapArgs, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 /// Simulate mixed-signal neuromorphic chips: DPI neurons and synapses with device mismatch.
@@ -18,6 +19,26 @@ use clap_complete::Shell;
 pub struct Args {
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Args {
+    /// Those that the process was started with. Wrong ones end it with exit code 2.
+    pub fn read() -> Args {
+        let args = Args::parse();
+        if let Command::Measure(measure) = &args.command
+            && measure.bare
+            && measure.experiment != Experiment::Fi
+        {
+            let message =
+                "'--bare' can only be used with 'fi': the other experiments measure whole neurons";
+            let mut command = Args::command();
+            command.build();
+            let measure = command.find_subcommand_mut("measure");
+            let named = measure.map(|command| command.error(ErrorKind::ArgumentConflict, message));
+            named.unwrap_or_else(|| clap::Error::raw(ErrorKind::ArgumentConflict, message)).exit();
+        }
+        args
+    }
 }
 
 const EXIT_CODES: &str = "\

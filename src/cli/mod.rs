@@ -26,7 +26,6 @@ use crate::scene::Loaded;
 use crate::scene::reference::reference;
 use crate::{Error, Plugins};
 use args::{Args, Command, SceneArgs};
-use clap::Parser;
 
 /// Runs the command that the process was started with; the result is its exit code. A program of
 /// one's own with further plugins is one line:
@@ -40,7 +39,7 @@ use clap::Parser;
 /// ```
 #[must_use]
 pub fn main(plugins: &Plugins) -> ExitCode {
-    let args = Args::parse();
+    let args = Args::read();
     let (result, json) = match &args.command {
         Command::Run(args) => (run::run(args, plugins), args.json),
         Command::Converge(args) => (converge::converge(args, plugins), args.json),

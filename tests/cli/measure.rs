@@ -192,6 +192,42 @@ fn the_scene_of_an_experiment_runs_by_itself() {
     measured(path, &["ff", "--force"]);
 }
 
+/// What its user made of the scene is not lost: not by a run of it, not by another measurement.
+#[test]
+fn an_edited_experiment_is_kept() {
+    let folder = folder(&[]);
+    let path = folder.path();
+    let scene = path.join("runs/ff-dynapse1/experiment.ron");
+    measured(path, &["ff", "--set", "duration=0.1 s"]);
+    // As it was written it is replaced by another measurement.
+    measured(path, &["ff", "--set", "duration=0.2 s", "--force"]);
+    let written = fs::read_to_string(&scene).unwrap();
+    assert!(written.contains("duration=0.2 s"), "{written}");
+    let edited = format!("// mine\n{written}");
+    fs::write(&scene, &edited).unwrap();
+    let (code, said) = refused(path, &["measure", "ff", "--force"]);
+    assert_eq!(code, 5, "{said}");
+    assert!(
+        said.contains("experiment.ron has been changed since a measurement wrote it"),
+        "{said}"
+    );
+    // A run of it into its folder replaces the results, but not itself.
+    let run = ["run", "runs/ff-dynapse1/experiment.ron", "--set", "duration=0.1 s", "--force"];
+    done(path, &[&run[..], &["--out", "runs/ff-dynapse1"]].concat());
+    assert_eq!(fs::read_to_string(&scene).unwrap(), edited);
+    assert!(!path.join("runs/ff-dynapse1/measured.txt").exists());
+}
+
+/// An option that would do nothing is refused.
+#[test]
+fn only_a_curve_of_inputs_has_a_bare_soma() {
+    let folder = folder(&[]);
+    let (code, said) = refused(folder.path(), &["measure", "ff", "--bare"]);
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("'--bare' can only be used with 'fi'"), "{said}");
+    assert!(said.contains("picoamp measure"), "{said}");
+}
+
 /// What a probe records is not lost below what is measured: its name is refused before anything is written.
 #[test]
 fn files_of_probes_and_of_what_is_measured_have_different_names() {

@@ -5,6 +5,9 @@ mod mismatch;
 mod scenes;
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
 use std::time::Instant;
 
 use serde_json::{Value, json};
@@ -21,12 +24,15 @@ use crate::probe::{BandRow, FfCurve, FiCurve, IntervalRecorder};
 use crate::results::folder::SUMMARY;
 use crate::results::{Dump, MEASURED_TEXT, ResultsFolder};
 use crate::scene::estimate::Recording;
+use crate::scene::files::digest;
 use crate::time::Time;
 use crate::units::Unit;
 use crate::{Error, Plugins, Simulation};
 
 /// The scene as its user keeps it.
 const SCENE: &str = "experiment.ron";
+/// What its last line begins with.
+const SIGNATURE: &str = "// SHA-256 of what stands above, as it was written: ";
 /// What was measured.
 const MEASURED: &str = "measured.json";
 
@@ -72,10 +78,11 @@ pub fn measure(args: &MeasureArgs, plugins: &Plugins) -> Result<(), Error> {
         _ => (None, Vec::new()),
     };
     let names: Vec<String> = pictures.iter().map(|subject| subject.file()).collect();
-    let further = [SCENE, MEASURED, MEASURED_TEXT].into_iter().chain(table);
+    let further = [MEASURED, MEASURED_TEXT].into_iter().chain(table);
     let further: Vec<&str> = further.chain(names.iter().map(String::as_str)).collect();
     let mut folder =
         ResultsFolder::claim_with(path, args.force, &loaded.scene, Dump::default(), &further)?;
+    spare_edited(folder.path())?;
     let threads = args.threads.map(usize::from);
     let runner = Runner {
         plugins,
@@ -87,7 +94,7 @@ pub fn measure(args: &MeasureArgs, plugins: &Plugins) -> Result<(), Error> {
     };
     let Run { simulation, mut summary, outcome, .. } = runner.run(loaded, &mut folder)?;
     let written = folder
-        .file(SCENE, |out| out.write_all(text.as_bytes()))
+        .file(SCENE, |out| out.write_all(signed(&text).as_bytes()))
         .and(outcome)
         .and_then(|()| write_measured(args, &simulation, &folder, &pictures));
     let measured = match written {
@@ -111,6 +118,28 @@ pub fn measure(args: &MeasureArgs, plugins: &Plugins) -> Result<(), Error> {
         say!("  the scene, to keep and edit: {}", folder.path().join(SCENE).display());
     }
     Ok(())
+}
+
+/// The scene as it is written, with a digest by which it is known again.
+fn signed(text: &str) -> String {
+    format!("{text}{SIGNATURE}{}\n", digest(text.as_bytes()))
+}
+
+/// The scene is its user's once it is written: no list of results has it, so that nothing removes it, and it
+/// is replaced only as it was written.
+fn spare_edited(folder: &Path) -> Result<(), Error> {
+    let kept = match fs::read(folder.join(SCENE)) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        kept => kept.ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default(),
+    };
+    if kept.rsplit_once(SIGNATURE).is_some_and(|(text, _)| kept == signed(text)) {
+        return Ok(());
+    }
+    Err(Error::Results {
+        path: folder.to_path_buf(),
+        message: format!("{SCENE} has been changed since a measurement wrote it"),
+        help: "give it another name, or choose another folder with --out".into(),
+    })
 }
 
 /// Measures what an experiment gives and writes its files.
