@@ -103,6 +103,7 @@ pub(super) fn is_of_other_size(name: &str, value: f64, usual: f64) -> bool {
     is_known && !(1e-6..=1e6).contains(&times)
 }
 
+/// Points a value out that [is of another size](is_of_other_size), and what was probably meant.
 fn warn_of_prefix(
     at: &At,
     (name, value): (&str, f64),
