@@ -3,8 +3,7 @@
 use super::dpi::{CALM_FOR, Phase};
 use super::equation::{AMPA, Form, GABAB, is_closed};
 use super::real::Real;
-use super::run::{Next, Run};
-use crate::time::Time;
+use super::run::{Next, Run, seconds};
 
 impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     /// Takes the pulses that have arrived.
@@ -79,6 +78,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         if self.is_calm(lane) {
             return Next::End;
         }
+        self.span(lane);
         if self.lanes.is_z[lane] > R::of(0.0) {
             self.choose_way(lane);
         }
@@ -95,6 +95,9 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let (seat, zero) = (self.seat(lane), R::of(0.0));
         let (way, lanes) = (&mut self.ways[seat], &mut *self.lanes);
         let t = lanes.t[lane];
+        if t >= self.end && self.jobs[way.job].stops.is_empty() {
+            return Next::End;
+        }
         let is_plain = t == way.arrives
             && t < way.other
             && t < way.floor
@@ -108,9 +111,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         }
         let job = &self.jobs[way.job];
         let [arrival, rest @ ..] = &job.arrivals[way.arrival..] else { return Next::Unknown };
-        let ticks = |time: Time| time.picoseconds() as i64 - self.origin.picoseconds() as i64;
-        let seconds = |time: Time| ticks(time) as f64 * (1.0 / Time::PER_SECOND as f64);
-        let arrives = rest.first().map_or(f64::INFINITY, |next| seconds(next.time));
+        let arrives = rest.first().map_or(f64::INFINITY, |next| seconds(next.time, self.origin));
         let event = arrives.min(way.other);
         let n = &*job.neuron;
         let c = self.model.place_of(arrival.receptor).min(N - 1);

@@ -75,6 +75,9 @@ pub struct Equation<V: Number, const N: usize> {
     pub(super) inhibition: V,
     pub(super) inhibition_tau: V,
     pub(super) base: V,
+    pub(super) rise: V,
+    pub(super) rise_slope: V,
+    pub(super) rise_curve: V,
     pub(super) slope: V,
     pub(super) nmda: V,
     pub(super) y_nmda: V,
@@ -104,6 +107,8 @@ pub struct Rate<V: Number, const N: usize> {
     pub(super) feedback: V,
     /// Imem/Igain.
     pub y: V,
+    /// The smoothed input of arrivals.
+    pub(super) rise: V,
     /// How far the input is above its floor.
     pub margin: V,
     /// Whether the feedback runs away.
@@ -133,6 +138,14 @@ impl<V: Number, const N: usize> Equation<V, N> {
         if N == 2 {
             closed = closed - self.inhibition.mul_add(decays[GABAB.min(N - 1)], self.inhibition);
         }
+        let rise = if is_closed(N) {
+            t.mul_add(t.mul_add(self.rise_curve, self.rise_slope), self.rise)
+        } else {
+            zero
+        };
+        if is_closed(N) {
+            closed = closed + rise;
+        }
         let dx = if Z {
             dx
         } else {
@@ -142,6 +155,12 @@ impl<V: Number, const N: usize> Equation<V, N> {
             if N == 2 {
                 let decayed = self.inhibition * self.inhibition_tau;
                 integral = decayed.mul_add(decays[GABAB.min(N - 1)], integral);
+            }
+            if is_closed(N) {
+                let half = t.splat(0.5) * self.rise_slope;
+                let third = t.splat(1.0 / 3.0) * self.rise_curve;
+                let mean = t.mul_add(t.mul_add(third, half), self.rise);
+                integral = t.mul_add(mean, integral);
             }
             dx + self.is_swapped.select(zero, integral)
         };
@@ -186,7 +205,7 @@ impl<V: Number, const N: usize> Equation<V, N> {
             let size = self.b * leak.mul_add(x, self.i0);
             let unforced = -self.b * self.base.mul_add(inverse, -leak).mul_add(x, self.i0);
             let (feedback, runs_away) = (zero, never);
-            Rate { k, total, unforced, size, feedback, y, margin, runs_away, decays, dx }
+            Rate { k, total, unforced, size, feedback, y, rise, margin, runs_away, decays, dx }
         } else {
             let y1 = one + y;
             let net = (-leak).mul_add(below, above) * y1;
@@ -203,7 +222,7 @@ impl<V: Number, const N: usize> Equation<V, N> {
             } else {
                 never
             };
-            Rate { k, total, unforced, size, feedback, y, margin, runs_away, decays, dx }
+            Rate { k, total, unforced, size, feedback, y, rise, margin, runs_away, decays, dx }
         }
     }
 

@@ -7,8 +7,8 @@ use super::lanes::Lanes;
 use super::real::{Analytic, Real};
 use super::run::{Next, Run};
 use super::step::{
-    BROKEN, CHART, CROSSED, FAULT, KINK, LANDED, LATE, MEMBRANE_FLOOR, REACHED, SYNAPSE_FLOOR,
-    TURNED,
+    BROKEN, CHART, CROSSED, FAULT, KINK, LANDED, LATE, MEMBRANE_FLOOR, REACHED, SPAN,
+    SYNAPSE_FLOOR, TURNED,
 };
 use crate::backend::FaultKind;
 use crate::circuit::Waveform;
@@ -321,29 +321,14 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     /// On chart z: to the next event in time, or, where the threshold comes first, along the chart.
     #[inline(always)]
     pub(super) fn choose_way(&mut self, lane: usize) {
+        let mut comes_first = self.threshold_comes_first(lane);
+        if comes_first && self.way(lane).spanned > 0 {
+            self.leave_span(lane);
+            comes_first = self.threshold_comes_first(lane);
+        }
         let lanes = &self.lanes;
-        let b = self.model.b;
         let (z, z_th) = (lanes.x[lane], lanes.x_th[lane].double());
-        let gain = 1.0 / (1.0 + lanes.y[lane].double());
-        // With input and leak as they are now, z goes to the threshold in closed form.
-        let leak = lanes.leak[lane].double() - lanes.closed(lane).double() * gain;
-        let i0 = lanes.i0[lane].double();
         let rest = lanes.event[lane] - lanes.t[lane];
-        let (top, bottom) = (i0 - leak * z_th, i0 - leak * z);
-        let comes_first = top > 0.0 && bottom > 0.0 && {
-            // In between what the speeds at both ends say: mostly that is enough to know.
-            let way = (z - z_th) / b;
-            let (soonest, latest) = (way / top.max(bottom), way / top.min(bottom));
-            let is_straight = (leak * z).abs() < 1e-6 * i0;
-            let ln = |x: f64| R::of(x).log2().double() * std::f64::consts::LN_2;
-            soonest < rest
-                && (latest < rest
-                    || if is_straight {
-                        way / i0 < rest
-                    } else {
-                        ln(top / bottom) / (b * leak) < rest
-                    })
-        };
         let speed = lanes.k[lane].double().abs();
         let is_first = lanes.is_first[lane] > R::of(1.5);
         let step = if is_first {
@@ -356,6 +341,34 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             self.lanes.h[lane] = R::of(-step.min(z - z_th));
         } else if is_first {
             self.lanes.h[lane] = R::of(if speed * rest > step { step / speed } else { rest });
+        }
+    }
+
+    /// On chart z, whether the membrane comes to the threshold before the next event.
+    #[inline(always)]
+    fn threshold_comes_first(&self, lane: usize) -> bool {
+        let lanes = &self.lanes;
+        let b = self.model.b;
+        let (z, z_th) = (lanes.x[lane], lanes.x_th[lane].double());
+        let gain = 1.0 / (1.0 + lanes.y[lane].double());
+        // With input and leak as they are now, z goes to the threshold in closed form.
+        let leak = lanes.leak[lane].double() - lanes.closed(lane).double() * gain;
+        let i0 = lanes.i0[lane].double();
+        let rest = lanes.event[lane] - lanes.t[lane];
+        let (top, bottom) = (i0 - leak * z_th, i0 - leak * z);
+        top > 0.0 && bottom > 0.0 && {
+            // In between what the speeds at both ends say: mostly that is enough to know.
+            let way = (z - z_th) / b;
+            let (soonest, latest) = (way / top.max(bottom), way / top.min(bottom));
+            let is_straight = (leak * z).abs() < 1e-6 * i0;
+            let ln = |x: f64| R::of(x).log2().double() * std::f64::consts::LN_2;
+            soonest < rest
+                && (latest < rest
+                    || if is_straight {
+                        way / i0 < rest
+                    } else {
+                        ln(top / bottom) / (b * leak) < rest
+                    })
         }
     }
 
@@ -401,6 +414,9 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             self.lanes.t[lane] = self.end;
             return true;
         } else if is_accepted {
+            if self.way(lane).spanned > 0 {
+                self.end_span(lane);
+            }
             if verdict & CHART != 0 {
                 self.change_chart(lane);
             }
@@ -411,6 +427,8 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             if !is_at_threshold && self.lanes.is_z[lane] > R::of(0.0) {
                 self.choose_way(lane);
             }
+        } else if verdict & SPAN != 0 {
+            self.shorten_span(lane);
         } else if verdict & BROKEN != 0 {
             let h = 0.25 * self.way(lane).h.min(rest);
             self.unswap(lane, h);

@@ -186,6 +186,17 @@ lanes! {{
     tau: 0.0,
     /// See `ampa`.
     base: 0.0,
+    /// The input of arrivals that the next step spans, smoothed: its value at the start, its slope, and
+    /// half its second derivative.
+    rise: 0.0,
+    /// See `rise`.
+    rise_slope: 0.0,
+    /// See `rise`.
+    rise_curve: 0.0,
+    /// How far on q it may lead off in between; 0: the step spans no arrivals.
+    detour: 0.0,
+    /// What they add to AMPA's current by the end of the step.
+    left_of_ampa: 0.0,
     /// The constant part of the leak.
     leak: 0.0,
     /// The dark current, and what counts as below it.
@@ -207,6 +218,8 @@ lanes! {{
     inhibition: 0.0,
     /// See `inhibition`.
     inhibition_tau: 1.0,
+    /// What arrivals that the next step spans add to GABA_B's current by its end.
+    left_of_gabab: 0.0,
     /// The slope of the constant part of the input.
     slope: 0.0,
     /// The constant part of NMDA, and where its gate is half open.
@@ -247,6 +260,9 @@ impl<R: Real, const N: usize> Lanes<R, N> {
             inhibition: place.read(&self.inhibition),
             inhibition_tau: place.read(&self.inhibition_tau),
             base: place.read(&self.base),
+            rise: place.read(&self.rise),
+            rise_slope: place.read(&self.rise_slope),
+            rise_curve: place.read(&self.rise_curve),
             slope: place.read(&self.slope),
             nmda: place.read(&self.nmda),
             y_nmda: place.read(&self.y_nmda),

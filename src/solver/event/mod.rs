@@ -15,6 +15,7 @@
 //! | `run` | which neuron is on which lane |
 //! | `events` | its way from event to event |
 //! | `arrivals` | what arrives, and the ends of windows |
+//! | `span` | steps that span arrivals |
 //! | `floors` | membranes, synapses and inputs at their floors |
 //! | [`lif`] | LIF neurons, in closed form |
 //! | [`device`] | what a GPU needs of them |
@@ -29,6 +30,7 @@ pub mod lanes;
 pub mod lif;
 pub mod real;
 mod run;
+mod span;
 pub mod step;
 
 use std::any::Any;

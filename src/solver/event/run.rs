@@ -31,6 +31,9 @@ pub(super) struct Way {
     pub(super) job: usize,
     /// The next of its arrivals and stops.
     pub(super) arrival: usize,
+    /// How many arrivals the next step spans, and how long such a step may be, s.
+    pub(super) spanned: usize,
+    pub(super) longest_span: f64,
     pub(super) stop: usize,
     /// When the next arrival comes, and when the first event that is none.
     pub(super) arrives: f64,
@@ -65,6 +68,13 @@ impl<R: Real, const N: usize> Room<R, N> {
     pub(super) fn new(b: f64, tolerance: f64) -> Room<R, N> {
         Room { lanes: Lanes::new(b, tolerance), attempt: Attempt::default() }
     }
+}
+
+/// A time from the start of the window, s.
+#[inline(always)]
+pub(super) fn seconds(time: Time, origin: Time) -> f64 {
+    let ticks = time.picoseconds() as i64 - origin.picoseconds() as i64;
+    ticks as f64 * (1.0 / Time::PER_SECOND as f64)
 }
 
 /// How a lane goes on.
@@ -109,6 +119,8 @@ pub(super) fn run<W: Width, R: Real, F: Form, const N: usize>(
     let idle = Way {
         job: usize::MAX,
         arrival: 0,
+        spanned: 0,
+        longest_span: f64::INFINITY,
         stop: 0,
         arrives: f64::INFINITY,
         other: f64::INFINITY,
@@ -279,8 +291,7 @@ impl<'j, R: Real, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
 
     #[inline(always)]
     pub(super) fn relative(&self, time: Time) -> f64 {
-        let ticks = time.picoseconds() as i64 - self.origin.picoseconds() as i64;
-        ticks as f64 * (1.0 / Time::PER_SECOND as f64)
+        seconds(time, self.origin)
     }
 
     #[inline(always)]
@@ -321,6 +332,8 @@ impl<'j, R: Real, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
         let way = Way {
             job,
             arrival: 0,
+            spanned: 0,
+            longest_span: f64::INFINITY,
             stop: 0,
             arrives: f64::INFINITY,
             other: f64::INFINITY,
@@ -373,6 +386,7 @@ impl<'j, R: Real, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
         let is_z = n.is_z;
         let anew = n.anew.is_some();
         self.ways[self.seat(lane)] = way;
+        self.clear_span(lane);
         if let Some(waveform) = self.jobs[job].dc {
             self.read_direct_input(lane, waveform);
         }

@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use super::equation::{Form, is_closed};
+use super::equation::{AMPA, Form, Rate, is_closed};
 use super::lanes::{BLOCK, Lanes, NEURONS, Place, Row, Side, WIDTH};
 use super::real::{Analytic, Real};
 use crate::circuit::number::{Mask, Number, Packed, Width};
@@ -37,6 +37,8 @@ pub const TURNED: u32 = 1 << 9;
 pub const FAULT: u32 = 1 << 10;
 /// The input reaches or leaves its floor within the step, not near to one of its ends.
 pub const KINK: u32 = 1 << 11;
+/// It spans arrivals, and does not count.
+pub const SPAN: u32 = 1 << 12;
 
 /// Dormand & Prince 1980, the pair 5(4): nodes, stages, and the weights of the error.
 pub(super) const C: [f64; 7] = [0.0, 1.0 / 5.0, 3.0 / 10.0, 4.0 / 5.0, 8.0 / 9.0, 1.0, 1.0];
@@ -79,6 +81,11 @@ pub(super) const LEAST_SENSITIVITY: f64 = 0.02;
 pub(super) const ON_Z: f64 = 0.1;
 /// See [`ON_Z`].
 pub(super) const NOT_CLOSED: f64 = 0.05;
+/// What a [detour](Lanes::detour) leaves at the end of the step is its length, times the step, times what the
+/// derivative of the rate by q changes in the step, times at most this. (To first order 1/60, where the
+/// derivative changes with the square of time, and nothing where it changes linearly; to second order no
+/// more, because a detour is no longer than a sixteenth of the way.)
+pub(super) const DETOUR: f64 = 0.05;
 /// A step over a bend of the input at its floor counts if it bends so near to one end of the step.
 pub(super) const NEAR_KINK: f64 = 0.002;
 /// A step may change the exponent (to base 2) of the feedback's gate by no more than that, where it is
@@ -205,7 +212,13 @@ fn attempt<W: Width, R: Real, F: Form, const N: usize, const Z: bool>(
         let swapped = wanted.abs().gt(wanted.splat(0.9) * way.abs()).select(way, wanted);
         let tried = at.read(&lanes.is_swapped).gt(wanted.splat(0.0)).select(swapped, timed);
         at.write(tried, &mut to.tried);
-        at.write(at.read(&lanes.k), &mut to.stages[0]);
+        let mut k = at.read(&lanes.k);
+        if Z {
+            // On q the input in closed form is not part of it.
+            let of_input = by_input(lanes.b, at.read(&to.x), at.read(&lanes.y));
+            k = of_input.mul_add(at.read(&lanes.rise), k);
+        }
+        at.write(k, &mut to.stages[0]);
     }
     stage::<W, R, F, N, Z, 1>(width, lanes, all.clone(), to);
     stage::<W, R, F, N, Z, 2>(width, lanes, all.clone(), to);
@@ -248,6 +261,46 @@ fn flag<V: Number>(like: V, condition: V::Mask, bit: u32) -> V {
     condition.select(like.splat(f64::from(bit)), like.splat(0.0))
 }
 
+/// What each unit of input adds to the rate on chart z.
+#[inline(always)]
+fn by_input<V: Number>(b: f64, z: V, y: V) -> V {
+    y.splat(-b) * z / (y.splat(1.0) + y)
+}
+
+/// What the smoothed input of arrivals does to a step: how far it may lead off in between, and at the end,
+/// on the chart; 0 where the step spans none.
+#[inline(always)]
+fn smoothing<W: Width, R: Real, const N: usize, const Z: bool>(
+    at: Side<W>,
+    lanes: &Lanes<R, N>,
+    to: &Attempt<R>,
+    end: &Rate<R::Wide<W>, N>,
+) -> (R::Wide<W>, R::Wide<W>) {
+    let (detour, x, h) = (at.read(&lanes.detour), at.read(&to.x), at.read(&to.tried));
+    let (zero, one, spans) = (h.splat(0.0), h.splat(1.0), detour.gt(h.splat(0.0)));
+    let part = h.splat(DETOUR) * h;
+    if Z {
+        let (i0, leak, y) = (at.read(&lanes.i0), at.read(&lanes.leak), at.read(&lanes.y));
+        let b = h.splat(lanes.b);
+        // d/dq of (Ifb - L)(1 + y), with its gate open.
+        let derivative = |x: R::Wide<W>, y: R::Wide<W>| {
+            let feedback = i0 / x;
+            (feedback - leak).mul_add(y / (one + y), b * feedback)
+        };
+        let x_end = x + end.dx;
+        let change = (derivative(x_end, end.y) - derivative(x, y)).abs();
+        let detour = detour * (b * x_end.or_more(x) / (one + end.y.or_less(y)));
+        (detour, spans.select(part * change * detour, zero))
+    } else {
+        // dk/dq is dk/dt by dq/dt: at the first stages, and at the last.
+        let [first, early, late] = [0, 2, 3].map(|stage| at.read(&to.stages[stage]));
+        let start = (early - first) * h.splat(1.0 / C[2]);
+        let last = (end.k - late) * h.splat(1.0 / (1.0 - C[3]));
+        let change = ((last - start) / end.dx).abs();
+        (detour, spans.select(part * change * detour, zero))
+    }
+}
+
 /// The last stage of the lanes at a place, the error, the verdict, and what follows from it.
 #[inline(always)]
 fn end<W: Width, R: Real, F: Form, const N: usize, const Z: bool>(
@@ -284,7 +337,11 @@ fn end<W: Width, R: Real, F: Form, const N: usize, const Z: bool>(
     if N == 2 {
         closed = closed - at.read(&lanes.inhibition);
     }
-    let start = if Z { k } else { k + closed };
+    let start = if Z { at.read(&to.stages[0]) } else { k + closed + at.read(&lanes.rise) };
+    let (detour, astray) =
+        if is_closed(N) { smoothing::<W, R, N, Z>(at, lanes, to, &end) } else { (zero, zero) };
+    let error = error + astray;
+    let spans = detour.gt(zero);
     let speed = end.total.abs();
     let (from, to_) = (at.read(&lanes.unforced), end.unforced);
     let least_unforced = to_.abs().or_less(from.abs());
@@ -329,7 +386,9 @@ fn end<W: Width, R: Real, F: Form, const N: usize, const Z: bool>(
 
     // Where it ends.
     let x_new = x + end.dx;
-    let (x_th, x_floor) = (at.read(&lanes.x_th), at.read(&lanes.x_floor));
+    let way = at.read(&lanes.x_th) - x;
+    let x_th = at.read(&lanes.x_th) + if Z { detour } else { -detour };
+    let x_floor = at.read(&lanes.x_floor) + detour;
     let is_beyond = if Z { x_new.le(x_th) } else { x_new.ge(x_th) };
     let peak = h.mul_add(start, x);
     let peak_matters = if Z { peak.le(x_th) } else { peak.ge(x_th) | peak.lt(x_floor) };
@@ -364,13 +423,13 @@ fn end<W: Width, R: Real, F: Form, const N: usize, const Z: bool>(
     // What a step says that is too long for its error may be wrong.
     let wrong = is_good.select(wrong, zero) + wrong_always;
     let accepted = running & is_good & wrong.le(zero);
+    let wrong = wrong + flag(h, spans, SPAN);
     let chart = if Z {
         end.y.lt(at.read(&lanes.y_down))
     } else {
         end.y.gt(at.read(&lanes.y_up)) & end.runs_away
     };
     let reached = !swapped & h.ge(rest);
-    let way = x_th - x;
     let lands = swapped & h.le(way) & h.ge(way);
     let is_number = x_new.le(x_new);
     let right = h.splat(f64::from(ACCEPTED))
@@ -400,18 +459,31 @@ fn end<W: Width, R: Real, F: Form, const N: usize, const Z: bool>(
     at.write(accepted.select(after, is_good.select(wanted, next)), &mut lanes.h);
     at.write(dt, &mut to.dt);
     at.write(end.dx, &mut to.dx);
-    at.write(accepted.select(end.k, k), &mut lanes.k);
+    let mut left = [zero; N];
+    left[AMPA] = at.read(&lanes.left_of_ampa);
+    let mut arrived = left[AMPA];
+    if N == 2 {
+        left[N - 1] = at.read(&lanes.left_of_gabab);
+        arrived = arrived - left[N - 1];
+    }
+    let mut k_end = end.k;
+    if Z && is_closed(N) {
+        // From here on the input is no longer smoothed.
+        let of_input = by_input(lanes.b, x_new, end.y);
+        k_end = spans.select(of_input.mul_add(arrived - end.rise, k_end), k_end);
+    }
+    at.write(accepted.select(k_end, k), &mut lanes.k);
     at.write(accepted.select(end.y, y), &mut lanes.y);
     at.write(accepted.select(end.unforced, at.read(&lanes.unforced)), &mut lanes.unforced);
-    let ampa_end = ampa.mul_add(end.decays[0], ampa);
+    let ampa_end = ampa.mul_add(end.decays[AMPA], ampa) + left[AMPA];
     at.write(accepted.select(ampa_end, ampa), &mut lanes.ampa);
     if N == 2 {
         let own = at.read(&lanes.inhibition);
-        let decayed = own.mul_add(end.decays[N - 1], own);
-        at.write(accepted.select(decayed, own), &mut lanes.inhibition);
+        let inhibition_end = own.mul_add(end.decays[N - 1], own) + left[N - 1];
+        at.write(accepted.select(inhibition_end, own), &mut lanes.inhibition);
     }
     for (c, current) in currents.into_iter().enumerate() {
-        let current = accepted.select(current, at.read(&lanes.current[c]));
+        let current = accepted.select(current + left[c], at.read(&lanes.current[c]));
         at.write(current, &mut lanes.current[c]);
     }
     if !is_closed(N) {

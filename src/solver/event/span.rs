@@ -1,0 +1,263 @@
+//! Steps that span arrivals.
+//!
+//! Where many pulses arrive, the time between two of them is short, whatever the membrane does; but each
+//! of them changes little, and at first no more than the integral of the input. So a step may span
+//! arrivals, with their input smoothed: by the parabola that has the same integral over the step, the
+//! same integral of that, and the same again. So smoothed, the membrane goes a little beside its way, and
+//! comes back to it at the end, unless the derivative of its rate by q changes, not linearly in time; the
+//! [step](super::step) counts the rest as part of its error. If it does not count, it is tried anew,
+//! shorter, and in the end from one arrival to the next.
+
+use super::equation::{AMPA, Form, GABAB, is_closed};
+use super::real::Real;
+use super::run::{Run, seconds};
+use crate::circuit::math::horner;
+
+/// How far the integral of a smoothed pulse is off, at most, in units of what would arrive if it came at
+/// the start of the step and did not decay: where it comes in the middle.
+pub(super) const FURTHEST: f64 = 1.0 / 16.0;
+/// The largest detour on q, as a part of 1 + y, so that y changes by no more than that part.
+pub(super) const LARGEST_DETOUR: f64 = 0.05;
+/// The longest time from an arrival to the end of the step, as a part of its τ.
+pub(super) const LONGEST_DECAY: f64 = 0.5;
+/// (1 − r + r²/2 − exp(−r))/r³, up to r = [`LONGEST_DECAY`] to 1e-12: its Taylor series.
+pub(super) const REST_OF_DECAY: [f64; 9] = {
+    let mut c = [1.0 / 6.0; 9];
+    let mut k = 1;
+    while k < 9 {
+        c[8 - k] = -c[9 - k] / (k as f64 + 3.0);
+        k += 1;
+    }
+    c
+};
+
+/// What arrives in a step.
+#[derive(Default)]
+struct Arrived {
+    /// By circuit: what there is of it at the end, and the sum of all pulses, excitation and inhibition.
+    left: [f64; 2],
+    pulses: [f64; 2],
+    /// The integral of their input over the step, that of the integral, and that again.
+    integrals: [f64; 3],
+    /// The longest time to the end, in its τ.
+    longest: f64,
+}
+
+impl Arrived {
+    /// A `pulse` of a circuit, which decays by `decay` (1/s), at a time before the end.
+    #[inline(always)]
+    fn add(&mut self, circuit: usize, pulse: f64, decay: f64, time: f64) {
+        let r = time * decay;
+        let third = horner(r, REST_OF_DECAY);
+        let second = f64::mul_add(-r, third, 0.5);
+        let first = f64::mul_add(-r, second, 1.0);
+        self.left[circuit] += pulse * f64::mul_add(-r, first, 1.0);
+        self.pulses[circuit] += pulse.abs();
+        let integral = time * if circuit == AMPA { pulse } else { -pulse };
+        self.integrals[0] += integral * first;
+        self.integrals[1] += integral * time * second;
+        self.integrals[2] += integral * time * time * third;
+        self.longest = self.longest.max(r);
+    }
+
+    /// The parabola with these integrals over a step: value, slope and half the second derivative at its
+    /// start.
+    #[inline(always)]
+    fn parabola(&self, length: f64) -> [f64; 3] {
+        let scale = 1.0 / length;
+        let [one, two, three] = self.integrals;
+        let (two, three) = (two * scale, three * scale * scale);
+        let value = 60.0 * three - 24.0 * two + 3.0 * one;
+        let slope = 168.0 * two - 24.0 * one - 360.0 * three;
+        let curve = 30.0 * one - 180.0 * two + 360.0 * three;
+        [value * scale, slope * scale * scale, curve * scale * scale * scale]
+    }
+}
+
+impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
+    /// Lets the next step span arrivals, where it may.
+    #[inline(always)]
+    pub(super) fn span(&mut self, lane: usize) {
+        let seat = self.seat(lane);
+        let (way, lanes) = (&mut self.ways[seat], &mut *self.lanes);
+        let (t, h) = (lanes.t[lane], lanes.h[lane].double().min(way.longest_span));
+        let (reach, zero) = (way.other.min(way.floor), R::of(0.0));
+        let is_plain = is_closed(N)
+            && lanes.event[lane] == way.arrives
+            && way.arrives < reach
+            && !way.is_at_floor
+            && lanes.is_open[lane] > zero
+            && lanes.is_first[lane] <= zero
+            && lanes.is_swapped[lane] <= zero;
+        if !is_plain {
+            return;
+        }
+        // No tiny step is left over.
+        let rest = reach - t;
+        let end = if h >= rest { reach } else { t + if 2.0 * h > rest { 0.5 * rest } else { h } };
+        if end <= way.arrives {
+            way.longest_span *= 2.0;
+            return;
+        }
+        let job = &self.jobs[way.job];
+        let n = &*job.neuron;
+        let decay = |c: usize| std::f64::consts::LN_2 * n.decay[c];
+        let (mut arrived, mut spanned) = (Arrived::default(), 0);
+        for arrival in &job.arrivals[way.arrival..] {
+            let before_end = end - seconds(arrival.time, self.origin);
+            if before_end <= 0.0 {
+                break;
+            }
+            let c = self.model.place_of(arrival.receptor).min(N - 1);
+            arrived.add(c, f64::from(arrival.weight) * n.raise[c], decay(c), before_end);
+            spanned += 1;
+        }
+        let length = end - t;
+        let [excitation, inhibition] = arrived.pulses;
+        let (all, current) =
+            (excitation + inhibition, [AMPA, N - 1].map(|c| lanes.current[c][lane].double()));
+        let detour = FURTHEST * all * length;
+        // A current at its floor does not decay, and one that is lowered may come to it.
+        let decays =
+            |c: usize| arrived.pulses[c] == 0.0 || current[c] > 0.0 && arrived.left[c] >= 0.0;
+        let mut is_small = arrived.longest <= LONGEST_DECAY
+            && detour <= LARGEST_DETOUR * (1.0 + lanes.y[lane].double())
+            && all <= lanes.closed(lane).double()
+            && R::of(detour) > zero
+            && decays(AMPA);
+        if N == 2 {
+            // The sum of all input stays above its floor.
+            let [ampa, gabab] = current;
+            let floor = |c: usize, current: f64| if current > 0.0 { 0.0 } else { n.floor[c] };
+            let constant = n.a * (n.input + floor(AMPA, ampa) - floor(GABAB, gabab) - n.i0);
+            let least = constant + ampa * (1.0 - decay(AMPA) * length) - gabab - inhibition;
+            is_small = is_small && decays(GABAB) && least > 0.0;
+        }
+        if !is_small {
+            return;
+        }
+        let [value, slope, curve] = arrived.parabola(length).map(R::of);
+        (lanes.rise[lane], lanes.rise_slope[lane], lanes.rise_curve[lane]) = (value, slope, curve);
+        lanes.left_of_ampa[lane] = R::of(arrived.left[AMPA]);
+        if N == 2 {
+            lanes.left_of_gabab[lane] = R::of(arrived.left[GABAB]);
+        }
+        lanes.detour[lane] = R::of(detour);
+        lanes.h[lane] = lanes.h[lane].or_more(R::of(length));
+        lanes.event[lane] = end;
+        way.spanned = spanned;
+    }
+
+    /// The next step spans no arrivals.
+    #[inline(always)]
+    pub(super) fn clear_span(&mut self, lane: usize) {
+        self.way_mut(lane).spanned = 0;
+        let (lanes, zero) = (&mut *self.lanes, R::of(0.0));
+        lanes.rise[lane] = zero;
+        lanes.rise_slope[lane] = zero;
+        lanes.rise_curve[lane] = zero;
+        lanes.left_of_ampa[lane] = zero;
+        if N == 2 {
+            lanes.left_of_gabab[lane] = zero;
+        }
+        lanes.detour[lane] = zero;
+    }
+
+    /// The step spans no arrivals: it ends at the first.
+    #[inline(always)]
+    pub(super) fn leave_span(&mut self, lane: usize) {
+        self.clear_span(lane);
+        self.lanes.event[lane] = self.way(lane).arrives;
+    }
+
+    /// The step that spans arrivals does not count: it is tried anew, shorter.
+    #[inline(always)]
+    pub(super) fn shorten_span(&mut self, lane: usize) {
+        let length = self.lanes.event[lane] - self.lanes.t[lane];
+        self.way_mut(lane).longest_span = 0.5 * length;
+        self.leave_span(lane);
+        self.span(lane);
+    }
+
+    /// The step that spanned arrivals counts.
+    #[inline(always)]
+    pub(super) fn end_span(&mut self, lane: usize) {
+        let seat = self.seat(lane);
+        let way = &mut self.ways[seat];
+        way.longest_span = self.lanes.h[lane].double();
+        way.arrival += way.spanned;
+        way.is_driven = true;
+        (way.floor, way.bend) = (f64::INFINITY, f64::INFINITY);
+        let next = self.jobs[way.job].arrivals.get(way.arrival);
+        way.arrives = next.map_or(f64::INFINITY, |next| seconds(next.time, self.origin));
+        self.clear_span(lane);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::circuit::math::exp;
+
+    /// Integrals of exp(-(t - from)/τ) from `from` to `end`, once, twice and three times: in closed form.
+    fn integrals(tau: f64, time: f64) -> [f64; 3] {
+        let one = tau * (1.0 - exp(-time / tau));
+        let two = tau * (time - one);
+        [one, two, tau * (0.5 * time * time - two)]
+    }
+
+    #[test]
+    fn pulses_are_summed_in_closed_form() {
+        let (tau, pulses) = ([30e-3, 7e-3], [(0, 3.0, 0.9e-3), (1, 2.0, 0.4e-3), (0, 0.5, 1e-7)]);
+        let mut arrived = Arrived::default();
+        let (mut left, mut sums) = ([0.0; 2], [0.0; 3]);
+        for (c, pulse, time) in pulses {
+            arrived.add(c, pulse, 1.0 / tau[c], time);
+            left[c] += pulse * exp(-time / tau[c]);
+            let sign = if c == 0 { pulse } else { -pulse };
+            for (sum, own) in sums.iter_mut().zip(integrals(tau[c], time)) {
+                *sum += sign * own;
+            }
+        }
+        let close = |a: f64, b: f64, scale: f64| (a - b).abs() < 1e-12 * scale;
+        assert!(close(arrived.left[0], left[0], 3.0) && close(arrived.left[1], left[1], 3.0));
+        // In closed form, differences lose digits.
+        for (k, scale) in [1e-3, 1e-5, 1e-6].into_iter().enumerate() {
+            assert!(close(arrived.integrals[k], sums[k], scale), "integral {k}");
+        }
+    }
+
+    /// The integral of a parabola is that of what it stands for, once, twice and three times.
+    #[test]
+    fn the_parabola_has_the_integrals_of_the_pulses() {
+        let length = 2e-3;
+        let mut arrived = Arrived::default();
+        arrived.add(0, 4.0, 1.0 / 30e-3, 1.3e-3);
+        arrived.add(1, 1.0, 1.0 / 7e-3, 0.2e-3);
+        let [value, slope, curve] = arrived.parabola(length);
+        for (k, sum) in arrived.integrals.into_iter().enumerate() {
+            // The n-th integral of t^p up to h is h^(p + n)·p!/(p + n)!.
+            let n = k as i32 + 1;
+            let factorial = |n: i32| (1..=n).map(f64::from).product::<f64>();
+            let of = |p: i32| length.powi(p + n) * factorial(p) / factorial(p + n);
+            let ours = value * of(0) + slope * of(1) + curve * of(2);
+            assert!((ours - sum).abs() < 1e-13 * length.powi(n), "integral {n}: {ours}, not {sum}");
+        }
+    }
+
+    /// How far the integral of a smoothed pulse leads off is what it is said to be, and reached.
+    #[test]
+    fn no_pulse_leads_off_further_than_that() {
+        let mut furthest = 0.0_f64;
+        for from in (1..100).map(|k| f64::from(k) / 100.0) {
+            let mut arrived = Arrived::default();
+            arrived.add(0, 1.0, 0.0, 1.0 - from);
+            let [value, slope, curve] = arrived.parabola(1.0);
+            for t in (0..=1000).map(|k| f64::from(k) / 1000.0) {
+                let smooth = t * (value + t * (0.5 * slope + t * curve / 3.0));
+                furthest = furthest.max((smooth - (t - from).max(0.0)).abs());
+            }
+        }
+        assert!(furthest > 0.999 * FURTHEST && furthest < FURTHEST * (1.0 + 1e-12), "{furthest}");
+    }
+}
