@@ -22,7 +22,7 @@ use picoamp::prelude::*;
 use picoamp::solver::event::Work;
 use proptest::prelude::*;
 use proptest::test_runner::{RngSeed, TestCaseError, TestRunner};
-use random_neurons::{Case, KAPPA, UT, ampere, dpi, lif, pick, scene_of};
+use random_neurons::{Case, KAPPA, UT, ampere, crowded, dpi, lif, pick, scene_of};
 use reference::{AHP, Circuit, Feedback, GABAA, GABAB, Method, NMDA, Neuron, Soma as Equation};
 
 /// Spike times of each case, s, and what they cost.
@@ -206,6 +206,19 @@ fn random_dpi_neurons_in_single_precision() {
 fn random_dpi_neurons_in_double_precision() {
     let solver = "solver: Event(tolerance: \"10 ns\")";
     on_random_neurons("10 ns", dpi, solver, (1e-8, 0.05), 1500.0);
+}
+
+/// Steps that span arrivals: fewer than a step, six right-hand sides, for each.
+#[test]
+fn crowded_dpi_neurons_in_single_precision() {
+    let solver = "solver: Event(tolerance: \"1 us\")";
+    on_random_neurons("crowded, 1 us", crowded, solver, (1e-6, 0.1), 6.0);
+}
+
+#[test]
+fn crowded_dpi_neurons_in_double_precision() {
+    let solver = "solver: Event(tolerance: \"10 ns\"), window: \"3 ms\"";
+    on_random_neurons("crowded, 10 ns", crowded, solver, (1e-8, 0.05), 12.0);
 }
 
 /// In closed form: errors are those of the clock, picoseconds.

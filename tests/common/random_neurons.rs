@@ -118,16 +118,26 @@ fn direct_input(
     (format!("Steps([{}])", shown.join(", ")), pieces)
 }
 
-/// A DPI neuron.
+/// A DPI neuron of any kind.
 pub fn dpi(draws: &[f64], trains: u64) -> Case {
+    dpi_neuron(draws, trains, false)
+}
+
+/// A DPI neuron whose input is all in closed form, of thousands of weak pulses a second.
+pub fn crowded(draws: &[f64], trains: u64) -> Case {
+    dpi_neuron(draws, trains, true)
+}
+
+fn dpi_neuron(draws: &[f64], trains: u64, is_crowded: bool) -> Case {
     let dice = &mut Dice { draws: draws.iter(), trains };
-    let arcana = dice.is(0.5);
+    let arcana = dice.is(0.5) | is_crowded;
     let i0 = pick(arcana, 0.05e-12, 1e-12);
     let (c, b) = (pick(arcana, 3e-12, 2e-12), KAPPA / (KAPPA + 1.0));
     let a = KAPPA / (c * UT);
     let i_tau = dice.log(pick(arcana, 0.3e-12, 1e-12), pick(arcana, 300e-12, 1e-9));
     let i_gain = dice.log(1e-12, 1e-9);
     let form = dice.of(&[pick(arcana, "PowerLaw", "Logistic"), "Off", "Logistic", "PowerLaw"]);
+    let form = pick(is_crowded, "PowerLaw", form);
     let (high, midpoint, width) = (dice.is(0.5), dice.is(0.5), dice.next());
     let i_th = match (form, high) {
         ("PowerLaw", true) => dice.log(1e-6, 12e-3),
@@ -181,7 +191,7 @@ pub fn dpi(draws: &[f64], trains: u64) -> Case {
         1 => rheobase * dice.log(0.03, 1.0),
         _ => rheobase * dice.log(0.5, 20.0),
     };
-    let mut most_dc = pick(dice.is(0.25), rheobase * dice.log(0.1, 10.0), 0.0);
+    let mut most_dc = pick(dice.is(0.25) && !is_crowded, rheobase * dice.log(0.1, 10.0), 0.0);
     let circuits: &[(&str, usize)] = pick(
         arcana,
         &[("ampa", AMPA), ("gabab", GABAB)][..],
@@ -207,7 +217,8 @@ pub fn dpi(draws: &[f64], trains: u64) -> Case {
             (kind > 0.85, kind > 0.3 && kind <= 0.85 || *at == AMPA && kind < 0.85);
         let i_tau = dice.log(pick(arcana, 0.3e-12, 1e-12), pick(arcana, 300e-12, 1e-9));
         let i_gain = dice.log(1e-12, 1e-9);
-        let (rate, part, c) = (dice.log(3.0, 600.0), dice.next(), pick(*at == AHP, 4e-12, 2e-12));
+        let (least, most) = pick(is_crowded, (1e3, 2e4), (3.0, 600.0));
+        let (rate, part, c) = (dice.log(least, most), dice.next(), pick(*at == AHP, 4e-12, 2e-12));
         let weight = pick(arcana, dice.of(&[1.0, 2.0, 3.0]), dice.of(&[1.0, 0.25, 2.5]));
         let between = |low: f64, high: f64| low * (high / low).powf(part);
         let mean = match *at {

@@ -205,7 +205,7 @@ mod tests {
     /// currents do, and trains of which many arrive at once.
     fn scene(tolerance: &str, receptors: &str, connections: &str) -> Scene {
         let text = format!(
-            "(duration: \"200 ms\", seed: 7, solver: Event(tolerance: \"{tolerance}\"),
+            "(duration: \"300 ms\", seed: 7, solver: Event(tolerance: \"{tolerance}\"),
             sources: {{
                 \"noise\": (size: 40, train: Poisson(rates: \"150 Hz\")),
                 \"beat\": (size: 4, train: Regular(rates: \"50 Hz\")),
