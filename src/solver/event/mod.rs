@@ -35,9 +35,9 @@ pub mod step;
 
 use std::any::Any;
 use std::ops::{AddAssign, Range};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use fearless_simd::Level;
-use rayon::prelude::*;
 use smallvec::SmallVec;
 
 use crate::backend::{Advanced, Fault, FaultKind, Sample};
@@ -421,6 +421,33 @@ fn union(a: &[u32], b: &[u32]) -> Vec<u32> {
     }
 }
 
+/// Does pieces of work on threads, the same ones on the same thread each time as far as threads are equally
+/// fast: what a piece works on may still be in that thread's cache. The results are in the order of pieces.
+fn on_their_threads<P: Send, O: Send + Sync>(
+    pool: &rayon::ThreadPool,
+    pieces: Vec<P>,
+    work: impl Fn(P) -> O + Sync,
+) -> Vec<O> {
+    let threads = pool.current_num_threads();
+    let own = pieces.len().div_ceil(threads);
+    let results: Vec<OnceLock<O>> = pieces.iter().map(|_| OnceLock::new()).collect();
+    let pieces: Vec<Mutex<Option<P>>> = pieces.into_iter().map(|p| Mutex::new(Some(p))).collect();
+    pool.broadcast(|context| {
+        // Its own first, then what others have not begun, from their end.
+        let first = context.index() * own;
+        let (before, from) = pieces.split_at(first.min(pieces.len()));
+        let others = before.iter().enumerate().rev();
+        let all = from.iter().enumerate().map(|(k, piece)| (first + k, piece));
+        for (k, piece) in all.chain(others) {
+            let piece = piece.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(piece) = piece {
+                let _ = results[k].set(work(piece));
+            }
+        }
+    });
+    results.into_iter().filter_map(OnceLock::into_inner).collect()
+}
+
 impl<M: EventModel> EventNeurons for EventBank<M> {
     fn layout(&self) -> Layout {
         self.layout.clone()
@@ -529,8 +556,12 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
     fn advance(&mut self, window: &EventWindow, out: &mut Advanced) {
         self.settle();
         self.sample(window, &mut out.samples);
-        let touched = window.inbox.touched(window.first, self.neurons.len() as u32);
-        let slots = union(&self.awake, &touched);
+        let neurons = self.neurons.len();
+        let slots = if self.awake.len() == neurons {
+            std::mem::take(&mut self.awake)
+        } else {
+            union(&self.awake, &window.inbox.touched(window.first, neurons as u32))
+        };
         let mut all = std::mem::take(&mut self.neurons);
         let size = match window.pool.map_or(1, rayon::ThreadPool::current_num_threads) {
             1 => PIECE,
@@ -554,8 +585,7 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
         };
         let outputs: Vec<Output> = match window.pool {
             Some(pool) if pieces.len() > 1 => {
-                // One at a time: a piece takes long.
-                pool.install(|| pieces.into_par_iter().with_max_len(1).map(run).collect())
+                on_their_threads(pool, pieces, run)
             }
             _ => pieces.into_iter().map(run).collect(),
         };
