@@ -45,6 +45,11 @@ macro_rules! conformance {
             }
 
             #[test]
+            fn steps_that_span_arrivals() {
+                equals_the_reference(suite::steps_that_span_arrivals());
+            }
+
+            #[test]
             fn models_of_all_families() {
                 equals_the_reference(suite::models_of_all_families());
             }

@@ -144,16 +144,50 @@ pub fn mixed_by(solver: &str) -> Scene {
     parse(&text.replace("SOLVER", solver), Path::new("."))
 }
 
+/// Thousands of weak pulses a second at neurons without inhibition and with it, some of them at once: steps span
+/// arrivals, on both charts.
+pub fn crowded(tolerance: &str) -> Scene {
+    let text = r#"(seed: 8, duration: "120 ms", window: "15 ms", solver: Event(tolerance: "TOLERANCE"),
+        sources: {
+            "noise": (size: 60, train: Poisson(rates: "2 kHz")),
+            "clock": (size: 6, train: Regular(rates: "700 Hz")),
+        },
+        populations: {
+            "one": (size: 30, model: arcana(SOMA, AMPA), mismatch: { MISMATCH }),
+            "both": (size: 30, model: arcana(SOMA, AMPA, gabab: (Itau: "3 pA", Igain: "20 pA", Iw: "1 pA")),
+                mismatch: { MISMATCH, "gabab.Itau": LogNormal(cv: 0.2) }),
+        },
+        connections: [
+            (from: "noise", to: "one", receptor: ampa, rule: FixedInDegree(k: 4), weight: WEIGHT),
+            (from: "noise", to: "both", receptor: ampa, rule: FixedInDegree(k: 4), weight: WEIGHT),
+            (from: "noise", to: "both", receptor: gabab, rule: FixedInDegree(k: 3)),
+            (from: "clock", to: "one", receptor: ampa, rule: FixedInDegree(k: 3), weight: WEIGHT),
+            (from: "clock", to: "both", receptor: ampa, rule: FixedInDegree(k: 3), weight: WEIGHT),
+            (from: "clock", to: "both", receptor: gabab, rule: FixedInDegree(k: 3), weight: WEIGHT),
+            (from: "both", to: "both", receptor: gabab, rule: FixedInDegree(k: 2), weight: 4, delay: "15 ms"),
+        ])"#;
+    let soma = r#"soma: (Itau: "4 pA", Igain: "80 pA", Ith: "12 mA", Idc: "10 pA", refP: "1 ms",
+        Ipfb_th: "0 A", Ipfb_norm: "1.4e9 /A")"#;
+    let text = text
+        .replace("SOMA", soma)
+        .replace("AMPA", r#"ampa: (Itau: "2 pA", Igain: "20 pA", Iw: "1 pA")"#)
+        .replace("MISMATCH", r#""soma.Itau": LogNormal(cv: 0.2), "ampa.Iw": LogNormal(cv: 0.2)"#)
+        .replace("WEIGHT", "Uniform(from: 0.5, to: 2)")
+        .replace("TOLERANCE", tolerance);
+    parse(&text, Path::new("."))
+}
+
 /// A name and scenes.
 pub type Case = (&'static str, fn() -> Vec<Scene>);
 
 /// What is compared, by name.
 #[allow(dead_code)] // The tests of the CPU name each.
-pub const CASES: [Case; 6] = [
+pub const CASES: [Case; 7] = [
     ("seed_experiment", seed_experiment),
     ("seed_experiment_at_a_fine_step", seed_experiment_at_a_fine_step),
     ("every_preset_and_form", every_preset_and_form),
     ("event_driven_in_single_and_double_precision", event_driven_in_single_and_double_precision),
+    ("steps_that_span_arrivals", steps_that_span_arrivals),
     ("models_of_all_families", models_of_all_families),
     ("recurrent_network", recurrent_network),
 ];
@@ -173,6 +207,10 @@ pub fn every_preset_and_form() -> Vec<Scene> {
 pub fn event_driven_in_single_and_double_precision() -> Vec<Scene> {
     let sets = [&format!("solver={EVENT}")[..]];
     vec![scene("scenes/ff_mismatch.ron", &sets), every_form(EVENT)]
+}
+
+pub fn steps_that_span_arrivals() -> Vec<Scene> {
+    ["1 us", "10 ns"].map(crowded).into()
 }
 
 pub fn models_of_all_families() -> Vec<Scene> {

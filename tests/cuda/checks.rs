@@ -13,7 +13,7 @@ use crate::common::{parse, run_on};
 use crate::custom_plasticity::StdpPlugin;
 use crate::custom_system::HomeostasisPlugin;
 use crate::networks;
-use crate::random_neurons::{dpi, lif, scene_of};
+use crate::random_neurons::{crowded, dpi, lif, scene_of};
 use crate::suite::{CASES, EULER, EVENT, Fingerprint, fingerprint, network, network_by};
 
 /// Makes a back end.
@@ -101,8 +101,9 @@ fn draws(seed: u64, n: usize) -> Vec<f64> {
 fn random_neurons(make: &Make) {
     let seeds = 0..60_u64;
     let dpis = seeds.clone().map(|k| dpi(&draws(k, 100), k));
-    let lifs = seeds.map(|k| lif(&draws(1000 + k, 100), k));
-    let cases: Vec<_> = dpis.chain(lifs).collect();
+    let lifs = seeds.clone().map(|k| lif(&draws(1000 + k, 100), k));
+    let crowds = seeds.map(|k| crowded(&draws(2000 + k, 100), k));
+    let cases: Vec<_> = dpis.chain(lifs).chain(crowds).collect();
     for solver in [EULER, "Euler(dt: \"1 ms\")", EVENT, "Event(tolerance: \"10 ns\")"] {
         let scene = parse(&scene_of(&cases, &format!("solver: {solver}")), Path::new("."));
         let reference = run_on(scene.clone(), Cpu::reference());

@@ -29,6 +29,7 @@ pub fn tests() -> (Option<String>, Tests) {
     let mut all = checks::all("host", makes);
     all.extend(tests!("host":
         a_rounded_product_is_seen,
+        every_kind_of_span_is_seen,
         full_lists_are_made_again,
         two_ways_to_empty_sums,
         little_memory_takes_more_launches,
@@ -65,6 +66,30 @@ fn a_rounded_product_is_seen() {
             let reference = run_on(scene.clone(), Cpu::reference());
             let ours = run_on(scene, device(Faults { patch: Some(patch), ..Faults::default() }));
             assert_ne!(fingerprint(&ours).1, fingerprint(&reference).1, "{patch:?}");
+        }
+    }
+}
+
+/// The suite's spans are of all kinds: in both precisions, without inhibition and with it, steps that span arrivals
+/// count on each chart, and some do not. Of each kind, what is wrong in the kernel is seen in each population.
+fn every_kind_of_span_is_seen() {
+    let left = "current[c] = currents[c] + left;";
+    let without = |left: &str| format!("current[c] = currents[c] + ({left});");
+    let shorter = "longest_span = 0.5 * (event - t);";
+    for scene in crate::suite::steps_that_span_arrivals() {
+        let reference = fingerprint(&run_on(scene.clone(), Cpu::reference())).0;
+        for (kind, from, to) in [
+            ("on chart q", left, without("Z ? left : zero")),
+            ("on chart z", left, without("Z ? zero : left")),
+            ("too long", shorter, "longest_span = 0.25 * (event - t);".into()),
+        ] {
+            let patch = Some((from, &*to.leak()));
+            let faults = Faults { patch, ..Faults::default() };
+            let ours = fingerprint(&run_on(scene.clone(), device(faults))).0;
+            for population in ["one", "both"] {
+                let same = ours[population] == reference[population];
+                assert!(!same, "{:?}, {population}: none {kind}", scene.solver);
+            }
         }
     }
 }

@@ -476,9 +476,10 @@ impl<R: Real, F: Form, const N: usize> EventModel for DpiEvent<R, F, N> {
 }
 
 impl<R: Real, F: Form, const N: usize> DpiEvent<R, F, N> {
-    /// Its kernel, `src/backend/cuda/kernels/event_dpi.cu`.
+    /// Its kernel, `src/backend/cuda/kernels/event_{equation,dpi,span}.*`.
     fn code(&self) -> EventCode {
         use super::equation::{OMEGA_OFFSET, OMEGA_SLOPE, RUN_AWAY, is_closed};
+        use super::span::{self, REST_OF_DECAY};
         use super::step::{self, A, C, E};
         let mut macros = math_macros(R::IS_SINGLE);
         macros.extend([
@@ -494,6 +495,7 @@ impl<R: Real, F: Form, const N: usize> DpiEvent<R, F, N> {
             ("STEP_A", format!("{{{}}}", A.map(|row| doubles(&row)).join(", "))),
             ("STEP_C", doubles(&C)),
             ("STEP_E", doubles(&E)),
+            ("REST_OF_DECAY", doubles(&REST_OF_DECAY)),
         ]);
         let constants = [
             ("OMEGA_OFFSET", OMEGA_OFFSET),
@@ -514,6 +516,10 @@ impl<R: Real, F: Form, const N: usize> DpiEvent<R, F, N> {
             ("FEEDBACK_MATTERS", step::FEEDBACK_MATTERS),
             ("HALVES", step::HALVES),
             ("SHORTEST", step::SHORTEST),
+            ("DETOUR", step::DETOUR),
+            ("FURTHEST", span::FURTHEST),
+            ("LARGEST_DETOUR", span::LARGEST_DETOUR),
+            ("LONGEST_DECAY", span::LONGEST_DECAY),
         ];
         macros.extend(constants.map(|(name, value)| (name, double(value))));
         let [parameters, state] = DpiNeuron::words();
@@ -522,7 +528,8 @@ impl<R: Real, F: Form, const N: usize> DpiEvent<R, F, N> {
             name: format!("event-driven DPI, {form}, {} precision, {N} circuits", R::NAME),
             source: concat!(
                 include_str!("../../backend/cuda/kernels/event_equation.cuh"),
-                include_str!("../../backend/cuda/kernels/event_dpi.cu")
+                include_str!("../../backend/cuda/kernels/event_dpi.cu"),
+                include_str!("../../backend/cuda/kernels/event_span.cuh")
             ),
             macros,
             parameters,

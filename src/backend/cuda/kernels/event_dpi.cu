@@ -1,8 +1,8 @@
 // The DPI neuron from event to event, operation by operation what src/solver/event computes, whose functions
 // have the same names here and are explained there: dpi.rs (Neuron), step.rs
-// (attempt), run.rs (carry, store_neuron) and events.rs (the rest of Run). Macros: N (circuits that can have a
-// current above their floor), IS_CLOSED (all their input is in closed form), POWER (the feedback is the power
-// law), SINGLE; and the constants of those files.
+// (attempt), run.rs (carry, store_neuron) and events.rs (the rest of Run); span.rs is event_span.cuh, which stands
+// behind. Macros: N (circuits that can have a current above their floor), IS_CLOSED (all their input is in closed
+// form), POWER (the feedback is the power law), SINGLE; and the constants of those files.
 
 /// Phases.
 #define REST 0
@@ -27,6 +27,7 @@
 #define TURNED 512u
 #define FAULT 1024u
 #define KINK 2048u
+#define SPAN 4096u
 
 #define STAGES 6
 
@@ -62,13 +63,15 @@ struct Run {
     bool is_open;
     Real ampa, tau, inhibition, inhibition_tau, base, leak, i0, i0_low, ln_r, feedback, gate_slope;
     Real gate_offset;
+    Real rise, rise_slope, rise_curve, detour, left_of_ampa, left_of_gabab;
     Real slope, nmda, y_nmda, gabab, margin, margin_end;
     double t, event, x;
     Real current[N], rate[N];
     Real verdict;
 
     // The way.
-    unsigned arrival, stop, phase;
+    unsigned arrival, spanned, stop, phase;
+    double longest_span;
     double arrives, other, refractory, floor, dc_change, bend, dc_value, dc_slope, dc_from, way_h, late;
     bool is_at_floor, is_driven;
     Word spikes;
@@ -108,6 +111,9 @@ struct Run {
         e.inhibition = inhibition;
         e.inhibition_tau = inhibition_tau;
         e.base = base;
+        e.rise = rise;
+        e.rise_slope = rise_slope;
+        e.rise_curve = rise_curve;
         e.slope = slope;
         e.nmda = nmda;
         e.y_nmda = y_nmda;
@@ -128,6 +134,7 @@ struct Run {
     __device__ int load_lane() {
         refractory = n.refractory == NO_TIME ? NEVER : relative(n.refractory);
         arrival = stop = 0;
+        longest_span = NEVER;
         phase = unsigned(n.phase);
         arrives = other = floor = dc_change = bend = NEVER;
         is_at_floor = n.is_at_floor;
@@ -169,6 +176,7 @@ struct Run {
         nmda = gabab = slope = ampa = inhibition = Real(0.0);
         verdict = Real(0.0);
         event = 0.0;
+        clear_span();
         if (job.dc) read_direct_input();
         set_chart(n.is_z);
         set_constants();
@@ -526,6 +534,12 @@ struct Run {
         return a.start + (job.arrivals[k].time_and_receptor >> 3);
     }
 
+    /// The circuit at which something arrives.
+    __device__ __forceinline__ int place_of(Word time_and_receptor) const {
+        const int place = int(a.circuits >> 4 * (time_and_receptor & 7)) & 15;
+        return AMONG(place);
+    }
+
     __device__ bool receive() {
         bool changed = false;
         while (arrival < job.arrival_count && relative(arrival_time(arrival)) <= t) {
@@ -535,8 +549,7 @@ struct Run {
                 sum += job.arrivals[arrival].weight;
                 ++arrival;
             }
-            const int place = int(a.circuits >> 4 * (first & 7)) & 15;
-            const int c = AMONG(place);
+            const int c = place_of(first);
             raise(c, double(sum) * n.raise[c]);
             is_driven = true;
             changed = true;
@@ -566,6 +579,7 @@ struct Run {
 
     __device__ int set_out() {
         if (is_calm()) return NEXT_END;
+        if (IS_CLOSED) span();
         if (is_z) choose_way();
         return NEXT_STEP;
     }
@@ -579,8 +593,7 @@ struct Run {
             arrival + 1 < job.arrival_count ? relative(arrival_time(arrival + 1)) : NEVER;
         const double next_event = smaller(next_arrives, other);
         const Arrival& first = job.arrivals[arrival];
-        const int place = int(a.circuits >> 4 * (first.time_and_receptor & 7)) & 15;
-        const int c = AMONG(place);
+        const int c = place_of(first.time_and_receptor);
         const Real now = current[c];
         const Real raised = Real(double(now) + double(first.weight) * n.raise[c]);
         if (next_arrives <= t || now <= Real(0.0) || raised <= i0) return NEXT_UNKNOWN;
@@ -698,25 +711,24 @@ struct Run {
         }
     }
 
+    // span.rs: in event_span.cuh.
+
+    __device__ void span();
+    __device__ void clear_span();
+    __device__ void leave_span();
+    __device__ void shorten_span();
+    __device__ void end_span();
+
+    // events.rs
+
     __device__ void choose_way() {
-        const double b = a.b;
-        const double z = x, z_th = double(x_th);
-        const double gain = 1.0 / (1.0 + double(y));
-        const double leak = double(this->leak) - double(closed()) * gain;
-        const double i0 = double(this->i0);
-        const double rest = event - t;
-        const double top = i0 - leak * z_th, bottom = i0 - leak * z;
-        bool comes_first = false;
-        if (top > 0.0 && bottom > 0.0) {
-            const double way = (z - z_th) / b;
-            const double soonest = way / larger(top, bottom), latest = way / smaller(top, bottom);
-            const bool is_straight = magnitude(leak * z) < 1e-6 * i0;
-            if (soonest < rest) {
-                comes_first = latest < rest ||
-                              (is_straight ? way / i0 < rest
-                                           : double(log2_all(Real(top / bottom))) * LN_2 / (b * leak) < rest);
-            }
+        bool comes_first = threshold_comes_first();
+        if (comes_first && spanned > 0) {
+            leave_span();
+            comes_first = threshold_comes_first();
         }
+        const double z = x, z_th = double(x_th);
+        const double rest = event - t;
         const double speed = magnitude(double(k));
         const bool first = is_first > Real(1.5);
         const double step = first ? double(first_z) * z : double(h) * speed;
@@ -726,6 +738,24 @@ struct Run {
         } else if (first) {
             h = Real(speed * rest > step ? step / speed : rest);
         }
+    }
+
+    __device__ bool threshold_comes_first() const {
+        const double b = a.b;
+        const double z = x, z_th = double(x_th);
+        const double gain = 1.0 / (1.0 + double(y));
+        const double leak = double(this->leak) - double(closed()) * gain;
+        const double i0 = double(this->i0);
+        const double rest = event - t;
+        const double top = i0 - leak * z_th, bottom = i0 - leak * z;
+        if (!(top > 0.0 && bottom > 0.0)) return false;
+        const double way = (z - z_th) / b;
+        const double soonest = way / larger(top, bottom), latest = way / smaller(top, bottom);
+        const bool is_straight = magnitude(leak * z) < 1e-6 * i0;
+        if (!(soonest < rest)) return false;
+        return latest < rest ||
+               (is_straight ? way / i0 < rest
+                            : double(log2_all(Real(top / bottom))) * LN_2 / (b * leak) < rest);
     }
 
     __device__ __forceinline__ bool is_at_threshold() const {
@@ -759,10 +789,13 @@ struct Run {
             t = a.length;
             return true;
         } else if (is_accepted) {
+            if (spanned > 0) end_span();
             if (verdict & CHART) change_chart();
             if (verdict & REACHED) return true;
             at_threshold = (verdict & LANDED) != 0;
             if (!at_threshold && is_z) choose_way();
+        } else if (verdict & SPAN) {
+            shorten_span();
         } else if (verdict & BROKEN) {
             unswap(0.25 * smaller(way_h, rest));
         } else if (verdict & SYNAPSE_FLOOR) {
@@ -870,6 +903,39 @@ struct Run {
 
     // step.rs
 
+    /// What each unit of input adds to the rate on chart z.
+    __device__ __forceinline__ Real by_input(Real z, Real y) const {
+        return Real(-a.b) * z / (Real(1.0) + y);
+    }
+
+    /// How far the smoothed input of arrivals may lead off within a step of `h` from `x`, on the chart; and what
+    /// it leaves of that at the end.
+    template <bool Z> __device__ __forceinline__ Real smoothing(
+        Real x, Real h, const Real* stages, const Rate& end, Real* astray) const {
+        const Real zero = Real(0.0), one = Real(1.0);
+        const bool spans = this->detour > zero;
+        const Real part = Real(DETOUR) * h;
+        Real change = zero, detour = this->detour;
+        if (Z) {
+            const Real x_end = x + end.dx;
+            change = magnitude(derivative(x_end, end.y) - derivative(x, y));
+            detour = detour * (Real(a.b) * or_more(x_end, x) / (one + or_less(end.y, y)));
+        } else {
+            const double nodes[] = STEP_C;
+            const Real start = (stages[2] - stages[0]) * Real(1.0 / nodes[2]);
+            const Real last = (end.k - stages[3]) * Real(1.0 / (1.0 - nodes[3]));
+            change = magnitude((last - start) / end.dx);
+        }
+        *astray = spans ? part * change * detour : zero;
+        return detour;
+    }
+
+    /// d/dq of (Ifb - L)(1 + y) on chart z, with its gate open.
+    __device__ __forceinline__ Real derivative(Real x, Real y) const {
+        const Real feedback = i0 / x;
+        return mul_add(feedback - leak, y / (Real(1.0) + y), Real(a.b) * feedback);
+    }
+
     /// Tries one step; the verdict says what came of it.
     template <bool Z> __device__ __forceinline__ void attempt() {
         const Real zero = Real(0.0), one = Real(1.0);
@@ -886,7 +952,7 @@ struct Run {
 
         const Equation e = equation(start_x);
         Real stages[6];
-        stages[0] = k;
+        stages[0] = Z ? mul_add(by_input(start_x, y), rise, k) : k;
         Real lowest = zero, highest = zero;
 #pragma unroll 1
         for (int s = 1; s < 6; ++s) {
@@ -922,7 +988,11 @@ struct Run {
         const bool is_broken = !(goes_on && end.k * h > zero);
         error = magnitude(mul_add(end.k, ERROR_WEIGHTS[6], error) * h);
 
-        const Real start = Z ? k : k + closed();
+        const Real start = Z ? stages[0] : k + closed() + rise;
+        Real detour = zero, astray = zero;
+        if (IS_CLOSED) detour = smoothing<Z>(start_x, h, stages, end, &astray);
+        error = error + astray;
+        const bool spans = detour > zero;
         const Real speed = magnitude(end.total);
         Real least_unforced = or_less(magnitude(end.unforced), magnitude(unforced));
         least_unforced = unforced * end.unforced < zero ? zero : least_unforced;
@@ -952,6 +1022,8 @@ struct Run {
 
         // Where it ends.
         const Real x_new = start_x + end.dx;
+        const Real x_th = this->x_th + (Z ? detour : -detour);
+        const Real x_floor = this->x_floor + detour;
         const bool is_beyond = Z ? x_new <= x_th : x_new >= x_th;
         const Real peak = mul_add(h, start, start_x);
         const bool peak_matters = Z ? peak <= x_th : peak >= x_th || peak < x_floor;
@@ -986,6 +1058,7 @@ struct Run {
         if (under) wrong |= SYNAPSE_FLOOR;
         if (swapped && is_broken) wrong |= BROKEN;
         const bool accepted = is_good && wrong == 0;
+        if (spans) wrong |= SPAN;
         const bool chart = Z ? end.y < y_down : end.y > y_up && end.runs_away;
         const bool reached = !swapped && h >= rest;
         unsigned right = ACCEPTED;
@@ -1009,12 +1082,22 @@ struct Run {
         if (!IS_CLOSED) margin_end = end.margin;
         if (!accepted) return;
         k = end.k;
+        if (Z && IS_CLOSED && spans) {
+            // From here on the input is no longer smoothed.
+            const Real arrived = N == 2 ? left_of_ampa - left_of_gabab : left_of_ampa;
+            k = mul_add(by_input(x_new, end.y), arrived - end.rise, end.k);
+        }
         y = end.y;
         unforced = end.unforced;
-        ampa = mul_add(ampa, end.decays[0], ampa);
-        if (N == 2) inhibition = mul_add(inhibition, end.decays[N - 1], inhibition);
+        ampa = mul_add(ampa, end.decays[AMPA], ampa) + left_of_ampa;
+        if (N == 2) {
+            inhibition = mul_add(inhibition, end.decays[N - 1], inhibition) + left_of_gabab;
+        }
 #pragma unroll
-        for (int c = 0; c < N; ++c) current[c] = currents[c];
+        for (int c = 0; c < N; ++c) {
+            const Real left = c == AMPA ? left_of_ampa : N == 2 ? left_of_gabab : zero;
+            current[c] = currents[c] + left;
+        }
         if (!IS_CLOSED) {
             base = mul_add(slope, dt, base);
             margin = end.margin;

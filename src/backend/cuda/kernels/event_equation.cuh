@@ -5,7 +5,7 @@
 #define AMONG(c) ((c) < N ? (c) : N - 1)
 
 struct Rate {
-    Real k, total, unforced, size, feedback, y, margin;
+    Real k, total, unforced, size, feedback, y, rise, margin;
     bool runs_away;
     Real decays[N], dx;
 };
@@ -14,8 +14,8 @@ struct Equation {
     Real x, inverse_x, y;
     bool is_swapped, is_open;
     Real x_low, current[N], rate[N];
-    Real ampa, tau, inhibition, inhibition_tau, base, slope, nmda, y_nmda, gabab, leak, i0, ln_r;
-    Real feedback, gate_slope, gate_offset, b, inverse_b;
+    Real ampa, tau, inhibition, inhibition_tau, base, rise, rise_slope, rise_curve, slope, nmda, y_nmda;
+    Real gabab, leak, i0, ln_r, feedback, gate_slope, gate_offset, b, inverse_b;
 };
 
 __device__ __forceinline__ Real rough_ln_omega(Real s) {
@@ -70,6 +70,11 @@ template <bool Z> __device__ __forceinline__ Rate rate_of(const Equation& e, Rea
     if (N == 2) {
         closed = closed - mul_add(e.inhibition, rate.decays[AMONG(GABAB)], e.inhibition);
     }
+    rate.rise = zero;
+    if (IS_CLOSED) {
+        rate.rise = mul_add(t, mul_add(t, e.rise_curve, e.rise_slope), e.rise);
+        closed = closed + rate.rise;
+    }
     if (!Z) {
         const Real half = Real(0.5) * e.slope;
         const Real mean = IS_CLOSED ? e.base : mul_add(half, t, e.base);
@@ -77,6 +82,12 @@ template <bool Z> __device__ __forceinline__ Rate rate_of(const Equation& e, Rea
         if (N == 2) {
             const Real decayed = e.inhibition * e.inhibition_tau;
             integral = mul_add(decayed, rate.decays[AMONG(GABAB)], integral);
+        }
+        if (IS_CLOSED) {
+            const Real half = Real(0.5) * e.rise_slope;
+            const Real third = Real(1.0 / 3.0) * e.rise_curve;
+            const Real mean = mul_add(t, mul_add(t, third, half), e.rise);
+            integral = mul_add(t, mean, integral);
         }
         dx = dx + (e.is_swapped ? zero : integral);
     }

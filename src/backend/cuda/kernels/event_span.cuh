@@ -1,0 +1,120 @@
+// Steps that span arrivals, operation by operation what src/solver/event/span.rs computes, whose functions have the
+// same names here and are explained there. Stands behind event_dpi.cu. Macros: FURTHEST, LARGEST_DETOUR,
+// LONGEST_DECAY and REST_OF_DECAY of that file.
+
+/// What arrives in a step.
+struct Arrived {
+    double left[2] = {}, pulses[2] = {};
+    double integrals[3] = {};
+    double longest = 0.0;
+
+    __device__ __forceinline__ void add(int circuit, double pulse, double decay, double time) {
+        const double coefficients[] = REST_OF_DECAY;
+        const double r = time * decay;
+        double third = coefficients[0];
+#pragma unroll
+        for (int k = 1; k < int(sizeof coefficients / sizeof *coefficients); ++k) {
+            third = mul_add(third, r, coefficients[k]);
+        }
+        const double second = mul_add(-r, third, 0.5);
+        const double first = mul_add(-r, second, 1.0);
+        left[circuit] += pulse * mul_add(-r, first, 1.0);
+        pulses[circuit] += magnitude(pulse);
+        const double integral = time * (circuit == AMPA ? pulse : -pulse);
+        integrals[0] += integral * first;
+        integrals[1] += integral * time * second;
+        integrals[2] += integral * time * time * third;
+        longest = larger(longest, r);
+    }
+
+    __device__ __forceinline__ void parabola(
+        double length, double* value, double* slope, double* curve) const {
+        const double scale = 1.0 / length;
+        const double one = integrals[0], two = integrals[1] * scale;
+        const double three = integrals[2] * scale * scale;
+        *value = (60.0 * three - 24.0 * two + 3.0 * one) * scale;
+        *slope = (168.0 * two - 24.0 * one - 360.0 * three) * scale * scale;
+        *curve = (30.0 * one - 180.0 * two + 360.0 * three) * scale * scale * scale;
+    }
+};
+
+/// Whether a current decays all along a step: none at its floor does.
+__device__ __forceinline__ bool decays(double pulses, double current, double left) {
+    return pulses == 0.0 || (current > 0.0 && left >= 0.0);
+}
+
+__device__ void Run::span() {
+    const Real zero = Real(0.0);
+    const double h = smaller(double(this->h), longest_span);
+    const double reach = smaller(other, floor);
+    const bool is_plain = event == arrives && arrives < reach && !is_at_floor && is_open &&
+                          is_first <= zero && !is_swapped;
+    if (!is_plain) return;
+    // No tiny step is left over.
+    const double rest = reach - t;
+    const double end = h >= rest ? reach : t + (2.0 * h > rest ? 0.5 * rest : h);
+    if (end <= arrives) {
+        longest_span *= 2.0;
+        return;
+    }
+    Arrived arrived;
+    unsigned spanned = 0;
+    for (; arrival + spanned < job.arrival_count; ++spanned) {
+        const double before_end = end - relative(arrival_time(arrival + spanned));
+        if (before_end <= 0.0) break;
+        const Arrival& next = job.arrivals[arrival + spanned];
+        const int c = place_of(next.time_and_receptor);
+        arrived.add(c, double(next.weight) * n.raise[c], LN_2 * n.decay[c], before_end);
+    }
+    const double length = end - t;
+    const double all = arrived.pulses[AMPA] + arrived.pulses[GABAB];
+    const double detour = FURTHEST * all * length;
+    double ampa, gabab;
+    const double constant = margins(&ampa, &gabab);
+    bool is_small = arrived.longest <= LONGEST_DECAY &&
+                    detour <= LARGEST_DETOUR * (1.0 + double(y)) && all <= double(closed()) &&
+                    Real(detour) > zero && decays(arrived.pulses[AMPA], ampa, arrived.left[AMPA]);
+    if (N == 2) {
+        // The sum of all input stays above its floor.
+        const double slowed = 1.0 - LN_2 * n.decay[AMPA] * length;
+        const double least = constant + ampa * slowed - gabab - arrived.pulses[GABAB];
+        is_small = is_small && decays(arrived.pulses[GABAB], gabab, arrived.left[GABAB]) && least > 0.0;
+    }
+    if (!is_small) return;
+    double value, slope, curve;
+    arrived.parabola(length, &value, &slope, &curve);
+    rise = Real(value);
+    rise_slope = Real(slope);
+    rise_curve = Real(curve);
+    left_of_ampa = Real(arrived.left[AMPA]);
+    if (N == 2) left_of_gabab = Real(arrived.left[GABAB]);
+    this->detour = Real(detour);
+    this->h = or_more(this->h, Real(length));
+    event = end;
+    this->spanned = spanned;
+}
+
+__device__ void Run::clear_span() {
+    spanned = 0;
+    rise = rise_slope = rise_curve = left_of_ampa = left_of_gabab = detour = Real(0.0);
+}
+
+__device__ void Run::leave_span() {
+    clear_span();
+    event = arrives;
+}
+
+__device__ void Run::shorten_span() {
+    longest_span = 0.5 * (event - t);
+    leave_span();
+    span();
+}
+
+__device__ void Run::end_span() {
+    longest_span = double(h);
+    arrival += spanned;
+    is_driven = true;
+    floor = bend = NEVER;
+    arrives = arrival < job.arrival_count ? relative(arrival_time(arrival)) : NEVER;
+    clear_span();
+}
