@@ -584,9 +584,7 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
             self.run(own, first, piece, window)
         };
         let outputs: Vec<Output> = match window.pool {
-            Some(pool) if pieces.len() > 1 => {
-                on_their_threads(pool, pieces, run)
-            }
+            Some(pool) if pieces.len() > 1 => on_their_threads(pool, pieces, run),
             _ => pieces.into_iter().map(run).collect(),
         };
         self.neurons = all;
