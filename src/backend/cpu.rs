@@ -17,8 +17,10 @@ use crate::time::Time;
 
 /// Waking the threads and joining them; for work of less than four times that, threads do not pay.
 const NANOSECONDS_OF_A_JOIN: u64 = 100_000;
-/// What an arrival at an event-driven neuron costs on one thread.
-const NANOSECONDS_OF_AN_ARRIVAL: u64 = 200;
+/// What an arrival at an event-driven neuron costs on one thread, and a neuron that is awake.
+const NANOSECONDS_OF_AN_ARRIVAL: u64 = 100;
+/// See [`NANOSECONDS_OF_AN_ARRIVAL`].
+const NANOSECONDS_OF_A_NEURON: u64 = 100;
 /// A neuron-step on one thread.
 const NANOSECONDS_OF_A_STEP: u64 = 1;
 
@@ -94,7 +96,8 @@ impl Backend for Cpu {
             let Stepped { kernel, parameters, state } = match &mut bank.neurons {
                 Neurons::Stepped(stepped) => stepped,
                 Neurons::Event(event) => {
-                    let work = NANOSECONDS_OF_AN_ARRIVAL * inbox.events.len() as u64;
+                    let work = NANOSECONDS_OF_AN_ARRIVAL * inbox.events.len() as u64
+                        + NANOSECONDS_OF_A_NEURON * event.awake() as u64;
                     let window = EventWindow {
                         span: window.start()..window.end(),
                         inbox: &inbox.events,

@@ -226,6 +226,8 @@ pub trait EventNeurons: Send + Sync {
     /// The states of all neurons, one after the other, at a time that is not before their own. They do
     /// not change.
     fn states(&self, now: Time, drives: &[Drive]) -> Vec<f64>;
+    /// How many neurons may spike without anything arriving.
+    fn awake(&self) -> usize;
     /// Advances all neurons at which something happens; what comes out is appended.
     fn advance(&mut self, window: &EventWindow, out: &mut Advanced);
     /// The equations for devices, if there is source for them.
@@ -551,6 +553,10 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
         for (neuron, words) in neurons.zip(states.chunks_exact(width.max(1))) {
             self.model.unpack(neuron, words);
         }
+    }
+
+    fn awake(&self) -> usize {
+        self.awake.len()
     }
 
     fn advance(&mut self, window: &EventWindow, out: &mut Advanced) {
