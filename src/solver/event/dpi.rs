@@ -520,6 +520,8 @@ impl<R: Real, F: Form, const N: usize> DpiEvent<R, F, N> {
             ("FURTHEST", span::FURTHEST),
             ("LARGEST_DETOUR", span::LARGEST_DETOUR),
             ("LONGEST_DECAY", span::LONGEST_DECAY),
+            ("NEXT_SPAN", span::NEXT),
+            ("SPAN_GROWTH", span::GROWTH),
         ];
         macros.extend(constants.map(|(name, value)| (name, double(value))));
         let [parameters, state] = DpiNeuron::words();

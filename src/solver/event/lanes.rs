@@ -193,7 +193,7 @@ lanes! {{
     rise_slope: 0.0,
     /// See `rise`.
     rise_curve: 0.0,
-    /// How far on q it may lead off in between; 0: the step spans no arrivals.
+    /// How long a detour on q it may make in between; 0: the step spans no arrivals.
     detour: 0.0,
     /// What they add to AMPA's current by the end of the step.
     left_of_ampa: 0.0,

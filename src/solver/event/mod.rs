@@ -2,7 +2,7 @@
 //!
 //! Between two events (an arrival, the end of a refractory period, a synapse that reaches its floor,
 //! a change of a direct input) the inputs of a neuron are known functions of time and its state is
-//! carried on by itself. A neuron keeps its own time: nothing is done for one at which nothing
+//! carried on by itself; arrivals that change little are [spanned](span). A neuron keeps its own time: nothing is done for one at which nothing
 //! happens. The method is told in `docs/src/solvers.md`.
 //!
 //! | module | what it holds |
@@ -35,7 +35,6 @@ pub mod step;
 
 use std::any::Any;
 use std::ops::{AddAssign, Range};
-use std::sync::{Mutex, OnceLock, PoisonError};
 
 use fearless_simd::Level;
 use smallvec::SmallVec;
@@ -45,6 +44,7 @@ use crate::bank::{Drive, SampleRequest};
 use crate::circuit::{Block, Waveform};
 use crate::network::inbox::EventInbox;
 use crate::solver::kernel::Layout;
+use crate::threads;
 use crate::time::Time;
 use device::EventCode;
 
@@ -423,33 +423,6 @@ fn union(a: &[u32], b: &[u32]) -> Vec<u32> {
     }
 }
 
-/// Does pieces of work on threads, the same ones on the same thread each time as far as threads are equally
-/// fast: what a piece works on may still be in that thread's cache. The results are in the order of pieces.
-fn on_their_threads<P: Send, O: Send + Sync>(
-    pool: &rayon::ThreadPool,
-    pieces: Vec<P>,
-    work: impl Fn(P) -> O + Sync,
-) -> Vec<O> {
-    let threads = pool.current_num_threads();
-    let own = pieces.len().div_ceil(threads);
-    let results: Vec<OnceLock<O>> = pieces.iter().map(|_| OnceLock::new()).collect();
-    let pieces: Vec<Mutex<Option<P>>> = pieces.into_iter().map(|p| Mutex::new(Some(p))).collect();
-    pool.broadcast(|context| {
-        // Its own first, then what others have not begun, from their end.
-        let first = context.index() * own;
-        let (before, from) = pieces.split_at(first.min(pieces.len()));
-        let others = before.iter().enumerate().rev();
-        let all = from.iter().enumerate().map(|(k, piece)| (first + k, piece));
-        for (k, piece) in all.chain(others) {
-            let piece = piece.lock().unwrap_or_else(PoisonError::into_inner).take();
-            if let Some(piece) = piece {
-                let _ = results[k].set(work(piece));
-            }
-        }
-    });
-    results.into_iter().filter_map(OnceLock::into_inner).collect()
-}
-
 impl<M: EventModel> EventNeurons for EventBank<M> {
     fn layout(&self) -> Layout {
         self.layout.clone()
@@ -590,7 +563,7 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
             self.run(own, first, piece, window)
         };
         let outputs: Vec<Output> = match window.pool {
-            Some(pool) if pieces.len() > 1 => on_their_threads(pool, pieces, run),
+            Some(pool) if pieces.len() > 1 => threads::on_their_own(pool, pieces, run),
             _ => pieces.into_iter().map(run).collect(),
         };
         self.neurons = all;

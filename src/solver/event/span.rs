@@ -1,12 +1,11 @@
 //! Steps that span arrivals.
 //!
-//! Where many pulses arrive, the time between two of them is short, whatever the membrane does; but each
-//! of them changes little, and at first no more than the integral of the input. So a step may span
-//! arrivals, with their input smoothed: by the parabola that has the same integral over the step, the
-//! same integral of that, and the same again. So smoothed, the membrane goes a little beside its way, and
-//! comes back to it at the end, unless the derivative of its rate by q changes, not linearly in time; the
-//! [step](super::step) counts the rest as part of its error. If it does not count, it is tried anew,
-//! shorter, and in the end from one arrival to the next.
+//! Where many pulses arrive, the time between two of them is short, whatever the membrane does, and each
+//! changes its course little. So a step may span arrivals, with their input smoothed: by the parabola that
+//! has the same integral over the step, the same integral of that, and the same again. So smoothed, the
+//! membrane makes a small detour within the step, and ends it where it should, but for what the
+//! [step](super::step) counts as part of its error. A step that does not count is tried anew, shorter, and
+//! in the end leads from one arrival to the next.
 
 use super::equation::{AMPA, Form, GABAB, is_closed};
 use super::real::Real;
@@ -18,9 +17,14 @@ use crate::circuit::math::horner;
 pub(super) const FURTHEST: f64 = 1.0 / 16.0;
 /// The largest detour on q, as a part of 1 + y, so that y changes by no more than that part.
 pub(super) const LARGEST_DETOUR: f64 = 0.05;
-/// The longest time from an arrival to the end of the step, as a part of its τ.
+/// The longest time from the first arrival to the end of the step, as a part of the shortest τ.
 pub(super) const LONGEST_DECAY: f64 = 0.5;
-/// (1 − r + r²/2 − exp(−r))/r³, up to r = [`LONGEST_DECAY`] to 1e-12: its Taylor series.
+/// A step that spans arrivals is no longer than this part of what the error of the one before allows: what
+/// smoothing leaves grows with a lower power of its length.
+pub(super) const NEXT: f64 = 0.6;
+/// But so many times as long, from arrival to arrival, while such a step would be too short to span any.
+pub(super) const GROWTH: f64 = 1.1;
+/// (1 − r + r²/2 − exp(−r))/r³, up to r = [`LONGEST_DECAY`] to 5e-12: its Taylor series.
 pub(super) const REST_OF_DECAY: [f64; 9] = {
     let mut c = [1.0 / 6.0; 9];
     let mut k = 1;
@@ -34,13 +38,11 @@ pub(super) const REST_OF_DECAY: [f64; 9] = {
 /// What arrives in a step.
 #[derive(Default)]
 struct Arrived {
-    /// By circuit: what there is of it at the end, and the sum of all pulses, excitation and inhibition.
+    /// By circuit: what there is of it at the end, and the sum of all pulses (none is negative).
     left: [f64; 2],
     pulses: [f64; 2],
     /// The integral of their input over the step, that of the integral, and that again.
     integrals: [f64; 3],
-    /// The longest time to the end, in its τ.
-    longest: f64,
 }
 
 impl Arrived {
@@ -52,12 +54,11 @@ impl Arrived {
         let second = f64::mul_add(-r, third, 0.5);
         let first = f64::mul_add(-r, second, 1.0);
         self.left[circuit] += pulse * f64::mul_add(-r, first, 1.0);
-        self.pulses[circuit] += pulse.abs();
+        self.pulses[circuit] += pulse;
         let integral = time * if circuit == AMPA { pulse } else { -pulse };
         self.integrals[0] += integral * first;
         self.integrals[1] += integral * time * second;
         self.integrals[2] += integral * time * time * third;
-        self.longest = self.longest.max(r);
     }
 
     /// The parabola with these integrals over a step: value, slope and half the second derivative at its
@@ -78,9 +79,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     /// Lets the next step span arrivals, where it may.
     #[inline(always)]
     pub(super) fn span(&mut self, lane: usize) {
-        let seat = self.seat(lane);
-        let (way, lanes) = (&mut self.ways[seat], &mut *self.lanes);
-        let (t, h) = (lanes.t[lane], lanes.h[lane].double().min(way.longest_span));
+        let (way, lanes) = (self.ways[self.seat(lane)], &*self.lanes);
         let (reach, zero) = (way.other.min(way.floor), R::of(0.0));
         let is_plain = is_closed(N)
             && lanes.event[lane] == way.arrives
@@ -92,19 +91,19 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         if !is_plain {
             return;
         }
+        let job = &self.jobs[way.job];
+        let n = &*job.neuron;
+        let (t, h) = (lanes.t[lane], lanes.h[lane].double().min(way.longest_span));
         // No tiny step is left over.
         let rest = reach - t;
         let end = if h >= rest { reach } else { t + if 2.0 * h > rest { 0.5 * rest } else { h } };
-        if end <= way.arrives {
-            way.longest_span *= 2.0;
-            return;
-        }
-        let job = &self.jobs[way.job];
-        let n = &*job.neuron;
+        let end = end.min(way.arrives + LONGEST_DECAY / n.fastest);
+        // As time is kept: a neuron may stay there.
+        let end = if end < reach { self.relative(self.absolute(end)) } else { reach };
         let decay = |c: usize| std::f64::consts::LN_2 * n.decay[c];
         let (mut arrived, mut spanned) = (Arrived::default(), 0);
         for arrival in &job.arrivals[way.arrival..] {
-            let before_end = end - seconds(arrival.time, self.origin);
+            let before_end = end - self.relative(arrival.time);
             if before_end <= 0.0 {
                 break;
             }
@@ -112,31 +111,34 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             arrived.add(c, f64::from(arrival.weight) * n.raise[c], decay(c), before_end);
             spanned += 1;
         }
+        // To span one saves a step only where a step ends anyway.
+        if spanned < 2 && (spanned < 1 || end < reach) {
+            self.way_mut(lane).longest_span *= GROWTH;
+            return;
+        }
         let length = end - t;
         let [excitation, inhibition] = arrived.pulses;
-        let (all, current) =
-            (excitation + inhibition, [AMPA, N - 1].map(|c| lanes.current[c][lane].double()));
+        let all = excitation + inhibition;
         let detour = FURTHEST * all * length;
-        // A current at its floor does not decay, and one that is lowered may come to it.
-        let decays =
-            |c: usize| arrived.pulses[c] == 0.0 || current[c] > 0.0 && arrived.left[c] >= 0.0;
-        let mut is_small = arrived.longest <= LONGEST_DECAY
-            && detour <= LARGEST_DETOUR * (1.0 + lanes.y[lane].double())
+        let (constant, current) = self.margins(lane);
+        // At its floor a current does not decay.
+        let decays = |c: usize| arrived.pulses[c] <= 0.0 || current[c] > 0.0;
+        let mut is_small = detour <= LARGEST_DETOUR * (1.0 + lanes.y[lane].double())
             && all <= lanes.closed(lane).double()
             && R::of(detour) > zero
             && decays(AMPA);
         if N == 2 {
             // The sum of all input stays above its floor.
             let [ampa, gabab] = current;
-            let floor = |c: usize, current: f64| if current > 0.0 { 0.0 } else { n.floor[c] };
-            let constant = n.a * (n.input + floor(AMPA, ampa) - floor(GABAB, gabab) - n.i0);
             let least = constant + ampa * (1.0 - decay(AMPA) * length) - gabab - inhibition;
             is_small = is_small && decays(GABAB) && least > 0.0;
         }
         if !is_small {
+            self.way_mut(lane).longest_span = 0.5 * length;
             return;
         }
         let [value, slope, curve] = arrived.parabola(length).map(R::of);
+        let lanes = &mut *self.lanes;
         (lanes.rise[lane], lanes.rise_slope[lane], lanes.rise_curve[lane]) = (value, slope, curve);
         lanes.left_of_ampa[lane] = R::of(arrived.left[AMPA]);
         if N == 2 {
@@ -145,7 +147,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         lanes.detour[lane] = R::of(detour);
         lanes.h[lane] = lanes.h[lane].or_more(R::of(length));
         lanes.event[lane] = end;
-        way.spanned = spanned;
+        self.way_mut(lane).spanned = spanned;
     }
 
     /// The next step spans no arrivals.
@@ -184,7 +186,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     pub(super) fn end_span(&mut self, lane: usize) {
         let seat = self.seat(lane);
         let way = &mut self.ways[seat];
-        way.longest_span = self.lanes.h[lane].double();
+        way.longest_span = NEXT * self.lanes.h[lane].double();
         way.arrival += way.spanned;
         way.is_driven = true;
         (way.floor, way.bend) = (f64::INFINITY, f64::INFINITY);
@@ -208,7 +210,8 @@ mod tests {
 
     #[test]
     fn pulses_are_summed_in_closed_form() {
-        let (tau, pulses) = ([30e-3, 7e-3], [(0, 3.0, 0.9e-3), (1, 2.0, 0.4e-3), (0, 0.5, 1e-7)]);
+        let tau = [30e-3, 7e-3];
+        let pulses = [(0, 3.0, 0.9e-3), (1, 2.0, 3.5e-3), (0, 0.5, 1e-7)];
         let mut arrived = Arrived::default();
         let (mut left, mut sums) = ([0.0; 2], [0.0; 3]);
         for (c, pulse, time) in pulses {
@@ -219,10 +222,10 @@ mod tests {
                 *sum += sign * own;
             }
         }
-        let close = |a: f64, b: f64, scale: f64| (a - b).abs() < 1e-12 * scale;
+        let close = |a: f64, b: f64, scale: f64| (a - b).abs() < 5e-12 * scale;
         assert!(close(arrived.left[0], left[0], 3.0) && close(arrived.left[1], left[1], 3.0));
         // In closed form, differences lose digits.
-        for (k, scale) in [1e-3, 1e-5, 1e-6].into_iter().enumerate() {
+        for (k, scale) in [7e-3, 5e-5, 4e-7].into_iter().enumerate() {
             assert!(close(arrived.integrals[k], sums[k], scale), "integral {k}");
         }
     }

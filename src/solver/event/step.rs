@@ -81,10 +81,11 @@ pub(super) const LEAST_SENSITIVITY: f64 = 0.02;
 pub(super) const ON_Z: f64 = 0.1;
 /// See [`ON_Z`].
 pub(super) const NOT_CLOSED: f64 = 0.05;
-/// What a [detour](Lanes::detour) leaves at the end of the step is its length, times the step, times what the
-/// derivative of the rate by q changes in the step, times at most this. (To first order 1/60, where the
-/// derivative changes with the square of time, and nothing where it changes linearly; to second order no
-/// more, because a detour is no longer than a sixteenth of the way.)
+/// What a [detour](Lanes::detour) leaves at the end of the step is about its length, times the step, times
+/// what the derivative of the rate by q changes in the step, times this. (To first order 1/60, where the
+/// derivative changes with the square of time, and nothing where it changes linearly; to second order as
+/// much, where the detour is a sixteenth of the way. The estimate fails where the membrane turns around
+/// or the change does; there the pair's own error is large.)
 pub(super) const DETOUR: f64 = 0.05;
 /// A step over a bend of the input at its floor counts if it bends so near to one end of the step.
 pub(super) const NEAR_KINK: f64 = 0.002;
@@ -140,7 +141,7 @@ fn stage<W: Width, R: Real, F: Form, const N: usize, const Z: bool, const S: usi
         let t = equation.is_swapped.select(across, along);
         let rate = equation.rate::<F, Z>(dx, t);
         at.write(rate.k, &mut own[0]);
-        if N == 2 {
+        if is_closed(N) {
             let (lowest, highest) = (at.read(low), at.read(high));
             at.write(if S == 1 { rate.dx } else { rate.dx.or_less(lowest) }, low);
             at.write(if S == 1 { rate.dx } else { rate.dx.or_more(highest) }, high);
@@ -292,7 +293,7 @@ fn smoothing<W: Width, R: Real, const N: usize, const Z: bool>(
         let detour = detour * (b * x_end.or_more(x) / (one + end.y.or_less(y)));
         (detour, spans.select(part * change * detour, zero))
     } else {
-        // dk/dq is dk/dt by dq/dt: at the first stages, and at the last.
+        // dk/dq is dk/dt by dq/dt, of which the mean is known: at the first stages, and at the last.
         let [first, early, late] = [0, 2, 3].map(|stage| at.read(&to.stages[stage]));
         let start = (early - first) * h.splat(1.0 / C[2]);
         let last = (end.k - late) * h.splat(1.0 / (1.0 - C[3]));
@@ -394,9 +395,11 @@ fn end<W: Width, R: Real, F: Form, const N: usize, const Z: bool>(
     let peak_matters = if Z { peak.le(x_th) } else { peak.ge(x_th) | peak.lt(x_floor) };
     let is_long = h.gt(h.splat(lanes.tolerance));
     let mut turned = (start * end.total).lt(zero) & peak_matters;
-    if N == 2 {
+    if is_closed(N) {
         let (low, high) = (x + at.read(&to.low), x + at.read(&to.high));
-        turned = turned | if Z { low.le(x_th) } else { high.ge(x_th) | low.lt(x_floor) };
+        let leads_off = if Z { low.le(x_th) } else { high.ge(x_th) | low.lt(x_floor) };
+        // What excites alone, and decays, turns it around once.
+        turned = turned | if N == 2 { leads_off } else { leads_off & spans };
     }
     let turned = turned & is_long;
     let i0_low = at.read(&lanes.i0_low);

@@ -965,7 +965,7 @@ struct Run {
             const Rate rate =
                 rate_of<Z>(e, is_swapped ? along : across, is_swapped ? across : along);
             stages[s] = rate.k;
-            if (N == 2) {
+            if (IS_CLOSED) {
                 lowest = s == 1 ? rate.dx : or_less(rate.dx, lowest);
                 highest = s == 1 ? rate.dx : or_more(rate.dx, highest);
             }
@@ -1029,9 +1029,10 @@ struct Run {
         const bool peak_matters = Z ? peak <= x_th : peak >= x_th || peak < x_floor;
         const bool is_long = h > Real(a.tolerance);
         bool turned = start * end.total < zero && peak_matters;
-        if (N == 2) {
+        if (IS_CLOSED) {
             const Real low = start_x + lowest, high = start_x + highest;
-            turned = turned || (Z ? low <= x_th : high >= x_th || low < x_floor);
+            const bool leads_off = Z ? low <= x_th : high >= x_th || low < x_floor;
+            turned = turned || ((N == 2 || spans) && leads_off);
         }
         turned = turned && is_long;
         bool under = false;

@@ -1,12 +1,11 @@
 // Steps that span arrivals, operation by operation what src/solver/event/span.rs computes, whose functions have the
 // same names here and are explained there. Stands behind event_dpi.cu. Macros: FURTHEST, LARGEST_DETOUR,
-// LONGEST_DECAY and REST_OF_DECAY of that file.
+// LONGEST_DECAY, NEXT_SPAN, SPAN_GROWTH and REST_OF_DECAY of that file.
 
 /// What arrives in a step.
 struct Arrived {
     double left[2] = {}, pulses[2] = {};
     double integrals[3] = {};
-    double longest = 0.0;
 
     __device__ __forceinline__ void add(int circuit, double pulse, double decay, double time) {
         const double coefficients[] = REST_OF_DECAY;
@@ -19,12 +18,11 @@ struct Arrived {
         const double second = mul_add(-r, third, 0.5);
         const double first = mul_add(-r, second, 1.0);
         left[circuit] += pulse * mul_add(-r, first, 1.0);
-        pulses[circuit] += magnitude(pulse);
+        pulses[circuit] += pulse;
         const double integral = time * (circuit == AMPA ? pulse : -pulse);
         integrals[0] += integral * first;
         integrals[1] += integral * time * second;
         integrals[2] += integral * time * time * third;
-        longest = larger(longest, r);
     }
 
     __device__ __forceinline__ void parabola(
@@ -38,9 +36,9 @@ struct Arrived {
     }
 };
 
-/// Whether a current decays all along a step: none at its floor does.
-__device__ __forceinline__ bool decays(double pulses, double current, double left) {
-    return pulses == 0.0 || (current > 0.0 && left >= 0.0);
+/// Whether a current that gets pulses decays: none at its floor does.
+__device__ __forceinline__ bool decays(double pulses, double current) {
+    return pulses <= 0.0 || current > 0.0;
 }
 
 __device__ void Run::span() {
@@ -52,11 +50,10 @@ __device__ void Run::span() {
     if (!is_plain) return;
     // No tiny step is left over.
     const double rest = reach - t;
-    const double end = h >= rest ? reach : t + (2.0 * h > rest ? 0.5 * rest : h);
-    if (end <= arrives) {
-        longest_span *= 2.0;
-        return;
-    }
+    double end = h >= rest ? reach : t + (2.0 * h > rest ? 0.5 * rest : h);
+    end = smaller(end, arrives + LONGEST_DECAY / n.fastest);
+    // As time is kept: a neuron may stay there.
+    if (end < reach) end = relative(absolute(end));
     Arrived arrived;
     unsigned spanned = 0;
     for (; arrival + spanned < job.arrival_count; ++spanned) {
@@ -66,21 +63,28 @@ __device__ void Run::span() {
         const int c = place_of(next.time_and_receptor);
         arrived.add(c, double(next.weight) * n.raise[c], LN_2 * n.decay[c], before_end);
     }
+    // To span one saves a step only where a step ends anyway.
+    if (spanned < 2 && (spanned < 1 || end < reach)) {
+        longest_span *= SPAN_GROWTH;
+        return;
+    }
     const double length = end - t;
     const double all = arrived.pulses[AMPA] + arrived.pulses[GABAB];
     const double detour = FURTHEST * all * length;
     double ampa, gabab;
     const double constant = margins(&ampa, &gabab);
-    bool is_small = arrived.longest <= LONGEST_DECAY &&
-                    detour <= LARGEST_DETOUR * (1.0 + double(y)) && all <= double(closed()) &&
-                    Real(detour) > zero && decays(arrived.pulses[AMPA], ampa, arrived.left[AMPA]);
+    bool is_small = detour <= LARGEST_DETOUR * (1.0 + double(y)) && all <= double(closed()) &&
+                    Real(detour) > zero && decays(arrived.pulses[AMPA], ampa);
     if (N == 2) {
         // The sum of all input stays above its floor.
         const double slowed = 1.0 - LN_2 * n.decay[AMPA] * length;
         const double least = constant + ampa * slowed - gabab - arrived.pulses[GABAB];
-        is_small = is_small && decays(arrived.pulses[GABAB], gabab, arrived.left[GABAB]) && least > 0.0;
+        is_small = is_small && decays(arrived.pulses[GABAB], gabab) && least > 0.0;
     }
-    if (!is_small) return;
+    if (!is_small) {
+        longest_span = 0.5 * length;
+        return;
+    }
     double value, slope, curve;
     arrived.parabola(length, &value, &slope, &curve);
     rise = Real(value);
@@ -111,7 +115,7 @@ __device__ void Run::shorten_span() {
 }
 
 __device__ void Run::end_span() {
-    longest_span = double(h);
+    longest_span = NEXT_SPAN * double(h);
     arrival += spanned;
     is_driven = true;
     floor = bend = NEVER;
