@@ -4,12 +4,11 @@ use super::args::SceneArgs;
 use super::messages::say;
 use super::{load, messages, print};
 use crate::network::Rule;
-use crate::probe::ProbeKind;
 use crate::probe::picture::counted;
-use crate::scene::estimate::{self, Estimate, Recording, bytes_text};
+use crate::scene::estimate::{self, Estimate, Recording, bytes_text, row_bytes};
 use crate::scene::sweep::{Form, Seeds, Sweep};
-use crate::scene::{Connection, Loaded, Scene, write};
-use crate::sweep::{SideBySide, point_bytes};
+use crate::scene::{Connection, Loaded, write};
+use crate::sweep::SideBySide;
 use crate::{Error, Plugins};
 
 pub fn check(args: &SceneArgs, plugins: &Plugins) -> Result<(), Error> {
@@ -66,12 +65,6 @@ pub fn check(args: &SceneArgs, plugins: &Plugins) -> Result<(), Error> {
     print(&text)
 }
 
-/// About how long a row of the main table of a probe is as text, bytes.
-fn row_bytes(kind: &dyn ProbeKind, scene: &Scene) -> u128 {
-    // Neuron and time, and some digits of each number; replica and neuron of a table of spikes.
-    12 + 20 * kind.quantities(scene).len() as u128
-}
-
 fn work(event_neurons: u128, neuron_steps: u128) -> String {
     let mut work = Vec::new();
     if event_neurons > 0 {
@@ -110,8 +103,9 @@ fn points(sweep: &Sweep, available: u64) -> Result<String, Error> {
     }
     text += &work(sweep.total.event_neurons, sweep.total.neuron_steps);
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let SideBySide { points: beside, by_memory, .. } = SideBySide::of(sweep, threads, available)?;
-    let why = if by_memory { "as many as fit into memory" } else { "one a thread" };
+    let side_by_side = SideBySide::of(sweep, threads, available)?;
+    let (beside, bytes) = (side_by_side.points, side_by_side.point_bytes(sweep));
+    let why = if side_by_side.by_memory { "as many as fit into memory" } else { "one a thread" };
     let slices = points.div_ceil(beside);
     text += &format!(
         "  side by side {} ({why}): {}\n",
@@ -120,8 +114,8 @@ fn points(sweep: &Sweep, available: u64) -> Result<String, Error> {
     );
     text += &format!(
         "  memory       about {} for the largest point, {} for {beside}, of {} available\n",
-        bytes_text(point_bytes(sweep)),
-        bytes_text(point_bytes(sweep) * beside as u128),
+        bytes_text(bytes),
+        bytes_text(bytes * beside as u128),
         bytes_text(u128::from(available))
     );
     Ok(text)

@@ -1,11 +1,12 @@
 //! What a scene will cost: memory and work, before anything is allocated.
 
-use super::{GroupId, Scene};
+use super::{GroupId, Probe, Scene};
 use crate::bank::LANES;
 use crate::error::Error;
 use crate::network::inbox::MOST_SUMMED_STEPS;
 use crate::network::law::Law;
 use crate::network::router::window_of;
+use crate::probe::ProbeKind;
 use crate::solver::kernel::TILE_STEPS;
 use crate::time::Time;
 
@@ -37,6 +38,8 @@ const PAGE_BYTES: u128 = 24;
 const INBOX_BYTES: u128 = 24;
 /// Bytes of the sum of what arrives at a circuit in a step, in a short window.
 const SUM_BYTES: u128 = 4;
+/// Bytes by which a time that is no round number makes a row of text longer.
+const LONG_TIME_BYTES: u128 = 8;
 /// The most entities of one kind: ports are counted in 32 bits, and a neuron has up to eight.
 const MOST_NEURONS: u128 = 1 << 28;
 
@@ -156,6 +159,25 @@ impl Estimate {
         kept
     }
 
+    /// Of a point of a sweep, which keeps its records and then its tables as text, and what these tables
+    /// take, bytes. Their rows begin with `lead` bytes that tell the point.
+    #[must_use]
+    pub fn of_point(scene: &Scene, lead: u128) -> (Estimate, u128) {
+        let mut estimate = Estimate::of(scene, Recording::Kept);
+        let mut all = 0_u128;
+        for (name, probe) in &scene.probes {
+            let tables = tables_bytes(probe, scene, lead);
+            all = all.saturating_add(tables);
+            let own = format!("probe `{name}`");
+            for (part, bytes) in estimate.memory.iter_mut().filter(|(part, _)| *part == own) {
+                part.push_str(" and its tables");
+                *bytes = bytes.saturating_add(tables);
+            }
+        }
+        estimate.memory.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
+        (estimate, all)
+    }
+
     /// Steps of all neurons that are advanced by steps.
     #[must_use]
     pub fn neuron_steps(&self) -> u128 {
@@ -204,6 +226,22 @@ impl Estimate {
             });
         }
         Ok(())
+    }
+}
+
+/// About how long a row of the main table of a probe is as text, bytes.
+#[must_use]
+pub fn row_bytes(kind: &dyn ProbeKind, scene: &Scene) -> u128 {
+    // Neuron and time, and some digits of each number; replica and neuron of a table of spikes.
+    12 + 20 * kind.quantities(scene).len() as u128
+}
+
+/// About how large the tables of a probe are as text whose rows begin with `lead` further bytes, bytes.
+fn tables_bytes(probe: &Probe, scene: &Scene, lead: u128) -> u128 {
+    match probe.kind.expected_rows(scene, probe.span) {
+        Some(rows) => rows.saturating_mul(lead + row_bytes(&*probe.kind, scene) + LONG_TIME_BYTES),
+        // A row of text takes some times the bytes of its numbers.
+        None => probe.kind.bytes(scene, probe.span).saturating_mul(4),
     }
 }
 

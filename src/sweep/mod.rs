@@ -70,35 +70,55 @@ pub struct SideBySide {
     pub threads: usize,
     /// Whether there would be more if there were more memory.
     pub by_memory: bool,
+    /// Points that are handed out while the tables of the first of them are not written yet: one where
+    /// there is no memory for tables that wait.
+    pub ahead: usize,
 }
 
 impl SideBySide {
     /// Of a sweep, with so many threads and bytes of memory.
     ///
     /// # Errors
-    /// [`Error::Limit`]: a single point does not fit.
+    /// [`Error::Limit`]: a single point does not fit with its tables.
     pub fn of(sweep: &Sweep, threads: usize, available: u64) -> Result<SideBySide, Error> {
         let total = &sweep.total;
         total.largest.check(available).map_err(|error| match error {
             Error::Limit { message, help } => {
-                let point = sweep.label(total.largest_point);
-                Error::Limit { message: format!("at {point}: {message}"), help }
+                let point = total.largest_point;
+                let help = if total.largest_alone.check(available).is_ok() {
+                    format!(
+                        "a sweep keeps records and tables of a point in memory until the point is done: \
+                         record fewer neurons, less often or for a shorter time, reduce the replicas, or \
+                         run points by themselves, which writes long tables during the run \
+                         (picoamp run SCENE --point {point})"
+                    )
+                } else {
+                    help
+                };
+                Error::Limit { message: format!("at {}: {message}", sweep.label(point)), help }
             }
             other => other,
         })?;
         // A quarter stays free: this is an estimate.
-        let fit = u128::from(available) / 4 * 3 / point_bytes(sweep).max(1);
+        let fit = u128::from(available) / 4 * 3 / with_waiting(sweep).max(1);
         let fit = usize::try_from(fit).unwrap_or(usize::MAX);
         let wanted = threads.min(sweep.points()).max(1);
         let points = wanted.min(fit).max(1);
-        Ok(SideBySide { points, threads: (threads / points).max(1), by_memory: fit < wanted })
+        let ahead = if fit == 0 { 1 } else { 2 * points };
+        let (threads, by_memory) = ((threads / points).max(1), fit < wanted);
+        Ok(SideBySide { points, threads, by_memory, ahead })
+    }
+
+    /// Memory of the largest of these points, bytes.
+    #[must_use]
+    pub fn point_bytes(&self, sweep: &Sweep) -> u128 {
+        if self.ahead == 1 { sweep.total.largest.total_bytes() } else { with_waiting(sweep) }
     }
 }
 
 /// Memory of a point while it runs, of its tables, and of those that wait for an earlier point, bytes.
-#[must_use]
-pub fn point_bytes(sweep: &Sweep) -> u128 {
-    sweep.total.largest.total_bytes().saturating_add(sweep.total.tables_bytes.saturating_mul(2))
+fn with_waiting(sweep: &Sweep) -> u128 {
+    sweep.total.largest.total_bytes().saturating_add(sweep.total.tables_bytes)
 }
 
 /// A sweep to be run into a folder.
@@ -206,7 +226,8 @@ impl Runner<'_> {
         }
         if backend != "cpu" {
             // A device has threads enough for one point.
-            side_by_side = SideBySide { points: 1, threads, by_memory: false };
+            let ahead = side_by_side.ahead.min(2);
+            side_by_side = SideBySide { points: 1, threads, by_memory: false, ahead };
             choice = Choice::Cuda;
         }
         Ok(Plan { layout, side_by_side, backend, choice, threads })
@@ -318,7 +339,7 @@ impl Runner<'_> {
         observe: &mut dyn FnMut(&Progress) -> ControlFlow<()>,
     ) -> Result<(), Error> {
         let points = self.sweep.points().min(self.most);
-        let workers = plan.side_by_side.points;
+        let SideBySide { points: workers, ahead, .. } = plan.side_by_side;
         let stop = AtomicBool::new(false);
         let parts: Vec<AtomicU64> = (0..workers).map(|_| AtomicU64::new(0)).collect();
         let (jobs, taken) = mpsc::channel::<usize>();
@@ -359,7 +380,7 @@ impl Runner<'_> {
                     break;
                 }
                 // A slow point holds back those after it, whose tables wait in memory.
-                while handed < points && handed < done + 2 * workers {
+                while handed < points && handed < done + ahead {
                     // The workers are there as long as the channel is.
                     let _ = jobs.send(handed);
                     handed += 1;

@@ -99,9 +99,15 @@ impl Sweep {
         dx: &mut Diagnostics,
     ) -> Result<Option<Sweep>, Error> {
         let Plan { form, seeds, axes, head } = plan;
-        let largest = Estimate::of(scene, Recording::Kept);
-        let total =
-            Total { event_neurons: 0, neuron_steps: 0, largest_point: 0, tables_bytes: 0, largest };
+        let (largest, tables_bytes) = Estimate::of_point(scene, 0);
+        let total = Total {
+            event_neurons: 0,
+            neuron_steps: 0,
+            largest_point: 0,
+            largest,
+            largest_alone: Estimate::of(scene, Recording::Streamed),
+            tables_bytes,
+        };
         let seed = scene.seed;
         let mut sweep = Sweep { form, seeds, axes, seed, total, draft, files };
         if let Err(refused) = sweep.root(0) {
@@ -171,16 +177,16 @@ impl Sweep {
 
     /// Adds a point to what all come to.
     fn count(&mut self, point: usize, scene: &Scene) {
-        let estimate = Estimate::of(scene, Recording::Kept);
+        let cells = self.coordinates(point).into_iter().map(|value| value.cell().len() + 1);
+        let lead = (point.to_string().len() + 1 + cells.sum::<usize>()) as u128;
+        let (estimate, tables_bytes) = Estimate::of_point(scene, lead);
         let total = &mut self.total;
         total.event_neurons += estimate.neurons - estimate.stepped_neurons;
         total.neuron_steps = total.neuron_steps.saturating_add(estimate.neuron_steps());
         if point == 0 || estimate.total_bytes() > total.largest.total_bytes() {
-            let records = scene.probes.values();
-            let records = records.map(|probe| probe.kind.bytes(scene, probe.span));
-            // A row of text takes some times the bytes of its numbers.
-            total.tables_bytes = 4 * records.fold(0, u128::saturating_add);
+            total.tables_bytes = tables_bytes;
             total.largest_point = point;
+            total.largest_alone = Estimate::of(scene, Recording::Streamed);
             total.largest = estimate;
         }
     }

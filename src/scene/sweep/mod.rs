@@ -147,8 +147,10 @@ pub struct Total {
     pub neuron_steps: u128,
     /// The point that needs the most memory.
     pub largest_point: usize,
-    /// What it needs while its records are kept.
+    /// What it needs: its records are kept, and its tables too.
     pub largest: Estimate,
+    /// What it needs by itself, where its tables are written while it runs.
+    pub largest_alone: Estimate,
     /// Memory of the tables of that point as text, bytes.
     pub tables_bytes: u128,
 }
