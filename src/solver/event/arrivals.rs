@@ -72,7 +72,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         self.set_out(lane)
     }
 
-    /// A membrane on its way goes on to the next event, unless it is calm.
+    /// A membrane on its way goes on to the next event, or over some arrivals, unless it is calm.
     #[inline(always)]
     pub(super) fn set_out(&mut self, lane: usize) -> Next {
         if self.is_calm(lane) {
@@ -85,7 +85,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         Next::Step
     }
 
-    /// Most events are like this one: a single arrival adds to a current that is above its floor, and
+    /// Most events that no step spans are like this one: a single arrival adds to a current that is above its floor, and
     /// nothing else happens. As [`Self::begin`], with the result of [`Self::proceed`].
     #[inline(always)]
     pub(super) fn take_arrival(&mut self, lane: usize) -> Next {
