@@ -2,8 +2,8 @@
 //!
 //! Between two events (an arrival, the end of a refractory period, a synapse that reaches its floor,
 //! a change of a direct input) the inputs of a neuron are known functions of time and its state is
-//! carried on by itself; arrivals that change little are spanned (`span`). A neuron keeps its own time: nothing is done for one at which nothing
-//! happens. The method is told in `docs/src/solvers.md`.
+//! carried on by itself; a step may span arrivals that change little. A neuron keeps its own time:
+//! nothing is done for one at which nothing happens. The method is told in `docs/src/solvers.md`.
 //!
 //! | module | what it holds |
 //! |---|---|
