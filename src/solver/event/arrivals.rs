@@ -85,8 +85,9 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         Next::Step
     }
 
-    /// Most events that no step spans are like this one: a single arrival adds to a current that is above its floor, and
-    /// nothing else happens. As [`Self::begin`], with the result of [`Self::proceed`].
+    /// Most events that no step spans are like this one: a single arrival adds to a current that is
+    /// above its floor, and nothing else happens. As [`Self::begin`], with the result of
+    /// [`Self::proceed`].
     #[inline(always)]
     pub(super) fn take_arrival(&mut self, lane: usize) -> Next {
         if !is_closed(N) {

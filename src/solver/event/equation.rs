@@ -138,12 +138,9 @@ impl<V: Number, const N: usize> Equation<V, N> {
         if N == 2 {
             closed = closed - self.inhibition.mul_add(decays[GABAB.min(N - 1)], self.inhibition);
         }
-        let rise = if is_closed(N) {
-            t.mul_add(t.mul_add(self.rise_curve, self.rise_slope), self.rise)
-        } else {
-            zero
-        };
+        let mut rise = zero;
         if is_closed(N) {
+            rise = t.mul_add(t.mul_add(self.rise_curve, self.rise_slope), self.rise);
             closed = closed + rise;
         }
         let dx = if Z {

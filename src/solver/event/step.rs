@@ -214,7 +214,7 @@ fn attempt<W: Width, R: Real, F: Form, const N: usize, const Z: bool>(
         let tried = at.read(&lanes.is_swapped).gt(wanted.splat(0.0)).select(swapped, timed);
         at.write(tried, &mut to.tried);
         let mut k = at.read(&lanes.k);
-        if Z {
+        if Z && is_closed(N) {
             // On q the input in closed form is not part of it.
             let of_input = by_input(lanes.b, at.read(&to.x), at.read(&lanes.y));
             k = of_input.mul_add(at.read(&lanes.rise), k);
