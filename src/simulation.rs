@@ -103,6 +103,8 @@ pub struct Simulation {
     failed: bool,
     /// Whether the back end runs the network by itself.
     is_handed_over: bool,
+    /// Whether it also emits the spikes of all sources: it needs nothing from here then.
+    is_self_sufficient: bool,
     /// Whether components keep their state of before a run: see [`Simulation::leave_state`].
     leaves_state: bool,
     /// What [`Simulation::first_time`] was asked about.
@@ -145,6 +147,7 @@ impl Simulation {
             started: false,
             failed: false,
             is_handed_over: false,
+            is_self_sufficient: false,
             leaves_state: false,
             installed: BTreeSet::new(),
         };
@@ -357,10 +360,17 @@ impl Simulation {
         let end = end.min(self.scene.duration.steps(self.dt));
         let mut result = Ok(());
         while self.step < end && result.is_ok() {
-            let full = self.world.resource::<Router>().window_steps();
+            let (full, dt) = (self.world.resource::<Router>().window_steps(), self.dt);
             // Windows start at multiples of their length, however a run is cut into pieces.
-            let steps = (full - self.step % full).min(end - self.step);
-            let window = Window { first_step: self.step, steps, dt: self.dt };
+            let from = |first_step: u64| {
+                let steps = (full - first_step % full).min(end - first_step);
+                Window { first_step, steps, dt }
+            };
+            let window = from(self.step);
+            if self.is_self_sufficient {
+                let next = Some(self.step + window.steps).filter(|step| *step < end).map(from);
+                self.world.resource::<CurrentBackend>().0.expect(next);
+            }
             self.world.insert_resource(window);
             self.world.resource_mut::<WindowSpikes>().clear();
             self.schedule.run(&mut self.world);
@@ -426,6 +436,7 @@ impl Simulation {
             return Ok(());
         }
         self.is_handed_over = true;
+        self.is_self_sufficient = emissions.len() == groups.iter(&self.world).count();
         let neurons = banks.iter().map(|bank| u64::from(bank.len())).sum();
         self.world.resource_mut::<Router>().hand_over(&self.scene, neurons, is_heard);
         let taken: Vec<Entity> = groups

@@ -3,7 +3,8 @@
 
     compare.py PICOAMP [OUT.json]
 
-PICOAMP is the program. Ends with 7 if the results of the two differ, with 1 if a run fails.
+PICOAMP is the program. Ends with 7 if the results of the two differ, with 1 if a run fails. ONLY=X runs those
+workloads whose name has X in it.
 """
 
 import json
@@ -11,6 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SCENES = os.path.join(HERE, "..", "scenes")
@@ -44,12 +46,18 @@ def event_driven(n):
     return scene, {**sets, "solver": 'Event(tolerance: "1 us")'}
 
 
+# What listens: nothing (the digests are there all the same), or spikes that end in a table.
+HEARD = {"probes": '{ "spikes": Spikes(of: "dpi") }'}
 WORKLOADS = {
     "S: 200 neurons at 1 ms": ("s_seed", {}),
     "M: 10^4 neurons": many(10**4),
     "E: 10^4 event-driven": event_driven(10**4),
     "R: 5000 neurons": recurrent(5000),
     "R: 5000, event-driven": ("r_recurrent_event", {}),
+    # How small a network may be until a GPU does not pay.
+    "R: 1000 neurons": recurrent(1000),
+    "R: 20000 neurons": recurrent(20000),
+    "R: 10^5 neurons, 0.1 s": (recurrent(10**5)[0], {**recurrent(10**5)[1], "duration": "0.1 s"}),
 }
 # On the GPU three runs of a second; on the processor one of a tenth, against the same on the GPU.
 LARGE = {
@@ -62,10 +70,14 @@ if not QUICK:
         WORKLOADS[f"{name}, 0.1 s"] = (scene, {**sets, "duration": "0.1 s"})
         WORKLOADS[name] = (scene, sets)
         WORKLOADS[f"{name}, 3 s"] = (scene, {**sets, "duration": "3 s"})
+        if not name.startswith("R"):
+            WORKLOADS[f"{name}, 0.3 s, a table"] = (scene, {**sets, **HEARD, "duration": "0.3 s"})
+ONLY = os.environ.get("ONLY", "")
+WORKLOADS = {name: workload for name, workload in WORKLOADS.items() if ONLY in name}
 
 
 def run(picoamp, backend, workload, sets, repeat):
-    """The best of some runs: seconds in the windows, seconds of the back end, digest, work."""
+    """The best of some runs: seconds in the windows, of the back end, of the whole command, digest, work."""
     best = None
     for _ in range(repeat):
         with tempfile.TemporaryDirectory() as out:
@@ -73,9 +85,9 @@ def run(picoamp, backend, workload, sets, repeat):
             command = [picoamp, "run", scene, "--backend", backend, "--out", out, "--quiet", "--json"]
             if backend == "cpu":
                 command += ["--threads", THREADS]
-            # Nothing is recorded: the digests are there all the same.
-            for key, value in {**sets, "probes": "{}"}.items():
+            for key, value in {"probes": "{}", **sets}.items():
                 command += ["--set", f"{key}={value}"]
+            began = time.perf_counter()
             done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode != 0:
             sys.exit(f"{' '.join(command)}\n{done.stderr}")
@@ -86,6 +98,7 @@ def run(picoamp, backend, workload, sets, repeat):
         found = {
             "run_s": wall["run"],
             "advance_s": wall["advance"],
+            "command_s": time.perf_counter() - began,
             "hash": summary["spike_hash"]["total"],
             "spikes": sum(summary["spikes"].values()),
             "work": round(summary["neurons"] * summary["simulated_s"] / step),
@@ -101,7 +114,8 @@ def main():
     backends = os.environ.get("BACKENDS", "cpu,cuda").split(",")
     results, differ = {}, False
     print(f"processor: {THREADS} threads; steps/s of event-driven neurons are neuron-seconds/s")
-    print(f"{'workload':28} {'back end':8} {'windows, s':>11} {'advance, s':>11} {'steps/s':>9}  spikes")
+    print(f"{'workload':28} {'back end':8} {'windows, s':>11} {'advance, s':>11} {'command, s':>11}"
+          f" {'steps/s':>9}  spikes")
     for name, (scene, sets) in WORKLOADS.items():
         is_large = name.startswith(tuple(LARGE))
         of = [b for b in backends if b != "cpu" or not is_large or name.endswith("0.1 s")]
@@ -109,8 +123,8 @@ def main():
         for backend, found in results[name].items():
             rate = found["work"] / found["run_s"]
             print(
-                f"{name:28} {backend:8} {found['run_s']:11.4f} {found['advance_s']:11.4f} {rate:9.2e}"
-                f"  {found['spikes']}"
+                f"{name:28} {backend:8} {found['run_s']:11.4f} {found['advance_s']:11.4f}"
+                f" {found['command_s']:11.4f} {rate:9.2e}  {found['spikes']}"
             )
         if name.endswith(", 3 s"):
             # What starts a run (biases of all neurons to the banks, and to the device) is in both.
@@ -118,7 +132,7 @@ def main():
             for backend, found in results[name].items():
                 each = (found["run_s"] - second[backend]["run_s"]) / 2
                 rate = found["work"] / 3 / each
-                print(f"{'':28} {backend:8} {each:11.4f} {'each further second':>24} {rate:9.2e}")
+                print(f"{'':28} {backend:8} {each:11.4f} {'each further second':>36} {rate:9.2e}")
         if len(of) > 1:
             times = results[name][of[0]]["run_s"] / results[name][of[1]]["run_s"]
             print(f"{'':28} {of[1]} is {times:.2f} times as fast")

@@ -71,6 +71,12 @@ pub trait Backend: Send + Sync + 'static {
         Ok(false)
     }
 
+    /// Tells which window will follow the next one, if nothing can be read or written in between: a back end that
+    /// took the network over may begin with it early.
+    fn expect(&self, next: Option<Window>) {
+        let _ = next;
+    }
+
     /// Advances every neuron through a window; `out` is [empty](Advanced::clear).
     fn advance(&self, banks: &mut [Bank], inbox: &Inbox, window: &Window, out: &mut Advanced);
 

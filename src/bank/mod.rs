@@ -90,6 +90,14 @@ impl Columns {
         }
     }
 
+    /// Whether there is something that [`Columns::take_written`] would give.
+    #[must_use]
+    pub fn is_written(&self) -> bool {
+        self.written
+            .as_ref()
+            .is_none_or(|written| written.iter().any(|neurons| !neurons.is_empty()))
+    }
+
     /// What [`Columns::set`] has written since the last call.
     pub fn take_written(&mut self) -> Written {
         let none = vec![Vec::new(); self.width];
@@ -326,6 +334,18 @@ impl Bank {
             Neurons::Host => {}
             Neurons::Stepped(stepped) => stepped.state.set(slot as usize, column, value as f32),
             Neurons::Event(event) => event.set_state(slot as usize, column, value, now),
+        }
+    }
+
+    /// Whether biases or states were written since a back end that keeps them elsewhere has taken them.
+    #[must_use]
+    pub fn is_written(&self) -> bool {
+        match &self.neurons {
+            Neurons::Host => false,
+            Neurons::Stepped(stepped) => {
+                stepped.parameters.is_written() || stepped.state.is_written()
+            }
+            Neurons::Event(event) => event.waiting().is_none_or(|slots| !slots.is_empty()),
         }
     }
 

@@ -26,8 +26,9 @@ const MOST_WINDOW_STEPS: u64 = 1 << 14;
 /// What keeps a device busy for about ten milliseconds: steps of neurons, and seconds of event-driven ones.
 const BUSY_STEPS: u64 = 1 << 32;
 const BUSY_SECONDS: f64 = 1e4;
-/// The most windows that a back end goes through by itself before anybody hears of it.
-const MOST_WINDOWS: u64 = 1 << 13;
+/// The most windows that a back end goes through by itself before anybody hears of it: ten milliseconds or more of a
+/// device, however small the network.
+const MOST_WINDOWS: u64 = 1 << 10;
 
 /// Edges are fetched that many spikes before they are delivered.
 const PREFETCH: usize = 2;

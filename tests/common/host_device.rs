@@ -187,6 +187,7 @@ impl HostDevice {
 impl Device for HostDevice {
     type Buffer = Buffer;
     type Module = Module;
+    type Mark = ();
 
     fn name(&self) -> String {
         "a device of a test".into()
@@ -237,6 +238,22 @@ impl Device for HostDevice {
         assert!(at + bytes.len() <= from.bytes, "a copy beyond the end of a buffer");
         bytes.copy_from_slice(&from.bytes()[GUARD + at..][..bytes.len()]);
         Ok(())
+    }
+
+    fn mark(&self) -> Result<(), DeviceError> {
+        Ok(())
+    }
+
+    /// (All work is done when it is asked for: what was written since the mark is seen.)
+    fn read_after(
+        &self,
+        (): &(),
+        from: &Buffer,
+        at: usize,
+        bytes: &mut [u8],
+    ) -> Result<(), DeviceError> {
+        *self.counts.lock().unwrap().entry("read_after").or_default() += 1;
+        self.read(from, at, bytes)
     }
 
     fn copy(&self, from: &Buffer, to: &mut Buffer, bytes: usize) -> Result<(), DeviceError> {

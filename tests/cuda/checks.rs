@@ -23,7 +23,7 @@ pub type Make = dyn Fn() -> Box<dyn Backend>;
 type Check = (&'static str, fn(&Make));
 
 /// All checks by name.
-const CHECKS: [Check; 14] = [
+const CHECKS: [Check; 15] = [
     ("random_neurons", random_neurons),
     ("more_spikes_than_the_list_holds", more_spikes_than_the_list_holds),
     ("faults_are_those_of_the_reference", faults_are_those_of_the_reference),
@@ -38,6 +38,7 @@ const CHECKS: [Check; 14] = [
     ("event_driven_networks_in_pieces", networks::event_driven_networks_in_pieces),
     ("crowds", networks::crowds),
     ("faults_within_a_batch", networks::faults_within_a_batch),
+    ("windows_that_are_begun_early", networks::windows_that_are_begun_early),
 ];
 
 /// The conformance suite and all checks, on the back ends of `makes` one after the other.

@@ -35,6 +35,7 @@ pub fn tests() -> (Option<String>, Tests) {
         little_memory_takes_more_launches,
         too_little_memory_is_refused,
         a_device_that_fails_keeps_what_was_measured,
+        a_window_begun_early_fails_for_itself,
         only_what_is_written_is_copied,
         others_run_on_the_host,
         a_network_runs_by_itself,
@@ -199,6 +200,26 @@ fn a_device_that_fails_keeps_what_was_measured() {
         assert_eq!(spikes(&simulation), expected);
         assert!(matches!(simulation.run(), Err(Error::Failed { .. })));
     }
+}
+
+/// A window that is begun while the host takes what the one before has left fails for itself: nothing of that is lost.
+fn a_window_begun_early_fails_for_itself() {
+    let scene = || networks::long("Euler(dt: \"0.1 ms\")", "0 s", "1 s", r#"probes: { "dpi": Spikes(of: "dpi") }"#);
+    let spikes = |simulation: &Simulation| {
+        simulation.probe::<SpikeRecorder>("dpi").unwrap().spikes().to_vec()
+    };
+    // Of 1024 steps, in each a launch for each of three populations: the second fails in its midst.
+    let faults = Faults { failing: Some(("advance", 3 * 1500)), ..Faults::default() };
+    let mut simulation = Simulation::new(scene()).unwrap();
+    simulation.set_backend(device(faults));
+    let error = simulation.run().unwrap_err();
+    let window = Time::from_steps(1024, Time::from_seconds(1e-4).unwrap());
+    assert_eq!(simulation.time(), window);
+    assert!(error.to_string().contains("t = 0.1024 s"), "{error}");
+    let mut expected = spikes(&run_on(scene(), Cpu::new(Some(1))));
+    expected.retain(|(time, _)| *time <= window);
+    assert!(expected.len() > 100);
+    assert_eq!(spikes(&simulation), expected);
 }
 
 /// A run without systems copies no state; one that writes one membrane writes one number.

@@ -1,11 +1,13 @@
 //! Event-driven networks that run on the device by themselves: many windows that the host does not see one by one.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Duration;
 
 use picoamp::backend::cpu::Cpu;
 use picoamp::backend::{Backend, CurrentBackend, EventWork};
 use picoamp::prelude::*;
+use picoamp::simulation::Progress;
 use picoamp::solver::event::Work;
 
 use crate::checks::Make;
@@ -194,5 +196,126 @@ pub fn faults_within_a_batch(make: &Make) {
             assert!(ours.2 == reference.2, "{text}");
             assert!(ours.3 == reference.3, "{text}");
         }
+    }
+}
+
+/// A network of which the host sees a thousand windows at a time: on the device the next ones are under way while
+/// the host takes spikes and samples.
+pub fn long(solver: &str, delay: &str, huge: &str, rest: &str) -> Scene {
+    let text = format!(
+        r#"(duration: "0.35 s", seed: 4, solver: {solver},
+        sources: {{
+            "noise": (size: 20, train: Poisson(rates: "450 Hz")),
+            "clock": (size: 20, train: Regular(rates: "290 Hz", phase: Linear(from: "0 s", to: "3 ms"))),
+            "huge": (size: 1, train: Regular(rates: "0.1 Hz", phase: "{huge}")),
+        }},
+        populations: {{
+            "lif": (size: 20, model: lif(exc: (w: 0.4), inh: (w: 0.1), soma: (dc: 1.02)),
+                mismatch: {{ "soma.tau_m": LogNormal(cv: 0.2) }}, dc: Steps([("0.11 s", 0.3), ("0.19 s", 0.0)])),
+            "dpi": (size: 20, model: arcana(
+                soma: (Itau: "4 pA", Igain: "80 pA", Ith: "12 mA", Idc: "10 pA", Ipfb_th: "0 A", Ipfb_norm: "1.4e9 /A"),
+                ampa: (Itau: "2 pA", Igain: "20 pA", Iw: "100 pA"))),
+            "bad": (size: 1, model: arcana(
+                soma: (Itau: "4 pA", Igain: "80 pA", Ith: "12 mA", Idc: "10 pA", Ipfb_norm: "1.4e9 /A"),
+                ampa: (Iw: "1e36 A"))),
+        }},
+        connections: [
+            (from: "noise", to: "lif", receptor: exc, rule: OneToOne),
+            (from: "huge", to: "bad", receptor: ampa, rule: OneToOne, weight: 60000),
+            (from: "clock", to: "dpi", receptor: ampa, rule: OneToOne, delay: "3 ms"),
+            (from: "lif", to: "dpi", receptor: ampa, rule: FixedInDegree(k: 2), delay: "{delay}"),
+            (from: "dpi", to: "lif", receptor: inh, rule: FixedInDegree(k: 2), delay: "{delay}"),
+        ], {rest})"#
+    );
+    parse(&text, Path::new("."))
+}
+
+/// Several windows of the host, whether somebody listens or not; in pieces, with changes between them; after a break;
+/// with a fault in a window that was begun early.
+pub fn windows_that_are_begun_early(make: &Make) {
+    const HEARD: &str = r#"probes: {
+        "noise": Spikes(of: "noise"), "lif": Spikes(of: "lif"), "dpi": Spikes(of: "dpi"),
+        "v": Trace(of: "lif", vars: [v], neurons: [0, 19], every: "0.7 ms"),
+        "i": Trace(of: "dpi", vars: [Imem], neurons: [3], every: "1.9 ms") }"#;
+    let outcome = |simulation: &Simulation| {
+        let spikes = |probe| simulation.probe::<SpikeRecorder>(probe).unwrap().spikes().to_vec();
+        let imem = simulation.probe::<TraceRecorder>("i").unwrap();
+        let imem: Vec<_> = imem.samples(3, Variable::Imem).map(|(t, i)| (t, i.to_bits())).collect();
+        let spikes = ["noise", "lif", "dpi"].map(spikes);
+        (spikes, trace(simulation, "v", &[0, 19]), imem, fingerprint(simulation), work(simulation))
+    };
+    for (solver, delay) in
+        [("Euler(dt: \"0.1 ms\")", "0 s"), ("Event(tolerance: \"1 us\")", "0.1 ms")]
+    {
+        let new = |rest: &str, backend: Box<dyn Backend>| {
+            let mut simulation = Simulation::new(long(solver, delay, "1 s", rest)).unwrap();
+            simulation.world_mut().insert_resource(CurrentBackend(backend));
+            simulation
+        };
+        let reference = || Box::new(Cpu::reference());
+        let whole = |rest: &str, backend: Box<dyn Backend>| {
+            let (mut simulation, mut windows) = (new(rest, backend), 0);
+            let count = |_: &Progress| {
+                windows += 1;
+                ControlFlow::Continue(())
+            };
+            simulation.run_with(count).unwrap();
+            (simulation, windows)
+        };
+        let ((ours, windows), (theirs, _)) = (whole(HEARD, make()), whole(HEARD, reference()));
+        assert!((4..20).contains(&windows), "{windows}");
+        let all = outcome(&theirs);
+        assert!(all.0.iter().all(|spikes| spikes.len() > 100), "{solver}");
+        assert!(outcome(&ours) == all, "{solver}");
+        let (ours, windows) = whole("", make());
+        assert!((4..20).contains(&windows), "{windows}");
+        assert_eq!((fingerprint(&ours), work(&ours)), (all.3.clone(), all.4));
+
+        // A piece ends within a window that is expected, and what is written then acts.
+        let in_pieces = |backend: Box<dyn Backend>| {
+            let mut simulation = new(HEARD, backend);
+            for milliseconds in [170, 1, 179] {
+                simulation.run_for(Duration::from_millis(milliseconds)).unwrap();
+                let neuron = simulation.neuron("lif", 7).unwrap();
+                simulation.world_mut().get_mut::<Membrane>(neuron).unwrap().0 = 0.5;
+            }
+            outcome(&simulation)
+        };
+        assert!(in_pieces(make()) == in_pieces(reference()), "{solver}");
+
+        // After a break the state is that of its time; the run can go on, also if something was changed.
+        for changes in [false, true] {
+            let change = |simulation: &mut Simulation| {
+                let neuron = simulation.neuron("dpi", 5).unwrap();
+                simulation.world_mut().get_mut::<Membrane>(neuron).unwrap().0 = 1e-9;
+            };
+            let mut ours = new(HEARD, make());
+            let error = ours.run_with(|_| ControlFlow::Break(())).unwrap_err();
+            assert!(matches!(error, Error::Interrupted { .. }));
+            let mut theirs = new(HEARD, reference());
+            theirs.run_for(ours.time()).unwrap();
+            let neuron = ours.neuron("dpi", 5).unwrap();
+            let membrane =
+                |s: &Simulation| s.world().get::<Membrane>(neuron).map(|m| m.0.to_bits());
+            if changes {
+                [&mut ours, &mut theirs].into_iter().for_each(change);
+            }
+            ours.run().unwrap();
+            theirs.run().unwrap();
+            assert_eq!(membrane(&ours), membrane(&theirs));
+            assert!(outcome(&ours) == outcome(&theirs), "{solver}");
+        }
+
+        let faulty = |backend: Box<dyn Backend>| {
+            let scene = long(solver, delay, "0.22 s", r#"probes: { "lif": Spikes(of: "lif") }"#);
+            let mut simulation = Simulation::new(scene).unwrap();
+            simulation.world_mut().insert_resource(CurrentBackend(backend));
+            let error = simulation.run().unwrap_err().to_string();
+            let lif = simulation.probe::<SpikeRecorder>("lif").unwrap().spikes().to_vec();
+            (error, simulation.time(), lif, hashes(&simulation))
+        };
+        let theirs = faulty(reference());
+        assert!(theirs.0.contains("not a number"), "{}", theirs.0);
+        assert_eq!(faulty(make()), theirs);
     }
 }

@@ -45,8 +45,8 @@ impl Plan {
         let parts = vec![
             (format!("the parameters of `{name}`"), columns(layout.resting_parameters.len())),
             (format!("the state of `{name}`"), columns(2 * layout.resting_state.len())),
-            // Their bits, and at first a list with room for one of each neuron.
-            (format!("the spikes of `{name}`"), columns(words + SPIKE / 4)),
+            // Their bits, and at first two lists with room for one of each neuron.
+            (format!("the spikes of `{name}`"), columns(words + 2 * SPIKE / 4)),
         ];
         Plan { parts }
     }
@@ -76,12 +76,10 @@ pub(super) struct DeviceBank<D: Device> {
     state: [D::Buffer; 2],
     /// Bit t % 32 of [t / 32][neuron]: fires in step t of a launch, or of a batch.
     fired: Growing<D>,
-    /// Header and spikes.
-    results: D::Buffer,
-    /// Spikes that their list holds.
-    capacity: usize,
-    /// What was read of the results, as words: the header, and as many spikes as are expected.
-    read: Vec<u64>,
+    /// Of the launch or batch that is under way.
+    outbox: Outbox<D>,
+    /// Of the one before: the host may take from it what it has left.
+    closed: Outbox<D>,
     changes: Growing<D>,
     drives: Growing<D>,
     drive_of: Option<D::Buffer>,
@@ -89,9 +87,7 @@ pub(super) struct DeviceBank<D: Device> {
     requests_of: Growing<D>,
     /// Requests for which `requests_of` was made.
     known_requests: usize,
-    samples: Growing<D>,
-    /// Samples and drives of the batch that is under way.
-    begun: LaunchSamples,
+    /// Addresses of drives and samples of the batch that is under way.
     begun_at: [u64; 4],
     /// The end of the last window.
     now: Time,
@@ -105,6 +101,106 @@ struct LaunchSamples {
     requests: Vec<[u32; 4]>,
     /// How many there are.
     rows: usize,
+}
+
+/// What launches leave for the host.
+struct Outbox<D: Device> {
+    /// Header and spikes.
+    results: D::Buffer,
+    /// Spikes that their list holds.
+    capacity: usize,
+    /// What was read of the results, as words: the header, and spikes.
+    read: Vec<u64>,
+    /// How the samples lie.
+    taken: LaunchSamples,
+    samples: Growing<D>,
+}
+
+/// Spikes that are read with the header.
+const FIRST_SPIKES: usize = 64;
+
+impl<D: Device> Outbox<D> {
+    /// With a list for so many spikes.
+    fn new(device: &D, capacity: usize) -> Result<Outbox<D>, DeviceError> {
+        Ok(Outbox {
+            results: device.allocate(HEADER + capacity * SPIKE)?,
+            capacity,
+            read: vec![0; HEADER / 8 + capacity.min(FIRST_SPIKES)],
+            taken: LaunchSamples::default(),
+            samples: Growing::none(),
+        })
+    }
+
+    /// Looks at what is in it.
+    fn look(&mut self, device: &D) -> Result<Launched, DeviceError> {
+        let first = &mut self.read[..HEADER / 8 + self.capacity.min(FIRST_SPIKES)];
+        device.read(&self.results, 0, bytemuck::cast_slice_mut(first))?;
+        Ok(self.launched())
+    }
+
+    /// What was seen in it.
+    fn launched(&self) -> Launched {
+        let [spikes, not_finite, overflow] = [self.read[0], self.read[1], self.read[2]];
+        Launched { spikes: spikes as usize, not_finite, overflow }
+    }
+
+    /// Hands over its spikes, as were in it by a mark: those of steps of a piece from `first` on.
+    fn collect(
+        &mut self,
+        device: &D,
+        mark: &D::Mark,
+        (bank, piece, first): (u32, &Window, usize),
+        out: &mut Advanced,
+    ) -> Result<(), DeviceError> {
+        let (header, spikes) = (HEADER / 8, self.launched().spikes);
+        if spikes > FIRST_SPIKES {
+            // Room for a few more than these next time.
+            let room = header + (spikes + spikes / 4).min(self.capacity);
+            self.read.resize(room.max(self.read.len()), 0);
+            let rest = &mut self.read[header + FIRST_SPIKES..header + spikes];
+            let at = HEADER + FIRST_SPIKES * SPIKE;
+            device.read_after(mark, &self.results, at, bytemuck::cast_slice_mut(rest))?;
+        }
+        let spikes: &[[u32; 2]] = bytemuck::cast_slice(&self.read[header..header + spikes]);
+        let spikes = spikes.iter().map(|[slot, step]| {
+            let end = piece.first_step + first as u64 + u64::from(*step) + 1;
+            (*slot, Time::from_steps(end, piece.dt))
+        });
+        out.spikes[bank as usize].extend(spikes);
+        Ok(())
+    }
+
+    /// Hands over its samples, of so many columns, as were in it by a mark.
+    fn take_samples(
+        &mut self,
+        device: &D,
+        mark: &D::Mark,
+        (bank, width): (&Bank, usize),
+        (index, piece, first): (u32, &Window, usize),
+        out: &mut Advanced,
+    ) -> Result<(), DeviceError> {
+        let LaunchSamples { requests, rows } = std::mem::take(&mut self.taken);
+        if rows == 0 {
+            return Ok(());
+        }
+        let mut states = vec![0.0_f32; rows * width];
+        let buffer = self.samples.with(device, 0)?;
+        device.read_after(mark, buffer, 0, bytemuck::cast_slice_mut(&mut states))?;
+        let mut states = states.chunks_exact(width);
+        for (request, [next, _, count, _]) in requests.iter().enumerate() {
+            let next = piece.first_step + first as u64 + u64::from(*next);
+            for k in 0..u64::from(*count) {
+                let step = next + k * bank.samples[request].every;
+                out.samples.extend(states.next().map(|state| Sample {
+                    bank: index,
+                    request: request as u32,
+                    time: Time::from_steps(step, piece.dt),
+                    state: state.iter().map(|x| f64::from(*x)).collect(),
+                }));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Spikes and faults of a launch.
@@ -141,17 +237,14 @@ impl<D: Device> DeviceBank<D> {
             parameters: columns(layout.resting_parameters.len())?,
             state: [columns(states)?, columns(states)?],
             fired: Growing::none(),
-            results: device.allocate(HEADER + stride * SPIKE)?,
-            capacity: stride,
-            read: vec![0; HEADER / 8 + stride.min(64)],
+            outbox: Outbox::new(device, stride)?,
+            closed: Outbox::new(device, stride)?,
             changes: Growing::none(),
             drives: Growing::none(),
             drive_of,
             requests: Growing::none(),
             requests_of: Growing::none(),
             known_requests: 0,
-            samples: Growing::none(),
-            begun: LaunchSamples::default(),
             begun_at: [0; 4],
             now: Time::ZERO,
             layout,
@@ -166,8 +259,8 @@ impl<D: Device> DeviceBank<D> {
     /// Forgets spikes and faults. The result is where the earliest overflow of sums goes.
     pub(super) fn reset(&mut self, device: &D) -> Result<u64, DeviceError> {
         let header = [0, NONE, NONE, NONE];
-        device.write(&mut self.results, 0, bytemuck::cast_slice(&header))?;
-        Ok(device.address(&self.results) + 16)
+        device.write(&mut self.outbox.results, 0, bytemuck::cast_slice(&header))?;
+        Ok(device.address(&self.outbox.results) + 16)
     }
 
     /// Advances all neurons through a piece of a window whose arrivals are in the sums. The result is the
@@ -191,11 +284,17 @@ impl<D: Device> DeviceBank<D> {
                 steps = steps.div_ceil(2);
                 samples = self.samples_in(bank, piece.window, first, steps);
             }
-            self.step(device, bank, piece, first..first + steps, drives, &samples)?;
+            self.step(device, bank, piece, first..first + steps, drives, samples)?;
             self.state.swap(0, 1);
             let launched = self.list(device, steps)?;
-            self.collect(index, piece.window, first, launched.spikes, out);
-            self.take_samples(device, bank, index, piece.window, first, &samples, out)?;
+            let (mark, width) = (device.mark()?, self.layout.resting_state.len());
+            let at = (index, piece.window, first);
+            self.outbox.collect(device, &mark, at, out)?;
+            self.outbox.take_samples(device, &mark, (bank, width), at, out)?;
+            if launched.spikes > 0 {
+                // The next list begins anew.
+                device.write(&mut self.outbox.results, 0, bytemuck::bytes_of(&0_u64))?;
+            }
             first += steps;
             let fault = launched.fault(index, first);
             if fault.is_some() {
@@ -227,10 +326,9 @@ impl<D: Device> DeviceBank<D> {
         self.reset(device)?;
         self.fired.with(device, 4 * self.stride * (span.steps as usize).div_ceil(WORD_STEPS))?;
         let drives = self.write_drives(device, bank, span)?;
-        let [requests, requests_of, at] = self.write_requests(device, bank, &samples)?;
+        let [requests, requests_of, at] = self.write_requests(device, bank, samples)?;
         self.begun_at = [drives, requests, requests_of, at];
-        self.begun = samples;
-        Ok(Some(device.address(&self.results)))
+        Ok(Some(device.address(&self.outbox.results)))
     }
 
     /// Advances all neurons through a window of a batch whose arrivals are in the sums, which are emptied.
@@ -260,30 +358,41 @@ impl<D: Device> DeviceBank<D> {
         self.neurons
     }
 
-    /// Whether something went wrong in the batch.
-    pub(super) fn is_faulty(&self, device: &D) -> Result<bool, DeviceError> {
-        let mut faults = [0_u64; 2];
-        device.read(&self.results, 8, bytemuck::cast_slice_mut(&mut faults))?;
-        Ok(faults != [NONE; 2])
+    /// Looks at whether something went wrong in the batch.
+    pub(super) fn is_faulty(&mut self, device: &D) -> Result<bool, DeviceError> {
+        Ok(self.outbox.look(device)?.is_faulty())
     }
 
-    /// Hands over what a batch has given, spikes only if somebody hears them. The result is the earliest fault;
-    /// its step counts from the start of the batch.
+    /// Ends a batch of so many steps: what it leaves is kept while the next one is under way. Spikes only if
+    /// somebody hears them; if nobody does, it was looked at. The result says whether something went wrong.
+    pub(super) fn close(
+        &mut self,
+        device: &D,
+        steps: usize,
+        is_heard: bool,
+    ) -> Result<bool, DeviceError> {
+        if is_heard {
+            self.list(device, steps)?;
+        }
+        std::mem::swap(&mut self.outbox, &mut self.closed);
+        Ok(self.closed.launched().is_faulty())
+    }
+
+    /// Hands over what a batch has left by a mark. The result is the earliest fault; its step counts from the
+    /// start of the batch.
     pub(super) fn finish(
         &mut self,
         device: &D,
+        mark: &D::Mark,
         bank: &Bank,
         index: u32,
         span: &Window,
-        is_heard: bool,
         out: &mut Advanced,
     ) -> Result<Option<Fault>, DeviceError> {
-        let launched =
-            if is_heard { self.list(device, span.steps as usize)? } else { self.launched(device)? };
-        self.collect(index, span, 0, launched.spikes, out);
-        let samples = std::mem::take(&mut self.begun);
-        self.take_samples(device, bank, index, span, 0, &samples, out)?;
-        let fault = launched.fault(index, span.steps as usize);
+        let (own, width) = ((index, span, 0), self.layout.resting_state.len());
+        self.closed.collect(device, mark, own, out)?;
+        self.closed.take_samples(device, mark, (bank, width), own, out)?;
+        let fault = self.closed.launched().fault(index, span.steps as usize);
         if fault.is_none() {
             self.now = span.end();
         }
@@ -398,7 +507,7 @@ impl<D: Device> DeviceBank<D> {
         piece: &Piece,
         steps: Range<usize>,
         drives: u64,
-        samples: &LaunchSamples,
+        samples: LaunchSamples,
     ) -> Result<(), DeviceError> {
         self.fired.with(device, 4 * self.stride * steps.len().div_ceil(WORD_STEPS))?;
         let sampling = self.write_requests(device, bank, samples)?;
@@ -410,51 +519,32 @@ impl<D: Device> DeviceBank<D> {
         self.launch(device, "advance", self.neurons, &arguments)
     }
 
-    /// Lists the spikes of so many steps; they and the faults are read.
+    /// Lists the spikes of so many steps; how many they are, and the faults, are read.
     fn list(&mut self, device: &D, steps: usize) -> Result<Launched, DeviceError> {
         let [fired, stride] = self.fired(device);
         loop {
-            let results = device.address(&self.results);
+            let results = device.address(&self.outbox.results);
             let arguments = [
                 fired,
                 results,
                 results + HEADER as u64,
-                self.capacity as u64,
+                self.outbox.capacity as u64,
                 self.neurons as u64,
                 stride,
                 steps as u64,
             ];
             self.launch(device, "list_spikes", self.neurons, &arguments)?;
-            let launched = self.launched(device)?;
+            let launched = self.outbox.look(device)?;
             let Launched { spikes, not_finite, overflow } = launched;
-            if spikes <= self.capacity {
-                if spikes > 0 {
-                    // The next list begins anew.
-                    device.write(&mut self.results, 0, bytemuck::bytes_of(&0_u64))?;
-                }
+            if spikes <= self.outbox.capacity {
                 return Ok(launched);
             }
             // Too many for the list: again, with one that holds them.
-            self.capacity = spikes.next_power_of_two();
-            self.results = device.allocate(HEADER + SPIKE * self.capacity)?;
+            self.outbox.capacity = spikes.next_power_of_two();
+            self.outbox.results = device.allocate(HEADER + SPIKE * self.outbox.capacity)?;
             let header = [0, not_finite, overflow, NONE];
-            device.write(&mut self.results, 0, bytemuck::cast_slice(&header))?;
+            device.write(&mut self.outbox.results, 0, bytemuck::cast_slice(&header))?;
         }
-    }
-
-    /// What came of launches.
-    fn launched(&mut self, device: &D) -> Result<Launched, DeviceError> {
-        device.read(&self.results, 0, bytemuck::cast_slice_mut(&mut self.read))?;
-        let [spikes, not_finite, overflow] = [self.read[0], self.read[1], self.read[2]];
-        let spikes = spikes as usize;
-        let (header, known) = (HEADER / 8, self.read.len() - HEADER / 8);
-        if spikes > known && spikes <= self.capacity {
-            // Room for a few more than these next time.
-            self.read.resize(header + (spikes + spikes / 4).min(self.capacity), 0);
-            let rest = &mut self.read[header + known..header + spikes];
-            device.read(&self.results, HEADER + known * SPIKE, bytemuck::cast_slice_mut(rest))?;
-        }
-        Ok(Launched { spikes, not_finite, overflow })
     }
 
     /// The addresses of requests for samples, of where those of each neuron begin, and of the samples.
@@ -462,16 +552,18 @@ impl<D: Device> DeviceBank<D> {
         &mut self,
         device: &D,
         bank: &Bank,
-        samples: &LaunchSamples,
+        samples: LaunchSamples,
     ) -> Result<[u64; 3], DeviceError> {
-        if samples.rows == 0 {
+        self.outbox.taken = samples;
+        let LaunchSamples { requests, rows } = &self.outbox.taken;
+        if *rows == 0 {
             return Ok([0; 3]);
         }
-        let bytes = samples.rows * self.layout.resting_state.len() * 4;
+        let bytes = rows * self.layout.resting_state.len() * 4;
         Ok([
-            self.requests.filled(device, &samples.requests)?,
+            self.requests.filled(device, requests)?,
             self.requests_of(device, bank)?,
-            device.address(self.samples.with(device, bytes)?),
+            device.address(self.outbox.samples.with(device, bytes)?),
         ])
     }
 
@@ -498,7 +590,7 @@ impl<D: Device> DeviceBank<D> {
             requests,
             requests_of,
             samples,
-            device.address(&self.results),
+            device.address(&self.outbox.results),
             fired,
             self.neurons as u64,
             stride,
@@ -550,59 +642,6 @@ impl<D: Device> DeviceBank<D> {
         LaunchSamples { requests, rows }
     }
 
-    /// Hands over the samples of a launch.
-    #[allow(clippy::too_many_arguments)] // Where the samples lie, and whose they are: of one caller.
-    fn take_samples(
-        &mut self,
-        device: &D,
-        bank: &Bank,
-        bank_index: u32,
-        piece: &Window,
-        first: usize,
-        LaunchSamples { requests, rows }: &LaunchSamples,
-        out: &mut Advanced,
-    ) -> Result<(), DeviceError> {
-        if *rows == 0 {
-            return Ok(());
-        }
-        let width = self.layout.resting_state.len();
-        let mut states = vec![0.0_f32; rows * width];
-        let buffer = self.samples.with(device, 0)?;
-        device.read(buffer, 0, bytemuck::cast_slice_mut(&mut states))?;
-        let mut states = states.chunks_exact(width);
-        for (index, [next, _, count, _]) in requests.iter().enumerate() {
-            let next = piece.first_step + first as u64 + u64::from(*next);
-            for k in 0..u64::from(*count) {
-                let step = next + k * bank.samples[index].every;
-                out.samples.extend(states.next().map(|state| Sample {
-                    bank: bank_index,
-                    request: index as u32,
-                    time: Time::from_steps(step, piece.dt),
-                    state: state.iter().map(|x| f64::from(*x)).collect(),
-                }));
-            }
-        }
-        Ok(())
-    }
-
-    /// Hands over the spikes that were listed: of steps of a piece from `first` on.
-    fn collect(
-        &mut self,
-        bank_index: u32,
-        piece: &Window,
-        first: usize,
-        count: usize,
-        out: &mut Advanced,
-    ) {
-        let header = HEADER / 8;
-        let spikes: &[[u32; 2]] = bytemuck::cast_slice(&self.read[header..header + count]);
-        let spikes = spikes.iter().map(|[slot, step]| {
-            let end = piece.first_step + first as u64 + u64::from(*step) + 1;
-            (*slot, Time::from_steps(end, piece.dt))
-        });
-        out.spikes[bank_index as usize].extend(spikes);
-    }
-
     fn launch(
         &self,
         device: &D,
@@ -617,6 +656,10 @@ impl<D: Device> DeviceBank<D> {
 }
 
 impl Launched {
+    fn is_faulty(&self) -> bool {
+        [self.not_finite, self.overflow] != [NONE; 2]
+    }
+
     /// The earliest fault before step `end` of the piece. Overflows are those of all banks.
     fn fault(&self, bank: u32, end: usize) -> Option<Fault> {
         let not_finite = (self.not_finite != NONE).then(|| {

@@ -127,10 +127,25 @@ impl<D: Device> OnDevice<D> {
         }
     }
 
-    pub(super) fn is_faulty(&self, device: &D) -> Result<bool, DeviceError> {
+    /// Looks at whether something went wrong in a batch.
+    pub(super) fn is_faulty(&mut self, device: &D) -> Result<bool, DeviceError> {
         match self {
             OnDevice::Stepped(bank) => bank.is_faulty(device),
             OnDevice::Event(bank) => Ok(bank.is_faulty()),
+        }
+    }
+
+    /// Ends a batch: what it leaves is kept while the next one is under way, spikes only if somebody hears them.
+    /// The result says whether something went wrong.
+    pub(super) fn close(
+        &mut self,
+        device: &D,
+        batch: &Batch,
+        is_heard: bool,
+    ) -> Result<bool, DeviceError> {
+        match self {
+            OnDevice::Stepped(bank) => bank.close(device, batch.span.steps as usize, is_heard),
+            OnDevice::Event(bank) => Ok(bank.close()),
         }
     }
 
@@ -141,21 +156,22 @@ impl<D: Device> OnDevice<D> {
         }
     }
 
+    /// Hands over what a batch has left by a mark; the earliest fault.
     pub(super) fn finish(
         &mut self,
         device: &D,
-        bank: &Bank,
-        index: u32,
+        mark: &D::Mark,
+        (bank, index): (&Bank, u32),
         batch: &Batch,
         is_heard: bool,
         out: &mut Advanced,
     ) -> Result<Option<Fault>, DeviceError> {
         match self {
             OnDevice::Stepped(on_device) => {
-                on_device.finish(device, bank, index, &batch.span, is_heard, out)
+                on_device.finish(device, mark, bank, index, &batch.span, out)
             }
             OnDevice::Event(on_device) => {
-                on_device.finish(device, bank, index, &batch.windows, is_heard, out)
+                on_device.finish(device, mark, (bank, index), &batch.windows, is_heard, out)
             }
         }
     }

@@ -4,7 +4,8 @@ use std::ffi::c_void;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cudarc::driver::{
-    CudaContext, CudaFunction, CudaSlice, CudaStream, DevicePtr, DriverError, result, sys,
+    CudaContext, CudaEvent, CudaFunction, CudaSlice, CudaStream, DevicePtr, DriverError,
+    PinnedHostSlice, result, sys,
 };
 use cudarc::nvrtc::Ptx;
 
@@ -35,6 +36,8 @@ pub trait Device: Send + Sync + 'static {
     type Buffer: Send;
     /// Kernels that can be launched.
     type Module: Send;
+    /// A place in the order of its work.
+    type Mark: Send;
 
     /// Its name, for people.
     fn name(&self) -> String;
@@ -77,6 +80,25 @@ pub trait Device: Send + Sync + 'static {
     /// # Errors
     /// What the device says, also of work before; bytes beyond the end of the buffer.
     fn read(&self, from: &Self::Buffer, at: usize, bytes: &mut [u8]) -> Result<(), DeviceError>;
+
+    /// Marks the end of all work that has been asked for.
+    ///
+    /// # Errors
+    /// What the device says.
+    fn mark(&self) -> Result<Self::Mark, DeviceError>;
+
+    /// Copies bytes from a place in a buffer after all work before a mark, and beside what was asked for since:
+    /// that must not write to them.
+    ///
+    /// # Errors
+    /// What the device says, also of work before; bytes beyond the end of the buffer.
+    fn read_after(
+        &self,
+        mark: &Self::Mark,
+        from: &Self::Buffer,
+        at: usize,
+        bytes: &mut [u8],
+    ) -> Result<(), DeviceError>;
 
     /// Copies so many bytes from the front of a buffer to that of another.
     ///
@@ -121,8 +143,17 @@ pub struct Gpu {
     compute: (i32, i32),
     context: Arc<CudaContext>,
     stream: Arc<CudaStream>,
+    /// What is copied beside other work.
+    copies: Arc<CudaStream>,
+    stage: Mutex<Option<Stage>>,
     remarks: Mutex<Vec<String>>,
 }
+
+/// Memory of this machine that the device writes to by itself: one half while the other is emptied.
+type Stage = [PinnedHostSlice<u8>; 2];
+
+/// Bytes of a half.
+const STAGE: usize = 1 << 22;
 
 /// Kernels on a GPU.
 pub struct GpuModule(Vec<(&'static str, CudaFunction)>);
@@ -224,15 +255,60 @@ impl Gpu {
         let (name, compute, _) = devices[0].clone();
         let open = || {
             let context = CudaContext::new(0)?;
-            // SAFETY: all work is in one stream, so no event has to order it.
+            // SAFETY: all work is in one stream, but for copies, which a mark orders and for which the host waits:
+            // no other event has to order it.
             unsafe { context.disable_event_tracking() };
-            let stream = context.default_stream();
-            Ok((context, stream))
+            let (stream, copies) = (context.default_stream(), context.new_stream()?);
+            Ok((context, stream, copies))
         };
-        let (context, stream) = open().map_err(|error| {
+        let (context, stream, copies) = open().map_err(|error| {
             refused(format!("the device {name} cannot be opened: {}", text(&error)))
         })?;
-        Ok(Gpu { name, compute, context, stream, remarks: Mutex::default() })
+        let (stage, remarks) = (Mutex::default(), Mutex::default());
+        Ok(Gpu { name, compute, context, stream, copies, stage, remarks })
+    }
+
+    /// Copies bytes from a place in a buffer, in the order of a stream's work.
+    fn read_in(
+        &self,
+        stream: &Arc<CudaStream>,
+        from: &CudaSlice<u8>,
+        at: usize,
+        bytes: &mut [u8],
+    ) -> Result<(), DeviceError> {
+        let action = "copying from the device";
+        let from = from.try_slice(at..at + bytes.len()).ok_or_else(|| beyond(action))?;
+        let mut copy = || {
+            let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
+            // SAFETY: it is written by the device before it is read.
+            let half = || unsafe { self.context.alloc_pinned_with_flags(STAGE, 0) };
+            let halves = match &mut *stage {
+                Some(halves) => halves,
+                none => none.insert([half()?, half()?]),
+            };
+            let ask = |half: &mut PinnedHostSlice<u8>, k: usize| {
+                let piece = k * STAGE..((k + 1) * STAGE).min(from.len());
+                stream.memcpy_dtoh(&from.slice(piece), half)
+            };
+            let pieces = bytes.len().div_ceil(STAGE);
+            let [now, next] = halves;
+            let (mut now, mut next) = (now, next);
+            if pieces > 0 {
+                ask(now, 0)?;
+            }
+            for (k, piece) in bytes.chunks_mut(STAGE).enumerate() {
+                if k + 1 < pieces {
+                    ask(next, k + 1)?;
+                } else {
+                    // (Without sleep: most copies are short.)
+                    stream.synchronize()?;
+                }
+                piece.copy_from_slice(&now.as_slice()?[..piece.len()]);
+                std::mem::swap(&mut now, &mut next);
+            }
+            Ok(())
+        };
+        in_action(|| action.into(), copy())
     }
 }
 
@@ -252,6 +328,7 @@ fn beyond(action: &str) -> DeviceError {
 impl Device for Gpu {
     type Buffer = CudaSlice<u8>;
     type Module = GpuModule;
+    type Mark = CudaEvent;
 
     fn name(&self) -> String {
         self.name.clone()
@@ -309,14 +386,22 @@ impl Device for Gpu {
     }
 
     fn read(&self, from: &CudaSlice<u8>, at: usize, bytes: &mut [u8]) -> Result<(), DeviceError> {
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        let from = from
-            .try_slice(at..at + bytes.len())
-            .ok_or_else(|| beyond("copying from the device"))?;
-        let copied = self.stream.memcpy_dtoh(&from, bytes);
-        in_action(|| "copying from the device".into(), copied.and(self.stream.synchronize()))
+        self.read_in(&self.stream, from, at, bytes)
+    }
+
+    fn mark(&self) -> Result<CudaEvent, DeviceError> {
+        in_action(|| "marking work".into(), self.stream.record_event(None))
+    }
+
+    fn read_after(
+        &self,
+        mark: &CudaEvent,
+        from: &CudaSlice<u8>,
+        at: usize,
+        bytes: &mut [u8],
+    ) -> Result<(), DeviceError> {
+        in_action(|| "waiting for work".into(), self.copies.wait(mark))?;
+        self.read_in(&self.copies, from, at, bytes)
     }
 
     fn copy(

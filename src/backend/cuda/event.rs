@@ -49,8 +49,8 @@ impl EventPlan {
             (format!("the state of `{name}`"), columns(2 * code.state.len())),
             (format!("the faults of `{name}`"), columns(1)),
             (
-                format!("the list of spikes of `{name}`"),
-                (8 * (HEADER + SPIKE * stride(bank).max(FIRST_CAPACITY))) as u128,
+                format!("the lists of spikes of `{name}`"),
+                (16 * (HEADER + SPIKE * stride(bank).max(FIRST_CAPACITY))) as u128,
             ),
         ];
         Some(EventPlan { code, parts })
@@ -77,23 +77,105 @@ pub(super) struct DeviceEvents<D: Device> {
     state: [D::Buffer; 2],
     /// What went wrong with each neuron.
     faults: D::Buffer,
-    /// Header and spikes.
-    results: D::Buffer,
-    /// Spikes that its list holds.
-    capacity: usize,
-    /// What was read of the results: the header, and as many spikes as are expected.
-    read: Vec<u64>,
+    /// Of the batch that is under way.
+    outbox: Outbox<D>,
+    /// Of the one before: the host may take from it what it has left.
+    closed: Outbox<D>,
     /// Addresses of the drive of each neuron, of drives and their steps.
     drives: Option<[D::Buffer; 3]>,
     exchanged: Growing<D>,
     slots: Growing<D>,
-    /// The samples of the batch under way, their numbers on the device, and where these are.
-    stops: Stops,
-    sampling: [Growing<D>; 4],
+    /// The numbers of samples of the batch under way on the device, and where these and the samples are.
+    sampling: [Growing<D>; 3],
     sampling_at: [u64; 4],
     /// Windows of the batch that have been asked for.
     windows: usize,
     now: Time,
+}
+
+/// What a batch leaves for the host.
+struct Outbox<D: Device> {
+    /// Header and spikes.
+    results: D::Buffer,
+    /// Spikes that its list holds.
+    capacity: usize,
+    /// What was read of the results: the header, and spikes.
+    read: Vec<u64>,
+    /// The samples, and what they are of.
+    samples: Growing<D>,
+    stops: Stops,
+}
+
+/// Spikes that are read with the header.
+const FIRST_SPIKES: usize = 64;
+
+impl<D: Device> Outbox<D> {
+    /// With a list for so many spikes.
+    fn new(device: &D, capacity: usize) -> Result<Outbox<D>, DeviceError> {
+        Ok(Outbox {
+            results: device.allocate(8 * (HEADER + SPIKE * capacity))?,
+            capacity,
+            read: vec![0; HEADER + SPIKE * FIRST_SPIKES],
+            samples: Growing::none(),
+            stops: Stops::default(),
+        })
+    }
+
+    /// Hands over its spikes, as were in it by a mark.
+    fn collect(
+        &mut self,
+        device: &D,
+        mark: &D::Mark,
+        index: u32,
+        out: &mut Advanced,
+    ) -> Result<(), DeviceError> {
+        let count = self.read[0] as usize;
+        if count > FIRST_SPIKES {
+            // Room for a few more than these next time.
+            let room = HEADER + SPIKE * (count + count / 4).min(self.capacity);
+            self.read.resize(room.max(self.read.len()), 0);
+            let from = HEADER + SPIKE * FIRST_SPIKES;
+            let rest = &mut self.read[from..HEADER + SPIKE * count];
+            device.read_after(mark, &self.results, 8 * from, bytemuck::cast_slice_mut(rest))?;
+        }
+        let spikes = self.read[HEADER..HEADER + SPIKE * count].as_chunks::<SPIKE>().0;
+        let spikes =
+            spikes.iter().map(|[slot, time]| (*slot as u32, Time::from_picoseconds(*time)));
+        out.spikes[index as usize].extend(spikes);
+        Ok(())
+    }
+
+    /// Hands over its samples, of so many columns, as were in it by a mark.
+    fn take_samples(
+        &mut self,
+        device: &D,
+        mark: &D::Mark,
+        (bank, columns): (&Bank, usize),
+        index: u32,
+        out: &mut Vec<Sample>,
+    ) -> Result<(), DeviceError> {
+        let stops = std::mem::take(&mut self.stops);
+        if stops.times.is_empty() {
+            return Ok(());
+        }
+        let mut states = vec![0.0_f64; stops.times.len() * columns];
+        let buffer = self.samples.with(device, 0)?;
+        device.read_after(mark, buffer, 0, bytemuck::cast_slice_mut(&mut states))?;
+        let mut states = stops.times.iter().zip(states.chunks_exact(columns));
+        for (k, requests) in stops.requests.iter().enumerate() {
+            let own = (stops.of[k + 1] - stops.of[k]) as usize;
+            for (time, state) in states.by_ref().take(own) {
+                let wanted = requests.clone().filter(|r| bank.samples[*r].wants(*time));
+                out.extend(wanted.map(|request| Sample {
+                    bank: index,
+                    request: request as u32,
+                    time: Time::from_picoseconds(*time),
+                    state: state.into(),
+                }));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The samples of a batch of windows: neurons, where the stops of each begin, and the stops.
@@ -129,13 +211,11 @@ impl<D: Device> DeviceEvents<D> {
             parameters: columns(code.parameters.len())?,
             state: [columns(states)?, columns(states)?],
             faults: columns(1)?,
-            results: device.allocate(8 * (HEADER + SPIKE * capacity))?,
-            capacity,
-            read: vec![0; HEADER + SPIKE * capacity.min(64)],
+            outbox: Outbox::new(device, capacity)?,
+            closed: Outbox::new(device, capacity)?,
             drives: copy_drives(device, bank)?,
             exchanged: Growing::none(),
             slots: Growing::none(),
-            stops: Stops::default(),
             sampling: std::array::from_fn(|_| Growing::none()),
             sampling_at: [0; 4],
             windows: 0,
@@ -275,7 +355,8 @@ impl<D: Device> DeviceEvents<D> {
             self.begin(device, bank, span)?;
             self.go(device, window)?;
             if !self.is_full(device)? {
-                return self.finish(device, bank, index, span, true, out);
+                self.close();
+                return self.finish(device, &device.mark()?, (bank, index), span, true, out);
             }
             self.state.swap(0, 1);
             self.lengthen(device, true)?;
@@ -297,22 +378,29 @@ impl<D: Device> DeviceEvents<D> {
             return Ok(None);
         }
         if !stops.times.is_empty() {
-            let [slots, of, times, samples] = &mut self.sampling;
+            let [slots, of, times] = &mut self.sampling;
             self.sampling_at = [
                 slots.filled(device, &stops.slots)?,
                 of.filled(device, &stops.of)?,
                 times.filled(device, &stops.times)?,
-                device.address(samples.with(device, bytes)?),
+                device.address(self.outbox.samples.with(device, bytes)?),
             ];
         }
-        (self.stops, self.windows) = (stops, 0);
-        device.clear(&mut self.results, 0, 8 * HEADER)?;
-        Ok(Some(device.address(&self.results)))
+        (self.outbox.stops, self.windows) = (stops, 0);
+        if self.outbox.capacity < self.closed.capacity {
+            // The other one was too short before.
+            self.outbox.capacity = self.closed.capacity;
+            let bytes = 8 * (HEADER + SPIKE * self.outbox.capacity);
+            self.outbox.results = device.allocate(bytes)?;
+        }
+        device.clear(&mut self.outbox.results, 0, 8 * HEADER)?;
+        Ok(Some(device.address(&self.outbox.results)))
     }
 
     /// Carries all neurons through the next window of a batch.
     pub(super) fn go(&mut self, device: &D, window: &EventWindow) -> Result<(), DeviceError> {
-        let own = self.stops.windows[self.windows]..self.stops.windows[self.windows + 1];
+        let of_window = &self.outbox.stops.windows;
+        let own = of_window[self.windows]..of_window[self.windows + 1];
         if !own.is_empty() {
             let [slots, of, stops, samples] = self.sampling_at;
             let [slots, of] = [slots, of].map(|at| at + 4 * own.start as u64);
@@ -326,59 +414,69 @@ impl<D: Device> DeviceEvents<D> {
 
     /// Addresses of header and spikes, and how many of these the list holds.
     pub(super) fn list(&self, device: &D) -> [u64; 3] {
-        let results = device.address(&self.results);
-        [results, results + 8 * HEADER as u64, self.capacity as u64]
+        let results = device.address(&self.outbox.results);
+        [results, results + 8 * HEADER as u64, self.outbox.capacity as u64]
     }
 
     /// Looks at what a batch has given: whether it had more spikes than the list holds.
     pub(super) fn is_full(&mut self, device: &D) -> Result<bool, DeviceError> {
-        device.read(&self.results, 0, bytemuck::cast_slice_mut(&mut self.read))?;
-        Ok(self.read[0] as usize > self.capacity)
+        let Outbox { results, read, capacity, .. } = &mut self.outbox;
+        let first = &mut read[..HEADER + SPIKE * FIRST_SPIKES];
+        device.read(results, 0, bytemuck::cast_slice_mut(first))?;
+        Ok(read[0] as usize > *capacity)
     }
 
     /// Makes the list as long as it should have been; `false`: that would take much of the memory, and it is not a
     /// must.
     pub(super) fn lengthen(&mut self, device: &D, is_must: bool) -> Result<bool, DeviceError> {
-        let capacity = (self.read[0] as usize).next_power_of_two();
+        let capacity = (self.outbox.read[0] as usize).next_power_of_two();
         let bytes = 8 * (HEADER + SPIKE * capacity);
         if !is_must && 4 * bytes as u64 > device.free_memory()? {
             return Ok(false);
         }
-        self.results = device.allocate(bytes)?;
-        self.capacity = capacity;
+        self.outbox.results = device.allocate(bytes)?;
+        self.outbox.capacity = capacity;
         Ok(true)
     }
 
     /// Whether something went wrong in a batch that was looked at.
     pub(super) fn is_faulty(&self) -> bool {
-        self.read[1] != 0
+        self.outbox.read[1] != 0
+    }
+
+    /// Ends a batch that was looked at: what it leaves is kept while the next one is under way.
+    /// The result says whether something went wrong.
+    pub(super) fn close(&mut self) -> bool {
+        std::mem::swap(&mut self.outbox, &mut self.closed);
+        self.closed.read[1] != 0
     }
 
     /// Whether the list would have held many more than the last batch's spikes.
     pub(super) fn is_roomy(&self) -> bool {
-        (self.read[0] as usize) < self.capacity / 4
+        (self.closed.read[0] as usize) < self.closed.capacity / 4
     }
 
-    /// Hands over what a batch that was looked at has given, spikes only if somebody hears them. The result is the
-    /// earliest fault of a batch of one window; its step is a time from the start.
+    /// Hands over what a batch has left by a mark, spikes only if somebody hears them. The result is the earliest
+    /// fault of a batch of one window; its step is a time from the start.
     pub(super) fn finish(
         &mut self,
         device: &D,
-        bank: &Bank,
-        index: u32,
+        mark: &D::Mark,
+        (bank, index): (&Bank, u32),
         windows: &[Range<Time>],
         is_heard: bool,
         out: &mut Advanced,
     ) -> Result<Option<Fault>, DeviceError> {
-        let [spikes, faults, right_sides, _, steps, rejected] =
-            [0, 1, 2, 3, 4, 5].map(|k| self.read[k]);
+        let [faults, right_sides, _, steps, rejected] =
+            [1, 2, 3, 4, 5].map(|k| self.closed.read[k]);
         out.work.right_sides += right_sides;
         out.work.steps += steps;
         out.work.rejected += rejected;
         if is_heard {
-            self.collect(device, index, spikes as usize, out)?;
+            self.closed.collect(device, mark, index, out)?;
         }
-        self.take_samples(device, bank, index, &mut out.samples)?;
+        let own = (bank, self.columns);
+        self.closed.take_samples(device, mark, own, index, &mut out.samples)?;
         self.now = windows.last().map_or(self.now, |window| window.end);
         if faults == 0 { Ok(None) } else { self.fault(device, index) }
     }
@@ -398,37 +496,6 @@ impl<D: Device> DeviceEvents<D> {
         let bytes = self.state_bytes();
         device.copy(from, &mut self.state[0], bytes)?;
         device.clear(&mut self.faults, 0, 8 * self.stride)
-    }
-
-    /// Hands over the samples of a batch.
-    fn take_samples(
-        &mut self,
-        device: &D,
-        bank: &Bank,
-        index: u32,
-        out: &mut Vec<Sample>,
-    ) -> Result<(), DeviceError> {
-        let stops = std::mem::take(&mut self.stops);
-        if stops.times.is_empty() {
-            return Ok(());
-        }
-        let mut states = vec![0.0_f64; stops.times.len() * self.columns];
-        let buffer = self.sampling[3].with(device, 0)?;
-        device.read(buffer, 0, bytemuck::cast_slice_mut(&mut states))?;
-        let mut states = stops.times.iter().zip(states.chunks_exact(self.columns));
-        for (k, requests) in stops.requests.iter().enumerate() {
-            let own = (stops.of[k + 1] - stops.of[k]) as usize;
-            for (time, state) in states.by_ref().take(own) {
-                let wanted = requests.clone().filter(|r| bank.samples[*r].wants(*time));
-                out.extend(wanted.map(|request| Sample {
-                    bank: index,
-                    request: request as u32,
-                    time: Time::from_picoseconds(*time),
-                    state: state.into(),
-                }));
-            }
-        }
-        Ok(())
     }
 
     /// One launch: of all neurons, or of those that are sampled.
@@ -464,7 +531,7 @@ impl<D: Device> DeviceEvents<D> {
             results,
             spikes,
             device.address(&self.faults),
-            self.capacity as u64,
+            self.outbox.capacity as u64,
             threads as u64,
             self.stride as u64,
             window.span.start.picoseconds(),
@@ -481,30 +548,6 @@ impl<D: Device> DeviceEvents<D> {
         // SAFETY: the arguments are in the order of the structure in `event_head.cuh`, for buffers of the sizes
         // that `new` and `Growing` give them; the list of arrivals is as long as counts and ends say.
         unsafe { device.launch(&self.module, "advance", threads, &arguments) }
-    }
-
-    /// Hands over the spikes of a batch.
-    fn collect(
-        &mut self,
-        device: &D,
-        index: u32,
-        count: usize,
-        out: &mut Advanced,
-    ) -> Result<(), DeviceError> {
-        let known = (self.read.len() - HEADER) / SPIKE;
-        if count > known {
-            // Room for a few more than these next time.
-            let room = (count + count / 4).min(self.capacity);
-            self.read.resize(HEADER + SPIKE * room, 0);
-            let from = HEADER + SPIKE * known;
-            let rest = &mut self.read[from..HEADER + SPIKE * count];
-            device.read(&self.results, 8 * from, bytemuck::cast_slice_mut(rest))?;
-        }
-        let spikes = self.read[HEADER..HEADER + SPIKE * count].as_chunks::<SPIKE>().0;
-        let spikes =
-            spikes.iter().map(|[slot, time]| (*slot as u32, Time::from_picoseconds(*time)));
-        out.spikes[index as usize].extend(spikes);
-        Ok(())
     }
 
     /// The earliest fault of a window in which there are some.

@@ -251,6 +251,10 @@ impl<D: Device> State<D> {
         out: &mut Advanced,
     ) -> Result<(), DeviceError> {
         let Some(sums) = &mut self.sums else { return Ok(()) };
+        let is_written = banks.iter().any(Bank::is_written) || !inbox.reweighted.is_empty();
+        if let Some(network) = self.network.as_mut().filter(|_| is_written) {
+            network.step_back(device, &mut self.banks)?;
+        }
         for (bank, on_device) in banks.iter_mut().zip(&mut self.banks) {
             if let Some(on_device) = on_device {
                 on_device.upload(device, bank).map_err(|e| e.of(bank))?;
@@ -480,8 +484,23 @@ impl<D: Device> Backend for Cuda<D> {
         }
     }
 
+    fn expect(&self, next: Option<Window>) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(network) = &mut state.network {
+            network.expect(next);
+        }
+    }
+
     fn fetch(&self, banks: &mut [Bank], what: Readback) -> Result<(), Error> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = &mut *state;
+        if let Some(network) = &mut state.network {
+            network.step_back(&self.device, &mut state.banks).map_err(|error| {
+                let time = state.banks.iter().flatten().map(OnDevice::now).max();
+                let (time, message) = (time.unwrap_or(Time::ZERO), error.to_string());
+                Error::DeviceFault { name: NAME, time, message }
+            })?;
+        }
         for (bank, on_device) in banks.iter_mut().zip(&mut state.banks) {
             let Some(on_device) = on_device else { continue };
             on_device.fetch(&self.device, bank, what).map_err(|error| {

@@ -58,9 +58,9 @@ pub(super) struct Network<D: Device> {
     run_capacity: usize,
     /// Of each window of the batch.
     counts: Growing<D>,
-    fired: Option<D::Buffer>,
-    fired_count: D::Buffer,
-    fired_capacity: usize,
+    /// Spikes of sources in the batch that is under way, and in the one before.
+    fired: Fired<D>,
+    closed_fired: Fired<D>,
     headers: D::Buffer,
     /// Where nobody hears the spikes: their digests.
     digests: Option<Digests<D>>,
@@ -71,6 +71,54 @@ pub(super) struct Network<D: Device> {
     /// Steps of a batch, at most, and of the last one.
     batch_steps: usize,
     last_steps: usize,
+    /// The host's window after the one at hand, if it is known already.
+    expected: Option<Window>,
+    /// A batch that is under way before the host asks for it.
+    ahead: Option<Ahead>,
+}
+
+/// A batch of a window of the host, from a step on, that was begun while the host was busy with the one before.
+struct Ahead {
+    of: Window,
+    first: usize,
+    /// What came of asking for it.
+    batch: Result<Option<Batch>, DeviceError>,
+}
+
+/// The list of spikes of sources in a batch.
+struct Fired<D: Device> {
+    /// `None`: nobody hears them.
+    spikes: Option<D::Buffer>,
+    capacity: usize,
+    count: D::Buffer,
+    /// What was read of the count.
+    found: usize,
+}
+
+impl<D: Device> Fired<D> {
+    fn new(device: &D, capacity: usize) -> Result<Fired<D>, DeviceError> {
+        let mut fired = Fired { spikes: None, capacity: 0, count: device.allocate(8)?, found: 0 };
+        if capacity > 0 {
+            fired.lengthen(device, capacity)?;
+        }
+        Ok(fired)
+    }
+
+    fn lengthen(&mut self, device: &D, capacity: usize) -> Result<(), DeviceError> {
+        self.spikes = Some(device.allocate(FIRED * capacity)?);
+        self.capacity = capacity;
+        Ok(())
+    }
+
+    /// Looks at how many there are; whether the list has held them.
+    fn look(&mut self, device: &D) -> Result<bool, DeviceError> {
+        let mut count = 0_u64;
+        if self.spikes.is_some() {
+            device.read(&self.count, 0, bytemuck::bytes_of_mut(&mut count))?;
+        }
+        self.found = count as usize;
+        Ok(self.found <= self.capacity)
+    }
 }
 
 /// Digests of the spikes of a batch.
@@ -196,7 +244,7 @@ impl<D: Device> Network<D> {
             + 2 * states
             + 80 * sources
             + (3 * DUE + RUN) * capacity
-            + FIRED * fired_capacity;
+            + 2 * FIRED * fired_capacity;
         // Lists grow.
         if 2 * need as u64 > device.free_memory()? {
             return Ok(None);
@@ -217,7 +265,6 @@ impl<D: Device> Network<D> {
             emitters.push(routes.then(|| copied(device, &numbers)).transpose()?);
             saved.push(device.allocate(on_device.state_bytes())?);
         }
-        let fired = hears_sources.then(|| device.allocate(FIRED * fired_capacity)).transpose()?;
         Ok(Some(Network {
             module: device.load(&Program::network())?,
             is_event_driven: banks.iter().all(|bank| matches!(bank.neurons, Neurons::Event(_))),
@@ -240,19 +287,41 @@ impl<D: Device> Network<D> {
             runs: device.allocate(RUN * capacity)?,
             run_capacity: capacity,
             counts: Growing::none(),
-            fired,
-            fired_count: device.allocate(8)?,
-            fired_capacity,
+            fired: Fired::new(device, fired_capacity)?,
+            closed_fired: Fired::new(device, fired_capacity)?,
             headers: device.allocate(8 * banks.len())?,
             digests: (!is_heard).then(|| Digests::new(device, banks)).transpose()?,
             host_runs: Growing::none(),
             saved,
             batch_steps: usize::MAX,
             last_steps: 0,
+            expected: None,
+            ahead: None,
         }))
     }
 
+    /// Tells the host's window after the next one, if nothing will be written in between.
+    pub(super) fn expect(&mut self, window: Option<Window>) {
+        self.expected = window;
+    }
+
+    /// Undoes what was begun early, because something will be read or written before it.
+    pub(super) fn step_back(
+        &mut self,
+        device: &D,
+        on_device: &mut [Option<OnDevice<D>>],
+    ) -> Result<(), DeviceError> {
+        if self.ahead.take().is_some() {
+            let mut own: Vec<&mut OnDevice<D>> = on_device.iter_mut().flatten().collect();
+            self.restore(device, &mut own)?;
+        }
+        Ok(())
+    }
+
     /// Carries all banks through a span of windows.
+    ///
+    /// While the host takes what a batch has left, the device goes through the next one: of this window, or of
+    /// the one that is expected.
     #[allow(clippy::too_many_arguments)] // What a back end has, taken apart: of one caller.
     pub(super) fn advance(
         &mut self,
@@ -264,23 +333,22 @@ impl<D: Device> Network<D> {
         window: &Window,
         out: &mut Advanced,
     ) -> Result<Option<Fault>, DeviceError> {
+        if self.ahead.as_ref().is_some_and(|ahead| ahead.of != *window || !inbox.runs.is_empty()) {
+            self.step_back(device, on_device)?;
+        }
         let mut own: Vec<&mut OnDevice<D>> = on_device.iter_mut().flatten().collect();
         let steps = window.steps as usize;
-        let most_steps = own.iter().map(|bank| bank.most_steps()).min().unwrap_or(steps);
         let mut first = 0;
         while first < steps {
-            let inner = if self.is_event_driven {
-                self.window_steps
-            } else {
-                self.window_steps.min(sums.cells.steps).min(self.batch_steps).max(1)
+            let begun = match self.ahead.take() {
+                Some(ahead) if ahead.first == first => ahead.batch,
+                _ => self.begin(device, sums, &mut own, (banks, inbox), (window, first)),
             };
-            let most = self.batch_steps.min(most_steps);
-            let batch = Batch::new(window, first, most, inner, self.is_event_driven);
-            self.last_steps = batch.span.steps as usize;
-            self.save(device, &own)?;
-            let is_through = self.run(device, sums, &mut own, banks, inbox, &batch)?
-                && self.fits(device, sums, &mut own, &batch)?;
-            if !is_through {
+            let Some(batch) = begun? else {
+                self.restore(device, &mut own)?;
+                continue;
+            };
+            if !self.fits(device, sums, &mut own, &batch)? {
                 // (Sums are emptied as they are read.)
                 self.restore(device, &mut own)?;
                 continue;
@@ -289,25 +357,63 @@ impl<D: Device> Network<D> {
                 self.pending.swap(0, 1);
             }
             // Of a batch that went wrong the host sorts out which spikes count.
-            let is_heard = self.digests.is_none() || self.is_faulty(device, &own)?;
+            let is_heard = self.digests.is_none() || self.is_faulty(device, &mut own)?;
             if !is_heard {
                 self.digest(device, &own, &batch, out)?;
             }
+            let mut is_faulty = false;
+            for on_device in &mut own {
+                is_faulty |= on_device.close(device, &batch, is_heard)?;
+            }
+            std::mem::swap(&mut self.fired, &mut self.closed_fired);
+            let mark = device.mark()?;
+            let after = first + batch.span.steps as usize;
+            let next =
+                if after < steps { Some((*window, after)) } else { self.expected.map(|w| (w, 0)) };
+            if let Some((of, first)) = next.filter(|_| !is_faulty) {
+                let none = Inbox::default();
+                let inbox = if after < steps { inbox } else { &none };
+                let batch = self.begin(device, sums, &mut own, (banks, inbox), (&of, first));
+                self.ahead = Some(Ahead { of, first, batch });
+            }
             let mut fault: Option<Fault> = None;
-            for (index, (bank, on_device)) in banks.iter().zip(&mut own).enumerate() {
-                let found = on_device.finish(device, bank, index as u32, &batch, is_heard, out);
+            for (index, (bank, on_device)) in (0..).zip(banks.iter().zip(&mut own)) {
+                let found = on_device.finish(device, &mark, (bank, index), &batch, is_heard, out);
                 fault = fault.into_iter().chain(found.map_err(|e| e.of(bank))?).min();
             }
-            self.hand_over(device, out)?;
+            self.hand_over(device, &mark, out)?;
             if let Some(fault) = fault {
                 return Ok(Some(Fault { step: fault.step + first as u64, ..fault }));
             }
-            first += batch.span.steps as usize;
+            first = after;
             if own.iter().all(|on_device| on_device.is_roomy()) {
                 self.batch_steps = self.batch_steps.saturating_mul(2);
             }
         }
         Ok(None)
+    }
+
+    /// Begins a batch of a window of the host, from a step on; `None`: its samples would take too much memory.
+    fn begin(
+        &mut self,
+        device: &D,
+        sums: &mut Sums<D>,
+        own: &mut [&mut OnDevice<D>],
+        (banks, inbox): (&[Bank], &Inbox),
+        (window, first): (&Window, usize),
+    ) -> Result<Option<Batch>, DeviceError> {
+        let most_steps = own.iter().map(|bank| bank.most_steps()).min().unwrap_or(usize::MAX);
+        let inner = if self.is_event_driven {
+            self.window_steps
+        } else {
+            self.window_steps.min(sums.cells.steps).min(self.batch_steps).max(1)
+        };
+        let most = self.batch_steps.min(most_steps);
+        let batch = Batch::new(window, first, most, inner, self.is_event_driven);
+        self.last_steps = batch.span.steps as usize;
+        self.save(device, own)?;
+        let is_begun = self.run(device, sums, own, banks, inbox, &batch)?;
+        Ok(is_begun.then_some(batch))
     }
 
     /// Asks for everything that a batch is; `false`: its samples would take too much memory.
@@ -342,7 +448,7 @@ impl<D: Device> Network<D> {
         device.clear(counts, 0, rows)?;
         device.write(counts, 0, bytemuck::bytes_of(&self.pending_count))?;
         let counts = device.address(counts);
-        device.clear(&mut self.fired_count, 0, 8)?;
+        device.clear(&mut self.fired.count, 0, 8)?;
         let (host_runs, first_of_window) = batch.host_runs(inbox);
         let host_runs = self.host_runs.filled(device, &host_runs)?;
         let [first_of, first_edge, delays] = [0, 1, 2].map(|k| device.address(&self.groups[k]));
@@ -443,8 +549,8 @@ impl<D: Device> Network<D> {
         let at = |buffer: &D::Buffer| device.address(buffer);
         let [next, drawn, step] = [0, 1, 2].map(|k| at(&sources.state[k]));
         let [ticks, rates, phases, starts] = [0, 1, 2, 3].map(|k| at(&sources.constants[k]));
-        let fired =
-            [self.fired.as_ref().map_or(0, at), at(&self.fired_count), self.fired_capacity as u64];
+        let Fired { spikes, count, capacity: most, .. } = &self.fired;
+        let fired = [spikes.as_ref().map_or(0, at), at(count), *most as u64];
         let own = [
             next,
             drawn,
@@ -520,20 +626,16 @@ impl<D: Device> Network<D> {
                 fits = false;
             }
         }
-        if self.fired.is_some() {
-            let mut fired = 0_u64;
-            device.read(&self.fired_count, 0, bytemuck::bytes_of_mut(&mut fired))?;
-            if fired as usize > self.fired_capacity {
-                let is_one =
-                    if self.is_event_driven { windows } else { batch.span.steps as usize } == 1;
-                if fired as usize > MOST_FIRED && !is_one {
-                    self.halve();
-                } else {
-                    self.fired_capacity = (fired as usize).next_power_of_two();
-                    self.fired = Some(device.allocate(FIRED * self.fired_capacity)?);
-                }
-                fits = false;
+        if !self.fired.look(device)? {
+            let fired = self.fired.found;
+            let is_one =
+                if self.is_event_driven { windows } else { batch.span.steps as usize } == 1;
+            if fired > MOST_FIRED && !is_one {
+                self.halve();
+            } else {
+                self.fired.lengthen(device, fired.next_power_of_two())?;
             }
+            fits = false;
         }
         // Only of a batch of one window can be told what happened before the first fault.
         if fits && self.is_event_driven && windows > 1 && self.is_faulty(device, own)? {
@@ -578,8 +680,9 @@ impl<D: Device> Network<D> {
         device.copy(kept, now, DUE * self.pending_count as usize)
     }
 
-    fn is_faulty(&self, device: &D, own: &[&mut OnDevice<D>]) -> Result<bool, DeviceError> {
-        for on_device in own {
+    /// Looks at whether something went wrong in a batch.
+    fn is_faulty(&self, device: &D, own: &mut [&mut OnDevice<D>]) -> Result<bool, DeviceError> {
+        for on_device in own.iter_mut() {
             if on_device.is_faulty(device)? {
                 return Ok(true);
             }
@@ -627,13 +730,11 @@ impl<D: Device> Network<D> {
         Ok(())
     }
 
-    /// Hands over the spikes of sources.
-    fn hand_over(&self, device: &D, out: &mut Advanced) -> Result<(), DeviceError> {
-        let Some(fired) = &self.fired else { return Ok(()) };
-        let mut count = 0_u64;
-        device.read(&self.fired_count, 0, bytemuck::bytes_of_mut(&mut count))?;
-        let mut spikes = vec![[0_u64; 2]; count as usize];
-        device.read(fired, 0, bytemuck::cast_slice_mut(&mut spikes))?;
+    /// Hands over the spikes of sources that a batch has left by a mark.
+    fn hand_over(&self, device: &D, mark: &D::Mark, out: &mut Advanced) -> Result<(), DeviceError> {
+        let Fired { spikes: Some(fired), found, .. } = &self.closed_fired else { return Ok(()) };
+        let mut spikes = vec![[0_u64; 2]; *found];
+        device.read_after(mark, fired, 0, bytemuck::cast_slice_mut(&mut spikes))?;
         for [emitter, time] in spikes {
             let emitter = emitter as u32;
             let own = |s: &&Sources<D>| (s.first..s.first + s.count as u32).contains(&emitter);
