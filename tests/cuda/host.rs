@@ -167,7 +167,7 @@ fn too_little_memory_is_refused() {
     simulation.set_backend(device(Faults { memory: 50_000, ..Faults::default() }));
     let error = simulation.run().unwrap_err();
     assert_eq!(error.exit_code(), 6);
-    insta::assert_snapshot!(error, @"the back end `cuda` cannot be used: the scene needs about 158.5 kB of device memory, but 50.0 kB are free on a device of a test; the largest part is the table of 8896 edges with 71.2 kB");
+    insta::assert_snapshot!(error, @"the back end `cuda` cannot be used: the scene needs about 164.1 kB of device memory, but 50.0 kB are free on a device of a test; the largest part is the table of 8896 edges with 71.2 kB");
 }
 
 /// What was measured before the fault is kept; the error names kernel and window.
@@ -204,12 +204,19 @@ fn a_device_that_fails_keeps_what_was_measured() {
 
 /// A window that is begun while the host takes what the one before has left fails for itself: nothing of that is lost.
 fn a_window_begun_early_fails_for_itself() {
-    let scene = || networks::long("Euler(dt: \"0.1 ms\")", "0 s", "1 s", r#"probes: { "dpi": Spikes(of: "dpi") }"#);
+    let scene = || {
+        networks::long(
+            "Euler(dt: \"0.1 ms\")",
+            "0 s",
+            "1 s",
+            r#"probes: { "dpi": Spikes(of: "dpi") }"#,
+        )
+    };
     let spikes = |simulation: &Simulation| {
         simulation.probe::<SpikeRecorder>("dpi").unwrap().spikes().to_vec()
     };
-    // Of 1024 steps, in each a launch for each of three populations: the second fails in its midst.
-    let faults = Faults { failing: Some(("advance", 3 * 1500)), ..Faults::default() };
+    // Of 1024 steps, in each a launch for each of two banks: the second fails in its midst.
+    let faults = Faults { failing: Some(("advance", 2 * 1500)), ..Faults::default() };
     let mut simulation = Simulation::new(scene()).unwrap();
     simulation.set_backend(device(faults));
     let error = simulation.run().unwrap_err();
@@ -218,7 +225,7 @@ fn a_window_begun_early_fails_for_itself() {
     assert!(error.to_string().contains("t = 0.1024 s"), "{error}");
     let mut expected = spikes(&run_on(scene(), Cpu::new(Some(1))));
     expected.retain(|(time, _)| *time <= window);
-    assert!(expected.len() > 100);
+    assert!(expected.len() > 50, "{}", expected.len());
     assert_eq!(spikes(&simulation), expected);
 }
 

@@ -412,6 +412,11 @@ impl<D: Device> DeviceEvents<D> {
         Ok(())
     }
 
+    /// How many neurons it has.
+    pub(super) fn neurons(&self) -> usize {
+        self.neurons
+    }
+
     /// Addresses of header and spikes, and how many of these the list holds.
     pub(super) fn list(&self, device: &D) -> [u64; 3] {
         let results = device.address(&self.outbox.results);

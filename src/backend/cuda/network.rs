@@ -34,8 +34,10 @@ const COUNTS: usize = 24;
 const FIRST_CAPACITY: usize = 1 << 14;
 /// The most spikes of sources that a batch may have: more take it in halves.
 const MOST_FIRED: usize = 1 << 24;
-/// Threads that work through a list of a length that the host does not know.
+/// Threads that work through a list of a length that the host does not know, each through several entries where
+/// there are more.
 const MOST_THREADS: usize = 1 << 17;
+const LEAST_THREADS: usize = 1 << 8;
 
 /// A network on the device.
 pub(super) struct Network<D: Device> {
@@ -56,6 +58,8 @@ pub(super) struct Network<D: Device> {
     capacity: usize,
     runs: D::Buffer,
     run_capacity: usize,
+    /// What was due, and runs, in the fullest window of the last batch.
+    fullest: [usize; 2],
     /// Of each window of the batch.
     counts: Growing<D>,
     /// Spikes of sources in the batch that is under way, and in the one before.
@@ -286,6 +290,8 @@ impl<D: Device> Network<D> {
             capacity,
             runs: device.allocate(RUN * capacity)?,
             run_capacity: capacity,
+            // At first as if each emitter had a spike.
+            fullest: [first_of.len(); 2],
             counts: Growing::none(),
             fired: Fired::new(device, fired_capacity)?,
             closed_fired: Fired::new(device, fired_capacity)?,
@@ -453,7 +459,10 @@ impl<D: Device> Network<D> {
         let host_runs = self.host_runs.filled(device, &host_runs)?;
         let [first_of, first_edge, delays] = [0, 1, 2].map(|k| device.address(&self.groups[k]));
         let pending = [0, 1].map(|k| device.address(&self.pending[k]));
-        let threads = MOST_THREADS.min(self.capacity.max(headers.len()));
+        // As many as had something to do in the last batch, and as many again.
+        let threads = |entries: usize| (2 * entries).clamp(LEAST_THREADS, MOST_THREADS);
+        let due = threads(self.fullest[0]).max(headers.len());
+        let delivering = threads(TEAM * self.fullest[1]);
         for window in 0..windows {
             let (offset, steps) = batch.window(window);
             let start = batch.span.first_step + offset as u64;
@@ -478,16 +487,16 @@ impl<D: Device> Network<D> {
                 start,
                 start + steps as u64,
                 u64::from(LONGEST_RUN),
-                threads as u64,
+                due as u64,
                 device.address(&self.headers),
                 headers.len() as u64,
             ];
-            self.launch(device, "sort_out", threads, &arguments)?;
+            self.launch(device, "sort_out", due, &arguments)?;
             let own_runs = first_of_window[window]..first_of_window[window + 1];
             let at = host_runs + (RUN * own_runs.start) as u64;
             let of_host = ([at, own_runs.len() as u64, 0], TEAM * own_runs.len());
             let list = [device.address(&self.runs), self.run_capacity as u64, row + 8];
-            let of_device = (list, MOST_THREADS.min(TEAM * self.run_capacity));
+            let of_device = (list, delivering);
             let lists = &[of_host, of_device][usize::from(own_runs.is_empty())..];
             if self.is_event_driven {
                 sums.deliver_event_lists(device, lists, row + 16)?;
@@ -524,7 +533,7 @@ impl<D: Device> Network<D> {
                     }
                     OnDevice::Event(on_device) => {
                         let list = on_device.list(device);
-                        let threads = MOST_THREADS.min(list[2] as usize);
+                        let threads = on_device.neurons().clamp(LEAST_THREADS, MOST_THREADS);
                         let own = [emitters, self.total_steps];
                         let own = [&list[..], &own, &to, &[threads as u64]].concat();
                         ("route_timed", threads, own)
@@ -595,6 +604,7 @@ impl<D: Device> Network<D> {
         device.read(rows, 0, bytemuck::cast_slice_mut(&mut counts))?;
         let most = |k: usize| counts.iter().map(|row| row[k]).max().unwrap_or(0);
         let (pending, runs, arrived) = (most(0) as usize, most(1) as usize, most(2));
+        self.fullest = [pending, runs];
         let mut fits = true;
         if pending > self.capacity {
             self.capacity = pending.next_power_of_two();
