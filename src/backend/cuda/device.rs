@@ -4,7 +4,7 @@ use std::ffi::c_void;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cudarc::driver::{
-    CudaContext, CudaEvent, CudaFunction, CudaSlice, CudaStream, DevicePtr, DriverError,
+    CudaContext, CudaEvent, CudaFunction, CudaSlice, CudaStream, DevicePtr, DriverError, HostSlice,
     PinnedHostSlice, result, sys,
 };
 use cudarc::nvrtc::Ptx;
@@ -287,8 +287,15 @@ impl Gpu {
                 none => none.insert([half()?, half()?]),
             };
             let ask = |half: &mut PinnedHostSlice<u8>, k: usize| {
-                let piece = k * STAGE..((k + 1) * STAGE).min(from.len());
-                stream.memcpy_dtoh(&from.slice(piece), half)
+                let piece = from.slice(k * STAGE..((k + 1) * STAGE).min(from.len()));
+                self.context.bind_to_thread()?;
+                let (at, _read) = piece.device_ptr(stream);
+                // SAFETY: the half is not looked at before the event, recorded at the end of this block, for which
+                // `as_slice` waits.
+                unsafe {
+                    let (half, _written) = half.stream_synced_mut_slice(stream);
+                    result::memcpy_dtoh_async(&mut half[..piece.len()], at, stream.cu_stream())
+                }
             };
             let pieces = bytes.len().div_ceil(STAGE);
             let [now, next] = halves;

@@ -235,13 +235,14 @@ impl<D: Device> DeviceEvents<D> {
         &mut self,
         device: &D,
         event: &mut dyn EventNeurons,
+        pool: Option<&rayon::ThreadPool>,
     ) -> Result<(), DeviceError> {
         let Some(slots) = event.waiting() else {
-            event.hand_over();
+            event.hand_over(pool);
             let piece = PIECE / self.code.words();
             for first in (0..self.neurons).step_by(piece) {
                 let slots = first..self.neurons.min(first + piece);
-                let words = event.words(slots.clone());
+                let words = event.words(slots.clone(), pool);
                 self.write(device, 0, slots.start, slots.len(), &words)?;
             }
             return Ok(());

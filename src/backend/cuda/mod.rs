@@ -58,6 +58,8 @@ use sums::{Cells, Place, Sums};
 
 /// The name of the back end.
 const NAME: &str = "cuda";
+/// What it takes about to get an event-driven neuron ready for the device.
+const NANOSECONDS_OF_A_NEURON: u64 = 300;
 
 /// Runs kernels on a device, and on the threads of this machine what has no kernel there.
 pub struct Cuda<D: Device = Gpu> {
@@ -118,11 +120,13 @@ impl BankPlan {
 }
 
 impl<D: Device> OnDevice<D> {
-    fn upload(&mut self, device: &D, bank: &mut Bank) -> Result<(), DeviceError> {
+    fn upload(&mut self, device: &D, bank: &mut Bank, host: &Cpu) -> Result<(), DeviceError> {
         match (self, &mut bank.neurons) {
             (OnDevice::Stepped(on_device), _) => on_device.upload(device, bank),
             (OnDevice::Event(on_device), Neurons::Event(event)) => {
-                on_device.upload(device, &mut **event)
+                // What follows from biases, and packing it.
+                let work = NANOSECONDS_OF_A_NEURON * event.awake() as u64;
+                on_device.upload(device, &mut **event, host.pool(work))
             }
             (OnDevice::Event(_), _) => Ok(()),
         }
@@ -244,7 +248,7 @@ impl<D: Device> State<D> {
     /// Advances the banks of the device through a window.
     fn advance(
         &mut self,
-        device: &D,
+        (device, host): (&D, &Cpu),
         banks: &mut [Bank],
         inbox: &Inbox,
         window: &Window,
@@ -257,7 +261,7 @@ impl<D: Device> State<D> {
         }
         for (bank, on_device) in banks.iter_mut().zip(&mut self.banks) {
             if let Some(on_device) = on_device {
-                on_device.upload(device, bank).map_err(|e| e.of(bank))?;
+                on_device.upload(device, bank, host).map_err(|e| e.of(bank))?;
             }
         }
         sums.reweight(device, &inbox.reweighted)?;
@@ -459,7 +463,7 @@ impl<D: Device> Backend for Cuda<D> {
 
     fn advance(&self, banks: &mut [Bank], inbox: &Inbox, window: &Window, out: &mut Advanced) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = state.advance(&self.device, banks, inbox, window, out) {
+        if let Err(error) = state.advance((&self.device, &self.host), banks, inbox, window, out) {
             let (time, message) = (window.start(), error.to_string());
             out.failure = Some(Error::DeviceFault { name: NAME, time, message });
             return;

@@ -37,6 +37,7 @@ use std::any::Any;
 use std::ops::{AddAssign, Range};
 
 use fearless_simd::Level;
+use rayon::prelude::*;
 use smallvec::SmallVec;
 
 use crate::backend::{Advanced, Fault, FaultKind, Sample};
@@ -226,7 +227,7 @@ pub trait EventNeurons: Send + Sync {
     /// The states of all neurons, one after the other, at a time that is not before their own. They do
     /// not change.
     fn states(&self, now: Time, drives: &[Drive]) -> Vec<f64>;
-    /// How many neurons may spike without anything arriving.
+    /// How many neurons may spike without anything arriving, those that have changed among them.
     fn awake(&self) -> usize;
     /// Advances all neurons at which something happens; what comes out is appended.
     fn advance(&mut self, window: &EventWindow, out: &mut Advanced);
@@ -234,9 +235,9 @@ pub trait EventNeurons: Send + Sync {
     fn device_code(&self) -> Option<EventCode>;
     /// Hands all neurons over to a device, which gets their [`words`](EventNeurons::words). From now on changes
     /// wait until [`exchange`](EventNeurons::exchange).
-    fn hand_over(&mut self);
+    fn hand_over(&mut self, pool: Option<&rayon::ThreadPool>);
     /// Some neurons as words, one after the other.
-    fn words(&self, slots: Range<usize>) -> Vec<u64>;
+    fn words(&self, slots: Range<usize>, pool: Option<&rayon::ThreadPool>) -> Vec<u64>;
     /// The slots of neurons whose changes wait, sorted; `None`: the neurons are not on a device.
     fn waiting(&self) -> Option<Vec<u32>>;
     /// Changes neurons, given the states that the device has of them, as words; the result is all words.
@@ -296,11 +297,19 @@ impl<M: EventModel> EventBank<M> {
     }
 
     /// Settles what was changed; it is awake until it is known to be quiet.
-    fn settle(&mut self) {
+    fn settle(&mut self, pool: Option<&rayon::ThreadPool>) {
         self.changed.sort_unstable();
         self.changed.dedup();
-        for slot in &self.changed {
-            self.model.settle(&mut self.neurons[*slot as usize]);
+        match pool.filter(|_| self.changed.len() == self.neurons.len()) {
+            Some(pool) => pool.install(|| {
+                let neurons = self.neurons.par_iter_mut().with_min_len(PIECE);
+                neurons.for_each(|neuron| self.model.settle(neuron));
+            }),
+            None => {
+                for slot in &self.changed {
+                    self.model.settle(&mut self.neurons[*slot as usize]);
+                }
+            }
         }
         self.awake = union(&self.awake, &self.changed);
         self.changed.clear();
@@ -490,13 +499,29 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
         self.model.device_code()
     }
 
-    fn hand_over(&mut self) {
-        self.settle();
+    fn hand_over(&mut self, pool: Option<&rayon::ThreadPool>) {
+        self.settle(pool);
         self.waiting = Some(Vec::new());
     }
 
-    fn words(&self, slots: Range<usize>) -> Vec<u64> {
-        self.packed(slots, self.model.device_code().map_or(0, |code| code.words()))
+    fn words(&self, slots: Range<usize>, pool: Option<&rayon::ThreadPool>) -> Vec<u64> {
+        let width = self.model.device_code().map_or(0, |code| code.words());
+        let neurons = &self.neurons[slots];
+        let mut words = vec![0; neurons.len() * width];
+        let pack = |words: &mut [u64], neurons: &[M::Neuron]| {
+            for (neuron, words) in neurons.iter().zip(words.chunks_exact_mut(width.max(1))) {
+                self.model.pack(neuron, words);
+            }
+        };
+        match pool {
+            None => pack(&mut words, neurons),
+            Some(pool) => pool.install(|| {
+                let pieces = words.par_chunks_mut((PIECE * width).max(1));
+                let pieces = pieces.zip(neurons.par_chunks(PIECE));
+                pieces.for_each(|(words, neurons)| pack(words, neurons));
+            }),
+        }
+        words
     }
 
     fn waiting(&self) -> Option<Vec<u32>> {
@@ -515,7 +540,7 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
         for (slot, now, change) in self.waiting.take().into_iter().flatten() {
             self.change(slot as usize, now, change);
         }
-        self.settle();
+        self.settle(None);
         self.waiting = Some(Vec::new());
         self.packed(slots.iter().map(|slot| *slot as usize), width)
     }
@@ -529,11 +554,11 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
     }
 
     fn awake(&self) -> usize {
-        self.awake.len()
+        self.awake.len().max(self.changed.len())
     }
 
     fn advance(&mut self, window: &EventWindow, out: &mut Advanced) {
-        self.settle();
+        self.settle(window.pool);
         self.sample(window, &mut out.samples);
         let neurons = self.neurons.len();
         let slots = if self.awake.len() == neurons {
