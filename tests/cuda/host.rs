@@ -1,10 +1,12 @@
 //! The whole back end on a device that is this machine: the same sources, the same bits as the reference.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use picoamp::backend::cpu::Cpu;
 use picoamp::backend::cuda::Cuda;
 use picoamp::prelude::*;
+use picoamp::simulation::Progress;
 
 use crate::checks::{self, Make, outcome, run_window_by_window, storm};
 use crate::common::{parse, run_on};
@@ -13,7 +15,7 @@ use crate::custom_kernel_model::QifPlugin;
 use crate::host_device::{Faults, HostDevice, compiler};
 use crate::lif_twin::TwinPlugin;
 use crate::networks;
-use crate::suite::{fingerprint, network};
+use crate::suite::{EULER, EVENT, fingerprint, network};
 use crate::{Tests, tests};
 
 /// What is missing, and the tests.
@@ -35,6 +37,7 @@ pub fn tests() -> (Option<String>, Tests) {
         little_memory_takes_more_launches,
         too_little_memory_is_refused,
         a_device_that_fails_keeps_what_was_measured,
+        the_next_window_is_begun_early,
         a_window_begun_early_fails_for_itself,
         only_what_is_written_is_copied,
         others_run_on_the_host,
@@ -202,6 +205,27 @@ fn a_device_that_fails_keeps_what_was_measured() {
     }
 }
 
+/// While the host takes what a window has left, the next one is under way, unless something may come in between.
+fn the_next_window_is_begun_early() {
+    for (solver, delay) in [(EULER, "0 s"), (EVENT, "0.1 ms")] {
+        for rest in ["", r#"probes: { "dpi": Spikes(of: "dpi") }"#] {
+            let ours = HostDevice::new(Faults::default());
+            let counts = ours.counts;
+            let scene = networks::long(solver, delay, "1 s", rest);
+            let mut simulation = Simulation::new(scene).unwrap();
+            simulation.set_backend(Cuda::on(ours, Some(1)));
+            let mut launches = Vec::new();
+            let observe = |_: &Progress| {
+                launches.push(counts.lock().unwrap()["sort_out"]);
+                ControlFlow::Continue(())
+            };
+            simulation.run_with(observe).unwrap();
+            let all = launches[launches.len() - 1];
+            assert_eq!((launches[0], launches[1]), (2 * 1024, all), "{solver}: {all}");
+        }
+    }
+}
+
 /// A window that is begun while the host takes what the one before has left fails for itself: nothing of that is lost.
 fn a_window_begun_early_fails_for_itself() {
     let scene = || {
@@ -336,7 +360,7 @@ fn a_network_runs_by_itself() {
         simulation
             .run_with(|_| {
                 windows += 1;
-                std::ops::ControlFlow::Continue(())
+                ControlFlow::Continue(())
             })
             .unwrap();
         assert_eq!(heard(&simulation), reference);
@@ -364,7 +388,7 @@ fn an_event_driven_network_runs_by_itself() {
         simulation
             .run_with(|_| {
                 windows += 1;
-                std::ops::ControlFlow::Continue(())
+                ControlFlow::Continue(())
             })
             .unwrap();
         let counts = counts.lock().unwrap();

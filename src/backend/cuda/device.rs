@@ -145,7 +145,7 @@ pub struct Gpu {
     stream: Arc<CudaStream>,
     /// What is copied beside other work.
     copies: Arc<CudaStream>,
-    stage: Mutex<Option<Stage>>,
+    stage: Mutex<Stage>,
     remarks: Mutex<Vec<String>>,
 }
 
@@ -259,12 +259,15 @@ impl Gpu {
             // no other event has to order it.
             unsafe { context.disable_event_tracking() };
             let (stream, copies) = (context.default_stream(), context.new_stream()?);
-            Ok((context, stream, copies))
+            // SAFETY: it is written by the device before it is read.
+            let half = || unsafe { context.alloc_pinned_with_flags(STAGE, 0) };
+            let stage = [half()?, half()?];
+            Ok((context, stream, copies, stage))
         };
-        let (context, stream, copies) = open().map_err(|error| {
+        let (context, stream, copies, stage) = open().map_err(|error| {
             refused(format!("the device {name} cannot be opened: {}", text(&error)))
         })?;
-        let (stage, remarks) = (Mutex::default(), Mutex::default());
+        let (stage, remarks) = (Mutex::new(stage), Mutex::default());
         Ok(Gpu { name, compute, context, stream, copies, stage, remarks })
     }
 
@@ -280,12 +283,6 @@ impl Gpu {
         let from = from.try_slice(at..at + bytes.len()).ok_or_else(|| beyond(action))?;
         let mut copy = || {
             let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
-            // SAFETY: it is written by the device before it is read.
-            let half = || unsafe { self.context.alloc_pinned_with_flags(STAGE, 0) };
-            let halves = match &mut *stage {
-                Some(halves) => halves,
-                none => none.insert([half()?, half()?]),
-            };
             let ask = |half: &mut PinnedHostSlice<u8>, k: usize| {
                 let piece = from.slice(k * STAGE..((k + 1) * STAGE).min(from.len()));
                 self.context.bind_to_thread()?;
@@ -298,7 +295,7 @@ impl Gpu {
                 }
             };
             let pieces = bytes.len().div_ceil(STAGE);
-            let [now, next] = halves;
+            let [now, next] = &mut *stage;
             let (mut now, mut next) = (now, next);
             if pieces > 0 {
                 ask(now, 0)?;
