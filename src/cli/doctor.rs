@@ -16,14 +16,15 @@ pub fn report() -> String {
         let _ = writeln!(text, "  {name:<12} {value}");
     };
     line("processor", &format!("{}, {}", std::env::consts::ARCH, vectors(Level::new())));
-    line("threads", &Cpu::new(None).threads().to_string());
+    let threads = Cpu::new(None).threads();
+    line("threads", &threads.to_string());
     line("memory", &format!("{} available", bytes_text(u128::from(available_memory()))));
     let found = cuda(&mut line);
     let auto = match found {
         Ok(device) => format!(
             "{device} for {:.0e} neuron-steps by Euler or more, in windows of {:.0e} or more (an \
              event-driven neuron counts as {:.0e} a second); otherwise the processor",
-            choice::LEAST_WORK,
+            choice::LEAST_WORK * threads as f64,
             choice::LEAST_WINDOW,
             choice::STEPS_OF_EVENT_SECOND
         ),

@@ -253,8 +253,9 @@ pub struct EventBank<M: EventModel> {
     neurons: Vec<M::Neuron>,
     /// Slots of those that may spike without anything arriving, sorted.
     awake: Vec<u32>,
-    /// Slots whose biases or state changed since the last window.
+    /// Slots whose biases or state changed since the last window, and whether each one's has.
     changed: Vec<u32>,
+    is_changed: Vec<bool>,
     /// Where the neurons are on a device: what is to be changed there, and when.
     waiting: Option<Vec<Waiting<M>>>,
 }
@@ -268,8 +269,15 @@ impl<M: EventModel> EventBank<M> {
     #[must_use]
     pub fn new(model: M) -> EventBank<M> {
         let layout = model.layout();
-        let (neurons, awake, changed) = (Vec::new(), Vec::new(), Vec::new());
-        EventBank { model, layout, neurons, awake, changed, waiting: None }
+        EventBank {
+            model,
+            layout,
+            neurons: Vec::new(),
+            awake: Vec::new(),
+            changed: Vec::new(),
+            is_changed: Vec::new(),
+            waiting: None,
+        }
     }
 
     /// Brings a neuron to a time at which its biases or state change.
@@ -293,13 +301,15 @@ impl<M: EventModel> EventBank<M> {
             self.model.run(Level::new(), &mut job, from..now, &mut Output::default());
         }
         change(&self.model, &mut self.neurons[slot]);
-        self.changed.push(slot as u32);
+        if !std::mem::replace(&mut self.is_changed[slot], true) {
+            self.changed.push(slot as u32);
+        }
     }
 
     /// Settles what was changed; it is awake until it is known to be quiet.
     fn settle(&mut self, pool: Option<&rayon::ThreadPool>) {
         self.changed.sort_unstable();
-        self.changed.dedup();
+        self.changed.iter().for_each(|slot| self.is_changed[*slot as usize] = false);
         match pool.filter(|_| self.changed.len() == self.neurons.len()) {
             Some(pool) => pool.install(|| {
                 let neurons = self.neurons.par_iter_mut().with_min_len(PIECE);
@@ -443,6 +453,7 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
 
     fn resize(&mut self, neurons: usize) {
         self.neurons.resize_with(neurons, || self.model.neuron());
+        self.is_changed.resize(neurons, false);
     }
 
     fn set_soma(&mut self, slot: usize, soma: &dyn Any, now: Time) {
