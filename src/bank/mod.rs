@@ -328,15 +328,6 @@ impl Bank {
         }
     }
 
-    /// Changes a state column of a neuron; it acts from `now` on.
-    pub fn set_state(&mut self, slot: u32, column: usize, value: f64, now: Time) {
-        match &mut self.neurons {
-            Neurons::Host => {}
-            Neurons::Stepped(stepped) => stepped.state.set(slot as usize, column, value as f32),
-            Neurons::Event(event) => event.set_state(slot as usize, column, value, now),
-        }
-    }
-
     /// Whether biases or states were written since a back end that keeps them elsewhere has taken them.
     #[must_use]
     pub fn is_written(&self) -> bool {

@@ -5,17 +5,23 @@
 //! state column back only if a system outside the built-in ones reads it ([`Readback`]), without
 //! marking it as changed.
 
+use std::collections::BTreeMap;
+
 use bevy_ecs::change_detection::ContiguousRef;
 use bevy_ecs::component::{Component, Mutable};
 use bevy_ecs::prelude::*;
 use bevy_ecs::query::ArchetypeFilter;
 use bevy_ecs::schedule::Schedule;
 use bevy_ecs::system::SystemAccess;
+use rayon::ThreadPool;
 
 use super::{Banks, Neurons, Slot, States, Stepped};
+use crate::backend::CurrentBackend;
 use crate::circuit::{Membrane, SynapticCurrent};
 use crate::network::{Circuit, Neuron};
 use crate::schedule::{BuiltIn, Window};
+use crate::solver::event::{Erased, EventNeurons, Written};
+use crate::solver::kernel::Layout;
 
 /// Which state columns somebody reads.
 #[derive(Resource, Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -63,15 +69,15 @@ impl Readback {
 }
 
 /// Calls `write` with every changed component of a column.
-fn changed<C: Component, K: Component, F: ArchetypeFilter>(
-    query: &Query<(&Slot, &K, Ref<C>), F>,
-    mut write: impl FnMut(Slot, &K, &C),
+fn changed<'a, C: Component, K: Component, F: ArchetypeFilter>(
+    query: &'a Query<(&Slot, &K, Ref<C>), F>,
+    mut write: impl FnMut(Slot, &K, &'a C),
 ) {
     let Ok(tables) = query.contiguous_iter() else {
         // A plugin gave these entities a sparse component: row by row then.
         for (slot, kind, component) in query {
             if component.is_changed() {
-                write(*slot, kind, &component);
+                write(*slot, kind, component.into_inner());
             }
         }
         return;
@@ -89,12 +95,40 @@ fn changed<C: Component, K: Component, F: ArchetypeFilter>(
     }
 }
 
+/// What was written of event-driven neurons, by bank and circuit (or column): it is changed by all threads.
+struct OfEvents<'a, T: ?Sized>(BTreeMap<(u32, usize), Vec<Written<'a, T>>>);
+
+/// What a change takes about.
+const NANOSECONDS_OF_A_CHANGE: u64 = 100;
+
+impl<'a, T: ?Sized> OfEvents<'a, T> {
+    fn push(&mut self, (bank, what): (u32, usize), slot: u32, value: &'a T, exponent: i32) {
+        self.0.entry((bank, what)).or_default().push(Written { slot, value, exponent });
+    }
+
+    fn change(
+        self,
+        banks: &mut Banks,
+        backend: &CurrentBackend,
+        mut change: impl FnMut(&mut dyn EventNeurons, usize, &[Written<T>], Option<&ThreadPool>),
+    ) {
+        for ((bank, what), written) in self.0 {
+            let pool = backend.0.pool(NANOSECONDS_OF_A_CHANGE * written.len() as u64);
+            if let Neurons::Event(event) = &mut banks.0[bank as usize].neurons {
+                change(&mut **event, what, &written, pool);
+            }
+        }
+    }
+}
+
 /// Changed biases of somas of a type → parameter columns.
 pub fn gather_somas<S: Component>(
     mut banks: ResMut<Banks>,
     window: Res<Window>,
+    backend: Res<CurrentBackend>,
     somas: Query<(&Slot, &Neuron, Ref<S>)>,
 ) {
+    let mut of_events = OfEvents::<Erased>(BTreeMap::new());
     changed(&somas, |slot, _, soma| match &mut banks.0[slot.bank as usize].neurons {
         Neurons::Host => {}
         Neurons::Stepped(Stepped { kernel, parameters, .. }) => {
@@ -102,19 +136,10 @@ pub fn gather_somas<S: Component>(
                 parameters.set(slot.index as usize, column, value);
             });
         }
-        Neurons::Event(event) => event.set_soma(slot.index as usize, soma, window.start()),
+        Neurons::Event(_) => of_events.push((slot.bank, 0), slot.index, soma, 0),
     });
-}
-
-/// Changed membranes → state.
-pub fn gather_membranes(
-    mut banks: ResMut<Banks>,
-    window: Res<Window>,
-    membranes: Query<(&Slot, &Neuron, Ref<Membrane>)>,
-) {
-    changed(&membranes, |slot, _, membrane| {
-        let bank = &mut banks.0[slot.bank as usize];
-        bank.set_state(slot.index, bank.layout.membrane, membrane.0, window.start());
+    of_events.change(&mut banks, &backend, |event, _, somas, pool| {
+        event.set_somas(somas, window.start(), pool);
     });
 }
 
@@ -122,38 +147,77 @@ pub fn gather_membranes(
 pub fn gather_synapses<S: Component>(
     mut banks: ResMut<Banks>,
     window: Res<Window>,
+    backend: Res<CurrentBackend>,
     synapses: Query<(&Slot, &Circuit, Ref<S>)>,
 ) {
+    let mut of_events = OfEvents::<Erased>(BTreeMap::new());
     changed(&synapses, |slot, circuit, synapse| {
         let bank = &mut banks.0[slot.bank as usize];
         let Some((index, _)) = bank.layout.circuit(circuit.receptor) else { return };
         let exponent = bank.member(slot.index).exponents[index];
-        let neuron = slot.index as usize;
         match &mut bank.neurons {
             Neurons::Host => {}
             Neurons::Stepped(Stepped { kernel, parameters, .. }) => {
                 kernel.synapse_columns(index, synapse, exponent, &mut |column, value| {
-                    parameters.set(neuron, column, value);
+                    parameters.set(slot.index as usize, column, value);
                 });
             }
-            Neurons::Event(event) => {
-                event.set_synapse(neuron, index, synapse, exponent, window.start());
+            Neurons::Event(_) => {
+                of_events.push((slot.bank, index), slot.index, synapse, exponent);
             }
         }
     });
+    of_events.change(&mut banks, &backend, |event, circuit, synapses, pool| {
+        event.set_synapses(circuit, synapses, window.start(), pool);
+    });
+}
+
+/// Changed membranes → state.
+pub fn gather_membranes(
+    banks: ResMut<Banks>,
+    window: Res<Window>,
+    backend: Res<CurrentBackend>,
+    membranes: Query<(&Slot, &Neuron, Ref<Membrane>)>,
+) {
+    let column = |layout: &Layout, _: &Neuron| Some(layout.membrane);
+    gather_states(banks, &window, &backend, &membranes, column, |membrane| &membrane.0);
 }
 
 /// Changed synaptic currents → state.
 pub fn gather_currents(
-    mut banks: ResMut<Banks>,
+    banks: ResMut<Banks>,
     window: Res<Window>,
+    backend: Res<CurrentBackend>,
     currents: Query<(&Slot, &Circuit, Ref<SynapticCurrent>)>,
 ) {
-    changed(&currents, |slot, circuit, current| {
+    let column = |layout: &Layout, circuit: &Circuit| Some(layout.circuit(circuit.receptor)?.1);
+    gather_states(banks, &window, &backend, &currents, column, |current| &current.0);
+}
+
+/// Changed components of a kind → a column of the state.
+fn gather_states<C: Component, K: Component>(
+    mut banks: ResMut<Banks>,
+    window: &Window,
+    backend: &CurrentBackend,
+    components: &Query<(&Slot, &K, Ref<C>)>,
+    column: impl Fn(&Layout, &K) -> Option<usize>,
+    number: impl Fn(&C) -> &f64,
+) {
+    let mut of_events = OfEvents(BTreeMap::new());
+    changed(components, |slot, kind, component| {
         let bank = &mut banks.0[slot.bank as usize];
-        if let Some((_, column)) = bank.layout.circuit(circuit.receptor) {
-            bank.set_state(slot.index, column, current.0, window.start());
+        let Some(column) = column(&bank.layout, kind) else { return };
+        let value = number(component);
+        match &mut bank.neurons {
+            Neurons::Host => {}
+            Neurons::Stepped(Stepped { state, .. }) => {
+                state.set(slot.index as usize, column, *value as f32);
+            }
+            Neurons::Event(_) => of_events.push((slot.bank, column), slot.index, value, 0),
         }
+    });
+    of_events.change(&mut banks, backend, |event, column, values, pool| {
+        event.set_states(column, values, window.start(), pool);
     });
 }
 

@@ -37,6 +37,7 @@ use std::any::Any;
 use std::ops::{AddAssign, Range};
 
 use fearless_simd::Level;
+use rayon::ThreadPool;
 use rayon::prelude::*;
 use smallvec::SmallVec;
 
@@ -200,8 +201,22 @@ pub struct EventWindow<'a> {
     /// The instruction set.
     pub level: Level,
     /// Threads, if there are several.
-    pub pool: Option<&'a rayon::ThreadPool>,
+    pub pool: Option<&'a ThreadPool>,
 }
+
+/// What was written of a neuron.
+#[derive(Debug)]
+pub struct Written<'a, T: ?Sized> {
+    /// Its slot in the bank.
+    pub slot: u32,
+    /// What it is now.
+    pub value: &'a T,
+    /// Of a circuit: a pulse of weight 1 arrives as 2^`exponent`.
+    pub exponent: i32,
+}
+
+/// A component whose type only the model knows.
+pub type Erased = dyn Any + Sync;
 
 /// The neurons of a bank that are carried from event to event, without the type of their model.
 pub trait EventNeurons: Send + Sync {
@@ -211,19 +226,24 @@ pub trait EventNeurons: Send + Sync {
     fn precision(&self) -> &'static str;
     /// Makes room for so many neurons.
     fn resize(&mut self, neurons: usize);
-    /// Changed biases of a soma, a component of the model's type, act from `now` on.
-    fn set_soma(&mut self, slot: usize, soma: &dyn Any, now: Time);
-    /// The same for a circuit.
-    fn set_synapse(
+    /// Changed biases of somas, components of the model's type, act from `now` on.
+    fn set_somas(&mut self, somas: &[Written<Erased>], now: Time, pool: Option<&ThreadPool>);
+    /// The same for a circuit of each neuron.
+    fn set_synapses(
         &mut self,
-        slot: usize,
         circuit: usize,
-        synapse: &dyn Any,
-        exponent: i32,
+        synapses: &[Written<Erased>],
         now: Time,
+        pool: Option<&ThreadPool>,
     );
     /// The same for a column of the state.
-    fn set_state(&mut self, slot: usize, column: usize, value: f64, now: Time);
+    fn set_states(
+        &mut self,
+        column: usize,
+        values: &[Written<f64>],
+        now: Time,
+        pool: Option<&ThreadPool>,
+    );
     /// The states of all neurons, one after the other, at a time that is not before their own. They do
     /// not change.
     fn states(&self, now: Time, drives: &[Drive]) -> Vec<f64>;
@@ -235,9 +255,9 @@ pub trait EventNeurons: Send + Sync {
     fn device_code(&self) -> Option<EventCode>;
     /// Hands all neurons over to a device, which gets their [`words`](EventNeurons::words). From now on changes
     /// wait until [`exchange`](EventNeurons::exchange).
-    fn hand_over(&mut self, pool: Option<&rayon::ThreadPool>);
+    fn hand_over(&mut self, pool: Option<&ThreadPool>);
     /// Some neurons as words, one after the other.
-    fn words(&self, slots: Range<usize>, pool: Option<&rayon::ThreadPool>) -> Vec<u64>;
+    fn words(&self, slots: Range<usize>, pool: Option<&ThreadPool>) -> Vec<u64>;
     /// The slots of neurons whose changes wait, sorted; `None`: the neurons are not on a device.
     fn waiting(&self) -> Option<Vec<u32>>;
     /// Changes neurons, given the states that the device has of them, as words; the result is all words.
@@ -280,34 +300,55 @@ impl<M: EventModel> EventBank<M> {
         }
     }
 
-    /// Brings a neuron to a time at which its biases or state change.
-    fn change(
+    /// Biases or state of neurons change at a time, by a function of what was written.
+    fn change<T: Clone + Send + Sync + 'static>(
         &mut self,
-        slot: usize,
+        written: &[Written<T>],
         now: Time,
-        change: impl FnOnce(&M, &mut M::Neuron) + Send + Sync + 'static,
+        pool: Option<&ThreadPool>,
+        change: impl Fn(&M, &mut M::Neuron, &Written<T>) + Copy + Send + Sync + 'static,
     ) {
         if let Some(waiting) = &mut self.waiting {
-            waiting.push((slot as u32, now, Box::new(change)));
+            for &Written { slot, value, exponent } in written {
+                let value = value.clone();
+                let change: Change<M> = Box::new(move |model, neuron| {
+                    change(model, neuron, &Written { slot, value: &value, exponent });
+                });
+                waiting.push((slot, now, change));
+            }
             return;
         }
-        let neuron = &mut self.neurons[slot];
-        let from = self.model.time(neuron);
-        if from < now {
-            // With a stop there it does not stay behind.
-            let stops = [now];
-            let mut job =
-                [Job { neuron, slot: slot as u32, arrivals: &[], stops: &stops, dc: None }];
-            self.model.run(Level::new(), &mut job, from..now, &mut Output::default());
+        let model = &self.model;
+        let one = |neuron: &mut M::Neuron, written: &Written<T>| {
+            bring(model, neuron, written.slot, now);
+            change(model, neuron, written);
+        };
+        let pool = pool.filter(|_| written.is_sorted_by(|a, b| a.slot < b.slot));
+        if let Some(pool) = pool {
+            // Pieces of sorted slots own disjoint parts of the neurons.
+            let (mut rest, mut next, mut pieces) = (&mut self.neurons[..], 0, Vec::new());
+            for piece in written.chunks(PIECE) {
+                let end = piece.last().map_or(next, |last| last.slot + 1);
+                let (own, after) = rest.split_at_mut((end - next) as usize);
+                pieces.push((own, next, piece));
+                (rest, next) = (after, end);
+            }
+            let make = |(own, first, piece): (&mut [M::Neuron], u32, &[Written<T>])| {
+                piece.iter().for_each(|w| one(&mut own[(w.slot - first) as usize], w));
+            };
+            pool.install(|| pieces.into_par_iter().for_each(make));
+        } else {
+            written.iter().for_each(|w| one(&mut self.neurons[w.slot as usize], w));
         }
-        change(&self.model, &mut self.neurons[slot]);
-        if !std::mem::replace(&mut self.is_changed[slot], true) {
-            self.changed.push(slot as u32);
+        for Written { slot, .. } in written {
+            if !std::mem::replace(&mut self.is_changed[*slot as usize], true) {
+                self.changed.push(*slot);
+            }
         }
     }
 
     /// Settles what was changed; it is awake until it is known to be quiet.
-    fn settle(&mut self, pool: Option<&rayon::ThreadPool>) {
+    fn settle(&mut self, pool: Option<&ThreadPool>) {
         self.changed.sort_unstable();
         self.changed.iter().for_each(|slot| self.is_changed[*slot as usize] = false);
         match pool.filter(|_| self.changed.len() == self.neurons.len()) {
@@ -420,6 +461,26 @@ pub(crate) fn due(
         .map(Time::from_picoseconds)
 }
 
+/// Brings a neuron to a time at which its biases or state change.
+fn bring<M: EventModel>(model: &M, neuron: &mut M::Neuron, slot: u32, now: Time) {
+    let from = model.time(neuron);
+    if from < now {
+        // With a stop there it does not stay behind.
+        let stops = [now];
+        let mut job = [Job { neuron, slot, arrivals: &[], stops: &stops, dc: None }];
+        model.run(Level::new(), &mut job, from..now, &mut Output::default());
+    }
+}
+
+/// What was written, where it is of a type.
+fn known<'a, T: Any>(written: &[Written<'a, Erased>]) -> Vec<Written<'a, T>> {
+    let known = |&Written { slot, value, exponent }: &Written<'a, Erased>| {
+        let value: &'a dyn Any = value;
+        value.downcast_ref().map(|value| Written { slot, value, exponent })
+    };
+    written.iter().filter_map(known).collect()
+}
+
 /// The direct input of a slot.
 fn waveform(drives: &[Drive], slot: u32) -> Option<&Waveform> {
     let at = drives.partition_point(|drive| drive.slots.end <= slot);
@@ -456,31 +517,34 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
         self.is_changed.resize(neurons, false);
     }
 
-    fn set_soma(&mut self, slot: usize, soma: &dyn Any, now: Time) {
-        if let Some(soma) = soma.downcast_ref() {
-            let soma: M::Soma = M::Soma::clone(soma);
-            self.change(slot, now, move |model, neuron| model.set_soma(neuron, &soma));
-        }
+    fn set_somas(&mut self, somas: &[Written<Erased>], now: Time, pool: Option<&ThreadPool>) {
+        self.change::<M::Soma>(&known(somas), now, pool, |model, neuron, soma| {
+            model.set_soma(neuron, soma.value);
+        });
     }
 
-    fn set_synapse(
+    fn set_synapses(
         &mut self,
-        slot: usize,
         circuit: usize,
-        synapse: &dyn Any,
-        exponent: i32,
+        synapses: &[Written<Erased>],
         now: Time,
+        pool: Option<&ThreadPool>,
     ) {
-        if let Some(synapse) = synapse.downcast_ref() {
-            let synapse: M::Synapse = M::Synapse::clone(synapse);
-            self.change(slot, now, move |model, neuron| {
-                model.set_synapse(neuron, circuit, &synapse, exponent);
-            });
-        }
+        self.change::<M::Synapse>(&known(synapses), now, pool, move |model, neuron, synapse| {
+            model.set_synapse(neuron, circuit, synapse.value, synapse.exponent);
+        });
     }
 
-    fn set_state(&mut self, slot: usize, column: usize, value: f64, now: Time) {
-        self.change(slot, now, move |model, neuron| model.set_state(neuron, column, value));
+    fn set_states(
+        &mut self,
+        column: usize,
+        values: &[Written<f64>],
+        now: Time,
+        pool: Option<&ThreadPool>,
+    ) {
+        self.change(values, now, pool, move |model, neuron, value| {
+            model.set_state(neuron, column, *value.value);
+        });
     }
 
     fn states(&self, now: Time, drives: &[Drive]) -> Vec<f64> {
@@ -510,12 +574,12 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
         self.model.device_code()
     }
 
-    fn hand_over(&mut self, pool: Option<&rayon::ThreadPool>) {
+    fn hand_over(&mut self, pool: Option<&ThreadPool>) {
         self.settle(pool);
         self.waiting = Some(Vec::new());
     }
 
-    fn words(&self, slots: Range<usize>, pool: Option<&rayon::ThreadPool>) -> Vec<u64> {
+    fn words(&self, slots: Range<usize>, pool: Option<&ThreadPool>) -> Vec<u64> {
         let width = self.model.device_code().map_or(0, |code| code.words());
         let neurons = &self.neurons[slots];
         let mut words = vec![0; neurons.len() * width];
@@ -549,8 +613,11 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
             self.model.unpack(&mut self.neurons[*slot as usize], words);
         }
         for (slot, now, change) in self.waiting.take().into_iter().flatten() {
-            self.change(slot as usize, now, change);
+            let neuron = &mut self.neurons[slot as usize];
+            bring(&self.model, neuron, slot, now);
+            change(&self.model, neuron);
         }
+        self.changed.extend_from_slice(slots);
         self.settle(None);
         self.waiting = Some(Vec::new());
         self.packed(slots.iter().map(|slot| *slot as usize), width)
@@ -578,7 +645,7 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
             union(&self.awake, &window.inbox.touched(window.first, neurons as u32))
         };
         let mut all = std::mem::take(&mut self.neurons);
-        let size = match window.pool.map_or(1, rayon::ThreadPool::current_num_threads) {
+        let size = match window.pool.map_or(1, ThreadPool::current_num_threads) {
             1 => PIECE,
             // Several for each thread, as many for one as for another, even out their load.
             threads => {
