@@ -5,14 +5,15 @@
 //! (Salmon et al. 2011), so every stream can be opened on its own, on any thread, in any order: a
 //! draw does not depend on which other populations or biases exist.
 
-use rand_philox::{Philox, splitmix64};
+use rand_philox::{Philox, philox4x32_10, splitmix64};
 use sha2::{Digest, Sha256};
 
 /// The key of a family of streams, one stream for each index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StreamKey {
     key: [u32; 2],
-    high: u64,
+    /// The upper word of all counters. (Two keys that agree in 64 bits still differ in it.)
+    name: u32,
 }
 
 impl StreamKey {
@@ -29,23 +30,32 @@ impl StreamKey {
         let digest = hash.finalize();
         let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|k| digest[at + k]));
         let key = word(0);
-        StreamKey { key: [key as u32, (key >> 32) as u32], high: word(8) }
+        StreamKey { key: [key as u32, (key >> 32) as u32], name: splitmix64(word(8)) as u32 }
     }
 
     /// The key of all streams, and what stands for the name in their counters.
     #[must_use]
     pub fn words(&self) -> (u64, u32) {
         let [low, high] = self.key;
-        (u64::from(high) << 32 | u64::from(low), (splitmix64(self.high) & 0xffff_ffff) as u32)
+        (u64::from(high) << 32 | u64::from(low), self.name)
     }
 
     /// The stream of one index: 2³² blocks of four words each.
     #[must_use]
     pub fn stream(&self, index: u64) -> Philox {
-        // The counter's upper 96 bits name the stream, its lower 32 bits count blocks. The high
-        // word of the digest is mixed in so that two keys that agree in 64 bits still differ.
-        let name = splitmix64(self.high) & 0xffff_ffff;
-        Philox::new(self.key, (u128::from(name) << 96) | (u128::from(index) << 32))
+        Philox::new(self.key, self.counter(index))
+    }
+
+    /// The `k`-th block of that stream, for those who have many streams and few words of each in hand.
+    #[must_use]
+    pub fn block(&self, index: u64, k: u64) -> [u32; 4] {
+        let counter = self.counter(index).wrapping_add(u128::from(k));
+        philox4x32_10([0, 32, 64, 96].map(|shift| (counter >> shift) as u32), self.key)
+    }
+
+    /// The counter's upper 96 bits name the stream, its lower 32 bits count blocks.
+    fn counter(&self, index: u64) -> u128 {
+        (u128::from(self.name) << 96) | (u128::from(index) << 32)
     }
 }
 
@@ -66,6 +76,19 @@ mod tests {
         let mut zero = Philox::new([0, 0], 0);
         let words: [u32; 4] = std::array::from_fn(|_| zero.next_u32());
         assert_eq!(words, [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]);
+    }
+
+    #[test]
+    fn blocks_are_those_of_the_stream() {
+        let key = StreamKey::new(7, &["a"]);
+        let mut stream = key.stream(1 << 40 | 3);
+        for k in 0..3 {
+            let words: [u32; 4] = std::array::from_fn(|_| stream.next_u32());
+            assert_eq!(key.block(1 << 40 | 3, k), words);
+        }
+        stream.seek(key.counter(5) + u128::from(u32::MAX));
+        let words: [u32; 4] = std::array::from_fn(|_| stream.next_u32());
+        assert_eq!(key.block(5, u32::MAX.into()), words);
     }
 
     #[test]

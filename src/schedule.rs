@@ -75,6 +75,17 @@ impl Window {
         Time::from_steps(self.first_step, self.dt)
     }
 
+    /// [`Time::steps`] of a time, for one in the window's first step without a division.
+    #[inline]
+    pub(crate) fn step_of(&self, time: Time) -> u64 {
+        let (start, half) = (self.start(), self.dt.half());
+        if start <= time && time < start + self.dt + half {
+            self.first_step + u64::from(time >= start + half)
+        } else {
+            time.steps(self.dt)
+        }
+    }
+
     /// The same window in steps of `step`, of which it is a whole number.
     #[must_use]
     pub fn in_steps_of(&self, step: Time) -> Window {
@@ -99,4 +110,21 @@ pub fn window_schedule() -> Schedule {
         (First, Stimulate, Gather, Deliver, Advance, Scatter, Route, Measure, Last).chain(),
     );
     schedule
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn steps_within_a_window_are_those_of_the_time(
+            first_step in 0_u64..50, dt in 1_u64..7, time in 0_u64..500,
+        ) {
+            let (dt, time) = (Time::from_picoseconds(dt), Time::from_picoseconds(time));
+            let window = Window { first_step, steps: 1, dt };
+            prop_assert_eq!(window.step_of(time), time.steps(dt));
+        }
+    }
 }

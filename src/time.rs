@@ -57,7 +57,13 @@ impl Time {
     /// `self` in whole steps, rounded to the nearest (halves up).
     #[must_use]
     pub fn steps(self, dt: Time) -> u64 {
-        self.0 / dt.0 + u64::from(self.0 % dt.0 >= dt.0.div_ceil(2))
+        self.0 / dt.0 + u64::from(self.0 % dt.0 >= dt.half().0)
+    }
+
+    /// Half of it, rounded up: what is as long is rounded to it.
+    #[must_use]
+    pub const fn half(self) -> Time {
+        Time(self.0.div_ceil(2))
     }
 
     /// How often `part` fits into `self`: the index of the bin of that width that holds this time.

@@ -212,9 +212,10 @@ impl Task<'_> {
         state_width: usize,
         out: &mut Output,
     ) {
-        let steps = TILE_STEPS.min(self.window.steps as usize);
+        // (Arrivals that are summed already need no tile.)
+        let steps = if self.inbox.is_summed() { 0 } else { self.window.steps as usize };
         let mut room = Room {
-            tile: vec![Row([0; LANES]); steps * self.receptors],
+            tile: vec![Row([0; LANES]); steps.min(TILE_STEPS) * self.receptors],
             flags: Vec::with_capacity(LANES),
         };
         let blocks = first..first + parameters.len() / parameter_width;

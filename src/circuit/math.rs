@@ -88,8 +88,23 @@ pub(crate) static LEVEL: LazyLock<Level> = LazyLock::new(Level::new);
 /// Natural logarithm in double precision for positive normal `x`; relative error below 1e-15.
 #[must_use]
 pub fn ln(x: f64) -> f64 {
+    let [ln] = ln_each([x]);
+    ln
+}
+
+/// [`ln`] of several numbers, which takes little longer than one.
+#[must_use]
+pub fn ln_each<const N: usize>(x: [f64; N]) -> [f64; N] {
     // Where the processor has fused multiply-adds, it is compiled to them.
-    with_width!(*LEVEL, _width => natural_logarithm(x))
+    with_width!(*LEVEL, _width => natural_logarithms(x))
+}
+
+#[inline(always)]
+fn natural_logarithms<const N: usize>(mut x: [f64; N]) -> [f64; N] {
+    for x in &mut x {
+        *x = natural_logarithm(*x);
+    }
+    x
 }
 
 #[inline(always)]

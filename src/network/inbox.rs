@@ -145,13 +145,20 @@ impl Inbox {
             }
             return;
         }
+        // Many edges are likely to end everywhere.
+        let are_many = edges.len() >= self.touched.len();
+        if are_many {
+            self.touched.fill(true);
+        }
         // A port is the place of its sum.
         for edge in edges {
             let (row, lane) = edge.port.parts();
             match self.sums[row].0[lane].checked_add(edge.weight) {
                 Some(total) => {
                     self.sums[row].0[lane] = total;
-                    self.touched[row / TOUCHED_ROWS] = true;
+                    if !are_many {
+                        self.touched[row / TOUCHED_ROWS] = true;
+                    }
                 }
                 None => self.push(edge, step, time),
             }

@@ -281,7 +281,7 @@ impl Router {
         let may_arrive_now = matches!(group, GroupId::Source(_));
         for (time, index) in spikes {
             let emitter = (first + index) as usize;
-            let step = time.steps(self.dt);
+            let step = window.step_of(*time);
             for group in self.table.groups_of(emitter) {
                 let due = Due { group, step: step.saturating_add(self.table.delay_steps(group)) };
                 if due.step < end {

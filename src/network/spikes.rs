@@ -112,13 +112,42 @@ pub(crate) fn sorted(spikes: &[(Time, u32)]) -> Vec<(Time, u32)> {
     }
     // As one number each, which takes half the time.
     let key = |(time, index): &(Time, u32)| (ticks(time) - first) << bits | u64::from(*index);
-    let mut keys: Vec<u64> = spikes.iter().map(key).collect();
-    keys.sort_unstable();
+    let highest = span << bits | ((1 << bits) - 1);
+    let keys = sorted_numbers(spikes.iter().map(key), highest);
     let spike = |key: u64| {
         let index = key & ((1 << bits) - 1);
         (Time::from_picoseconds((key >> bits) + first), index as u32)
     };
     keys.into_iter().map(spike).collect()
+}
+
+/// Numbers up to a highest one that are about as many of each size, sorted: first into buckets of some, of
+/// which most are in order then (neurons are advanced block by block), and the others are small.
+fn sorted_numbers(numbers: impl ExactSizeIterator<Item = u64> + Clone, highest: u64) -> Vec<u64> {
+    const IN_A_BUCKET: usize = 16;
+    let buckets = (numbers.len() / IN_A_BUCKET).max(2).ilog2();
+    let shift = (u64::BITS - highest.leading_zeros()).saturating_sub(buckets);
+    let bucket = |number: u64| (number >> shift) as usize;
+    // Of each bucket where it begins; then, where its next number goes.
+    let mut places = vec![0; bucket(highest) + 2];
+    numbers.clone().for_each(|number| places[bucket(number) + 1] += 1);
+    let mut before = 0;
+    for place in &mut places {
+        before += *place;
+        *place = before;
+    }
+    let mut sorted = vec![0; numbers.len()];
+    for number in numbers {
+        let place = &mut places[bucket(number)];
+        sorted[*place] = number;
+        *place += 1;
+    }
+    let mut start = 0;
+    for end in places {
+        sorted[start..end].sort_unstable();
+        start = end;
+    }
+    sorted
 }
 
 #[cfg(test)]
@@ -161,6 +190,15 @@ mod tests {
         assert_eq!(*spikes, expected(&[(4, 7), (5, 0)]));
         spikes.clear();
         assert!(spikes.is_empty() && spikes.emitted().is_empty());
+    }
+
+    #[test]
+    fn many_at_few_times_and_a_few_far_away() {
+        let block = |block: u32| (0..20).flat_map(move |t| (0..8).map(move |n| (t, block * 8 + n)));
+        let mut given: Vec<(u64, u32)> = (0..40).rev().flat_map(block).collect();
+        assert_eq!(*spikes_of(&given), expected(&given));
+        given.extend([(1 << 50, 3), (0, 0), (1 << 49, 1 << 9)]);
+        assert_eq!(*spikes_of(&given), expected(&given));
     }
 
     proptest! {

@@ -288,6 +288,10 @@ where
 #[repr(align(64))]
 struct Marks([u64; TILE_STEPS]);
 
+/// Blocks that are advanced by a single step before anything looks at what came out. (At the end of a
+/// block vectors wait for one another; meanwhile the next one has begun.)
+const BLOCKS_OF_A_STEP: usize = 8;
+
 /// Appends what is marked in a block.
 fn collect(block: usize, marks: &[u64], fault: bool, flags: &mut Vec<Flag>) {
     for (step, marks) in (0..).zip(marks) {
@@ -357,39 +361,54 @@ fn advance_blocks<W: Width, M, const P: usize, const S: usize, const R: usize>(
     M: EulerModel<P, S, R>,
 {
     let steps = arrivals.len() / parameters.len().max(1);
-    for (block, (parameters, state)) in parameters.iter().zip(state).enumerate() {
-        let arrivals = &arrivals[block * steps..(block + 1) * steps];
+    let together = if steps > 1 { 1 } else { BLOCKS_OF_A_STEP };
+    let mut marks = Marks([0; TILE_STEPS]);
+    let groups = parameters.chunks(together).zip(state.chunks_mut(together));
+    let groups = groups.zip(arrivals.chunks((together * steps).max(1)));
+    for (group, ((parameters, state), arrivals)) in groups.enumerate() {
         // (After a single step the state itself tells which membrane is not a number.)
-        let before = if steps > 1 { Some(*state) } else { None };
-        let is_awake = match M::REFRACTORY {
-            Some((s, p)) => is_zero(&state[s]) & is_zero(&parameters[p]),
-            None => false,
-        };
-        let mut marks = Marks([0; TILE_STEPS]);
-        if is_awake {
-            advance_block::<_, M, true, P, S, R>(
-                width, model, parameters, state, arrivals, &mut marks,
-            );
-        } else {
-            advance_block::<_, M, false, P, S, R>(
-                width, model, parameters, state, arrivals, &mut marks,
-            );
-        }
-        let all_are_numbers = !state[M::MEMBRANE].0.iter().fold(false, |any, v| any | v.is_nan());
-        match before {
-            Some(before) if !all_are_numbers => {
-                // In which step a membrane ceased to be a number, the reference says.
-                *state = before;
-                advance_scalar(model, block, parameters, state, arrivals, flags);
+        let before = if steps > 1 { Some(state[0]) } else { None };
+        let blocks = parameters.iter().zip(&mut *state).zip(arrivals.chunks(steps));
+        for (((parameters, state), arrivals), marks) in blocks.zip(marks.0.chunks_mut(steps)) {
+            let is_awake = match M::REFRACTORY {
+                Some((s, p)) => is_zero(&state[s]) & is_zero(&parameters[p]),
+                None => false,
+            };
+            if is_awake {
+                advance_block::<_, M, true, P, S, R>(
+                    width, model, parameters, state, arrivals, marks,
+                );
+            } else {
+                advance_block::<_, M, false, P, S, R>(
+                    width, model, parameters, state, arrivals, marks,
+                );
             }
-            _ => {
-                collect(block, &marks.0[..steps], false, flags);
-                if !all_are_numbers {
-                    collect(block, &[nans(&state[M::MEMBRANE])], true, flags);
+        }
+        for (k, (state, marks)) in state.iter_mut().zip(marks.0.chunks(steps)).enumerate() {
+            let block = group * together + k;
+            let all_are_numbers = all_are_numbers(&state[M::MEMBRANE]);
+            match before {
+                Some(before) if !all_are_numbers => {
+                    // In which step a membrane ceased to be a number, the reference says.
+                    *state = before;
+                    advance_scalar(model, block, &parameters[k], state, arrivals, flags);
+                }
+                _ => {
+                    collect(block, marks, false, flags);
+                    if !all_are_numbers {
+                        collect(block, &[nans(&state[M::MEMBRANE])], true, flags);
+                    }
                 }
             }
         }
     }
+}
+
+/// Whether no lane is something that is not a number, without a branch for each.
+#[inline(always)]
+fn all_are_numbers(row: &Row) -> bool {
+    const ABS: u32 = 0x7fff_ffff;
+    !row.0.iter().fold(false, |any, v| any | (v.to_bits() & ABS > f32::INFINITY.to_bits()))
 }
 
 /// Whether all lanes are zero (or −0), without a branch for each.
@@ -413,11 +432,12 @@ fn advance_block<W: Width, M, const AWAKE: bool, const P: usize, const S: usize,
     parameters: &[Row; P],
     state: &mut [Row; S],
     arrivals: &[[Row<i32>; R]],
-    marks: &mut Marks,
+    marks: &mut [u64],
 ) where
     M: EulerModel<P, S, R>,
 {
-    for (arrivals, marks) in arrivals.iter().zip(&mut marks.0) {
+    for (arrivals, marks) in arrivals.iter().zip(marks) {
+        *marks = 0;
         for first in (0..LANES).step_by(W::Single::LANES) {
             let mut neurons = Side { width, first, parameters, state, arrivals };
             let spikes =

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::ops::Range;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -34,6 +35,8 @@ fn put(rows: &Rows, text: &mut Vec<u8>, out: &mut dyn Write) -> io::Result<usize
     let mut digits = itoa::Buffer::new();
     let mut bytes = 0;
     text.clear();
+    // Rows are sorted by time, and where it goes by steps many have the same: where the last one stands.
+    let mut last: Option<(Time, Range<usize>)> = None;
     for row in 0..rows.len() {
         for (k, column) in rows.columns().iter().enumerate() {
             if k > 0 {
@@ -41,7 +44,14 @@ fn put(rows: &Rows, text: &mut Vec<u8>, out: &mut dyn Write) -> io::Result<usize
             }
             match &column.cells {
                 Cells::Index(cells) => text.extend(digits.format(cells[row]).as_bytes()),
-                Cells::Time(cells) => put_time(cells[row], &mut digits, text),
+                Cells::Time(cells) => match &last {
+                    Some((time, at)) if *time == cells[row] => text.extend_from_within(at.clone()),
+                    _ => {
+                        let from = text.len();
+                        put_time(cells[row], &mut digits, text);
+                        last = Some((cells[row], from..text.len()));
+                    }
+                },
                 Cells::Value(cells) => write!(text, "{:e}", cells[row])?,
             }
         }
@@ -50,6 +60,7 @@ fn put(rows: &Rows, text: &mut Vec<u8>, out: &mut dyn Write) -> io::Result<usize
             out.write_all(text)?;
             bytes += text.len();
             text.clear();
+            last = None;
         }
     }
     Ok(bytes)
@@ -198,7 +209,20 @@ pub fn time(text: &str) -> Result<Time, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::Column;
     use proptest::prelude::*;
+
+    /// More than are written at a time, many of them at the same time.
+    #[test]
+    fn rows_of_the_same_time_have_it_each() {
+        let times = || (0..40_000).map(|k| Time::from_picoseconds(k / 7 % 5 * 100_000_000));
+        let neurons: Vec<u32> = (0..40_000).collect();
+        let columns = vec![Column::index("neuron", neurons), Column::time(times().collect())];
+        let mut text = Vec::new();
+        write(&Rows::new(columns), &mut text).unwrap();
+        let lines = (0..40_000).zip(times()).map(|(k, time)| format!("{k},{time}\n"));
+        assert_eq!(String::from_utf8(text).unwrap(), lines.collect::<String>());
+    }
 
     proptest! {
         #[test]

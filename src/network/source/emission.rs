@@ -76,8 +76,7 @@ impl Emission {
             }
             let train = entity.get::<PoissonTrain>()?;
             // One that has drawn already, or from another stream, cannot be told by numbers.
-            let fresh = PoissonTrain::new(&steps, &key, index)?;
-            if !Arc::ptr_eq(train.steps(), &steps) || !train.is_like(&fresh) {
+            if !Arc::ptr_eq(train.steps(), &steps) || !train.is_fresh(&key, index) {
                 return None;
             }
             let (time, at) = train.at();

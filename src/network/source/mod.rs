@@ -158,13 +158,38 @@ pub fn reschedule<T: SpikeTrain>(trains: Query<(Entity, Ref<T>)>, mut next: Quer
 /// Sources that are looked at together.
 const TOGETHER: usize = 16;
 
-/// Where the chunks of [`TOGETHER`] begin in which a source is due. (Without a branch for each source.)
-#[inline(always)]
-fn due_chunks(next: &[NextSpike], end: Time, chunks: &mut Vec<usize>) {
-    for (k, chunk) in next.chunks(TOGETHER).enumerate() {
-        if chunk.iter().fold(false, |any, next| any | (next.0 < end)) {
-            chunks.push(k * TOGETHER);
+/// The rows of a table in which a source is due.
+#[derive(Debug, Default)]
+pub struct DueRows {
+    rows: Vec<usize>,
+    /// Room for the chunks of [`TOGETHER`] rows with one of them.
+    chunks: Vec<usize>,
+}
+
+impl DueRows {
+    /// Finds them. (Few are due, and no processor foresees which: a branch for each would cost more
+    /// than to look at it.)
+    #[inline(always)]
+    fn find(&mut self, next: &[NextSpike], end: Time) {
+        self.rows.clear();
+        let (chunks, rest) = next.as_chunks::<TOGETHER>();
+        self.chunks.resize(chunks.len() + 1, 0);
+        let mut found = 0;
+        for (k, chunk) in chunks.iter().enumerate() {
+            self.chunks[found] = k;
+            found += usize::from(chunk.iter().fold(false, |any, next| any | (next.0 < end)));
         }
+        for &k in &self.chunks[..found] {
+            let chunk = &chunks[k];
+            let due: [u8; TOGETHER] = std::array::from_fn(|row| u8::from(chunk[row].0 < end));
+            let mut due = u128::from_le_bytes(due);
+            while due != 0 {
+                self.rows.push(k * TOGETHER + (due.trailing_zeros() / u8::BITS) as usize);
+                due &= due - 1;
+            }
+        }
+        let first = next.len() - rest.len();
+        self.rows.extend((first..next.len()).filter(|row| next[*row].0 < end));
     }
 }
 
@@ -173,7 +198,7 @@ pub fn stimulate<T: SpikeTrain>(
     window: Res<Window>,
     mut spikes: ResMut<WindowSpikes>,
     mut trains: Query<(&SpikeSource, &mut NextSpike, &mut T)>,
-    mut chunks: Local<Vec<usize>>,
+    mut due: Local<DueRows>,
 ) {
     let end = window.end();
     let mut emit = |source: &SpikeSource, next: &mut NextSpike, train: &mut T| {
@@ -187,14 +212,9 @@ pub fn stimulate<T: SpikeTrain>(
     if let Ok(tables) = trains.contiguous_iter_mut() {
         for (sources, mut next, mut trains) in tables {
             let (next, trains) = (next.bypass_change_detection(), trains.bypass_change_detection());
-            chunks.clear();
-            with_width!(*math::LEVEL, _width => due_chunks(next, end, &mut chunks));
-            for first in chunks.drain(..) {
-                for row in first..next.len().min(first + TOGETHER) {
-                    if next[row].0 < end {
-                        emit(&sources[row], &mut next[row], &mut trains[row]);
-                    }
-                }
+            with_width!(*math::LEVEL, _width => due.find(next, end));
+            for &row in &due.rows {
+                emit(&sources[row], &mut next[row], &mut trains[row]);
             }
         }
         return;
@@ -283,8 +303,27 @@ impl Plugin for StimulusPlugin {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::network::GroupSpikes;
+
+    proptest! {
+        /// Rows in chunks and beyond the last whole one, with many due or none.
+        #[test]
+        fn rows_that_are_due_are_found(
+            times in prop::collection::vec(prop::sample::select(vec![0, 4, 5, 6, u64::MAX]), 0..100),
+        ) {
+            let next: Vec<NextSpike> =
+                times.iter().map(|t| NextSpike(Time::from_picoseconds(*t))).collect();
+            let expected: Vec<usize> = (0..times.len()).filter(|row| times[*row] < 5).collect();
+            let mut due = DueRows::default();
+            // What was found before does not count.
+            due.find(&[NextSpike(Time::ZERO); 40], Time::MAX);
+            due.find(&next, Time::from_picoseconds(5));
+            prop_assert_eq!(due.rows, expected);
+        }
+    }
 
     /// Fires at these times, in seconds.
     #[derive(Component)]

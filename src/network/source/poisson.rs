@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use bevy_ecs::prelude::*;
-use rand_philox::Philox;
 
 use super::{GroupSize, Rates, SpikeTrain, Train, insert_trains, rates};
 use crate::circuit::{Domain, math};
@@ -205,56 +204,76 @@ impl Train for Poisson {
 
     fn insert(&self, group: &SourceGroup, simulation: &mut Simulation) {
         let key = StreamKey::new(simulation.scene().seed, &["poisson", &group.name]);
-        insert_trains(group, simulation, |index| PoissonTrain::new(&self.steps, &key, index));
+        let processes = Arc::new(Group { steps: self.steps.clone(), key });
+        insert_trains(group, simulation, |index| PoissonTrain::new(&processes, index));
     }
+}
+
+/// What the processes of a group have in common.
+#[derive(Debug)]
+struct Group {
+    steps: RateSteps,
+    key: StreamKey,
 }
 
 /// A Poisson process, exact: unit-rate exponential intervals in the integral of the rate (Brown et
 /// al. 2002, Neural Computation 14, time-rescaling theorem).
+///
+/// It is small, because each spike of a group is found in another line of memory.
 #[derive(Component, Debug, Clone)]
 #[component(summary_tick)]
 pub struct PoissonTrain {
-    steps: RateSteps,
+    group: Arc<Group>,
     index: u32,
     /// The step of `next`.
-    step: usize,
-    stream: Philox,
+    step: u32,
     next: Time,
+    /// Intervals that were drawn.
+    drawn: u64,
+    /// The one after them, if that is an odd number: a block of random words is good for two.
+    spare: f64,
 }
 
 impl PoissonTrain {
     /// The process of source `index` of a group, drawn from the stream of that index; `None` where
     /// it is silent.
-    #[must_use]
-    pub fn new(steps: &RateSteps, key: &StreamKey, index: u32) -> Option<PoissonTrain> {
-        if steps.iter().all(|(_, rates)| rates.of(u64::from(index)) <= 0.0) {
+    fn new(group: &Arc<Group>, index: u32) -> Option<PoissonTrain> {
+        if group.steps.iter().all(|(_, rates)| rates.of(u64::from(index)) <= 0.0) {
             return None;
         }
-        let stream = key.stream(u64::from(index));
+        let group = group.clone();
         let mut train =
-            PoissonTrain { steps: steps.clone(), index, step: 0, stream, next: Time::ZERO };
+            PoissonTrain { group, index, step: 0, next: Time::ZERO, drawn: 0, spare: 0.0 };
         train.advance();
         Some(train)
     }
 
     /// Its rate.
     pub(super) fn steps(&self) -> &RateSteps {
-        &self.steps
+        &self.group.steps
     }
 
     /// Its next spike, and the step of its rate then.
     pub(super) fn at(&self) -> (Time, usize) {
-        (self.next, self.step)
+        (self.next, self.step as usize)
     }
 
-    /// Whether both stand at the same spike of the same process.
-    pub(super) fn is_like(&self, other: &PoissonTrain) -> bool {
-        let numbers = |train: &PoissonTrain| {
-            let next = (train.index, train.step, train.next);
-            let mut stream = train.stream.clone();
-            (next, stream.next_u32(), stream.next_u32())
-        };
-        numbers(self) == numbers(other)
+    /// Whether it stands at its first spike, and is drawn from the stream of this index of a key.
+    pub(super) fn is_fresh(&self, key: &StreamKey, index: u32) -> bool {
+        self.drawn == 1 && self.index == index && self.group.key == *key
+    }
+
+    /// The next interval of unit rate.
+    #[inline]
+    fn draw(&mut self) -> f64 {
+        self.drawn += 1;
+        if self.drawn.is_multiple_of(2) {
+            return self.spare;
+        }
+        let [a, b, c, d] = self.group.key.block(self.index.into(), self.drawn / 2);
+        let [first, second] = math::ln_each([open_unit(a, b), open_unit(c, d)]);
+        self.spare = -second;
+        -first
     }
 }
 
@@ -265,12 +284,13 @@ impl SpikeTrain for PoissonTrain {
 
     fn advance(&mut self) {
         // Of the rate's integral; what a step does not use up is left for the next.
-        let mut left = -math::ln(open_unit(self.stream.next_u32(), self.stream.next_u32()));
+        let mut left = self.draw();
         loop {
-            let rate = self.steps[self.step].1.of(u64::from(self.index));
+            let step = self.step as usize;
+            let rate = self.group.steps[step].1.of(u64::from(self.index));
             let interval = if rate > 0.0 { Time::from_seconds(left / rate) } else { None };
             let reached = interval.map_or(Time::MAX, |interval| self.next + interval);
-            match self.steps.get(self.step + 1) {
+            match self.group.steps.get(step + 1) {
                 Some((end, _)) if reached >= *end => {
                     left = (left - rate * (*end - self.next).seconds()).max(0.0);
                     self.next = *end;
@@ -293,7 +313,7 @@ mod tests {
         let steps =
             steps.iter().map(|(t, rate)| (Time::from_seconds(*t).unwrap(), Rates::One(*rate)));
         let key = StreamKey::new(1, &["poisson", "noise"]);
-        PoissonTrain::new(&steps.collect(), &key, index)
+        PoissonTrain::new(&Arc::new(Group { steps: steps.collect(), key }), index)
     }
 
     fn times(mut train: PoissonTrain, n: usize) -> Vec<Time> {
