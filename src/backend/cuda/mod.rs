@@ -81,9 +81,9 @@ struct State<D: Device> {
 /// A bank on the device.
 enum OnDevice<D: Device> {
     /// Advanced by steps.
-    Stepped(DeviceBank<D>),
+    Stepped(Box<DeviceBank<D>>),
     /// Event-driven.
-    Event(DeviceEvents<D>),
+    Event(Box<DeviceEvents<D>>),
 }
 
 /// What a bank needs there.
@@ -113,8 +113,10 @@ impl BankPlan {
 
     fn allocate<D: Device>(self, device: &D, bank: &Bank) -> Result<OnDevice<D>, DeviceError> {
         Ok(match self {
-            BankPlan::Stepped(_) => OnDevice::Stepped(DeviceBank::new(device, bank)?),
-            BankPlan::Event(plan) => OnDevice::Event(DeviceEvents::new(device, bank, plan)?),
+            BankPlan::Stepped(_) => OnDevice::Stepped(Box::new(DeviceBank::new(device, bank)?)),
+            BankPlan::Event(plan) => {
+                OnDevice::Event(Box::new(DeviceEvents::new(device, bank, plan)?))
+            }
         })
     }
 }
