@@ -141,6 +141,9 @@ def main():
             times = results[name][of[0]]["run_s"] / results[name][of[1]]["run_s"]
             print(f"{'':28} {of[1]} is {times:.2f} times as fast")
         hashes = {found["hash"] for found in results[name].values()}
+        if name.endswith("a table"):
+            # Of these spikes the host makes the digest, of those that nobody hears the device.
+            hashes.add(run(picoamp, "cuda", scene, {**sets, "probes": "{}"}, 1)["hash"])
         if len(hashes) > 1:
             differ = True
             print(f"{name}: THE RESULTS DIFFER: {hashes}")

@@ -20,7 +20,7 @@ use crate::backend::CurrentBackend;
 use crate::circuit::{Membrane, SynapticCurrent};
 use crate::network::{Circuit, Neuron};
 use crate::schedule::{BuiltIn, Window};
-use crate::solver::event::{Erased, EventNeurons, Written};
+use crate::solver::event::{Assignment, Erased, EventNeurons};
 use crate::solver::kernel::Layout;
 
 /// Which state columns somebody reads.
@@ -96,21 +96,21 @@ fn changed<'a, C: Component, K: Component, F: ArchetypeFilter>(
 }
 
 /// What was written of event-driven neurons, by bank and circuit (or column): it is changed by all threads.
-struct OfEvents<'a, T: ?Sized>(BTreeMap<(u32, usize), Vec<Written<'a, T>>>);
+struct OfEvents<'a, T: ?Sized>(BTreeMap<(u32, usize), Vec<Assignment<'a, T>>>);
 
 /// What a change takes about.
 const NANOSECONDS_OF_A_CHANGE: u64 = 100;
 
 impl<'a, T: ?Sized> OfEvents<'a, T> {
     fn push(&mut self, (bank, what): (u32, usize), slot: u32, value: &'a T, exponent: i32) {
-        self.0.entry((bank, what)).or_default().push(Written { slot, value, exponent });
+        self.0.entry((bank, what)).or_default().push(Assignment { slot, value, exponent });
     }
 
     fn change(
         self,
         banks: &mut Banks,
         backend: &CurrentBackend,
-        mut change: impl FnMut(&mut dyn EventNeurons, usize, &[Written<T>], Option<&ThreadPool>),
+        mut change: impl FnMut(&mut dyn EventNeurons, usize, &[Assignment<T>], Option<&ThreadPool>),
     ) {
         for ((bank, what), written) in self.0 {
             let pool = backend.0.pool(NANOSECONDS_OF_A_CHANGE * written.len() as u64);

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use bevy_ecs::prelude::*;
 use picoamp::backend::cpu::Cpu;
+use picoamp::backend::cuda::Device;
 use picoamp::backend::{Backend, CurrentBackend, EventWork};
 use picoamp::network::Router;
 use picoamp::prelude::*;
@@ -60,6 +61,35 @@ fn run(scene: Scene, backend: Box<dyn Backend>) -> Simulation {
     simulation.world_mut().insert_resource(CurrentBackend(backend));
     simulation.run().unwrap();
     simulation
+}
+
+/// Copies of any length, after the work before them, in its order or beside it.
+pub fn copies(device: &impl Device) {
+    let bytes = |n: usize, seed: u8| -> Vec<u8> {
+        (0..n).map(|k| (k as u32).wrapping_mul(0x9e37_79b1).to_be_bytes()[0] ^ seed).collect()
+    };
+    for (n, at) in [(0, 0), (1, 7), (1 << 22, 0), ((1 << 22) + 1, 5), (3 * (1 << 22) + 1, 100)] {
+        let mut from = device.allocate(at + n).unwrap();
+        let mut to = device.allocate(at + n).unwrap();
+        for seed in 0..4 {
+            let expected = bytes(at + n, seed);
+            device.write(&mut from, 0, &expected).unwrap();
+            // What has to be waited for.
+            for _ in 0..20 {
+                device.copy(&from, &mut to, at + n).unwrap();
+            }
+            let mark = device.mark().unwrap();
+            let (mut found, mut beside) = (vec![0; n], vec![0; n]);
+            if seed % 2 == 0 {
+                device.read(&to, at, &mut found).unwrap();
+            } else {
+                device.read_after(&mark, &to, at, &mut found).unwrap();
+            }
+            device.clear(&mut from, 0, at + n).unwrap();
+            device.read_after(&mark, &to, at, &mut beside).unwrap();
+            assert!(found == expected[at..] && beside == expected[at..], "{n} bytes, {seed}");
+        }
+    }
 }
 
 /// A device gives what the scalar reference gives.

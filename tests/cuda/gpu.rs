@@ -1,6 +1,6 @@
 //! On a GPU: the conformance suite, and what every device has to give.
 
-use picoamp::backend::cuda::Cuda;
+use picoamp::backend::cuda::{Cuda, Gpu};
 
 use crate::Tests;
 use crate::checks::{self, Make};
@@ -9,5 +9,7 @@ use crate::checks::{self, Make};
 pub fn tests() -> (Option<String>, Tests) {
     let missing = Cuda::open(Some(1)).err().map(|error| error.to_string());
     let makes = || -> Vec<Box<Make>> { vec![Box::new(|| Box::new(Cuda::open(Some(1)).unwrap()))] };
-    (missing, checks::all("gpu", makes))
+    let mut all = checks::all("gpu", makes);
+    all.push(("gpu::copies".into(), Box::new(|| checks::copies(&Gpu::open().unwrap()))));
+    (missing, all)
 }

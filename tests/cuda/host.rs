@@ -37,6 +37,8 @@ pub fn tests() -> (Option<String>, Tests) {
         little_memory_takes_more_launches,
         too_little_memory_is_refused,
         a_device_that_fails_keeps_what_was_measured,
+        copies,
+        threads_of_the_host_help,
         the_next_window_is_begun_early,
         a_window_begun_early_fails_for_itself,
         only_what_is_written_is_copied,
@@ -205,6 +207,26 @@ fn a_device_that_fails_keeps_what_was_measured() {
     }
 }
 
+/// Copies on this device.
+fn copies() {
+    checks::copies(&HostDevice::new(Faults::default()));
+}
+
+/// What the host does for many event-driven neurons, one thread does as two.
+fn threads_of_the_host_help() {
+    let text = r#"(duration: "20 ms", seed: 6, solver: Event(tolerance: "1 us"),
+        sources: { "in": (size: 3000, train: Poisson(rates: "300 Hz")) },
+        populations: { "lif": (size: 3000, model: lif(exc: (w: 0.5), soma: (dc: 1.01)),
+            mismatch: { "soma.tau_m": LogNormal(cv: 0.2) }) },
+        connections: [(from: "in", to: "lif", receptor: exc, rule: OneToOne)])"#;
+    let of = |threads| {
+        let ours = Cuda::on(HostDevice::new(Faults::default()), Some(threads));
+        fingerprint(&run_on(parse(text, Path::new(".")), ours))
+    };
+    let reference = fingerprint(&run_on(parse(text, Path::new(".")), Cpu::reference()));
+    assert_eq!([of(1), of(2), of(3)], [(); 3].map(|()| reference.clone()));
+}
+
 /// While the host takes what a window has left, the next one is under way, unless something may come in between.
 fn the_next_window_is_begun_early() {
     for (solver, delay) in [(EULER, "0 s"), (EVENT, "0.1 ms")] {
@@ -222,6 +244,7 @@ fn the_next_window_is_begun_early() {
             simulation.run_with(observe).unwrap();
             let all = launches[launches.len() - 1];
             assert_eq!((launches[0], launches[1]), (2 * 1024, all), "{solver}: {all}");
+            assert_eq!(counts.lock().unwrap().contains_key("read_after"), !rest.is_empty());
         }
     }
 }

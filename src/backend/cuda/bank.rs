@@ -650,7 +650,8 @@ impl<D: Device> DeviceBank<D> {
         arguments: &[u64],
     ) -> Result<(), DeviceError> {
         // SAFETY: the arguments are in the order of the structures in `euler.cu`, for buffers of the sizes
-        // that `new` and `Growing` give them; buffers are replaced after a read only.
+        // that `new` and `Growing` give them; buffers that are replaced are freed
+        // when the work before is done ([`Device::Buffer`]).
         unsafe { device.launch(&self.module, kernel, threads, arguments) }
     }
 }

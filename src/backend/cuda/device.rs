@@ -255,8 +255,8 @@ impl Gpu {
         let (name, compute, _) = devices[0].clone();
         let open = || {
             let context = CudaContext::new(0)?;
-            // SAFETY: all work is in one stream, but for copies, which a mark orders and for which the host waits:
-            // no other event has to order it.
+            // SAFETY: all work is in one stream, but for copies, which a mark orders and for whose stream the host
+            // waits: no event of a buffer has to order it.
             unsafe { context.disable_event_tracking() };
             let (stream, copies) = (context.default_stream(), context.new_stream()?);
             // SAFETY: it is written by the device before it is read.
@@ -287,8 +287,8 @@ impl Gpu {
                 let piece = from.slice(k * STAGE..((k + 1) * STAGE).min(from.len()));
                 self.context.bind_to_thread()?;
                 let (at, _read) = piece.device_ptr(stream);
-                // SAFETY: the half is not looked at before the event, recorded at the end of this block, for which
-                // `as_slice` waits.
+                // SAFETY: the half is not looked at before the stream has come to an end below, and it is asked for
+                // again only after it was emptied.
                 unsafe {
                     let (half, _written) = half.stream_synced_mut_slice(stream);
                     result::memcpy_dtoh_async(&mut half[..piece.len()], at, stream.cu_stream())
@@ -301,11 +301,10 @@ impl Gpu {
                 ask(now, 0)?;
             }
             for (k, piece) in bytes.chunks_mut(STAGE).enumerate() {
+                // This one is there then. (No event tells: they are not tracked.)
+                stream.synchronize()?;
                 if k + 1 < pieces {
                     ask(next, k + 1)?;
-                } else {
-                    // (Without sleep: most copies are short.)
-                    stream.synchronize()?;
                 }
                 piece.copy_from_slice(&now.as_slice()?[..piece.len()]);
                 std::mem::swap(&mut now, &mut next);

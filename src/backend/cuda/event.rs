@@ -388,11 +388,12 @@ impl<D: Device> DeviceEvents<D> {
             ];
         }
         (self.outbox.stops, self.windows) = (stops, 0);
-        if self.outbox.capacity < self.closed.capacity {
-            // The other one was too short before.
-            self.outbox.capacity = self.closed.capacity;
-            let bytes = 8 * (HEADER + SPIKE * self.outbox.capacity);
+        // The other list was too short before: this one would be, too. (Otherwise it grows when it has to.)
+        let capacity = self.closed.capacity;
+        let bytes = 8 * (HEADER + SPIKE * capacity);
+        if self.outbox.capacity < capacity && 4 * bytes as u64 <= device.free_memory()? {
             self.outbox.results = device.allocate(bytes)?;
+            self.outbox.capacity = capacity;
         }
         device.clear(&mut self.outbox.results, 0, 8 * HEADER)?;
         Ok(Some(device.address(&self.outbox.results)))

@@ -317,6 +317,7 @@ impl<D: Device> Network<D> {
         device: &D,
         on_device: &mut [Option<OnDevice<D>>],
     ) -> Result<(), DeviceError> {
+        // (If it could not even be begun, it will be asked for again, with the same answer.)
         if self.ahead.take().is_some() {
             let mut own: Vec<&mut OnDevice<D>> = on_device.iter_mut().flatten().collect();
             self.restore(device, &mut own)?;
@@ -372,6 +373,9 @@ impl<D: Device> Network<D> {
                 is_faulty |= on_device.close(device, &batch, is_heard)?;
             }
             std::mem::swap(&mut self.fired, &mut self.closed_fired);
+            if own.iter().all(|on_device| on_device.is_roomy()) {
+                self.batch_steps = self.batch_steps.saturating_mul(2);
+            }
             let mark = device.mark()?;
             let after = first + batch.span.steps as usize;
             let next =
@@ -392,9 +396,6 @@ impl<D: Device> Network<D> {
                 return Ok(Some(Fault { step: fault.step + first as u64, ..fault }));
             }
             first = after;
-            if own.iter().all(|on_device| on_device.is_roomy()) {
-                self.batch_steps = self.batch_steps.saturating_mul(2);
-            }
         }
         Ok(None)
     }
@@ -417,6 +418,13 @@ impl<D: Device> Network<D> {
         let most = self.batch_steps.min(most_steps);
         let batch = Batch::new(window, first, most, inner, self.is_event_driven);
         self.last_steps = batch.span.steps as usize;
+        // The other list was too short before: this one would be, too. (Otherwise it grows when it has to.)
+        let capacity = self.closed_fired.capacity;
+        if self.fired.capacity < capacity
+            && 4 * (FIRED * capacity) as u64 <= device.free_memory()?
+        {
+            self.fired.lengthen(device, capacity)?;
+        }
         self.save(device, own)?;
         let is_begun = self.run(device, sums, own, banks, inbox, &batch)?;
         Ok(is_begun.then_some(batch))

@@ -206,7 +206,7 @@ pub struct EventWindow<'a> {
 
 /// What was written of a neuron.
 #[derive(Debug)]
-pub struct Written<'a, T: ?Sized> {
+pub struct Assignment<'a, T: ?Sized> {
     /// Its slot in the bank.
     pub slot: u32,
     /// What it is now.
@@ -227,12 +227,12 @@ pub trait EventNeurons: Send + Sync {
     /// Makes room for so many neurons.
     fn resize(&mut self, neurons: usize);
     /// Changed biases of somas, components of the model's type, act from `now` on.
-    fn set_somas(&mut self, somas: &[Written<Erased>], now: Time, pool: Option<&ThreadPool>);
+    fn set_somas(&mut self, somas: &[Assignment<Erased>], now: Time, pool: Option<&ThreadPool>);
     /// The same for a circuit of each neuron.
     fn set_synapses(
         &mut self,
         circuit: usize,
-        synapses: &[Written<Erased>],
+        synapses: &[Assignment<Erased>],
         now: Time,
         pool: Option<&ThreadPool>,
     );
@@ -240,7 +240,7 @@ pub trait EventNeurons: Send + Sync {
     fn set_states(
         &mut self,
         column: usize,
-        values: &[Written<f64>],
+        values: &[Assignment<f64>],
         now: Time,
         pool: Option<&ThreadPool>,
     );
@@ -303,23 +303,23 @@ impl<M: EventModel> EventBank<M> {
     /// Biases or state of neurons change at a time, by a function of what was written.
     fn change<T: Clone + Send + Sync + 'static>(
         &mut self,
-        written: &[Written<T>],
+        written: &[Assignment<T>],
         now: Time,
         pool: Option<&ThreadPool>,
-        change: impl Fn(&M, &mut M::Neuron, &Written<T>) + Copy + Send + Sync + 'static,
+        change: impl Fn(&M, &mut M::Neuron, &Assignment<T>) + Copy + Send + Sync + 'static,
     ) {
         if let Some(waiting) = &mut self.waiting {
-            for &Written { slot, value, exponent } in written {
+            for &Assignment { slot, value, exponent } in written {
                 let value = value.clone();
                 let change: Change<M> = Box::new(move |model, neuron| {
-                    change(model, neuron, &Written { slot, value: &value, exponent });
+                    change(model, neuron, &Assignment { slot, value: &value, exponent });
                 });
                 waiting.push((slot, now, change));
             }
             return;
         }
         let model = &self.model;
-        let one = |neuron: &mut M::Neuron, written: &Written<T>| {
+        let one = |neuron: &mut M::Neuron, written: &Assignment<T>| {
             bring(model, neuron, written.slot, now);
             change(model, neuron, written);
         };
@@ -333,14 +333,14 @@ impl<M: EventModel> EventBank<M> {
                 pieces.push((own, next, piece));
                 (rest, next) = (after, end);
             }
-            let make = |(own, first, piece): (&mut [M::Neuron], u32, &[Written<T>])| {
+            let make = |(own, first, piece): (&mut [M::Neuron], u32, &[Assignment<T>])| {
                 piece.iter().for_each(|w| one(&mut own[(w.slot - first) as usize], w));
             };
             pool.install(|| pieces.into_par_iter().for_each(make));
         } else {
             written.iter().for_each(|w| one(&mut self.neurons[w.slot as usize], w));
         }
-        for Written { slot, .. } in written {
+        for Assignment { slot, .. } in written {
             if !std::mem::replace(&mut self.is_changed[*slot as usize], true) {
                 self.changed.push(*slot);
             }
@@ -473,10 +473,10 @@ fn bring<M: EventModel>(model: &M, neuron: &mut M::Neuron, slot: u32, now: Time)
 }
 
 /// What was written, where it is of a type.
-fn known<'a, T: Any>(written: &[Written<'a, Erased>]) -> Vec<Written<'a, T>> {
-    let known = |&Written { slot, value, exponent }: &Written<'a, Erased>| {
+fn known<'a, T: Any>(written: &[Assignment<'a, Erased>]) -> Vec<Assignment<'a, T>> {
+    let known = |&Assignment { slot, value, exponent }: &Assignment<'a, Erased>| {
         let value: &'a dyn Any = value;
-        value.downcast_ref().map(|value| Written { slot, value, exponent })
+        value.downcast_ref().map(|value| Assignment { slot, value, exponent })
     };
     written.iter().filter_map(known).collect()
 }
@@ -517,7 +517,7 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
         self.is_changed.resize(neurons, false);
     }
 
-    fn set_somas(&mut self, somas: &[Written<Erased>], now: Time, pool: Option<&ThreadPool>) {
+    fn set_somas(&mut self, somas: &[Assignment<Erased>], now: Time, pool: Option<&ThreadPool>) {
         self.change::<M::Soma>(&known(somas), now, pool, |model, neuron, soma| {
             model.set_soma(neuron, soma.value);
         });
@@ -526,7 +526,7 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
     fn set_synapses(
         &mut self,
         circuit: usize,
-        synapses: &[Written<Erased>],
+        synapses: &[Assignment<Erased>],
         now: Time,
         pool: Option<&ThreadPool>,
     ) {
@@ -538,7 +538,7 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
     fn set_states(
         &mut self,
         column: usize,
-        values: &[Written<f64>],
+        values: &[Assignment<f64>],
         now: Time,
         pool: Option<&ThreadPool>,
     ) {
