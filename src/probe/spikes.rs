@@ -239,7 +239,7 @@ impl Hears for SpikeRecorder {
         if record.len() >= stream::ROWS {
             let (spikes, shown) = (std::mem::take(record), shown.clone());
             let replicas = listener.replicas();
-            sink.append(move || {
+            sink.append(spikes.len(), move || {
                 let spikes = sorted(&spikes);
                 let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
                 spikes.iter().for_each(|spike| shown.push(*spike));

@@ -1,15 +1,15 @@
 //! Tables that grow with a run, written while it lasts.
 //!
 //! A run into a folder does not keep the rows of such tables: a recorder hands them over, some
-//! thousands at a time, to a thread that formats and writes them. What waits for that thread is
-//! bounded: a simulation that is faster than the disk waits. In memory stays what a picture shows.
+//! thousands at a time, to a thread that formats and writes them. What is underway to the disk is
+//! bounded: a simulation that is faster waits. In memory stays what a picture shows.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use bevy_ecs::prelude::Resource;
@@ -19,16 +19,18 @@ use crate::table::{Format, Rows, TableRecord, TableSet};
 
 /// Rows that a recorder hands over together: waking the thread costs less than formatting them.
 pub const ROWS: usize = 1 << 13;
-/// What may wait for the thread, in pieces of about [`ROWS`] rows (more where a window has more).
-const WAITING: usize = 4;
-/// Pieces in memory: those that wait, one with the recorder and one with the thread.
-pub(super) const PIECES: u128 = WAITING as u128 + 2;
+/// Rows that may be underway to the disk. A piece with more of them (a window may have more) goes alone: so no
+/// run needs more memory than another because its pieces happened to meet.
+const UNDERWAY: usize = 4 * ROWS;
+/// Pieces in memory, or what is as large as those: one with the recorder, which may have room for two, and one
+/// that is written, sorted and as columns meanwhile.
+pub(super) const PIECES: u128 = 6;
 
 type Take = Box<dyn FnOnce() -> Rows + Send>;
 
 enum Message {
     Open { probe: Arc<str>, file: String, format: Format, layout: Rows },
-    Append(Arc<str>, Take),
+    Append(Arc<str>, usize, Take),
     Close,
 }
 
@@ -40,14 +42,50 @@ pub struct StreamsTables;
 #[derive(Debug, Clone)]
 pub struct TableSink {
     probe: Arc<str>,
-    sender: SyncSender<Message>,
+    sender: Sender<Message>,
+    underway: Arc<Underway>,
 }
 
 impl TableSink {
-    /// Appends to the table, after what was appended before. The thread that writes it makes the rows.
-    pub fn append(&self, rows: impl FnOnce() -> Rows + Send + 'static) {
+    /// Appends so many rows to the table, after what was appended before. The thread that writes it makes them.
+    pub fn append(&self, rows: usize, make: impl FnOnce() -> Rows + Send + 'static) {
+        self.underway.enter(rows);
         // Nobody takes it once tables are closed: the run is over.
-        let _ = self.sender.send(Message::Append(self.probe.clone(), Box::new(rows)));
+        let _ = self.sender.send(Message::Append(self.probe.clone(), rows, Box::new(make)));
+    }
+}
+
+/// How many rows are underway; `None`: the thread has ended.
+#[derive(Debug)]
+struct Underway {
+    rows: Mutex<Option<usize>>,
+    changed: Condvar,
+}
+
+impl Underway {
+    /// Waits until there is room for so many more.
+    fn enter(&self, more: usize) {
+        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        while rows.is_some_and(|rows| rows > 0 && rows + more > UNDERWAY) {
+            rows = self.changed.wait(rows).unwrap_or_else(PoisonError::into_inner);
+        }
+        *rows = rows.map(|rows| rows + more);
+    }
+
+    /// Changes how many there are.
+    fn set(&self, change: impl FnOnce(Option<usize>) -> Option<usize>) {
+        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        *rows = change(*rows);
+        self.changed.notify_all();
+    }
+}
+
+/// Once the thread ends, also by a panic, nobody waits for it.
+struct UntilItEnds(Arc<Underway>);
+
+impl Drop for UntilItEnds {
+    fn drop(&mut self) {
+        self.0.set(|_| None);
     }
 }
 
@@ -57,7 +95,8 @@ pub type OnSealed = Box<dyn FnMut(&TableSet) -> Result<(), Error> + Send>;
 /// The thread that writes tables.
 #[derive(Debug)]
 pub struct TableWriter {
-    sender: SyncSender<Message>,
+    sender: Sender<Message>,
+    underway: Arc<Underway>,
     thread: JoinHandle<Written>,
     failed: Arc<AtomicBool>,
 }
@@ -76,14 +115,16 @@ impl TableWriter {
     /// # Errors
     /// [`Error::Io`]: it could not be started.
     pub fn start(tables: TableSet, on_sealed: OnSealed) -> Result<TableWriter, Error> {
-        let (sender, receiver) = sync_channel(WAITING);
+        let (sender, receiver) = channel();
+        let underway = Arc::new(Underway { rows: Mutex::new(Some(0)), changed: Condvar::new() });
         let failed = Arc::new(AtomicBool::new(false));
         let has_failed = failed.clone();
-        let run = move || write_all(&receiver, tables, on_sealed, &has_failed);
+        let ends = UntilItEnds(underway.clone());
+        let run = move || write_all(&receiver, &ends.0, tables, on_sealed, &has_failed);
         let thread = std::thread::Builder::new().name("tables".into()).spawn(run);
         let thread = thread
             .map_err(|error| Error::io("start a thread for tables", Path::new("."), error))?;
-        Ok(TableWriter { sender, thread, failed })
+        Ok(TableWriter { sender, underway, thread, failed })
     }
 
     /// Where the rows of a new table with these columns go.
@@ -91,12 +132,12 @@ impl TableWriter {
     pub fn sink(&self, probe: &str, file: &str, format: Format, layout: Rows) -> TableSink {
         let (probe, file): (Arc<str>, _) = (probe.into(), file.to_string());
         let _ = self.sender.send(Message::Open { probe: probe.clone(), file, format, layout });
-        TableSink { probe, sender: self.sender.clone() }
+        TableSink { probe, sender: self.sender.clone(), underway: self.underway.clone() }
     }
 
     /// Appends to a table what its recorder has left.
     pub fn append(&self, probe: &str, rows: Rows) {
-        let _ = self.sender.send(Message::Append(probe.into(), Box::new(|| rows)));
+        let _ = self.sender.send(Message::Append(probe.into(), 0, Box::new(|| rows)));
     }
 
     /// Whether a table could not be written: the rest of it is lost.
@@ -121,6 +162,7 @@ impl TableWriter {
 /// Writes what comes until tables are closed. A table that cannot be written ends there; others go on.
 fn write_all(
     receiver: &Receiver<Message>,
+    underway: &Underway,
     mut tables: TableSet,
     mut on_sealed: OnSealed,
     has_failed: &AtomicBool,
@@ -139,7 +181,11 @@ fn write_all(
             Ok(Message::Open { probe, file, format, layout }) => {
                 tables.open(&probe, &file, format, &layout).map(|()| false)
             }
-            Ok(Message::Append(probe, rows)) => tables.append(&probe, rows()),
+            Ok(Message::Append(probe, rows, make)) => {
+                let is_more = tables.append(&probe, make());
+                underway.set(|all| all.map(|all| all - rows));
+                is_more
+            }
             Ok(Message::Close) | Err(_) => break,
         };
         let told = is_more.and_then(|is_more| if is_more { on_sealed(&tables) } else { Ok(()) });
@@ -153,6 +199,8 @@ fn write_all(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicUsize;
+
     use super::*;
     use crate::table::{Column, Provenance};
 
@@ -175,7 +223,7 @@ mod tests {
         let writer = start(folder.path());
         let sinks = ["a.csv", "b.csv"].map(|name| sink(&writer, name));
         for k in 0..100 {
-            sinks[k as usize % 2].append(move || number(k));
+            sinks[k as usize % 2].append(1, move || number(k));
         }
         writer.append("b.csv", number(100));
         let written = writer.close();
@@ -189,7 +237,25 @@ mod tests {
         assert_eq!(read("b.csv"), numbers(1) + "100\n");
         assert_eq!(written.records["b.csv"].rows, 51);
         // Once it is closed nobody waits.
-        (0..10 * WAITING).for_each(|_| sinks[0].append(|| number(0)));
+        (0..10).for_each(|_| sinks[0].append(UNDERWAY, || number(0)));
+    }
+
+    /// Of pieces larger than what may be underway, one is made when the one before is written.
+    #[test]
+    fn large_pieces_go_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let writer = start(folder.path());
+        let sinks = ["a.csv", "b.csv"].map(|name| sink(&writer, name));
+        let made = Arc::new(AtomicUsize::new(0));
+        for k in 0..100 {
+            let count = made.clone();
+            sinks[k as usize % 2].append(UNDERWAY + 1, move || {
+                count.fetch_add(1, Ordering::Relaxed);
+                number(k)
+            });
+            assert!(made.load(Ordering::Relaxed) >= k as usize, "{k}");
+        }
+        writer.close().outcome.unwrap();
     }
 
     #[test]
@@ -198,8 +264,8 @@ mod tests {
         let path = folder.path().join("none");
         let writer = start(&path);
         let sink = sink(&writer, "a.csv");
-        for _ in 0..10 * WAITING {
-            sink.append(|| number(0));
+        for _ in 0..10 {
+            sink.append(UNDERWAY, || number(0));
         }
         let message = writer.close().outcome.unwrap_err().to_string();
         assert!(message.contains(&path.join("a.csv").display().to_string()), "{message}");

@@ -389,7 +389,7 @@ impl TraceRecorder {
             draw(&mut self.sketches, (*time, *position, values));
         }
         let columns = self.columns();
-        sink.append(move || columns.of(&rows, &values));
+        sink.append(rows.len(), move || columns.of(&rows, &values));
     }
 
     /// Time, position among the neurons, and values of each row that is kept.
