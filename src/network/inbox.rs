@@ -8,6 +8,7 @@ use bevy_ecs::prelude::*;
 use super::port::{PortRow, PortRows};
 use super::table::TableEdge;
 use crate::bank::{LANES, Row};
+use crate::prefetch::prefetch;
 use crate::solver::event;
 use crate::solver::kernel::TILE_STEPS;
 use crate::time::Time;
@@ -130,6 +131,9 @@ impl Inbox {
     /// Adds what arrives by some edges: at a step from the start of the window, or where neurons are
     /// event-driven at a `time`.
     pub(super) fn extend(&mut self, edges: &[TableEdge], step: usize, time: Time) {
+        if self.steps == 0 && self.has_events {
+            return self.events.extend(&self.rows.rows, edges, time);
+        }
         if self.has_events || self.is_summed() && self.steps != 1 {
             return edges.iter().for_each(|edge| self.push(edge, step, time));
         }
@@ -251,53 +255,84 @@ pub struct EventInbox {
     /// The last arrival of each neuron (blocks counted over all banks), as an index into `nodes`
     /// plus 1; 0: none.
     heads: Vec<u32>,
-    nodes: Vec<(event::Arrival, u32)>,
-    /// The neurons at which something arrives.
-    touched: Vec<u32>,
+    nodes: Vec<Node>,
+}
+
+/// An arrival in the chain of its neuron.
+#[derive(Debug, Clone, Copy)]
+struct Node {
+    arrival: event::Arrival,
+    neuron: u32,
+    /// The one before it, as in `heads`.
+    before: u32,
 }
 
 impl EventInbox {
     fn reset(&mut self, neurons: usize) {
-        self.touched.iter().for_each(|neuron| self.heads[*neuron as usize] = 0);
-        self.touched.clear();
-        self.nodes.clear();
+        self.nodes.drain(..).for_each(|node| self.heads[node.neuron as usize] = 0);
         self.heads.resize(neurons, 0);
     }
 
     fn push(&mut self, neuron: usize, arrival: event::Arrival) {
-        let head = &mut self.heads[neuron];
-        if *head == 0 {
-            self.touched.push(neuron as u32);
+        let after = self.nodes.len() as u32 + 1;
+        let before = std::mem::replace(&mut self.heads[neuron], after);
+        self.nodes.push(Node { arrival, neuron: neuron as u32, before });
+    }
+
+    /// Adds what arrives by some edges, all of which end at event-driven neurons.
+    fn extend(&mut self, rows: &[PortRow], edges: &[TableEdge], time: Time) {
+        let heads = &mut self.heads[..];
+        let numbers = self.nodes.len() as u32 + 1..;
+        self.nodes.extend(edges.iter().zip(numbers).map(|(edge, after)| {
+            let (row, lane) = edge.port.parts();
+            let PortRow { block, receptor, .. } = rows[row];
+            let neuron = block as usize * LANES + lane;
+            let before = std::mem::replace(&mut heads[neuron], after);
+            let arrival = event::Arrival { time, receptor, weight: edge.weight };
+            Node { arrival, neuron: neuron as u32, before }
+        }));
+    }
+
+    /// Has the last arrival of a neuron fetched.
+    pub fn prefetch(&self, neuron: u32) {
+        let head = self.heads.get(neuron as usize).copied().unwrap_or(0);
+        if let Some(node) = (head as usize).checked_sub(1).and_then(|k| self.nodes.get(k)) {
+            prefetch(node, size_of::<Node>());
         }
-        self.nodes.push((arrival, *head));
-        *head = self.nodes.len() as u32;
     }
 
     /// Appends what arrives at a neuron, sorted.
     pub fn of(&self, neuron: u32, arrivals: &mut Vec<event::Arrival>) {
         let from = arrivals.len();
         let mut next = self.heads.get(neuron as usize).copied().unwrap_or(0);
-        while let Some((arrival, before)) = (next as usize).checked_sub(1).map(|k| self.nodes[k]) {
+        while let Some(Node { arrival, before, .. }) =
+            (next as usize).checked_sub(1).map(|k| self.nodes[k])
+        {
             arrivals.push(arrival);
             next = before;
         }
         // Most came in the order of time, and the last one is first.
-        arrivals[from..].reverse();
-        arrivals[from..].sort_unstable();
+        let own = &mut arrivals[from..];
+        own.reverse();
+        if !own.is_sorted() {
+            own.sort_unstable();
+        }
     }
 
     /// The neurons of `first..first + len` at which something arrives, sorted and counted from
     /// `first`.
     #[must_use]
     pub fn touched(&self, first: u32, len: u32) -> Vec<u32> {
-        let own = self.touched.iter().filter(|n| (first..first + len).contains(n));
         // To look through all neurons costs less than to sort many.
-        if self.touched.len() as u32 > len / 64 {
+        if self.nodes.len() as u32 > len / 64 {
             let heads = self.heads.get(first as usize..(first + len) as usize).unwrap_or(&[]);
             return (0..len).zip(heads).filter(|(_, head)| **head != 0).map(|(n, _)| n).collect();
         }
-        let mut own: Vec<u32> = own.map(|n| n - first).collect();
+        let own = self.nodes.iter().map(|node| node.neuron);
+        let own = own.filter(|neuron| (first..first + len).contains(neuron));
+        let mut own: Vec<u32> = own.map(|neuron| neuron - first).collect();
         own.sort_unstable();
+        own.dedup();
         own
     }
 

@@ -131,7 +131,8 @@ impl Table {
     /// read before the processor notices that it is one.
     #[inline]
     pub(super) fn prefetch(&self, group: u32) {
-        prefetch(self.edges_of(group));
+        let edges = self.edges_of(group);
+        prefetch(edges, size_of_val(edges));
     }
 
     /// The edges of a group.

@@ -16,8 +16,8 @@ fn compile_all(compute: (i32, i32)) {
     let programs = Program::built_in();
     // Delivery by steps and from event to event, networks; `lif`; `arcana` with three feedbacks, two refractory forms, with
     // and without GABA_B; `dynapse1`. Event-driven: `lif`; the power law with AMPA in single and in double
-    // precision, with GABA_B, with all circuits; the logistic one with all.
-    assert_eq!(programs.len(), 3 + 1 + 3 * 2 * 2 + 3 * 2 + 1 + 4 + 1);
+    // precision, with GABA_B in mixed and in double, with all circuits; the logistic one with all.
+    assert_eq!(programs.len(), 3 + 1 + 3 * 2 * 2 + 3 * 2 + 1 + 5 + 1);
     for program in programs {
         let binary = compile::compile(&program, compute).unwrap();
         assert_eq!(&binary[..4], b"\x7fELF", "{}", program.name);

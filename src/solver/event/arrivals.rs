@@ -2,10 +2,11 @@
 
 use super::dpi::{CALM_FOR, Phase};
 use super::equation::{AMPA, Form, GABAB, is_closed};
+use super::precision::Precision;
 use super::real::Real;
 use super::run::{Next, Run, seconds};
 
-impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
+impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     /// Takes the pulses that have arrived.
     #[inline(always)]
     pub(super) fn receive(&mut self, lane: usize) -> bool {
@@ -38,12 +39,12 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     #[inline(always)]
     pub(super) fn raise(&mut self, lane: usize, c: usize, jump: f64) {
         let n = self.neuron(lane);
-        let now = self.lanes.current[c][lane].double();
+        let now = self.lanes.current(c, lane);
         let floor = if n.has_floor[c] { n.a * n.floor[c] } else { 0.0 };
         let raised = if now > 0.0 { now } else { floor } + jump;
         // What stays at the floor does not decay.
         let raised = if raised > n.a * n.i0 { raised } else { 0.0 };
-        self.lanes.current[c][lane] = R::of(raised);
+        self.lanes.current[c].keep(lane, R::Current::of(raised));
         self.way_mut(lane).floor = f64::INFINITY;
     }
 
@@ -116,16 +117,16 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let event = arrives.min(way.other);
         let n = &*job.neuron;
         let c = self.model.place_of(arrival.receptor).min(N - 1);
-        let now = lanes.current[c][lane];
-        let raised = R::of(now.double() + f64::from(arrival.weight) * n.raise[c]);
+        let now = lanes.current(c, lane);
+        let raised = R::Current::of(now + f64::from(arrival.weight) * n.raise[c]);
         // What comes together is summed, and what may lead to a floor is for others.
-        if arrives <= t || now <= zero || raised <= lanes.i0[lane] {
+        if arrives <= t || now <= 0.0 || raised.double() <= n.a * n.i0 {
             return Next::Unknown;
         }
         if N == 2 {
             // As [`Self::next_bend`] sees it.
-            let ampa = if c == AMPA { raised } else { lanes.current[AMPA][lane] }.double();
-            let gabab = if c == AMPA { lanes.current[N - 1][lane] } else { raised }.double();
+            let ampa = if c == AMPA { raised.double() } else { lanes.current(AMPA, lane) };
+            let gabab = if c == AMPA { lanes.current(N - 1, lane) } else { raised.double() };
             let floor = |c: usize, current: f64| if current > 0.0 { 0.0 } else { n.floor[c] };
             let constant = n.input + floor(AMPA, ampa) - floor(GABAB, gabab) - n.i0;
             let left = 1.0 - std::f64::consts::LN_2 * n.decay[AMPA] * (event - t);
@@ -133,19 +134,16 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
                 return Next::Unknown;
             }
         }
-        let before = lanes.closed(lane);
-        lanes.current[c][lane] = raised;
-        lanes.ampa[lane] = lanes.current[AMPA][lane];
-        if N == 2 {
-            lanes.inhibition[lane] = lanes.current[N - 1][lane];
-        }
+        let before = lanes.closed[lane];
+        lanes.current[c].keep(lane, raised);
+        lanes.set_input(lane, true);
         way.arrival += 1;
         way.arrives = arrives;
         way.floor = f64::INFINITY;
         way.bend = f64::INFINITY;
         way.is_driven = true;
         lanes.event[lane] = event;
-        let base = lanes.base[lane];
+        let base = lanes.base.seen()[lane];
         #[cfg(test)]
         tests::count(lanes.is_z[lane] > zero);
         self.rate_after_event(lane, (before, base));
@@ -165,7 +163,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let job = self.job(lane);
         let n = &*job.neuron;
         // Inhibition may be gone; below the floor of the sum is less.
-        let most = n.a * (n.input + n.floor[AMPA]) + lanes.current[AMPA][lane].double();
+        let most = n.a * (n.input + n.floor[AMPA]) + lanes.current(AMPA, lane);
         job.stops.is_empty()
             && job.dc.is_none()
             && lanes.y[lane].double() + most * left <= n.y_calm

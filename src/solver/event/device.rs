@@ -119,8 +119,11 @@ impl<T: Word, const N: usize> Words for [T; N] {
 
 /// The fields of a type of neurons: what follows from biases, and the state.
 macro_rules! words {
-    ($neuron:ident { $($parameter:ident: $parameter_type:ty),* $(,)? } { $($state:ident: $type:ty),* $(,)? }) => {
-        impl $neuron {
+    (
+        $neuron:ident $(<const $size:ident>)?
+        { $($parameter:ident: $parameter_type:ty),* $(,)? } { $($state:ident: $type:ty),* $(,)? }
+    ) => {
+        impl $(<const $size: usize>)? $neuron $(<$size>)? {
             /// The names of both kinds of fields, word by word.
             fn words() -> [Vec<String>; 2] {
                 use $crate::solver::event::device::Words;

@@ -7,9 +7,10 @@ use std::sync::{Mutex, PoisonError};
 use fearless_simd::Level;
 use smallvec::SmallVec;
 
-use super::device::{EventCode, Word, Words, double, doubles, math_macros, words};
+use super::device::{EventCode, Word, double, doubles, math_macros, words};
 use super::equation::{AHP, AMPA, Form, GABAA, GABAB, Logistic, NMDA, PowerLaw};
-use super::real::{Analytic, Real};
+use super::precision::Precision;
+use super::real::Analytic;
 use super::run::{self, Room};
 use super::{EventBank, EventModel, EventNeurons, Job, Output};
 use crate::circuit::forms::{FeedbackForm, RefractoryForm};
@@ -35,7 +36,7 @@ pub fn neurons(
     tolerance: Time,
     is_driven: bool,
 ) -> Box<dyn EventNeurons> {
-    fn bank<R: Real, F: Form, const N: usize>(
+    fn bank<R: Precision<N>, F: Form, const N: usize>(
         dpi: &Dpi,
         circuits: &Circuits,
         tolerance: Time,
@@ -48,7 +49,8 @@ pub fn neurons(
     let bank = match (dpi.forms.feedback, is_plain, circuits.has(Receptor::Gabab), is_single) {
         (FeedbackForm::PowerLaw, true, false, true) => bank::<f32, PowerLaw, 1>,
         (FeedbackForm::PowerLaw, true, false, false) => bank::<f64, PowerLaw, 1>,
-        (FeedbackForm::PowerLaw, true, true, _) => bank::<f64, PowerLaw, 2>,
+        (FeedbackForm::PowerLaw, true, true, true) => bank::<f32, PowerLaw, 2>,
+        (FeedbackForm::PowerLaw, true, true, false) => bank::<f64, PowerLaw, 2>,
         (FeedbackForm::PowerLaw, false, ..) => bank::<f64, PowerLaw, 5>,
         (FeedbackForm::Logistic | FeedbackForm::Off, ..) => bank::<f64, Logistic, 5>,
     };
@@ -57,7 +59,7 @@ pub fn neurons(
 
 /// DPI neurons in precision `R`, with feedback `F`, of whose circuits the first `N` can have a current
 /// above their floor.
-pub struct DpiEvent<R, F, const N: usize> {
+pub struct DpiEvent<R: Precision<N>, F, const N: usize> {
     pub(super) dpi: Dpi,
     circuits: Circuits,
     pub(super) b: f64,
@@ -75,7 +77,7 @@ const STEP_TOLERANCE: f64 = 0.02;
 /// the train amplifies it, and they would save no more than a tenth of the work.
 const LOOSEST_STEP: f64 = 50e-9;
 
-impl<R, F, const N: usize> DpiEvent<R, F, N> {
+impl<R: Precision<N>, F, const N: usize> DpiEvent<R, F, N> {
     fn new(dpi: &Dpi, circuits: &Circuits, tolerance: Time) -> DpiEvent<R, F, N> {
         let kappa = dpi.constants.kappa;
         DpiEvent {
@@ -89,10 +91,7 @@ impl<R, F, const N: usize> DpiEvent<R, F, N> {
     }
 
     /// Room that nobody uses.
-    pub(super) fn take_room(&self) -> Box<Room<R, N>>
-    where
-        R: Real,
-    {
+    pub(super) fn take_room(&self) -> Box<Room<R, N>> {
         let unused = self.rooms.lock().unwrap_or_else(PoisonError::into_inner).pop();
         unused.unwrap_or_else(|| Box::new(Room::new(self.b, self.tolerance)))
     }
@@ -105,7 +104,7 @@ impl<R, F, const N: usize> DpiEvent<R, F, N> {
     /// The y below which a neuron does not come to its threshold within [`CALM_FOR`], what its input can
     /// add in that time included: as long as y is below Y, the feedback adds no more than what it is
     /// there with its gate open; that has to be half of Y at most, and twice the result is Y.
-    fn calm(&self, n: &DpiNeuron) -> f64 {
+    fn calm(&self, n: &DpiNeuron<N>) -> f64 {
         if self.dpi.forms.feedback != FeedbackForm::PowerLaw {
             return 0.0;
         }
@@ -162,27 +161,14 @@ impl Word for Phase {
     }
 }
 
-/// Where a neuron is on a device, its state there follows from this already: whether it is to be started anew.
-impl Words for Option<Anew> {
-    fn pack_into(self, words: &mut std::slice::IterMut<u64>) {
-        self.is_some().pack_into(words);
-    }
-    fn unpack_from(&mut self, words: &mut std::slice::Iter<u64>) {
-        let mut is_anew = self.is_some();
-        is_anew.unpack_from(words);
-        *self = self.filter(|_| is_anew);
-    }
-    fn names(name: &str) -> Vec<String> {
-        vec![name.to_string()]
-    }
-}
-
-/// A DPI neuron. Currents are in A, but where a comment says rate: those are a·I in 1/s.
+/// A DPI neuron of whose circuits the first `N` can have a current above their floor. Currents are in A, but
+/// where a comment says rate: those are a·I in 1/s.
 ///
-/// What each arrival asks for comes first, in few lines of the cache.
+/// What each window of a network asks for comes first, in few lines of the cache (five of two circuits): thousands
+/// of neurons take turns in it.
 #[derive(Debug, Clone)]
 #[repr(C, align(64))]
-pub struct DpiNeuron {
+pub struct DpiNeuron<const N: usize> {
     // What follows from biases.
     /// a = κ/(C·UT), 1/(A·s).
     pub(super) a: f64,
@@ -191,24 +177,22 @@ pub struct DpiNeuron {
     pub(super) input: f64,
     /// With no more than that, and what its input adds, it does not fire within [`CALM_FOR`].
     pub(super) y_calm: f64,
+    /// The constant part of the leak.
+    pub(super) leak: f64,
     /// What a pulse of weight 1 adds, as a rate.
-    pub(super) raise: [f64; CIRCUITS],
-    pub(super) floor: [f64; CIRCUITS],
+    pub(super) raise: [f64; N],
     /// log2(e)/τ.
-    pub(super) decay: [f64; CIRCUITS],
-    pub(super) i_gain: f64,
+    pub(super) decay: [f64; N],
+    pub(super) tau: [f64; N],
+    /// The inverse of the shortest τ.
+    pub(super) fastest: f64,
+    pub(super) floor: [f64; CIRCUITS],
     /// I0/Igain and its logarithm.
     pub(super) r: f64,
     pub(super) ln_r: f64,
-    /// Threshold on both charts, and as Imem/Igain.
+    /// Threshold on both charts.
     pub(super) q_th: f64,
     pub(super) z_th: f64,
-    pub(super) y_th: f64,
-    /// The reset.
-    pub(super) q_reset: f64,
-    pub(super) y_reset: f64,
-    /// The feedback there, as a rate.
-    pub(super) feedback_reset: f64,
     /// From here on the feedback's gate is open.
     pub(super) y_open: f64,
     /// And below this chart z is left.
@@ -216,72 +200,87 @@ pub struct DpiNeuron {
     pub(super) feedback: f64,
     pub(super) gate_slope: f64,
     pub(super) gate_offset: f64,
-    pub(super) y_nmda: f64,
-    /// The constant part of the leak.
-    pub(super) leak: f64,
-    pub(super) ref_p: f64,
-    pub(super) tau: [f64; CIRCUITS],
-    /// The inverse of the shortest τ.
-    pub(super) fastest: f64,
-    /// What a pulse of weight 1 adds as a current.
-    jump: [f64; CIRCUITS],
 
     // State.
     pub(super) time: Time,
-    pub(super) phase: Phase,
     pub(super) x: f64,
     pub(super) k: f64,
     pub(super) unforced: f64,
-    pub(super) margin: f64,
     pub(super) h: f64,
     pub(super) y: f64,
-    pub(super) is_z: bool,
     pub(super) is_first: f64,
     pub(super) first_q: f64,
     pub(super) first_z: f64,
     /// Currents above their floor, as rates; 0: at it.
-    pub(super) current: [f64; CIRCUITS],
-    pub(super) has_floor: [bool; CIRCUITS],
-    pub(super) refractory: Option<Time>,
+    pub(super) current: [f64; N],
+    /// Until when it is refractory; [`Time::MAX`]: it is not.
+    pub(super) refractory: Time,
+    pub(super) phase: Phase,
+    pub(super) is_z: bool,
     /// Whether the sum of all input in closed form is at its floor.
     pub(super) is_at_floor: bool,
     pub(super) is_awake: bool,
     /// Biases or state have changed: chart and rate are to be found anew.
-    pub(super) anew: Option<Anew>,
+    pub(super) is_anew: bool,
+    pub(super) has_floor: [bool; CIRCUITS],
+
+    // What few windows ask for.
+    i_gain: f64,
+    /// The threshold as Imem/Igain.
+    pub(super) y_th: f64,
+    /// The reset.
+    pub(super) q_reset: f64,
+    pub(super) y_reset: f64,
+    /// The feedback there, as a rate.
+    pub(super) feedback_reset: f64,
+    pub(super) y_nmda: f64,
+    pub(super) ref_p: f64,
+    pub(super) margin: f64,
+    /// What a pulse of weight 1 adds as a current.
+    jump: [f64; N],
+    /// Of one that is to be started anew.
+    anew: Anew<N>,
 }
 
 /// The state of a neuron whose biases or state have changed, A: it stays what it is, whatever it is
 /// measured in.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Anew {
+struct Anew<const N: usize> {
     membrane: f64,
     /// Above the floor; 0: at it.
-    current: [f64; CIRCUITS],
+    current: [f64; N],
 }
 
-impl DpiNeuron {
+impl<const N: usize> DpiNeuron<N> {
+    /// The bytes that each window asks for.
+    pub(super) const HOT: usize = std::mem::offset_of!(DpiNeuron<N>, i_gain);
+
     /// The state, to be changed.
-    fn change(&mut self) -> &mut Anew {
-        let (membrane, current) = (self.y * self.i_gain, self.current.map(|rate| rate / self.a));
-        self.anew.get_or_insert(Anew { membrane, current })
+    fn change(&mut self) -> &mut Anew<N> {
+        if !self.is_anew {
+            let current = self.current.map(|rate| rate / self.a);
+            self.anew = Anew { membrane: self.y * self.i_gain, current };
+            self.is_anew = true;
+        }
+        &mut self.anew
     }
 }
 
-words!(DpiNeuron {
+words!(DpiNeuron<const N> {
     a: f64, i0: f64, i_gain: f64, r: f64, ln_r: f64, q_th: f64, z_th: f64, y_th: f64, q_reset: f64,
     y_reset: f64, feedback_reset: f64, y_open: f64, y_down: f64, feedback: f64, gate_slope: f64,
-    gate_offset: f64, y_nmda: f64, input: f64, leak: f64, ref_p: f64, tau: [f64; CIRCUITS],
-    decay: [f64; CIRCUITS], fastest: f64, raise: [f64; CIRCUITS], floor: [f64; CIRCUITS], y_calm: f64,
+    gate_offset: f64, y_nmda: f64, input: f64, leak: f64, ref_p: f64, tau: [f64; N],
+    decay: [f64; N], fastest: f64, raise: [f64; N], floor: [f64; CIRCUITS], y_calm: f64,
 } {
     time: Time, phase: Phase, x: f64, k: f64, unforced: f64, margin: f64, h: f64, y: f64, is_z: bool,
-    is_first: f64, first_q: f64, first_z: f64, current: [f64; CIRCUITS],
-    has_floor: [bool; CIRCUITS], refractory: Option<Time>, is_at_floor: bool, is_awake: bool, anew: Option<Anew>,
+    is_first: f64, first_q: f64, first_z: f64, current: [f64; N],
+    has_floor: [bool; CIRCUITS], refractory: Time, is_at_floor: bool, is_awake: bool, is_anew: bool,
 });
 
-impl<R: Real, F: Form, const N: usize> EventModel for DpiEvent<R, F, N> {
+impl<R: Precision<N>, F: Form, const N: usize> EventModel for DpiEvent<R, F, N> {
     type Soma = Soma;
     type Synapse = Synapse;
-    type Neuron = DpiNeuron;
+    type Neuron = DpiNeuron<N>;
 
     fn layout(&self) -> Layout {
         let all = self.dpi.circuits();
@@ -302,58 +301,59 @@ impl<R: Real, F: Form, const N: usize> EventModel for DpiEvent<R, F, N> {
         R::NAME
     }
 
-    fn neuron(&self) -> DpiNeuron {
+    fn neuron(&self) -> DpiNeuron<N> {
         let floors = self.floors();
         DpiNeuron {
             a: 0.0,
             i0: self.dpi.constants.i0,
-            i_gain: 0.0,
+            input: 0.0,
+            y_calm: 0.0,
+            leak: 0.0,
+            raise: [0.0; N],
+            decay: [0.0; N],
+            tau: [1.0; N],
+            fastest: 0.0,
+            floor: floors.map(|(floor, _)| floor),
             r: 0.0,
             ln_r: 0.0,
             q_th: 0.0,
             z_th: 0.0,
-            y_th: 0.0,
-            q_reset: 0.0,
-            y_reset: 0.0,
-            feedback_reset: 0.0,
             y_open: 0.0,
             y_down: 0.0,
             feedback: 0.0,
             gate_slope: 0.0,
             gate_offset: 0.0,
-            y_nmda: 0.0,
-            input: 0.0,
-            leak: 0.0,
-            ref_p: 0.0,
-            tau: [1.0; CIRCUITS],
-            decay: [0.0; CIRCUITS],
-            fastest: 0.0,
-            jump: [0.0; CIRCUITS],
-            raise: [0.0; CIRCUITS],
-            y_calm: 0.0,
-            floor: floors.map(|(floor, _)| floor),
             time: Time::ZERO,
-            phase: Phase::Run,
             x: 0.0,
             k: 0.0,
             unforced: 0.0,
-            margin: 0.0,
             h: 0.0,
             y: 0.0,
-            is_z: false,
             is_first: 0.0,
             first_q: 1.0,
             first_z: 0.5,
-            current: [0.0; CIRCUITS],
-            has_floor: floors.map(|(_, has)| has),
-            refractory: None,
+            current: [0.0; N],
+            refractory: Time::MAX,
+            phase: Phase::Run,
+            is_z: false,
             is_at_floor: false,
             is_awake: true,
-            anew: Some(Anew { membrane: self.dpi.constants.i0, current: [0.0; CIRCUITS] }),
+            is_anew: true,
+            has_floor: floors.map(|(_, has)| has),
+            i_gain: 0.0,
+            y_th: 0.0,
+            q_reset: 0.0,
+            y_reset: 0.0,
+            feedback_reset: 0.0,
+            y_nmda: 0.0,
+            ref_p: 0.0,
+            margin: 0.0,
+            jump: [0.0; N],
+            anew: Anew { membrane: self.dpi.constants.i0, current: [0.0; N] },
         }
     }
 
-    fn set_soma(&self, n: &mut DpiNeuron, soma: &Soma) {
+    fn set_soma(&self, n: &mut DpiNeuron<N>, soma: &Soma) {
         let Constants { i0, ut, kappa } = self.dpi.constants;
         let log2_e = std::f64::consts::LOG2_E;
         n.change();
@@ -394,16 +394,20 @@ impl<R: Real, F: Form, const N: usize> EventModel for DpiEvent<R, F, N> {
         n.ref_p = soma.ref_p;
     }
 
-    fn set_synapse(&self, n: &mut DpiNeuron, circuit: usize, synapse: &Synapse, exponent: i32) {
+    fn set_synapse(&self, n: &mut DpiNeuron<N>, circuit: usize, synapse: &Synapse, exponent: i32) {
         let constants = &self.dpi.constants;
         let at = place(self.dpi.circuits()[circuit]);
         n.change();
+        // Of others nothing is above its floor.
+        if at >= N {
+            return;
+        }
         n.tau[at] = synapse.tau(constants);
         // Scaling by a power of two is exact.
         n.jump[at] = synapse.jump(self.dpi.forms.pulse, constants) * 2.0_f64.powi(-exponent);
     }
 
-    fn set_state(&self, n: &mut DpiNeuron, column: usize, value: f64) {
+    fn set_state(&self, n: &mut DpiNeuron<N>, column: usize, value: f64) {
         if column == 0 {
             n.change().membrane = value;
             return;
@@ -412,16 +416,21 @@ impl<R: Real, F: Form, const N: usize> EventModel for DpiEvent<R, F, N> {
         if at == AHP {
             n.has_floor[AHP] = value > 0.0;
         }
-        n.change().current[at] = if value > n.floor[at] { value } else { 0.0 };
+        if at < N {
+            n.change().current[at] = if value > n.floor[at] { value } else { 0.0 };
+        }
     }
 
-    fn settle(&self, n: &mut DpiNeuron) {
-        let Some(Anew { membrane, current }) = n.anew else { return };
+    fn settle(&self, n: &mut DpiNeuron<N>) {
+        if !n.is_anew {
+            return;
+        }
+        let Anew { membrane, current } = n.anew;
         let membrane = membrane.max(n.i0);
         n.current = current.map(|current| n.a * current);
         n.raise = n.jump.map(|jump| n.a * jump);
         n.decay = n.tau.map(|tau| std::f64::consts::LOG2_E / tau);
-        n.fastest = n.tau[..N].iter().map(|tau| 1.0 / tau).fold(0.0, f64::max);
+        n.fastest = n.tau.iter().map(|tau| 1.0 / tau).fold(0.0, f64::max);
         n.y_calm = self.calm(n);
         if n.phase != Phase::Hold {
             n.phase = Phase::Run;
@@ -433,22 +442,23 @@ impl<R: Real, F: Form, const N: usize> EventModel for DpiEvent<R, F, N> {
         n.is_awake = true;
     }
 
-    fn state(&self, n: &DpiNeuron) -> SmallVec<[f64; 4]> {
+    fn state(&self, n: &DpiNeuron<N>) -> SmallVec<[f64; 4]> {
         let all = self.dpi.circuits().iter().map(|receptor| {
             let at = place(*receptor);
             let floor = if n.has_floor[at] { n.floor[at] } else { 0.0 };
-            let current = n.anew.map_or(n.current[at] / n.a, |anew| anew.current[at]);
+            let own = |currents: &[f64; N]| currents.get(at).copied().unwrap_or(0.0);
+            let current = if n.is_anew { own(&n.anew.current) } else { own(&n.current) / n.a };
             if current > 0.0 { current } else { floor }
         });
-        let membrane = n.anew.map_or(n.y * n.i_gain, |anew| anew.membrane).max(n.i0);
-        std::iter::once(membrane).chain(all).collect()
+        let membrane = if n.is_anew { n.anew.membrane } else { n.y * n.i_gain };
+        std::iter::once(membrane.max(n.i0)).chain(all).collect()
     }
 
-    fn time(&self, n: &DpiNeuron) -> Time {
+    fn time(&self, n: &DpiNeuron<N>) -> Time {
         n.time
     }
 
-    fn is_awake(&self, n: &DpiNeuron) -> bool {
+    fn is_awake(&self, n: &DpiNeuron<N>) -> bool {
         n.is_awake
     }
 
@@ -456,18 +466,18 @@ impl<R: Real, F: Form, const N: usize> EventModel for DpiEvent<R, F, N> {
         Some(self.code())
     }
 
-    fn pack(&self, n: &DpiNeuron, words: &mut [u64]) {
+    fn pack(&self, n: &DpiNeuron<N>, words: &mut [u64]) {
         n.pack(words);
     }
 
-    fn unpack(&self, n: &mut DpiNeuron, words: &[u64]) {
+    fn unpack(&self, n: &mut DpiNeuron<N>, words: &[u64]) {
         n.unpack(words);
     }
 
     fn run(
         &self,
         level: Level,
-        jobs: &mut [Job<DpiNeuron>],
+        jobs: &mut [Job<DpiNeuron<N>>],
         window: Range<Time>,
         out: &mut Output,
     ) {
@@ -475,7 +485,7 @@ impl<R: Real, F: Form, const N: usize> EventModel for DpiEvent<R, F, N> {
     }
 }
 
-impl<R: Real, F: Form, const N: usize> DpiEvent<R, F, N> {
+impl<R: Precision<N>, F: Form, const N: usize> DpiEvent<R, F, N> {
     /// Its kernel, `src/backend/cuda/kernels/event_{equation,dpi,span}.*`.
     fn code(&self) -> EventCode {
         use super::equation::{OMEGA_OFFSET, OMEGA_SLOPE, RUN_AWAY, is_closed};
@@ -524,7 +534,7 @@ impl<R: Real, F: Form, const N: usize> DpiEvent<R, F, N> {
             ("SPAN_GROWTH", span::GROWTH),
         ];
         macros.extend(constants.map(|(name, value)| (name, double(value))));
-        let [parameters, state] = DpiNeuron::words();
+        let [parameters, state] = DpiNeuron::<N>::words();
         let form = if F::POWER { "power law" } else { "logistic" };
         EventCode {
             name: format!("event-driven DPI, {form}, {} precision, {N} circuits", R::NAME),
@@ -544,7 +554,7 @@ impl<R: Real, F: Form, const N: usize> DpiEvent<R, F, N> {
     }
 }
 
-impl<R, F, const N: usize> DpiEvent<R, F, N> {
+impl<R: Precision<N>, F, const N: usize> DpiEvent<R, F, N> {
     /// Which of the five circuits a receptor of the layout is.
     pub(super) fn place_of(&self, receptor: u8) -> usize {
         place(self.dpi.circuits()[usize::from(receptor)])

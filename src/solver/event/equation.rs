@@ -70,11 +70,12 @@ pub struct Equation<V: Number, const N: usize> {
     pub(super) x_low: V,
     pub(super) current: [V; N],
     pub(super) rate: [V; N],
+    pub(super) closed: V,
+    pub(super) base: V,
     pub(super) ampa: V,
     pub(super) tau: V,
     pub(super) inhibition: V,
     pub(super) inhibition_tau: V,
-    pub(super) base: V,
     pub(super) rise: V,
     pub(super) rise_slope: V,
     pub(super) rise_curve: V,
@@ -92,9 +93,21 @@ pub struct Equation<V: Number, const N: usize> {
     pub(super) inverse_b: V,
 }
 
+/// The input at some time of a step.
+#[derive(Clone, Copy)]
+pub struct Input<V: Number, const N: usize> {
+    /// What of it has a closed form, without the smoothed input of arrivals; and that.
+    pub(super) closed: V,
+    pub(super) rise: V,
+    /// The integral of both since the start of the step (on chart q).
+    pub(super) integral: V,
+    /// The currents that decay.
+    pub(super) current: [V; N],
+}
+
 /// A right-hand side and what else is known there.
 #[derive(Clone, Copy)]
-pub struct Rate<V: Number, const N: usize> {
+pub struct Rate<V: Number> {
     /// What is integrated: d(chart)/dt less the input in closed form, or dt/d(chart).
     pub k: V,
     /// d(chart)/dt.
@@ -107,60 +120,62 @@ pub struct Rate<V: Number, const N: usize> {
     pub(super) feedback: V,
     /// Imem/Igain.
     pub y: V,
-    /// The smoothed input of arrivals.
-    pub(super) rise: V,
     /// How far the input is above its floor.
     pub margin: V,
     /// Whether the feedback runs away.
     pub runs_away: V::Mask,
-    /// exp(−t/τ) − 1 of each current.
-    pub(super) decays: [V; N],
     /// Where on the chart, from the start of the step.
     pub(super) dx: V,
 }
 
 impl<V: Number, const N: usize> Equation<V, N> {
-    /// At `dx` from the step's start (on q in time: without the input in closed form), `t` after it, on
-    /// chart z or q.
+    /// The input `t` after the step's start.
     #[inline(always)]
-    pub(super) fn rate<F: Form, const Z: bool>(&self, dx: V, t: V) -> Rate<V, N> {
-        let (zero, one) = (t.splat(0.0), t.splat(1.0));
-
-        let mut decays = [zero; N];
-        let mut now = self.current;
+    pub(super) fn input(&self, t: V) -> Input<V, N> {
+        let mut decays = [t; N];
+        let mut current = self.current;
         for c in 0..N {
             decays[c] = (-t * self.rate[c]).exp2_m1();
-            now[c] = now[c].mul_add(decays[c], now[c]);
+            current[c] = current[c].mul_add(decays[c], current[c]);
         }
         // With all input in closed form, what is constant stays what it is.
-        let constant = if is_closed(N) { self.base } else { self.slope.mul_add(t, self.base) };
-        let mut closed = constant + self.ampa.mul_add(decays[AMPA], self.ampa);
+        let constant = if is_closed(N) { self.closed } else { self.slope.mul_add(t, self.closed) };
+        let mut closed = self.ampa.mul_add(decays[AMPA], constant);
+        let half = t.splat(0.5) * self.slope;
+        let mean = if is_closed(N) { self.base } else { half.mul_add(t, self.base) };
+        let mut integral = t * mean - self.ampa * self.tau * decays[AMPA];
         if N == 2 {
-            closed = closed - self.inhibition.mul_add(decays[GABAB.min(N - 1)], self.inhibition);
+            let decay = decays[GABAB.min(N - 1)];
+            closed = (-self.inhibition).mul_add(decay, closed);
+            integral = (self.inhibition * self.inhibition_tau).mul_add(decay, integral);
         }
-        let mut rise = zero;
         if is_closed(N) {
-            rise = t.mul_add(t.mul_add(self.rise_curve, self.rise_slope), self.rise);
-            closed = closed + rise;
+            let half = t.splat(0.5) * self.rise_slope;
+            let third = t.splat(1.0 / 3.0) * self.rise_curve;
+            let mean = t.mul_add(t.mul_add(third, half), self.rise);
+            integral = t.mul_add(mean, integral);
         }
-        let dx = if Z {
-            dx
+        Input { closed, rise: self.rise_at(t), integral, current }
+    }
+
+    /// The smoothed input of arrivals `t` after the step's start.
+    #[inline(always)]
+    pub(super) fn rise_at(&self, t: V) -> V {
+        if is_closed(N) {
+            t.mul_add(t.mul_add(self.rise_curve, self.rise_slope), self.rise)
         } else {
-            let half = t.splat(0.5) * self.slope;
-            let mean = if is_closed(N) { self.base } else { half.mul_add(t, self.base) };
-            let mut integral = t * mean - self.ampa * self.tau * decays[AMPA];
-            if N == 2 {
-                let decayed = self.inhibition * self.inhibition_tau;
-                integral = decayed.mul_add(decays[GABAB.min(N - 1)], integral);
-            }
-            if is_closed(N) {
-                let half = t.splat(0.5) * self.rise_slope;
-                let third = t.splat(1.0 / 3.0) * self.rise_curve;
-                let mean = t.mul_add(t.mul_add(third, half), self.rise);
-                integral = t.mul_add(mean, integral);
-            }
-            dx + self.is_swapped.select(zero, integral)
-        };
+            t.splat(0.0)
+        }
+    }
+
+    /// At `dx` from the step's start (on q in time: without the input in closed form), `t` after it, under
+    /// its `input` then, on chart z or q.
+    #[inline(always)]
+    pub(super) fn rate<F: Form, const Z: bool>(&self, dx: V, t: V, input: &Input<V, N>) -> Rate<V> {
+        let (zero, one) = (t.splat(0.0), t.splat(1.0));
+        let now = &input.current;
+        let closed = if is_closed(N) { input.closed + input.rise } else { input.closed };
+        let dx = if Z { dx } else { dx + self.is_swapped.select(zero, input.integral) };
         let x = self.x + dx;
 
         // Of the feedback (on z: of the gain g) numerator and denominator: one division serves the sum.
@@ -202,7 +217,7 @@ impl<V: Number, const N: usize> Equation<V, N> {
             let size = self.b * leak.mul_add(x, self.i0);
             let unforced = -self.b * self.base.mul_add(inverse, -leak).mul_add(x, self.i0);
             let (feedback, runs_away) = (zero, never);
-            Rate { k, total, unforced, size, feedback, y, rise, margin, runs_away, decays, dx }
+            Rate { k, total, unforced, size, feedback, y, margin, runs_away, dx }
         } else {
             let y1 = one + y;
             let net = (-leak).mul_add(below, above) * y1;
@@ -219,7 +234,7 @@ impl<V: Number, const N: usize> Equation<V, N> {
             } else {
                 never
             };
-            Rate { k, total, unforced, size, feedback, y, rise, margin, runs_away, decays, dx }
+            Rate { k, total, unforced, size, feedback, y, margin, runs_away, dx }
         }
     }
 

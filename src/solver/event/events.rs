@@ -4,6 +4,7 @@
 use super::dpi::{DpiNeuron, Phase};
 use super::equation::{AHP, AMPA, Form, GABAA, GABAB, NMDA, Rate, is_closed};
 use super::lanes::Lanes;
+use super::precision::Precision;
 use super::real::{Analytic, Real};
 use super::run::{Next, Run};
 use super::step::{
@@ -25,17 +26,17 @@ fn first_step(way: f64, rate: f64) -> f64 {
 
 /// What a circuit that has decayed to its floor has there, A.
 #[inline(always)]
-fn floor_of<R: Real, const N: usize>(
+fn floor_of<R: Precision<N>, const N: usize>(
     lanes: &Lanes<R, N>,
     lane: usize,
-    n: &DpiNeuron,
+    n: &DpiNeuron<N>,
     c: usize,
 ) -> f64 {
-    let is_above = c < N && lanes.current[c.min(N - 1)][lane] > R::of(0.0);
+    let is_above = c < N && lanes.current(c.min(N - 1), lane) > 0.0;
     if is_above || !n.has_floor[c] { 0.0 } else { n.floor[c] }
 }
 
-impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
+impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     /// The direct input from now on.
     #[inline(always)]
     pub(super) fn read_direct_input(&mut self, lane: usize, waveform: &Waveform) {
@@ -48,7 +49,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     /// After biases or state have changed.
     #[inline(always)]
     pub(super) fn start_anew(&mut self, lane: usize) {
-        self.neuron_mut(lane).anew = None;
+        self.neuron_mut(lane).is_anew = false;
         if N == 2 {
             self.way_mut(lane).is_at_floor = self.margin(lane) < 0.0;
             self.set_constants(lane);
@@ -74,29 +75,25 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let way = &self.ways[self.seat(lane)];
         let n = &*self.jobs[way.job].neuron;
         let lanes = &mut *self.lanes;
-        let (of, zero) = (R::of, R::of(0.0));
+        let (of, kept) = (R::of, R::Current::of);
         let (value, slope, from) = way.dc;
         let direct = value + slope * (lanes.t[lane] - from);
-        let is_open = lanes.is_open[lane] > zero && !way.is_at_floor;
+        let is_open = lanes.is_open[lane] > of(0.0) && !way.is_at_floor;
         if is_open {
             let mut input = n.input + direct + floor_of(lanes, lane, n, AMPA);
             if is_closed(N) {
                 // What it has at its floor is no more than a constant, taken from another.
                 input -= floor_of(lanes, lane, n, GABAB);
             }
-            lanes.base[lane] = of(n.a * input);
-            lanes.slope[lane] = of(n.a * slope);
-            lanes.ampa[lane] = lanes.current[AMPA][lane];
+            lanes.base.keep(lane, kept(n.a * input));
+            lanes.slope.keep(lane, kept(n.a * slope));
         } else {
-            lanes.base[lane] = of(n.a * n.i0);
-            lanes.slope[lane] = zero;
-            lanes.ampa[lane] = zero;
+            lanes.base.keep(lane, kept(n.a * n.i0));
+            lanes.slope.keep(lane, kept(0.0));
         }
+        lanes.set_input(lane, is_open);
         lanes.leak[lane] =
             of(n.a * (n.leak + floor_of(lanes, lane, n, GABAA) + floor_of(lanes, lane, n, AHP)));
-        if N == 2 {
-            lanes.inhibition[lane] = if is_open { lanes.current[N - 1][lane] } else { zero };
-        }
         if !is_closed(N) {
             lanes.nmda[lane] = of(n.a * floor_of(lanes, lane, n, NMDA));
             lanes.gabab[lane] = of(n.a * floor_of(lanes, lane, n, GABAB));
@@ -131,7 +128,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             if t >= self.end {
                 return false;
             }
-            let before = (self.lanes.closed(lane), self.lanes.base[lane]);
+            let before = (self.lanes.closed[lane], self.lanes.base.seen()[lane]);
             let mut changed = self.reach_floors(lane);
             changed |= self.receive(lane);
             let job = self.way(lane).job;
@@ -188,7 +185,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
                     // So long, at least, that currents change in this precision.
                     let n = self.neuron(lane);
                     let slowest = (0..N)
-                        .filter(|c| self.lanes.current[*c][lane] > R::of(0.0))
+                        .filter(|c| self.lanes.current(*c, lane) > 0.0)
                         .map(|c| n.tau[c])
                         .fold(0.0, f64::max);
                     let least = (8.0 * R::EPSILON * slowest).max(self.model.tolerance);
@@ -201,7 +198,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
 
     /// The right-hand side where a lane stands, from which its next step starts.
     #[inline(always)]
-    pub(super) fn evaluate(&mut self, lane: usize) -> Rate<R, N> {
+    pub(super) fn evaluate(&mut self, lane: usize) -> Rate<R> {
         self.out.work.right_sides += 1;
         let rate = self.lanes.rate::<F>(lane);
         self.lanes.k[lane] = rate.k;
@@ -223,8 +220,8 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         } else {
             // What is integrated on q does not contain the input; on z it does.
             let lanes = &mut *self.lanes;
-            let change = lanes.closed(lane) - before;
-            let mut constant = lanes.base[lane] - base;
+            let change = lanes.closed[lane] - before;
+            let mut constant = lanes.base.seen()[lane] - base;
             if is_z {
                 let gain = R::of(1.0) / (R::of(1.0) + lanes.y[lane]);
                 let by_input = R::of(-lanes.b) * R::of(lanes.x[lane]) * gain;
@@ -243,7 +240,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     #[inline(always)]
     pub(super) fn hold_step(&mut self, lane: usize, slow: R) {
         let lanes = &mut *self.lanes;
-        let fast = (lanes.k[lane] + lanes.closed(lane)).abs();
+        let fast = (lanes.k[lane] + lanes.closed[lane]).abs();
         if fast > R::of(FASTER) * slow.abs() {
             let first = first_step(lanes.first_q[lane].double(), fast.double());
             lanes.h[lane] = R::of(lanes.h[lane].double().min(first));
@@ -274,8 +271,8 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         } else {
             self.out.work.right_sides += 1;
             lanes.k[lane] = (R::of(feedback) - lanes.leak[lane]) * R::of(1.0 + y);
-            lanes.unforced[lane] = lanes.k[lane] + lanes.base[lane];
-            lanes.k[lane] + lanes.closed(lane)
+            lanes.unforced[lane] = lanes.k[lane] + lanes.base.seen()[lane];
+            lanes.k[lane] + lanes.closed[lane]
         };
         self.set_first_step(lane, total.double());
         let rests = y <= r * (1.0 + 1e-9) && total <= R::of(0.0);
@@ -297,8 +294,8 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         }
         let n = &mut *job.neuron;
         let (ref_p, y_reset) = (n.ref_p, n.y_reset);
-        if !is_closed(N) && n.raise[AHP] > 0.0 {
-            let jump = n.raise[AHP];
+        if !is_closed(N) && n.raise[AHP.min(N - 1)] > 0.0 {
+            let jump = n.raise[AHP.min(N - 1)];
             self.raise(lane, AHP.min(N - 1), jump);
             // From its first spike on it has a floor.
             self.neuron_mut(lane).has_floor[AHP] = true;
@@ -352,7 +349,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let (z, z_th) = (lanes.x[lane], lanes.x_th[lane].double());
         let gain = 1.0 / (1.0 + lanes.y[lane].double());
         // With input and leak as they are now, z goes to the threshold in closed form.
-        let leak = lanes.leak[lane].double() - lanes.closed(lane).double() * gain;
+        let leak = lanes.leak[lane].double() - lanes.closed[lane].double() * gain;
         let i0 = lanes.i0[lane].double();
         let rest = lanes.event[lane] - lanes.t[lane];
         let (top, bottom) = (i0 - leak * z_th, i0 - leak * z);
@@ -384,7 +381,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     pub(super) fn swap(&mut self, lane: usize) {
         self.way_mut(lane).h = self.lanes.h[lane].double();
         let lanes = &mut *self.lanes;
-        let closed = if lanes.is_z[lane] > R::of(0.0) { R::of(0.0) } else { lanes.closed(lane) };
+        let closed = if lanes.is_z[lane] > R::of(0.0) { R::of(0.0) } else { lanes.closed[lane] };
         lanes.is_swapped[lane] = R::of(1.0);
         lanes.h[lane] = R::of(lanes.x_th[lane].double() - lanes.x[lane]);
         lanes.k[lane] = R::of(1.0) / (lanes.k[lane] + closed);
@@ -394,7 +391,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     #[inline(always)]
     pub(super) fn unswap(&mut self, lane: usize, h: f64) {
         let lanes = &mut *self.lanes;
-        let closed = if lanes.is_z[lane] > R::of(0.0) { R::of(0.0) } else { lanes.closed(lane) };
+        let closed = if lanes.is_z[lane] > R::of(0.0) { R::of(0.0) } else { lanes.closed[lane] };
         lanes.is_swapped[lane] = R::of(0.0);
         // No factor leads away from 0; beyond the next event no step goes.
         lanes.h[lane] = R::of(h.max(self.model.tolerance));
@@ -494,7 +491,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             let speed = lanes.k[lane].double() / (-b * lanes.x[lane]);
             lanes.unforced[lane] = lanes.unforced[lane] * R::of(per_q);
             lanes.x[lane] = u + y;
-            lanes.k[lane] = R::of(speed * (1.0 + y)) - lanes.closed(lane);
+            lanes.k[lane] = R::of(speed * (1.0 + y)) - lanes.closed[lane];
             self.set_chart(lane, false);
             self.set_first_step(lane, speed * (1.0 + y));
         } else {
@@ -504,7 +501,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             let n = (-b * log2).round_ties_even();
             let power = f64::from_bits(((1023 + n as i64) as u64) << 52);
             let z = R::of(-b * log2 - n).exp2().double() * power;
-            let speed = (lanes.k[lane] + lanes.closed(lane)).double() / (1.0 + y);
+            let speed = (lanes.k[lane] + lanes.closed[lane]).double() / (1.0 + y);
             lanes.x[lane] = z;
             lanes.k[lane] = R::of(-b * z * speed);
             lanes.unforced[lane] = lanes.unforced[lane] * R::of(-b * z / (1.0 + y));

@@ -3,23 +3,24 @@
 
 use super::dpi::{DpiNeuron, Phase};
 use super::equation::{AHP, AMPA, Form, GABAA, GABAB, NMDA, is_closed};
+use super::precision::{Kept, Precision};
 use super::real::Real;
 use super::run::Run;
 use crate::circuit::math::{exp, ln};
 
-impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
+impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     /// Lets currents decay until `to`, while the membrane stands still.
     #[inline(always)]
     pub(super) fn skip(&mut self, lane: usize, to: f64) {
         let dt = to - self.lanes.t[lane];
         for c in 0..N {
-            let now = self.lanes.current[c][lane].double();
+            let now = self.lanes.current(c, lane);
             if now > 0.0 {
                 let n = self.neuron(lane);
                 let decayed = now * exp(-dt / n.tau[c]);
                 // A floor that was passed.
                 let left = if decayed < n.a * n.i0 { 0.0 } else { decayed };
-                self.lanes.current[c][lane] = R::of(left);
+                self.lanes.current[c].keep(lane, R::Current::of(left));
             }
         }
         let lanes = &mut *self.lanes;
@@ -58,22 +59,23 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             if c >= N {
                 return 0.0;
             }
-            let above = lanes.current[c.min(N - 1)][lane].double();
+            let above = lanes.current(c.min(N - 1), lane);
             let floor = n.a * if n.has_floor[c] { n.floor[c] } else { 0.0 };
-            if above > 0.0 { (above * exp(-dt / n.tau[c])).max(floor) } else { floor }
+            if above > 0.0 { (above * exp(-dt / n.tau[c.min(N - 1)])).max(floor) } else { floor }
         };
         let i0 = n.a * n.i0;
+        let kept = |row: &Kept<R, N>| row.exact()[lane].double();
         let gated = if is_closed(N) {
             // Of a current at its floor the constant input is without it already.
-            if lanes.current[N - 1][lane] > R::of(0.0) { 0.0 } else { n.a * n.floor[GABAB] }
+            if lanes.current(N - 1, lane) > 0.0 { 0.0 } else { n.a * n.floor[GABAB] }
         } else {
-            let nmda = (lanes.nmda[lane] + lanes.current[NMDA.min(N - 1)][lane]).double();
+            let nmda = lanes.nmda[lane].double() + lanes.current(NMDA.min(N - 1), lane);
             nmda * n.r / (n.r + n.y_nmda)
         };
-        let excitation = (lanes.base[lane] + lanes.ampa[lane]).double() + gated;
+        let excitation = kept(&lanes.base) + kept(&lanes.ampa) + gated;
         let bound = |dt: f64| {
             let open = lanes.is_open[lane] > R::of(0.0);
-            let rising = lanes.slope[lane].double().max(0.0) * dt;
+            let rising = kept(&lanes.slope).max(0.0) * dt;
             let input = if open { excitation + rising - inhibition(GABAB, dt) } else { i0 };
             let leak = n.a * n.leak + inhibition(GABAA, dt) + inhibition(AHP, dt);
             input.max(i0) + (self.feedback_at_rest(n) - leak) * (1.0 + n.r)
@@ -94,7 +96,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     }
 
     #[inline(always)]
-    pub(super) fn feedback_at_rest(&self, n: &DpiNeuron) -> f64 {
+    pub(super) fn feedback_at_rest(&self, n: &DpiNeuron<N>) -> f64 {
         let gate = 1.0 + exp((n.gate_slope * n.r + n.gate_offset) * std::f64::consts::LN_2);
         if F::POWER { n.a * n.i0 / gate } else { n.feedback / gate }
     }
@@ -106,12 +108,14 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             return false;
         }
         self.way_mut(lane).floor = f64::INFINITY;
+        let n = self.neuron(lane);
+        let i0 = n.a * n.i0;
         let lanes = &mut *self.lanes;
-        let limit = lanes.i0[lane] + R::of(2.0) * (lanes.i0[lane] - lanes.i0_low[lane]);
+        let limit = i0 + 2.0 * (i0 - lanes.i0_low[lane].double());
         let mut changed = false;
         for c in 0..N {
-            if lanes.current[c][lane] > R::of(0.0) && lanes.current[c][lane] <= limit {
-                lanes.current[c][lane] = R::of(0.0);
+            if lanes.current(c, lane) > 0.0 && lanes.current(c, lane) <= limit {
+                lanes.current[c].keep(lane, R::Current::of(0.0));
                 changed = true;
             }
         }
@@ -122,9 +126,9 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     #[inline(always)]
     pub(super) fn next_floor(&self, lane: usize) -> f64 {
         let n = self.neuron(lane);
-        let i0 = self.lanes.i0[lane].double();
-        let above = (0..N).filter(|c| self.lanes.current[*c][lane] > R::of(0.0));
-        let at = above.map(|c| n.tau[c] * ln(self.lanes.current[c][lane].double() / i0).max(0.0));
+        let i0 = n.a * n.i0;
+        let above = (0..N).filter(|c| self.lanes.current(*c, lane) > 0.0);
+        let at = above.map(|c| n.tau[c] * ln(self.lanes.current(c, lane) / i0).max(0.0));
         self.lanes.t[lane] + at.fold(f64::INFINITY, f64::min)
     }
 
@@ -138,7 +142,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let lanes = &self.lanes;
         let (t, x, k, y) = (lanes.t[lane], lanes.x[lane], lanes.k[lane], lanes.y[lane]);
         let (unforced, margin) = (lanes.unforced[lane], lanes.margin[lane]);
-        let currents: [R; N] = std::array::from_fn(|c| lanes.current[c][lane]);
+        let currents: [R::Current; N] = std::array::from_fn(|c| lanes.current[c].exact()[lane]);
         self.skip(lane, to);
         // As short as that, its end is its floor.
         if self.rate_at_rest(lane) <= 0.0 || h < self.model.tolerance {
@@ -148,7 +152,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let lanes = &mut *self.lanes;
         (lanes.t[lane], lanes.x[lane], lanes.k[lane], lanes.y[lane]) = (t, x, k, y);
         for (c, current) in currents.into_iter().enumerate() {
-            lanes.current[c][lane] = current;
+            lanes.current[c].keep(lane, current);
         }
         (lanes.unforced[lane], lanes.margin[lane]) = (unforced, margin);
         lanes.h[lane] = R::of(0.5 * h);
@@ -161,9 +165,8 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     #[inline(always)]
     pub(super) fn margins(&self, lane: usize) -> (f64, [f64; 2]) {
         let n = self.neuron(lane);
-        let current = &self.lanes.current;
-        let ampa = current[AMPA][lane].double();
-        let gabab = current[GABAB.min(N - 1)][lane].double();
+        let ampa = self.lanes.current(AMPA, lane);
+        let gabab = self.lanes.current(GABAB.min(N - 1), lane);
         let floor_of_ampa = if ampa > 0.0 { 0.0 } else { n.floor[AMPA] };
         let floor_of_gabab = if gabab > 0.0 { 0.0 } else { n.floor[GABAB] };
         (n.a * (n.input + floor_of_ampa - floor_of_gabab - n.i0), [ampa, gabab])
@@ -185,7 +188,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let (constant, [ampa, gabab]) = self.margins(lane);
         let n = self.neuron(lane);
         let fast_ampa = std::f64::consts::LN_2 * n.decay[AMPA];
-        let fast_gabab = std::f64::consts::LN_2 * n.decay[GABAB];
+        let fast_gabab = std::f64::consts::LN_2 * n.decay[GABAB.min(N - 1)];
         let is_at_floor = self.way(lane).is_at_floor;
         // What inhibits is no more than now, what excites no less than along its tangent; or the other way
         // round.

@@ -1,13 +1,14 @@
 //! The neurons that are being advanced, one on each lane of vectors.
 
-use super::equation::{Equation, Form, Rate};
+use super::equation::{AMPA, Equation, Form, GABAB, Rate};
+use super::precision::{Kept, Precision};
 use super::real::Real;
 use crate::circuit::number::{Number, Packed, Width};
 
 /// Lanes that are worked on together, a whole number of [`Width`]s.
 pub const BLOCK: usize = 32;
 /// Neurons that are advanced at once.
-pub const NEURONS: usize = 192;
+pub const NEURONS: usize = 96;
 /// Lanes: for as many on each chart, so that no vector holds both; and a few that stay empty, because
 /// rows a power of two apart would share few sets of the cache.
 pub const WIDTH: usize = 2 * NEURONS + 16;
@@ -67,13 +68,17 @@ macro_rules! lanes {
     (
         { $($(#[$doc:meta])* $row:ident: $start:expr,)* }
         { $($(#[$many_doc:meta])* $many:ident: $many_start:expr,)* }
+        { $($(#[$kept_doc:meta])* $kept:ident: $kept_start:expr,)* }
+        { $($(#[$arrived_doc:meta])* $arrived:ident,)* }
     ) => {
         /// The neurons that are being advanced, one on each lane. Flags are 0 or 1. Neurons on chart q
         /// fill lanes from the first on, those on chart z from lane [`NEURONS`] on.
         #[repr(align(64))]
-        pub struct Lanes<R, const N: usize> {
+        pub struct Lanes<R: Precision<N>, const N: usize> {
             $($(#[$doc])* pub $row: Row<R>,)*
             $($(#[$many_doc])* pub $many: Row<R>,)*
+            $($(#[$kept_doc])* pub $kept: Kept<R, N>,)*
+            $($(#[$arrived_doc])* pub $arrived: Row<R::Current>,)*
             /// Its time, and that of its next event, s from the start of the window.
             pub t: Row<f64>,
             /// See `t`.
@@ -81,9 +86,11 @@ macro_rules! lanes {
             /// Its place on its chart.
             pub x: Row<f64>,
             /// The currents that decay, and their rates log2(e)/τ.
-            pub current: [Row<R>; N],
+            pub current: [Kept<R, N>; N],
             /// See `current`.
-            pub rate: [Row<R>; N],
+            pub rate: [Kept<R, N>; N],
+            /// What counts as below the dark current.
+            pub i0_low: Row<R::Current>,
             /// The verdict on the last step: the sum of the bits, with a minus where it does not count.
             pub verdict: Row<R>,
             /// κ/(κ + 1).
@@ -92,18 +99,21 @@ macro_rules! lanes {
             pub tolerance: f64,
         }
 
-        impl<R: Real, const N: usize> Lanes<R, N> {
+        impl<R: Precision<N>, const N: usize> Lanes<R, N> {
             /// Without neurons.
             #[must_use]
             pub fn new(b: f64, tolerance: f64) -> Lanes<R, N> {
                 Lanes {
                     $($row: [R::of($start); WIDTH],)*
                     $($many: [R::of($many_start); WIDTH],)*
+                    $($kept: Kept::new($kept_start),)*
+                    $($arrived: [R::Current::of(0.0); WIDTH],)*
                     t: [0.0; WIDTH],
                     event: [0.0; WIDTH],
                     x: [1.0; WIDTH],
-                    current: [[R::of(0.0); WIDTH]; N],
-                    rate: [[R::of(0.0); WIDTH]; N],
+                    current: std::array::from_fn(|_| Kept::new(0.0)),
+                    rate: std::array::from_fn(|_| Kept::new(0.0)),
+                    i0_low: [R::Current::of(0.0); WIDTH],
                     verdict: [R::of(0.0); WIDTH],
                     b,
                     tolerance,
@@ -118,12 +128,15 @@ macro_rules! lanes {
                 if N > 1 {
                     $(self.$many[to] = self.$many[from];)*
                 }
+                $(self.$kept.copy(from, to);)*
+                $(self.$arrived[to] = self.$arrived[from];)*
+                self.i0_low[to] = self.i0_low[from];
                 self.t[to] = self.t[from];
                 self.event[to] = self.event[from];
                 self.x[to] = self.x[from];
                 for c in 0..N {
-                    self.current[c][to] = self.current[c][from];
-                    self.rate[c][to] = self.rate[c][from];
+                    self.current[c].copy(from, to);
+                    self.rate[c].copy(from, to);
                 }
                 self.verdict[to] = self.verdict[from];
             }
@@ -136,6 +149,9 @@ macro_rules! lanes {
                 if N > 1 {
                     $(self.$many.swap(a, b);)*
                 }
+                $(self.$kept.swap(a, b);)*
+                $(self.$arrived.swap(a, b);)*
+                self.i0_low.swap(a, b);
                 self.t.swap(a, b);
                 self.event.swap(a, b);
                 self.x.swap(a, b);
@@ -180,12 +196,8 @@ lanes! {{
     y_down: 0.0,
     /// Whether its input is open (not refractory).
     is_open: 1.0,
-    /// What of the input has a closed form: AMPA's current with its τ, a constant and its slope.
-    ampa: 0.0,
-    /// See `ampa`.
-    tau: 0.0,
-    /// See `ampa`.
-    base: 0.0,
+    /// The input in closed form at the start of the next step.
+    closed: 0.0,
     /// The input of arrivals that the next step spans, smoothed: its value at the start, its slope, and
     /// half its second derivative.
     rise: 0.0,
@@ -195,14 +207,10 @@ lanes! {{
     rise_curve: 0.0,
     /// How long a detour on q it may make in between; 0: the step spans no arrivals.
     detour: 0.0,
-    /// What they add to AMPA's current by the end of the step.
-    left_of_ampa: 0.0,
     /// The constant part of the leak.
     leak: 0.0,
-    /// The dark current, and what counts as below it.
+    /// The dark current.
     i0: 0.0,
-    /// See `i0`.
-    i0_low: 0.0,
     /// ln of I0/Igain.
     ln_r: 0.0,
     /// Power law: log2 of the feedback at y = 1; logistic: the feedback far above its gate.
@@ -214,14 +222,6 @@ lanes! {{
 }
 // Only of neurons with more circuits than AMPA, or a direct input that changes in time.
 {
-    /// What of GABA_B has a closed form, and its τ.
-    inhibition: 0.0,
-    /// See `inhibition`.
-    inhibition_tau: 1.0,
-    /// What arrivals that the next step spans add to GABA_B's current by its end.
-    left_of_gabab: 0.0,
-    /// The slope of the constant part of the input.
-    slope: 0.0,
     /// The constant part of NMDA, and where its gate is half open.
     nmda: 0.0,
     /// See `nmda`.
@@ -233,9 +233,34 @@ lanes! {{
     margin: 0.0,
     /// See `margin`.
     margin_end: 0.0,
+}
+// In the precision of currents.
+{
+    /// What of the input has a closed form: a constant, AMPA's current and (of two circuits) GABA_B's, which
+    /// is taken from it, with their τ.
+    base: 0.0,
+    /// The slope of the constant.
+    slope: 0.0,
+    /// See `base`.
+    ampa: 0.0,
+    /// See `base`.
+    tau: 0.0,
+    /// See `base`.
+    inhibition: 0.0,
+    /// See `base`.
+    inhibition_tau: 1.0,
+}
+// Of arrivals that the next step spans: zero if there are none.
+{
+    /// What they add to AMPA's current by its end, and to that of GABA_B.
+    left_of_ampa,
+    /// See `left_of_ampa`.
+    left_of_gabab,
+    /// The integral of their input over the step.
+    integral,
 }}
 
-impl<R: Real, const N: usize> Lanes<R, N> {
+impl<R: Precision<N>, const N: usize> Lanes<R, N> {
     /// The equation of a lane, or of several side by side, whose step starts at `x`; they are at a
     /// place of each row.
     #[inline(always)]
@@ -243,8 +268,8 @@ impl<R: Real, const N: usize> Lanes<R, N> {
         let zero = x.splat(0.0);
         let (mut current, mut rate) = ([zero; N], [zero; N]);
         for c in 0..N {
-            current[c] = place.read(&self.current[c]);
-            rate[c] = place.read(&self.rate[c]);
+            current[c] = place.read(self.current[c].seen());
+            rate[c] = place.read(self.rate[c].seen());
         }
         Equation {
             x,
@@ -255,15 +280,16 @@ impl<R: Real, const N: usize> Lanes<R, N> {
             x_low: x.splat(0.5) * place.read(&self.x_th),
             current,
             rate,
-            ampa: place.read(&self.ampa),
-            tau: place.read(&self.tau),
-            inhibition: place.read(&self.inhibition),
-            inhibition_tau: place.read(&self.inhibition_tau),
-            base: place.read(&self.base),
+            closed: place.read(&self.closed),
+            base: place.read(self.base.seen()),
+            ampa: place.read(self.ampa.seen()),
+            tau: place.read(self.tau.seen()),
+            inhibition: place.read(self.inhibition.seen()),
+            inhibition_tau: place.read(self.inhibition_tau.seen()),
             rise: place.read(&self.rise),
             rise_slope: place.read(&self.rise_slope),
             rise_curve: place.read(&self.rise_curve),
-            slope: place.read(&self.slope),
+            slope: place.read(self.slope.seen()),
             nmda: place.read(&self.nmda),
             y_nmda: place.read(&self.y_nmda),
             gabab: place.read(&self.gabab),
@@ -280,20 +306,35 @@ impl<R: Real, const N: usize> Lanes<R, N> {
 
     /// The right-hand side of a lane where it stands.
     #[inline(always)]
-    pub fn rate<F: Form>(&self, lane: usize) -> Rate<R, N> {
+    pub fn rate<F: Form>(&self, lane: usize) -> Rate<R> {
         let zero = R::of(0.0);
         let equation = self.equation(R::of(self.x[lane]), lane);
         if F::POWER && self.is_z[lane] > zero {
-            equation.rate::<F, true>(zero, zero)
+            equation.rate::<F, true>(zero, zero, &equation.input(zero))
         } else {
-            equation.rate::<F, false>(zero, zero)
+            equation.rate::<F, false>(zero, zero, &equation.input(zero))
         }
     }
 
-    /// The input in closed form where a lane stands.
+    /// A current.
     #[inline(always)]
-    pub fn closed(&self, lane: usize) -> R {
-        let closed = self.base[lane] + self.ampa[lane];
-        if N == 2 { closed - self.inhibition[lane] } else { closed }
+    pub fn current(&self, circuit: usize, lane: usize) -> f64 {
+        self.current[circuit].exact()[lane].double()
+    }
+
+    /// Currents have changed: those of the input in closed form, if it is `open`, and its sum.
+    #[inline(always)]
+    pub(super) fn set_input(&mut self, lane: usize, is_open: bool) {
+        let current = |c: usize| {
+            if is_open { self.current[c].exact()[lane] } else { R::Current::of(0.0) }
+        };
+        let (ampa, inhibition) = (current(AMPA), current(GABAB.min(N - 1)));
+        self.ampa.keep(lane, ampa);
+        let mut closed = self.base.exact()[lane] + ampa;
+        if N == 2 {
+            self.inhibition.keep(lane, inhibition);
+            closed = closed - inhibition;
+        }
+        self.closed[lane] = R::of(closed.double());
     }
 }

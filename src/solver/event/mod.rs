@@ -8,6 +8,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`real`] | numbers of single and double precision, with the functions that equations need |
+//! | [`precision`] | which numbers of a neuron are in which |
 //! | [`dpi`] | DPI neurons: their numbers |
 //! | [`equation`] | the equation of one of them |
 //! | [`lanes`] | many of them, on the lanes of vectors |
@@ -28,6 +29,7 @@ mod events;
 mod floors;
 pub mod lanes;
 pub mod lif;
+pub mod precision;
 pub mod real;
 mod run;
 mod span;
@@ -59,6 +61,8 @@ pub const FINEST: Time = Time::from_picoseconds(1_000);
 pub const SHORTEST_DELAY: Time = Time::from_picoseconds(1_000_000);
 /// Neurons that a thread takes at a time.
 const PIECE: usize = 1024;
+/// What arrives at a neuron is fetched that many before it is looked at.
+const PREFETCH: usize = 8;
 /// A neuron that fires more often within a window, 1/s, is taken for a loop without bound.
 const MOST_RATE: f64 = 1e5;
 
@@ -385,7 +389,10 @@ impl<M: EventModel> EventBank<M> {
     ) -> Output {
         let mut arrivals = Vec::new();
         let mut ends = Vec::with_capacity(slots.len());
-        for slot in slots {
+        for (k, slot) in slots.iter().enumerate() {
+            if let Some(soon) = slots.get(k + PREFETCH) {
+                window.inbox.prefetch(window.first + soon);
+            }
             window.inbox.of(window.first + slot, &mut arrivals);
             ends.push(arrivals.len());
         }

@@ -51,8 +51,6 @@ impl<N: Number> Analytic for N {}
 
 /// Single or double precision.
 pub trait Real: Number<Mask = bool> + PartialOrd + Send + Sync + 'static {
-    /// Its name.
-    const NAME: &'static str;
     /// As many of them as a width has side by side.
     type Wide<W: Width>: Packed<W, Self>;
     /// The nearest number of this precision.
@@ -62,7 +60,6 @@ pub trait Real: Number<Mask = bool> + PartialOrd + Send + Sync + 'static {
 }
 
 impl Real for f32 {
-    const NAME: &'static str = "single";
     type Wide<W: Width> = W::Single;
     #[inline(always)]
     fn of(x: f64) -> f32 {
@@ -75,7 +72,6 @@ impl Real for f32 {
 }
 
 impl Real for f64 {
-    const NAME: &'static str = "double";
     type Wide<W: Width> = W::Double;
     #[inline(always)]
     fn of(x: f64) -> f64 {

@@ -10,9 +10,10 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
-use super::dpi::{CIRCUITS, DpiEvent, DpiNeuron, Phase};
+use super::dpi::{DpiEvent, DpiNeuron, Phase};
 use super::equation::{AHP, AMPA, Form, GABAA, GABAB, NMDA, is_closed};
 use super::lanes::{BLOCK, Lanes, NEURONS, WIDTH};
+use super::precision::Precision;
 use super::real::{Analytic, Real};
 use super::step::{ACCEPTED, Attempt, STAGES, attempt_all};
 use super::{Job, Output, most_spikes};
@@ -59,12 +60,12 @@ pub(super) struct Way {
 }
 
 /// Room for neurons that are being advanced; no lane has one between windows.
-pub(super) struct Room<R, const N: usize> {
+pub(super) struct Room<R: Precision<N>, const N: usize> {
     lanes: Lanes<R, N>,
-    attempt: Attempt<R>,
+    attempt: Attempt<R, N>,
 }
 
-impl<R: Real, const N: usize> Room<R, N> {
+impl<R: Precision<N>, const N: usize> Room<R, N> {
     pub(super) fn new(b: f64, tolerance: f64) -> Room<R, N> {
         Room { lanes: Lanes::new(b, tolerance), attempt: Attempt::default() }
     }
@@ -89,13 +90,13 @@ pub(super) enum Next {
 }
 
 /// A window's jobs on their lanes.
-pub(super) struct Run<'a, 'j, R, F, const N: usize> {
+pub(super) struct Run<'a, 'j, R: Precision<N>, F, const N: usize> {
     pub(super) model: &'a DpiEvent<R, F, N>,
     pub(super) lanes: &'a mut Lanes<R, N>,
     pub(super) ways: [Way; NEURONS],
     /// The index of each lane's way.
     pub(super) seats: [u8; WIDTH],
-    pub(super) jobs: &'a mut [Job<'j, DpiNeuron>],
+    pub(super) jobs: &'a mut [Job<'j, DpiNeuron<N>>],
     pub(super) next: usize,
     /// How many neurons are on chart q, and on chart z.
     pub(super) on: [usize; 2],
@@ -108,10 +109,10 @@ pub(super) struct Run<'a, 'j, R, F, const N: usize> {
 
 /// Carries neurons to the end of a window.
 #[inline(always)]
-pub(super) fn run<W: Width, R: Real, F: Form, const N: usize>(
+pub(super) fn run<W: Width, R: Precision<N>, F: Form, const N: usize>(
     width: W,
     model: &DpiEvent<R, F, N>,
-    jobs: &mut [Job<DpiNeuron>],
+    jobs: &mut [Job<DpiNeuron<N>>],
     window: Range<Time>,
     out: &mut Output,
 ) {
@@ -213,7 +214,7 @@ pub(super) fn run<W: Width, R: Real, F: Form, const N: usize>(
     model.put_room(room);
 }
 
-impl<'j, R: Real, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
+impl<'j, R: Precision<N>, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
     #[inline(always)]
     pub(super) fn wants_attention(&self, lanes: Range<usize>) -> bool {
         let plain = |v: &R| (*v >= R::of(0.0)) & (*v <= R::of(f64::from(ACCEPTED)));
@@ -272,12 +273,12 @@ impl<'j, R: Real, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
     }
 
     #[inline(always)]
-    pub(super) fn job(&self, lane: usize) -> &Job<'j, DpiNeuron> {
+    pub(super) fn job(&self, lane: usize) -> &Job<'j, DpiNeuron<N>> {
         &self.jobs[self.way(lane).job]
     }
 
     #[inline(always)]
-    pub(super) fn neuron_mut(&mut self, lane: usize) -> &mut DpiNeuron {
+    pub(super) fn neuron_mut(&mut self, lane: usize) -> &mut DpiNeuron<N> {
         let job = self.way(lane).job;
         self.jobs[job].neuron
     }
@@ -301,7 +302,7 @@ impl<'j, R: Real, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
     }
 
     #[inline(always)]
-    pub(super) fn neuron(&self, lane: usize) -> &DpiNeuron {
+    pub(super) fn neuron(&self, lane: usize) -> &DpiNeuron<N> {
         self.job(lane).neuron
     }
 
@@ -324,11 +325,12 @@ impl<'j, R: Real, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
         let job = self.next;
         self.next += 1;
         if let Some(soon) = self.jobs.get(job + PREFETCH) {
-            prefetch(&*soon.neuron);
+            prefetch(&*soon.neuron, DpiNeuron::<N>::HOT);
         }
         let n = &*self.jobs[job].neuron;
-        let of = R::of;
-        let refractory = n.refractory.map_or(f64::INFINITY, |time| self.relative(time));
+        let (of, kept) = (R::of, R::Current::of);
+        let is_refractory = n.refractory < Time::MAX;
+        let refractory = if is_refractory { self.relative(n.refractory) } else { f64::INFINITY };
         let way = Way {
             job,
             arrival: 0,
@@ -356,7 +358,6 @@ impl<'j, R: Real, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
         lanes.x[lane] = n.x;
         lanes.k[lane] = of(n.k);
         lanes.unforced[lane] = of(n.unforced);
-        lanes.margin[lane] = of(n.margin);
         lanes.h[lane] = of(n.h);
         lanes.y[lane] = of(n.y);
         lanes.is_swapped[lane] = of(0.0);
@@ -365,26 +366,29 @@ impl<'j, R: Real, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
         lanes.first_z[lane] = of(n.first_z);
         // A hair below: rounding must not look like a fall.
         lanes.x_floor[lane] = of(n.r - 16.0 * R::EPSILON * (1.0 + n.r));
-        let is_open = n.refractory.is_none() || self.model.holds();
+        let is_open = !is_refractory || self.model.holds();
         lanes.is_open[lane] = of(f64::from(is_open));
         for c in 0..N {
-            lanes.current[c][lane] = of(n.current[c]);
-            lanes.rate[c][lane] = of(n.decay[c]);
+            lanes.current[c].keep(lane, kept(n.current[c]));
+            lanes.rate[c].keep(lane, kept(n.decay[c]));
         }
-        lanes.tau[lane] = of(n.tau[AMPA]);
-        lanes.inhibition_tau[lane] = of(n.tau[GABAB]);
-        lanes.y_nmda[lane] = of(n.y_nmda);
+        lanes.tau.keep(lane, kept(n.tau[AMPA]));
+        lanes.inhibition_tau.keep(lane, kept(n.tau[GABAB.min(N - 1)]));
+        if !is_closed(N) {
+            lanes.margin[lane] = of(n.margin);
+            lanes.y_nmda[lane] = of(n.y_nmda);
+        }
         lanes.i0[lane] = of(n.a * n.i0);
         // Rounding of currents, and that of time for the fastest synapse.
         let clock = 4.0 * f64::EPSILON * self.end.max(-t) * n.fastest;
-        let rounding = (32.0 * R::EPSILON + clock).min(1e-3);
-        lanes.i0_low[lane] = of(n.a * n.i0 * (1.0 - rounding));
+        let rounding = (32.0 * R::Current::EPSILON + clock).min(1e-3);
+        lanes.i0_low[lane] = kept(n.a * n.i0 * (1.0 - rounding));
         lanes.ln_r[lane] = of(n.ln_r);
         lanes.feedback[lane] = of(n.feedback);
         lanes.gate_slope[lane] = of(n.gate_slope);
         lanes.gate_offset[lane] = of(n.gate_offset);
         let is_z = n.is_z;
-        let anew = n.anew.is_some();
+        let anew = n.is_anew;
         self.ways[self.seat(lane)] = way;
         self.clear_span(lane);
         if let Some(waveform) = self.jobs[job].dc {
@@ -403,7 +407,8 @@ impl<'j, R: Real, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
     pub(super) fn store(&mut self, lane: usize) {
         let way = self.ways[self.seat(lane)];
         let time = self.absolute(self.lanes.t[lane]);
-        let refractory = way.refractory.is_finite().then(|| self.absolute(way.refractory));
+        let is_refractory = way.refractory.is_finite();
+        let refractory = if is_refractory { self.absolute(way.refractory) } else { Time::MAX };
         let is_awake = !self.is_quiet(lane);
         let lanes = &self.lanes;
         let n = &mut *self.jobs[way.job].neuron;
@@ -413,7 +418,9 @@ impl<'j, R: Real, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
         n.x = lanes.x[lane];
         n.k = lanes.k[lane].double();
         n.unforced = lanes.unforced[lane].double();
-        n.margin = lanes.margin[lane].double();
+        if !is_closed(N) {
+            n.margin = lanes.margin[lane].double();
+        }
         n.h = lanes.h[lane].double();
         n.y = lanes.y[lane].double();
         n.is_z = lanes.is_z[lane] > R::of(0.0);
@@ -421,7 +428,7 @@ impl<'j, R: Real, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
         n.first_q = lanes.first_q[lane].double();
         n.first_z = lanes.first_z[lane].double();
         for c in 0..N {
-            n.current[c] = lanes.current[c][lane].double();
+            n.current[c] = lanes.current(c, lane);
         }
         n.refractory = refractory;
         n.is_awake = is_awake;
@@ -441,12 +448,12 @@ impl<'j, R: Real, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
         if lanes.is_z[lane] > R::of(0.0) {
             return false;
         }
-        let now = |c: usize| if c < N { lanes.current[c.min(N - 1)][lane].double() } else { 0.0 };
+        let now = |c: usize| if c < N { lanes.current(c.min(N - 1), lane) } else { 0.0 };
         let floor = |c: usize| n.a * if n.has_floor[c] { n.floor[c] } else { 0.0 };
         let closed = if N == 2 {
             n.a * n.input + floor(AMPA).max(now(AMPA))
         } else {
-            (lanes.base[lane] + lanes.ampa[lane]).double()
+            lanes.closed[lane].double()
         };
         let nmda = floor(NMDA).max(now(NMDA));
         let leak = n.a * n.leak + floor(GABAA) + floor(AHP);
@@ -482,10 +489,10 @@ impl<'j, R: Real, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
     pub(super) fn state(&self, lane: usize) -> SmallVec<[f64; 4]> {
         let n = self.neuron(lane);
         let mut copy = n.clone();
-        copy.anew = None;
+        copy.is_anew = false;
         copy.y = self.lanes.y[lane].double();
-        for c in 0..N.min(CIRCUITS) {
-            copy.current[c] = self.lanes.current[c][lane].double();
+        for c in 0..N {
+            copy.current[c] = self.lanes.current(c, lane);
         }
         super::EventModel::state(self.model, &copy)
     }

@@ -8,6 +8,7 @@
 //! in the end leads from one arrival to the next.
 
 use super::equation::{AMPA, Form, GABAB, is_closed};
+use super::precision::Precision;
 use super::real::Real;
 use super::run::{Run, seconds};
 use crate::circuit::math::horner;
@@ -75,7 +76,7 @@ impl Arrived {
     }
 }
 
-impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
+impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     /// Lets the next step span arrivals, where it may.
     #[inline(always)]
     pub(super) fn span(&mut self, lane: usize) {
@@ -124,7 +125,7 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         // At its floor a current does not decay.
         let decays = |c: usize| arrived.pulses[c] <= 0.0 || current[c] > 0.0;
         let mut is_small = detour <= LARGEST_DETOUR * (1.0 + lanes.y[lane].double())
-            && all <= lanes.closed(lane).double()
+            && all <= lanes.closed[lane].double()
             && R::of(detour) > zero
             && decays(AMPA);
         if N == 2 {
@@ -140,10 +141,11 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let [value, slope, curve] = arrived.parabola(length).map(R::of);
         let lanes = &mut *self.lanes;
         (lanes.rise[lane], lanes.rise_slope[lane], lanes.rise_curve[lane]) = (value, slope, curve);
-        lanes.left_of_ampa[lane] = R::of(arrived.left[AMPA]);
+        lanes.left_of_ampa[lane] = R::Current::of(arrived.left[AMPA]);
         if N == 2 {
-            lanes.left_of_gabab[lane] = R::of(arrived.left[GABAB]);
+            lanes.left_of_gabab[lane] = R::Current::of(arrived.left[GABAB]);
         }
+        lanes.integral[lane] = R::Current::of(arrived.integrals[0]);
         lanes.detour[lane] = R::of(detour);
         lanes.h[lane] = lanes.h[lane].or_more(R::of(length));
         lanes.event[lane] = end;
@@ -158,10 +160,11 @@ impl<R: Real, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         lanes.rise[lane] = zero;
         lanes.rise_slope[lane] = zero;
         lanes.rise_curve[lane] = zero;
-        lanes.left_of_ampa[lane] = zero;
+        lanes.left_of_ampa[lane] = R::Current::of(0.0);
         if N == 2 {
-            lanes.left_of_gabab[lane] = zero;
+            lanes.left_of_gabab[lane] = R::Current::of(0.0);
         }
+        lanes.integral[lane] = R::Current::of(0.0);
         lanes.detour[lane] = zero;
     }
 

@@ -8,8 +8,9 @@
 
 use std::ops::Range;
 
-use super::equation::{AMPA, Form, Rate, is_closed};
+use super::equation::{AMPA, Form, GABAB, Input, Rate, is_closed};
 use super::lanes::{BLOCK, Lanes, NEURONS, Place, Row, Side, WIDTH};
+use super::precision::{Kept, Precision};
 use super::real::{Analytic, Real};
 use crate::circuit::number::{Mask, Number, Packed, Width};
 
@@ -117,11 +118,11 @@ macro_rules! for_lanes {
 
 /// A stage of the step of blocks of lanes.
 #[inline(always)]
-fn stage<W: Width, R: Real, F: Form, const N: usize, const Z: bool, const S: usize>(
+fn stage<W: Width, R: Precision<N>, F: Form, const N: usize, const Z: bool, const S: usize>(
     width: W,
     lanes: &Lanes<R, N>,
     all: Range<usize>,
-    to: &mut Attempt<R>,
+    to: &mut Attempt<R, N>,
 ) {
     let (before, own) = to.stages.split_at_mut(S);
     let (x, h) = (&to.x, &to.tried);
@@ -139,7 +140,7 @@ fn stage<W: Width, R: Real, F: Form, const N: usize, const Z: bool, const S: usi
         let equation = lanes.equation(at.read(x), at);
         let dx = equation.is_swapped.select(along, across);
         let t = equation.is_swapped.select(across, along);
-        let rate = equation.rate::<F, Z>(dx, t);
+        let rate = equation.rate::<F, Z>(dx, t, &equation.input(t));
         at.write(rate.k, &mut own[0]);
         if is_closed(N) {
             let (lowest, highest) = (at.read(low), at.read(high));
@@ -151,23 +152,37 @@ fn stage<W: Width, R: Real, F: Form, const N: usize, const Z: bool, const S: usi
 
 /// Room for a step: where it starts, what is left until the next event, its size and stages, how far
 /// down and up these led (where inhibition in closed form may turn the membrane around twice); and
-/// what it came to: whether it ends at the event, the step in time and on the chart.
+/// what it comes to.
 #[repr(align(64))]
-pub struct Attempt<R> {
+pub struct Attempt<R: Precision<N>, const N: usize> {
     x: Row<R>,
     rest: Row<R>,
     tried: Row<R>,
     stages: [Row<R>; 6],
     low: Row<R>,
     high: Row<R>,
+    /// Whether it ends at the event.
     reached: Row<R>,
+    /// The step in time, and the same in the precision of currents.
     dt: Row<R>,
+    time: Row<R::Current>,
+    /// The step on the chart (on q in time: without the integral of the input in closed form).
     dx: Row<R>,
+    /// That integral (0 elsewhere).
+    integral: Kept<R, N>,
+    /// At its end, before arrivals that it spans are added: the currents, and whether one is below its floor.
+    current: [Kept<R, N>; N],
+    under: Kept<R, N>,
+    /// At its end: the constant of the input in closed form, and its sum before and after they are added.
+    base: Kept<R, N>,
+    closed: Kept<R, N>,
+    closed_after: Kept<R, N>,
 }
 
-impl<R: Real> Default for Attempt<R> {
-    fn default() -> Attempt<R> {
+impl<R: Precision<N>, const N: usize> Default for Attempt<R, N> {
+    fn default() -> Attempt<R, N> {
         let zero = [R::of(0.0); WIDTH];
+        let kept = || Kept::new(0.0);
         Attempt {
             x: zero,
             rest: zero,
@@ -177,7 +192,14 @@ impl<R: Real> Default for Attempt<R> {
             high: zero,
             reached: zero,
             dt: zero,
+            time: [R::Current::of(0.0); WIDTH],
             dx: zero,
+            integral: kept(),
+            current: std::array::from_fn(|_| kept()),
+            under: kept(),
+            base: kept(),
+            closed: kept(),
+            closed_after: kept(),
         }
     }
 }
@@ -190,10 +212,10 @@ fn select<T: Copy>(condition: bool, yes: T, no: T) -> T {
 
 /// Tries one step of whole blocks of lanes on one chart; each lane has a [verdict](Lanes::verdict) then.
 #[inline(always)]
-fn attempt<W: Width, R: Real, F: Form, const N: usize, const Z: bool>(
+fn attempt<W: Width, R: Precision<N>, F: Form, const N: usize, const Z: bool>(
     width: W,
     lanes: &mut Lanes<R, N>,
-    to: &mut Attempt<R>,
+    to: &mut Attempt<R, N>,
     all: Range<usize>,
 ) {
     let of = R::of;
@@ -227,26 +249,138 @@ fn attempt<W: Width, R: Real, F: Form, const N: usize, const Z: bool>(
     stage::<W, R, F, N, Z, 4>(width, lanes, all.clone(), to);
     stage::<W, R, F, N, Z, 5>(width, lanes, all.clone(), to);
     for first in all.clone().step_by(R::Wide::<W>::LANES) {
+        weigh::<W, R, N>(Side::new::<R>(width, first), lanes, to);
+    }
+    for_lanes!(lane in all.clone(), {
+        to.time[lane] = R::Current::of(to.dt[lane].double());
+    });
+    for first in all.clone().step_by(<R::Current as Real>::Wide::<W>::LANES) {
+        decay::<W, R, N, Z>(Side::new::<R::Current>(width, first), lanes, to);
+    }
+    if !Z {
+        for_lanes!(lane in all.clone(), {
+            let swapped = lanes.is_swapped[lane] > of(0.0);
+            let integral = to.integral.exact()[lane];
+            to.integral.keep(lane, select(swapped, R::Current::of(0.0), integral));
+        });
+    }
+    if R::IS_MIXED {
+        for_lanes!(lane in all.clone(), {
+            to.under.round(lane);
+            to.closed.round(lane);
+            to.closed_after.round(lane);
+        });
+    }
+    for first in all.clone().step_by(R::Wide::<W>::LANES) {
         end::<W, R, F, N, Z>(Side::new::<R>(width, first), lanes, to);
     }
     for_lanes!(lane in all.clone(), {
+        let accepted = lanes.verdict[lane] > of(0.0);
         let t = lanes.t[lane] + to.dt[lane].double();
         // Rounding leads a step that lands on the threshold no further than the next event.
         let is_there = (to.reached[lane] > of(0.0)) | (t > lanes.event[lane]);
         let t = select(is_there, lanes.event[lane], t);
-        let x = lanes.x[lane] + to.dx[lane].double();
-        let accepted = lanes.verdict[lane] > of(0.0);
+        let x = lanes.x[lane] + (to.dx[lane].double() + to.integral.exact()[lane].double());
         lanes.t[lane] = select(accepted, t, lanes.t[lane]);
         lanes.x[lane] = select(accepted, x, lanes.x[lane]);
     });
+    for_lanes!(lane in all.clone(), {
+        let (accepted, none) = (lanes.verdict[lane] > of(0.0), R::Current::of(0.0));
+        let mut left = [none; N];
+        if is_closed(N) {
+            left[AMPA] = lanes.left_of_ampa[lane];
+            left[GABAB.min(N - 1)] = select(N == 2, lanes.left_of_gabab[lane], left[AMPA]);
+        }
+        for (c, left) in left.into_iter().enumerate() {
+            let after = to.current[c].exact()[lane] + left;
+            let before = lanes.current[c].exact()[lane];
+            lanes.current[c].keep(lane, select(accepted, after, before));
+        }
+        // What is part of the input is so still.
+        let part = |before: R::Current, now: R::Current| select(before > none, now, none);
+        let now = lanes.current[AMPA].exact()[lane];
+        lanes.ampa.keep(lane, part(lanes.ampa.exact()[lane], now));
+        if N == 2 {
+            let now = lanes.current[N - 1].exact()[lane];
+            lanes.inhibition.keep(lane, part(lanes.inhibition.exact()[lane], now));
+        }
+        if !is_closed(N) {
+            let (before, after) = (lanes.base.exact()[lane], to.base.exact()[lane]);
+            lanes.base.keep(lane, select(accepted, after, before));
+        }
+    });
+}
+
+/// The step in time and on the chart of the lanes at a place.
+#[inline(always)]
+fn weigh<W: Width, R: Precision<N>, const N: usize>(
+    at: Side<W>,
+    lanes: &Lanes<R, N>,
+    to: &mut Attempt<R, N>,
+) {
+    let h = at.read(&to.tried);
+    let mut sum = h.splat(0.0);
+    for (stage, weight) in to.stages.iter().zip(A[6]) {
+        if weight != 0.0 {
+            sum = at.read(stage).mul_add(h.splat(weight), sum);
+        }
+    }
+    let across = h * sum;
+    let swapped = at.read(&lanes.is_swapped).gt(h.splat(0.0));
+    at.write(swapped.select(h, across), &mut to.dx);
+    at.write(swapped.select(across, h), &mut to.dt);
+}
+
+/// What currents and the input in closed form come to by the end of the step of the lanes at a place.
+#[inline(always)]
+fn decay<W: Width, R: Precision<N>, const N: usize, const Z: bool>(
+    at: Side<W>,
+    lanes: &Lanes<R, N>,
+    to: &mut Attempt<R, N>,
+) {
+    let t = at.read(&to.time);
+    let zero = t.splat(0.0);
+    let i0_low = at.read(&lanes.i0_low);
+    let (mut decays, mut under) = ([zero; N], zero.lt(zero));
+    for c in 0..N {
+        let own = at.read(lanes.current[c].exact());
+        decays[c] = (-t * at.read(lanes.rate[c].exact())).exp2_m1();
+        let current = own.mul_add(decays[c], own);
+        under = under | (own.gt(zero) & current.lt(i0_low));
+        at.write(current, to.current[c].exact_mut());
+    }
+    at.write(under.select(t.splat(1.0), zero), to.under.exact_mut());
+
+    let (base, ampa) = (at.read(lanes.base.exact()), at.read(lanes.ampa.exact()));
+    let (mut base_end, mut mean) = (base, base);
+    if !is_closed(N) {
+        let slope = at.read(lanes.slope.exact());
+        base_end = slope.mul_add(t, base);
+        mean = (t.splat(0.5) * slope).mul_add(t, base);
+        at.write(base_end, to.base.exact_mut());
+    }
+    let mut closed = base_end + ampa.mul_add(decays[AMPA], ampa);
+    let mut arrived = at.read(&lanes.left_of_ampa);
+    let mut integral = t * mean - ampa * at.read(lanes.tau.exact()) * decays[AMPA];
+    if N == 2 {
+        let (own, decay) = (at.read(lanes.inhibition.exact()), decays[N - 1]);
+        closed = closed - own.mul_add(decay, own);
+        arrived = arrived - at.read(&lanes.left_of_gabab);
+        integral = (own * at.read(lanes.inhibition_tau.exact())).mul_add(decay, integral);
+    }
+    if !Z {
+        at.write(integral + at.read(&lanes.integral), to.integral.exact_mut());
+    }
+    at.write(closed, to.closed.exact_mut());
+    at.write(closed + arrived, to.closed_after.exact_mut());
 }
 
 /// Tries one step of all neurons, of which so many are on chart q, and so many on chart z.
 #[inline(always)]
-pub fn attempt_all<W: Width, R: Real, F: Form, const N: usize>(
+pub fn attempt_all<W: Width, R: Precision<N>, F: Form, const N: usize>(
     width: W,
     lanes: &mut Lanes<R, N>,
-    room: &mut Attempt<R>,
+    room: &mut Attempt<R, N>,
     [q, z]: [usize; 2],
 ) {
     attempt::<W, R, F, N, false>(width, lanes, room, 0..q.next_multiple_of(BLOCK));
@@ -271,11 +405,11 @@ fn by_input<V: Number>(b: f64, z: V, y: V) -> V {
 /// What the smoothed input of arrivals does to a step: how far it may lead off in between, and at the end,
 /// on the chart; 0 where the step spans none.
 #[inline(always)]
-fn smoothing<W: Width, R: Real, const N: usize, const Z: bool>(
+fn smoothing<W: Width, R: Precision<N>, const N: usize, const Z: bool>(
     at: Side<W>,
     lanes: &Lanes<R, N>,
-    to: &Attempt<R>,
-    end: &Rate<R::Wide<W>, N>,
+    to: &Attempt<R, N>,
+    end: &Rate<R::Wide<W>>,
 ) -> (R::Wide<W>, R::Wide<W>) {
     let (detour, x, h) = (at.read(&lanes.detour), at.read(&to.x), at.read(&to.tried));
     let (zero, one, spans) = (h.splat(0.0), h.splat(1.0), detour.gt(h.splat(0.0)));
@@ -304,41 +438,40 @@ fn smoothing<W: Width, R: Real, const N: usize, const Z: bool>(
 
 /// The last stage of the lanes at a place, the error, the verdict, and what follows from it.
 #[inline(always)]
-fn end<W: Width, R: Real, F: Form, const N: usize, const Z: bool>(
+fn end<W: Width, R: Precision<N>, F: Form, const N: usize, const Z: bool>(
     at: Side<W>,
     lanes: &mut Lanes<R, N>,
-    to: &mut Attempt<R>,
+    to: &mut Attempt<R, N>,
 ) {
     let (x, rest, h) = (at.read(&to.x), at.read(&to.rest), at.read(&to.tried));
     let (zero, one) = (h.splat(0.0), h.splat(1.0));
     let swapped = at.read(&lanes.is_swapped).gt(zero);
     let running = at.read(&lanes.running).gt(zero);
-    let (mut sum, mut error, mut goes_on) = (zero, zero, zero.le(zero));
+    let (mut error, mut goes_on) = (zero, zero.le(zero));
     for (j, stage) in to.stages.iter().enumerate() {
         let own = at.read(stage);
-        if A[6][j] != 0.0 {
-            sum = own.mul_add(h.splat(A[6][j]), sum);
-        }
         if E[j] != 0.0 {
             error = own.mul_add(h.splat(E[j]), error);
         }
         // What is not a number does not.
         goes_on = goes_on & (own * h).gt(zero);
     }
-    let across = h * sum;
-    let (dx, dt) = (swapped.select(h, across), swapped.select(across, h));
-    let end = lanes.equation(x, at).rate::<F, Z>(dx, dt);
+    let (dx, dt) = (at.read(&to.dx), at.read(&to.dt));
+    let equation = lanes.equation(x, at);
+    let (closed, integral) = (at.read(to.closed.seen()), at.read(to.integral.seen()));
+    let mut current = [zero; N];
+    for (c, current) in current.iter_mut().enumerate() {
+        *current = at.read(to.current[c].seen());
+    }
+    let rise = equation.rise_at(dt);
+    let end = equation.rate::<F, Z>(dx, dt, &Input { closed, rise, integral, current });
     let is_broken = !(goes_on & (end.k * h).gt(zero));
     let error = (end.k.mul_add(h.splat(E[6]), error) * h).abs();
 
     // The error as a time: what is allowed is a time, too.
-    let (k, y, base, ampa) =
-        (at.read(&lanes.k), at.read(&lanes.y), at.read(&lanes.base), at.read(&lanes.ampa));
-    let mut closed = base + ampa;
-    if N == 2 {
-        closed = closed - at.read(&lanes.inhibition);
-    }
-    let start = if Z { at.read(&to.stages[0]) } else { k + closed + at.read(&lanes.rise) };
+    let (k, y) = (at.read(&lanes.k), at.read(&lanes.y));
+    let start =
+        if Z { at.read(&to.stages[0]) } else { k + at.read(&lanes.closed) + at.read(&lanes.rise) };
     let (detour, astray) =
         if is_closed(N) { smoothing::<W, R, N, Z>(at, lanes, to, &end) } else { (zero, zero) };
     let error = error + astray;
@@ -402,14 +535,7 @@ fn end<W: Width, R: Real, F: Form, const N: usize, const Z: bool>(
         turned = turned | if N == 2 { leads_off } else { leads_off & spans };
     }
     let turned = turned & is_long;
-    let i0_low = at.read(&lanes.i0_low);
-    let mut under = zero.lt(zero);
-    let mut currents = [zero; N];
-    for (c, current) in currents.iter_mut().enumerate() {
-        let own = at.read(&lanes.current[c]);
-        *current = own.mul_add(end.decays[c], own);
-        under = under | (own.gt(zero) & current.lt(i0_low));
-    }
+    let under = at.read(to.under.seen()).gt(zero);
     let mut wrong = flag(h, !swapped & is_beyond, CROSSED)
         + flag(h, !swapped & turned, TURNED)
         + flag(h, swapped & dt.gt(rest), LATE);
@@ -460,38 +586,19 @@ fn end<W: Width, R: Real, F: Form, const N: usize, const Z: bool>(
     let clipped = !swapped & wanted.gt(h) & next.lt(wanted);
     let after = clipped.select(wanted, next);
     at.write(accepted.select(after, is_good.select(wanted, next)), &mut lanes.h);
-    at.write(dt, &mut to.dt);
-    at.write(end.dx, &mut to.dx);
-    let mut left = [zero; N];
-    left[AMPA] = at.read(&lanes.left_of_ampa);
-    let mut arrived = left[AMPA];
-    if N == 2 {
-        left[N - 1] = at.read(&lanes.left_of_gabab);
-        arrived = arrived - left[N - 1];
-    }
+    let closed_after = at.read(to.closed_after.seen());
     let mut k_end = end.k;
     if Z && is_closed(N) {
         // From here on the input is no longer smoothed.
         let of_input = by_input(lanes.b, x_new, end.y);
-        k_end = spans.select(of_input.mul_add(arrived - end.rise, k_end), k_end);
+        k_end = spans.select(of_input.mul_add(closed_after - closed - rise, k_end), k_end);
     }
     at.write(accepted.select(k_end, k), &mut lanes.k);
     at.write(accepted.select(end.y, y), &mut lanes.y);
     at.write(accepted.select(end.unforced, at.read(&lanes.unforced)), &mut lanes.unforced);
-    let ampa_end = ampa.mul_add(end.decays[AMPA], ampa) + left[AMPA];
-    at.write(accepted.select(ampa_end, ampa), &mut lanes.ampa);
-    if N == 2 {
-        let own = at.read(&lanes.inhibition);
-        let inhibition_end = own.mul_add(end.decays[N - 1], own) + left[N - 1];
-        at.write(accepted.select(inhibition_end, own), &mut lanes.inhibition);
-    }
-    for (c, current) in currents.into_iter().enumerate() {
-        let current = accepted.select(current + left[c], at.read(&lanes.current[c]));
-        at.write(current, &mut lanes.current[c]);
-    }
+    let closed = at.read(&lanes.closed);
+    at.write(accepted.select(closed_after, closed), &mut lanes.closed);
     if !is_closed(N) {
-        let base_end = at.read(&lanes.slope).mul_add(dt, base);
-        at.write(accepted.select(base_end, base), &mut lanes.base);
         at.write(end.margin, &mut lanes.margin_end);
         at.write(accepted.select(end.margin, at.read(&lanes.margin)), &mut lanes.margin);
     }

@@ -39,15 +39,15 @@ __constant__ const Real ERROR_WEIGHTS[7] = STEP_E;
 struct Neuron {
     double a, i0, i_gain, r, ln_r, q_th, z_th, y_th, q_reset, y_reset, feedback_reset, y_open, y_down;
     double feedback, gate_slope, gate_offset, y_nmda, input, leak, ref_p;
-    double tau[CIRCUITS], decay[CIRCUITS], fastest, raise[CIRCUITS], floor[CIRCUITS], y_calm;
+    double tau[N], decay[N], fastest, raise[N], floor[CIRCUITS], y_calm;
     Word time, phase;
     double x, k, unforced, margin, h, y;
     bool is_z;
     double is_first, first_q, first_z;
-    double current[CIRCUITS];
+    double current[N];
     bool has_floor[CIRCUITS];
     Word refractory;
-    bool is_at_floor, is_awake, anew;
+    bool is_at_floor, is_awake, is_anew;
 };
 
 /// The way of a neuron: what in Rust are its lane, its Way and its Job.
@@ -61,12 +61,12 @@ struct Run {
     bool is_z, is_swapped;
     Real is_first, first_q, first_z, x_th, x_floor, y_up, y_down;
     bool is_open;
-    Real ampa, tau, inhibition, inhibition_tau, base, leak, i0, i0_low, ln_r, feedback, gate_slope;
-    Real gate_offset;
-    Real rise, rise_slope, rise_curve, detour, left_of_ampa, left_of_gabab;
-    Real slope, nmda, y_nmda, gabab, margin, margin_end;
+    Real closed, leak, i0, ln_r, feedback, gate_slope, gate_offset;
+    Real rise, rise_slope, rise_curve, detour;
+    Real nmda, y_nmda, gabab, margin, margin_end;
     double t, event, x;
-    Real current[N], rate[N];
+    Current current[N], rate[N], i0_low;
+    Current base, slope, ampa, tau, inhibition, inhibition_tau, left_of_ampa, left_of_gabab, integral;
     Real verdict;
 
     // The way.
@@ -87,9 +87,14 @@ struct Run {
         return ticks > 0 ? Word(ticks) : 0;
     }
 
-    __device__ __forceinline__ Real closed() const {
-        const Real closed = base + ampa;
-        return N == 2 ? closed - inhibition : closed;
+    __device__ __forceinline__ void set_input(bool is_open) {
+        ampa = is_open ? current[AMPA] : Current(0.0);
+        Current sum = base + ampa;
+        if (N == 2) {
+            inhibition = is_open ? current[N - 1] : Current(0.0);
+            sum = sum - inhibition;
+        }
+        closed = Real(sum);
     }
 
     /// The equation of a step from `x`.
@@ -103,18 +108,19 @@ struct Run {
         e.x_low = Real(0.5) * x_th;
 #pragma unroll
         for (int c = 0; c < N; ++c) {
-            e.current[c] = current[c];
-            e.rate[c] = rate[c];
+            e.current[c] = Real(current[c]);
+            e.rate[c] = Real(rate[c]);
         }
-        e.ampa = ampa;
-        e.tau = tau;
-        e.inhibition = inhibition;
-        e.inhibition_tau = inhibition_tau;
-        e.base = base;
+        e.closed = closed;
+        e.base = Real(base);
+        e.ampa = Real(ampa);
+        e.tau = Real(tau);
+        e.inhibition = Real(inhibition);
+        e.inhibition_tau = Real(inhibition_tau);
         e.rise = rise;
         e.rise_slope = rise_slope;
         e.rise_curve = rise_curve;
-        e.slope = slope;
+        e.slope = Real(slope);
         e.nmda = nmda;
         e.y_nmda = y_nmda;
         e.gabab = gabab;
@@ -159,28 +165,29 @@ struct Run {
         is_open = n.refractory == NO_TIME || a.holds;
 #pragma unroll
         for (int c = 0; c < N; ++c) {
-            current[c] = Real(n.current[c]);
-            rate[c] = Real(n.decay[c]);
+            current[c] = Current(n.current[c]);
+            rate[c] = Current(n.decay[c]);
         }
-        tau = Real(n.tau[AMPA]);
-        inhibition_tau = Real(n.tau[GABAB]);
+        tau = Current(n.tau[AMPA]);
+        inhibition_tau = Current(n.tau[AMONG(GABAB)]);
         y_nmda = Real(n.y_nmda);
         i0 = Real(n.a * n.i0);
         const double clock = 4.0 * 2.220446049250313e-16 * larger(a.length, -t) * n.fastest;
-        const double rounding = smaller(32.0 * EPSILON + clock, 1e-3);
-        i0_low = Real(n.a * n.i0 * (1.0 - rounding));
+        const double rounding = smaller(32.0 * CURRENT_EPSILON + clock, 1e-3);
+        i0_low = Current(n.a * n.i0 * (1.0 - rounding));
         ln_r = Real(n.ln_r);
         feedback = Real(n.feedback);
         gate_slope = Real(n.gate_slope);
         gate_offset = Real(n.gate_offset);
-        nmda = gabab = slope = ampa = inhibition = Real(0.0);
+        nmda = gabab = closed = Real(0.0);
+        slope = ampa = inhibition = Current(0.0);
         verdict = Real(0.0);
         event = 0.0;
         clear_span();
         if (job.dc) read_direct_input();
         set_chart(n.is_z);
         set_constants();
-        if (n.anew) {
+        if (n.is_anew) {
             start_anew();
             return NEXT_UNKNOWN;
         }
@@ -217,7 +224,7 @@ struct Run {
     __device__ bool is_quiet() {
         if (is_driven || refractory < NEVER || job.dc || is_z) return false;
         const double closed = N == 2 ? n.a * n.input + larger(floor_rate(AMPA), now_of(AMPA))
-                                     : double(base + ampa);
+                                     : double(this->closed);
         const double nmda = larger(floor_rate(NMDA), now_of(NMDA));
         const double leak = n.a * n.leak + floor_rate(GABAA) + floor_rate(AHP);
         const double factors[] = {1.0, 1.05, 1.5, 3.0};
@@ -246,7 +253,7 @@ struct Run {
         for (unsigned c = 0; c + 1 < a.columns; ++c) {
             const unsigned at = unsigned(a.circuits >> 4 * c) & 15u;
             const double current =
-                (at < N ? double(this->current[AMONG(at)]) : n.current[at]) / n.a;
+                (at < N ? double(this->current[AMONG(at)]) : 0.0) / n.a;
             const double floor = n.has_floor[at] ? n.floor[at] : 0.0;
             to[1 + c] = current > 0.0 ? current : floor;
         }
@@ -262,7 +269,7 @@ struct Run {
     }
 
     __device__ void start_anew() {
-        n.anew = false;
+        n.is_anew = false;
         if (N == 2) {
             is_at_floor = margin_now() < 0.0;
             set_constants();
@@ -281,7 +288,7 @@ struct Run {
     }
 
     __device__ __forceinline__ double constant_floor(int c) const {
-        const bool is_above = c < N && current[AMONG(c)] > Real(0.0);
+        const bool is_above = c < N && current[AMONG(c)] > Current(0.0);
         return is_above || !n.has_floor[c] ? 0.0 : n.floor[c];
     }
 
@@ -291,16 +298,14 @@ struct Run {
         if (is_open) {
             double input = n.input + direct + constant_floor(AMPA);
             if (IS_CLOSED) input -= constant_floor(GABAB);
-            base = Real(n.a * input);
-            slope = Real(n.a * dc_slope);
-            ampa = current[AMPA];
+            base = Current(n.a * input);
+            slope = Current(n.a * dc_slope);
         } else {
-            base = Real(n.a * n.i0);
-            slope = Real(0.0);
-            ampa = Real(0.0);
+            base = Current(n.a * n.i0);
+            slope = Current(0.0);
         }
+        set_input(is_open);
         leak = Real(n.a * (n.leak + constant_floor(GABAA) + constant_floor(AHP)));
-        if (N == 2) inhibition = is_open ? current[N - 1] : Real(0.0);
         if (!IS_CLOSED) {
             nmda = Real(n.a * constant_floor(NMDA));
             gabab = Real(n.a * constant_floor(GABAB));
@@ -321,7 +326,7 @@ struct Run {
             const double now = double(current[c]);
             if (now > 0.0) {
                 const double decayed = now * exponential(-dt / n.tau[c]);
-                current[c] = Real(decayed < n.a * n.i0 ? 0.0 : decayed);
+                current[c] = Current(decayed < n.a * n.i0 ? 0.0 : decayed);
             }
         }
         t = to;
@@ -341,7 +346,7 @@ struct Run {
         if (c >= N) return 0.0;
         const double above = double(current[AMONG(c)]);
         const double floor = n.a * (n.has_floor[c] ? n.floor[c] : 0.0);
-        return above > 0.0 ? larger(above * exponential(-dt / n.tau[c]), floor) : floor;
+        return above > 0.0 ? larger(above * exponential(-dt / n.tau[AMONG(c)]), floor) : floor;
     }
 
     __device__ double bound_at_rest(double excitation, double dt) const {
@@ -356,12 +361,12 @@ struct Run {
         if (N == 1 || is_at_floor) return to;
         double gated;
         if (IS_CLOSED) {
-            gated = current[N - 1] > Real(0.0) ? 0.0 : n.a * n.floor[GABAB];
+            gated = current[N - 1] > Current(0.0) ? 0.0 : n.a * n.floor[GABAB];
         } else {
-            const double nmda = double(this->nmda + current[AMONG(NMDA)]);
+            const double nmda = double(this->nmda) + double(current[AMONG(NMDA)]);
             gated = nmda * n.r / (n.r + n.y_nmda);
         }
-        const double excitation = double(base + ampa) + gated;
+        const double excitation = double(base) + double(ampa) + gated;
         if (bound_at_rest(excitation, to - t) <= 0.0) return to;
         double low = 0.0, high = to - t;
 #pragma unroll 1
@@ -387,7 +392,7 @@ struct Run {
                 ++stop;
             }
             if (t >= a.length) return false;
-            const Real closed_before = closed(), base_before = base;
+            const Real closed_before = closed, base_before = Real(base);
             bool changed = reach_floors();
             changed |= receive();
             if (job.dc && t >= dc_change) {
@@ -434,7 +439,7 @@ struct Run {
             }
             double slowest = 0.0;
             for (int c = 0; c < N; ++c) {
-                if (current[c] > Real(0.0)) slowest = larger(slowest, n.tau[c]);
+                if (current[c] > Current(0.0)) slowest = larger(slowest, n.tau[c]);
             }
             const double least = larger(8.0 * EPSILON * slowest, a.tolerance);
             skip(smaller(larger(end_of_rest(event), t + least), event));
@@ -465,7 +470,7 @@ struct Run {
         const double length = to - t;
         double ampa, gabab;
         const double constant = margins(&ampa, &gabab);
-        const double fast_ampa = LN_2 * n.decay[AMPA], fast_gabab = LN_2 * n.decay[GABAB];
+        const double fast_ampa = LN_2 * n.decay[AMPA], fast_gabab = LN_2 * n.decay[AMONG(GABAB)];
         const bool is_far = is_at_floor
                                 ? constant + ampa - gabab * (1.0 - fast_gabab * length) < 0.0
                                 : constant + ampa * (1.0 - fast_ampa * length) - gabab > 0.0;
@@ -501,7 +506,7 @@ struct Run {
 
     __device__ double margin_at(
         double constant, double ampa, double gabab, double dt, double* slope) const {
-        const double fast_ampa = LN_2 * n.decay[AMPA], fast_gabab = LN_2 * n.decay[GABAB];
+        const double fast_ampa = LN_2 * n.decay[AMPA], fast_gabab = LN_2 * n.decay[AMONG(GABAB)];
         ampa = ampa * exponential(-fast_ampa * dt);
         gabab = gabab * exponential(-fast_gabab * dt);
         if (slope) *slope = fast_gabab * gabab - fast_ampa * ampa;
@@ -519,11 +524,12 @@ struct Run {
     __device__ bool reach_floors() {
         if (t < floor) return false;
         floor = NEVER;
-        const Real limit = i0 + Real(2.0) * (i0 - i0_low);
+        const double i0 = n.a * n.i0;
+        const double limit = i0 + 2.0 * (i0 - double(i0_low));
         bool changed = false;
         for (int c = 0; c < N; ++c) {
-            if (current[c] > Real(0.0) && current[c] <= limit) {
-                current[c] = Real(0.0);
+            if (current[c] > Current(0.0) && double(current[c]) <= limit) {
+                current[c] = Current(0.0);
                 changed = true;
             }
         }
@@ -561,7 +567,7 @@ struct Run {
         const double now = double(current[c]);
         const double least = n.has_floor[c] ? n.a * n.floor[c] : 0.0;
         const double raised = (now > 0.0 ? now : least) + jump;
-        current[c] = Real(raised > n.a * n.i0 ? raised : 0.0);
+        current[c] = Current(raised > n.a * n.i0 ? raised : 0.0);
         floor = NEVER;
     }
 
@@ -594,9 +600,9 @@ struct Run {
         const double next_event = smaller(next_arrives, other);
         const Arrival& first = job.arrivals[arrival];
         const int c = place_of(first.time_and_receptor);
-        const Real now = current[c];
-        const Real raised = Real(double(now) + double(first.weight) * n.raise[c]);
-        if (next_arrives <= t || now <= Real(0.0) || raised <= i0) return NEXT_UNKNOWN;
+        const double now = double(current[c]);
+        const Current raised = Current(now + double(first.weight) * n.raise[c]);
+        if (next_arrives <= t || now <= 0.0 || double(raised) <= n.a * n.i0) return NEXT_UNKNOWN;
         if (N == 2) {
             const double ampa = double(c == AMPA ? raised : current[AMPA]);
             const double gabab = double(c == AMPA ? current[N - 1] : raised);
@@ -608,25 +614,26 @@ struct Run {
                 return NEXT_UNKNOWN;
             }
         }
-        const Real before = closed();
+        const Real before = closed;
         current[c] = raised;
-        ampa = current[AMPA];
-        if (N == 2) inhibition = current[N - 1];
+        set_input(true);
         arrival += 1;
         arrives = next_arrives;
         floor = NEVER;
         bend = NEVER;
         is_driven = true;
         event = next_event;
-        rate_after_event(before, base);
+        rate_after_event(before, Real(base));
         return set_out();
     }
 
     __device__ __noinline__ Rate evaluate() {
         job.right_sides += 1;
         const Equation e = equation(Real(x));
-        const Rate rate = POWER && is_z ? rate_of<true>(e, Real(0.0), Real(0.0))
-                                        : rate_of<false>(e, Real(0.0), Real(0.0));
+        const Real zero = Real(0.0);
+        const Input input = input_of(e, zero);
+        const Rate rate = POWER && is_z ? rate_of<true>(e, zero, zero, input)
+                                        : rate_of<false>(e, zero, zero, input);
         k = rate.k;
         unforced = rate.unforced;
         margin = rate.margin;
@@ -640,8 +647,8 @@ struct Run {
         if (!IS_CLOSED) {
             evaluate();
         } else {
-            const Real change = closed() - before;
-            Real constant = base - base_before;
+            const Real change = closed - before;
+            Real constant = Real(base) - base_before;
             if (is_z) {
                 const Real gain = Real(1.0) / (Real(1.0) + y);
                 const Real by_input = Real(-a.b) * Real(x) * gain;
@@ -654,7 +661,7 @@ struct Run {
     }
 
     __device__ __forceinline__ void hold_step(Real slow) {
-        const Real fast = magnitude(k + closed());
+        const Real fast = magnitude(k + closed);
         if (fast > Real(FASTER) * magnitude(slow)) {
             h = Real(smaller(double(h), first_step(double(first_q), double(fast))));
         }
@@ -681,8 +688,8 @@ struct Run {
         } else {
             job.right_sides += 1;
             k = (Real(n.feedback_reset) - leak) * Real(1.0 + n.y_reset);
-            unforced = k + base;
-            total = k + closed();
+            unforced = k + Real(base);
+            total = k + closed;
         }
         set_first_step(double(total));
         const bool rests = n.y_reset <= n.r * (1.0 + 1e-9) && total <= Real(0.0);
@@ -694,8 +701,8 @@ struct Run {
         spikes += 1;
         emit_spike(a, job, time);
         if (spikes > a.most_spikes) emit_fault(a, job, time, true);
-        if (!IS_CLOSED && n.raise[AHP] > 0.0) {
-            raise(AMONG(AHP), n.raise[AHP]);
+        if (!IS_CLOSED && n.raise[AMONG(AHP)] > 0.0) {
+            raise(AMONG(AHP), n.raise[AMONG(AHP)]);
             n.has_floor[AHP] = true;
         }
         if (n.ref_p > 0.0) refractory = t + n.ref_p;
@@ -744,7 +751,7 @@ struct Run {
         const double b = a.b;
         const double z = x, z_th = double(x_th);
         const double gain = 1.0 / (1.0 + double(y));
-        const double leak = double(this->leak) - double(closed()) * gain;
+        const double leak = double(this->leak) - double(closed) * gain;
         const double i0 = double(this->i0);
         const double rest = event - t;
         const double top = i0 - leak * z_th, bottom = i0 - leak * z;
@@ -764,14 +771,14 @@ struct Run {
 
     __device__ void swap() {
         way_h = double(h);
-        const Real closed = is_z ? Real(0.0) : this->closed();
+        const Real closed = is_z ? Real(0.0) : this->closed;
         is_swapped = true;
         h = Real(double(x_th) - x);
         k = Real(1.0) / (k + closed);
     }
 
     __device__ void unswap(double step) {
-        const Real closed = is_z ? Real(0.0) : this->closed();
+        const Real closed = is_z ? Real(0.0) : this->closed;
         is_swapped = false;
         h = Real(larger(step, a.tolerance));
         k = Real(1.0) / k - closed;
@@ -838,10 +845,10 @@ struct Run {
     }
 
     __device__ double next_floor() const {
-        const double i0 = double(this->i0);
+        const double i0 = n.a * n.i0;
         double at = NEVER;
         for (int c = 0; c < N; ++c) {
-            if (current[c] > Real(0.0)) {
+            if (current[c] > Current(0.0)) {
                 at = smaller(at, n.tau[c] * larger(ln(double(current[c]) / i0), 0.0));
             }
         }
@@ -854,7 +861,7 @@ struct Run {
         const double to = step >= rest ? event : t + step;
         const double t = this->t, x = this->x;
         const Real k = this->k, y = this->y, unforced = this->unforced, margin = this->margin;
-        Real kept[N];
+        Current kept[N];
         for (int c = 0; c < N; ++c) kept[c] = current[c];
         skip(to);
         if (rate_at_rest() <= 0.0 || step < a.tolerance) {
@@ -882,7 +889,7 @@ struct Run {
             const double speed = double(k) / (-b * x);
             unforced = unforced * Real(per_q);
             x = u + y;
-            k = Real(speed * (1.0 + y)) - closed();
+            k = Real(speed * (1.0 + y)) - closed;
             set_chart(false);
             set_first_step(speed * (1.0 + y));
         } else {
@@ -892,7 +899,7 @@ struct Run {
             const double shift = double(nearest(-b * log2));
             const double power = __longlong_as_double((long long)(Word(1023 + (long long)shift) << 52));
             const double z = double(exp2_all(Real(-b * log2 - shift))) * power;
-            const double speed = double(k + closed()) / (1.0 + y);
+            const double speed = double(k + closed) / (1.0 + y);
             x = z;
             k = Real(-b * z * speed);
             unforced = unforced * Real(-b * z / (1.0 + y));
@@ -962,8 +969,8 @@ struct Run {
                 if (weight != zero) sum = mul_add(stages[j], weight, sum);
             }
             const Real along = STAGE_NODES[s] * h, across = h * sum;
-            const Rate rate =
-                rate_of<Z>(e, is_swapped ? along : across, is_swapped ? across : along);
+            const Real t = is_swapped ? across : along;
+            const Rate rate = rate_of<Z>(e, is_swapped ? along : across, t, input_of(e, t));
             stages[s] = rate.k;
             if (IS_CLOSED) {
                 lowest = s == 1 ? rate.dx : or_less(rate.dx, lowest);
@@ -971,24 +978,60 @@ struct Run {
             }
         }
 
-        // The last stage, the error, the verdict, and what follows from it: `end`.
+        // The step: `weigh`.
         const bool swapped = is_swapped;
-        Real sum = zero, error = zero;
+        Real sum = zero;
+#pragma unroll 1
+        for (int j = 0; j < 6; ++j) {
+            if (STAGE_WEIGHTS[6][j] != zero) sum = mul_add(stages[j], STAGE_WEIGHTS[6][j], sum);
+        }
+        const Real across = h * sum;
+        const Real dx = swapped ? h : across, dt = swapped ? across : h;
+
+        // Currents and the input at its end: `decay`.
+        const Current time = Current(dt), none = Current(0.0);
+        Current decays[N], currents[N];
+        bool under = false;
+#pragma unroll
+        for (int c = 0; c < N; ++c) {
+            const Current own = current[c];
+            decays[c] = exp2_m1(-time * rate[c]);
+            currents[c] = mul_add(own, decays[c], own);
+            under = under || (own > none && currents[c] < i0_low);
+        }
+        const Current base_end = IS_CLOSED ? base : mul_add(slope, time, base);
+        const Current mean = IS_CLOSED ? base : mul_add(Current(0.5) * slope, time, base);
+        Current sum_end = base_end + mul_add(ampa, decays[AMPA], ampa);
+        Current arrived = left_of_ampa;
+        Current all = time * mean - ampa * tau * decays[AMPA];
+        if (N == 2) {
+            sum_end = sum_end - mul_add(inhibition, decays[N - 1], inhibition);
+            arrived = arrived - left_of_gabab;
+            all = mul_add(inhibition * inhibition_tau, decays[N - 1], all);
+        }
+        all = Z || swapped ? none : all + integral;
+        const Real closed_end = Real(sum_end), closed_after = Real(sum_end + arrived);
+
+        // The last stage, the error, the verdict, and what follows from it: `end`.
+        Input input;
+        input.closed = closed_end;
+        input.rise = rise_at(e, dt);
+        input.integral = Real(all);
+#pragma unroll
+        for (int c = 0; c < N; ++c) input.current[c] = Real(currents[c]);
+        Real error = zero;
         bool goes_on = true;
 #pragma unroll 1
         for (int j = 0; j < 6; ++j) {
             const Real own = stages[j];
-            if (STAGE_WEIGHTS[6][j] != zero) sum = mul_add(own, STAGE_WEIGHTS[6][j], sum);
             if (ERROR_WEIGHTS[j] != zero) error = mul_add(own, ERROR_WEIGHTS[j], error);
             goes_on = goes_on && own * h > zero;
         }
-        const Real across = h * sum;
-        const Real dx = swapped ? h : across, dt = swapped ? across : h;
-        const Rate end = rate_of<Z>(e, dx, dt);
+        const Rate end = rate_of<Z>(e, dx, dt, input);
         const bool is_broken = !(goes_on && end.k * h > zero);
         error = magnitude(mul_add(end.k, ERROR_WEIGHTS[6], error) * h);
 
-        const Real start = Z ? stages[0] : k + closed() + rise;
+        const Real start = Z ? stages[0] : k + closed + rise;
         Real detour = zero, astray = zero;
         if (IS_CLOSED) detour = smoothing<Z>(start_x, h, stages, end, &astray);
         error = error + astray;
@@ -1035,14 +1078,6 @@ struct Run {
             turned = turned || ((N == 2 || spans) && leads_off);
         }
         turned = turned && is_long;
-        bool under = false;
-        Real currents[N];
-#pragma unroll
-        for (int c = 0; c < N; ++c) {
-            const Real own = current[c];
-            currents[c] = mul_add(own, end.decays[c], own);
-            under = under || (own > zero && currents[c] < i0_low);
-        }
         unsigned wrong = 0;
         if (!swapped && is_beyond) wrong |= CROSSED;
         if (!swapped && turned) wrong |= TURNED;
@@ -1085,28 +1120,27 @@ struct Run {
         k = end.k;
         if (Z && IS_CLOSED && spans) {
             // From here on the input is no longer smoothed.
-            const Real arrived = N == 2 ? left_of_ampa - left_of_gabab : left_of_ampa;
-            k = mul_add(by_input(x_new, end.y), arrived - end.rise, end.k);
+            k = mul_add(by_input(x_new, end.y), closed_after - closed_end - input.rise, end.k);
         }
         y = end.y;
         unforced = end.unforced;
-        ampa = mul_add(ampa, end.decays[AMPA], ampa) + left_of_ampa;
-        if (N == 2) {
-            inhibition = mul_add(inhibition, end.decays[N - 1], inhibition) + left_of_gabab;
-        }
+        closed = closed_after;
 #pragma unroll
         for (int c = 0; c < N; ++c) {
-            const Real left = c == AMPA ? left_of_ampa : N == 2 ? left_of_gabab : zero;
+            const Current left = c == AMPA ? left_of_ampa : N == 2 ? left_of_gabab : none;
             current[c] = currents[c] + left;
         }
+        // What is part of the input is so still.
+        ampa = ampa > none ? current[AMPA] : none;
+        if (N == 2) inhibition = inhibition > none ? current[N - 1] : none;
         if (!IS_CLOSED) {
-            base = mul_add(slope, dt, base);
+            base = base_end;
             margin = end.margin;
         }
         // Rounding leads a step that lands on the threshold no further than the next event.
         const double to = t + double(dt);
         t = reached || to > event ? event : to;
-        x = x + double(end.dx);
+        x = x + (double(dx) + double(all));
     }
 };
 

@@ -4,17 +4,30 @@
 /// A circuit's place among those that can have a current.
 #define AMONG(c) ((c) < N ? (c) : N - 1)
 
+/// The precision of currents: `Precision`.
+#if SINGLE && N == 1
+typedef float Current;
+#define CURRENT_EPSILON EPSILON
+#else
+typedef double Current;
+#define CURRENT_EPSILON 2.220446049250313e-16
+#endif
+
 struct Rate {
-    Real k, total, unforced, size, feedback, y, rise, margin;
+    Real k, total, unforced, size, feedback, y, margin, dx;
     bool runs_away;
-    Real decays[N], dx;
+};
+
+struct Input {
+    Real closed, rise, integral, current[N];
 };
 
 struct Equation {
     Real x, inverse_x, y;
     bool is_swapped, is_open;
     Real x_low, current[N], rate[N];
-    Real ampa, tau, inhibition, inhibition_tau, base, rise, rise_slope, rise_curve, slope, nmda, y_nmda;
+    Real closed, base, ampa, tau, inhibition, inhibition_tau, rise, rise_slope, rise_curve, slope;
+    Real nmda, y_nmda;
     Real gabab, leak, i0, ln_r, feedback, gate_slope, gate_offset, b, inverse_b;
 };
 
@@ -56,41 +69,45 @@ __device__ __forceinline__ Real gate(const Equation& e, Real y) {
     return exp2_all(exponent < Real(CLOSED) ? exponent : Real(CLOSED));
 }
 
-template <bool Z> __device__ __forceinline__ Rate rate_of(const Equation& e, Real dx, Real t) {
-    const Real zero = Real(0.0), one = Real(1.0);
-    Rate rate;
-    Real now[N];
+__device__ __forceinline__ Real rise_at(const Equation& e, Real t) {
+    return IS_CLOSED ? mul_add(t, mul_add(t, e.rise_curve, e.rise_slope), e.rise) : Real(0.0);
+}
+
+__device__ __forceinline__ Input input_of(const Equation& e, Real t) {
+    Input input;
+    Real decays[N];
 #pragma unroll
     for (int c = 0; c < N; ++c) {
-        rate.decays[c] = exp2_m1(-t * e.rate[c]);
-        now[c] = mul_add(e.current[c], rate.decays[c], e.current[c]);
+        decays[c] = exp2_m1(-t * e.rate[c]);
+        input.current[c] = mul_add(e.current[c], decays[c], e.current[c]);
     }
-    const Real constant = IS_CLOSED ? e.base : mul_add(e.slope, t, e.base);
-    Real closed = constant + mul_add(e.ampa, rate.decays[AMPA], e.ampa);
+    const Real constant = IS_CLOSED ? e.closed : mul_add(e.slope, t, e.closed);
+    input.closed = mul_add(e.ampa, decays[AMPA], constant);
+    const Real half = Real(0.5) * e.slope;
+    const Real mean = IS_CLOSED ? e.base : mul_add(half, t, e.base);
+    input.integral = t * mean - e.ampa * e.tau * decays[AMPA];
     if (N == 2) {
-        closed = closed - mul_add(e.inhibition, rate.decays[AMONG(GABAB)], e.inhibition);
+        const Real decay = decays[AMONG(GABAB)];
+        input.closed = mul_add(-e.inhibition, decay, input.closed);
+        input.integral = mul_add(e.inhibition * e.inhibition_tau, decay, input.integral);
     }
-    rate.rise = zero;
     if (IS_CLOSED) {
-        rate.rise = mul_add(t, mul_add(t, e.rise_curve, e.rise_slope), e.rise);
-        closed = closed + rate.rise;
+        const Real half = Real(0.5) * e.rise_slope;
+        const Real third = Real(1.0 / 3.0) * e.rise_curve;
+        const Real mean = mul_add(t, mul_add(t, third, half), e.rise);
+        input.integral = mul_add(t, mean, input.integral);
     }
-    if (!Z) {
-        const Real half = Real(0.5) * e.slope;
-        const Real mean = IS_CLOSED ? e.base : mul_add(half, t, e.base);
-        Real integral = t * mean - e.ampa * e.tau * rate.decays[AMPA];
-        if (N == 2) {
-            const Real decayed = e.inhibition * e.inhibition_tau;
-            integral = mul_add(decayed, rate.decays[AMONG(GABAB)], integral);
-        }
-        if (IS_CLOSED) {
-            const Real half = Real(0.5) * e.rise_slope;
-            const Real third = Real(1.0 / 3.0) * e.rise_curve;
-            const Real mean = mul_add(t, mul_add(t, third, half), e.rise);
-            integral = mul_add(t, mean, integral);
-        }
-        dx = dx + (e.is_swapped ? zero : integral);
-    }
+    input.rise = rise_at(e, t);
+    return input;
+}
+
+template <bool Z> __device__ __forceinline__ Rate rate_of(
+    const Equation& e, Real dx, Real t, const Input& at) {
+    const Real zero = Real(0.0), one = Real(1.0);
+    Rate rate;
+    const Real* now = at.current;
+    const Real closed = IS_CLOSED ? at.closed + at.rise : at.closed;
+    if (!Z) dx = dx + (e.is_swapped ? zero : at.integral);
     const Real x = e.x + dx;
 
     Real y, above, below;

@@ -73,7 +73,7 @@ __device__ void Run::span() {
     const double detour = FURTHEST * all * length;
     double ampa, gabab;
     const double constant = margins(&ampa, &gabab);
-    bool is_small = detour <= LARGEST_DETOUR * (1.0 + double(y)) && all <= double(closed()) &&
+    bool is_small = detour <= LARGEST_DETOUR * (1.0 + double(y)) && all <= double(closed) &&
                     Real(detour) > zero && decays(arrived.pulses[AMPA], ampa);
     if (N == 2) {
         // The sum of all input stays above its floor.
@@ -90,8 +90,9 @@ __device__ void Run::span() {
     rise = Real(value);
     rise_slope = Real(slope);
     rise_curve = Real(curve);
-    left_of_ampa = Real(arrived.left[AMPA]);
-    if (N == 2) left_of_gabab = Real(arrived.left[GABAB]);
+    left_of_ampa = Current(arrived.left[AMPA]);
+    if (N == 2) left_of_gabab = Current(arrived.left[GABAB]);
+    integral = Current(arrived.integrals[0]);
     this->detour = Real(detour);
     this->h = or_more(this->h, Real(length));
     event = end;
@@ -100,7 +101,8 @@ __device__ void Run::span() {
 
 __device__ void Run::clear_span() {
     spanned = 0;
-    rise = rise_slope = rise_curve = left_of_ampa = left_of_gabab = detour = Real(0.0);
+    rise = rise_slope = rise_curve = detour = Real(0.0);
+    left_of_ampa = left_of_gabab = integral = Current(0.0);
 }
 
 __device__ void Run::leave_span() {
