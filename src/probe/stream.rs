@@ -22,8 +22,8 @@ pub const ROWS: usize = 1 << 13;
 /// Rows that may be underway to the disk. A piece with more of them (a window may have more) goes alone: so no
 /// run needs more memory than another because its pieces happened to meet.
 const UNDERWAY: usize = 4 * ROWS;
-/// Pieces in memory, or what is as large as those: one with the recorder, which may have room for two, and one
-/// that is written, sorted and as columns meanwhile.
+/// Pieces in memory, or what is as large as those: one with the recorder and one that is written, each of which
+/// may have room for two; and what is made of the latter, sorted and as columns.
 pub(super) const PIECES: u128 = 6;
 
 type Take = Box<dyn FnOnce() -> Rows + Send>;

@@ -242,16 +242,19 @@ mod tests {
         (digest, states, world.resource::<EventWork>().0, SHORT.replace((true, [0; 2])).1)
     }
 
-    /// In single precision, in double, and with GABA_B.
+    /// In single precision and in double, and with GABA_B in mixed and in double.
     #[test]
     fn the_short_way_of_an_arrival_leads_where_the_general_one_does() {
         let ampa = "ampa: (Itau: \"2 pA\", Igain: \"20 pA\", Iw: \"40 pA\"),";
         let both = format!("{ampa} gabab: (Itau: \"2 pA\", Igain: \"20 pA\", Iw: \"60 pA\"),");
         let inhibition = "(from: \"dpi\", to: \"dpi\", receptor: gabab, rule: FixedInDegree(k: 6), \
                           weight: 4, delay: \"2 ms\"),";
-        for (tolerance, receptors, connections) in
-            [("1 us", ampa, ""), ("10 ns", ampa, ""), ("1 us", &both, inhibition)]
-        {
+        for (tolerance, receptors, connections) in [
+            ("1 us", ampa, ""),
+            ("10 ns", ampa, ""),
+            ("1 us", &both, inhibition),
+            ("10 ns", &both, inhibition),
+        ] {
             let of = |may_be_short| outcome(scene(tolerance, receptors, connections), may_be_short);
             let (short, general) = (of(true), of(false));
             assert!(short.3[0] > 500 && short.3[1] > 500, "taken: {:?}", short.3);

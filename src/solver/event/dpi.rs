@@ -27,8 +27,9 @@ const ALL: [Receptor; CIRCUITS] =
 
 /// The event-driven neurons of a model; `is_driven`: some have a direct input that changes in time.
 ///
-/// Single precision is enough where all input is in closed form. Where it is not, a neuron may linger
-/// near a balance of large currents, whose difference single precision does not keep.
+/// Single precision is enough where AMPA's is the only current. Where others are taken from it, a neuron may
+/// linger near a balance of large currents, whose difference single precision does not keep: with all input in
+/// closed form it is [mixed](super::precision), elsewhere double.
 #[must_use]
 pub fn neurons(
     dpi: &Dpi,
@@ -251,8 +252,10 @@ struct Anew<const N: usize> {
     current: [f64; N],
 }
 
+const _: () = assert!(DpiNeuron::<2>::HOT <= 5 * 64, "more than five lines of the cache");
+
 impl<const N: usize> DpiNeuron<N> {
-    /// The bytes that each window asks for.
+    /// The bytes that each window asks for (most of them: of one at which nothing arrives, `y_th` too).
     pub(super) const HOT: usize = std::mem::offset_of!(DpiNeuron<N>, i_gain);
 
     /// The state, to be changed.
@@ -397,11 +400,11 @@ impl<R: Precision<N>, F: Form, const N: usize> EventModel for DpiEvent<R, F, N> 
     fn set_synapse(&self, n: &mut DpiNeuron<N>, circuit: usize, synapse: &Synapse, exponent: i32) {
         let constants = &self.dpi.constants;
         let at = place(self.dpi.circuits()[circuit]);
-        n.change();
         // Of others nothing is above its floor.
         if at >= N {
             return;
         }
+        n.change();
         n.tau[at] = synapse.tau(constants);
         // Scaling by a power of two is exact.
         n.jump[at] = synapse.jump(self.dpi.forms.pulse, constants) * 2.0_f64.powi(-exponent);

@@ -86,10 +86,11 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
                 input -= floor_of(lanes, lane, n, GABAB);
             }
             lanes.base.keep(lane, kept(n.a * input));
-            lanes.slope.keep(lane, kept(n.a * slope));
         } else {
             lanes.base.keep(lane, kept(n.a * n.i0));
-            lanes.slope.keep(lane, kept(0.0));
+        }
+        if !is_closed(N) {
+            lanes.slope.keep(lane, kept(if is_open { n.a * slope } else { 0.0 }));
         }
         lanes.set_input(lane, is_open);
         lanes.leak[lane] =
@@ -182,7 +183,7 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
                         self.set_first_step(lane, rate);
                         return true;
                     }
-                    // So long, at least, that currents change in this precision.
+                    // So long, at least, that the rate changes in the precision of stages.
                     let n = self.neuron(lane);
                     let slowest = (0..N)
                         .filter(|c| self.lanes.current(*c, lane) > 0.0)

@@ -1,6 +1,6 @@
 //! The neurons that are being advanced, one on each lane of vectors.
 
-use super::equation::{AMPA, Equation, Form, GABAB, Rate};
+use super::equation::{AMPA, Equation, Form, GABAB, Rate, is_closed};
 use super::precision::{Kept, Precision};
 use super::real::Real;
 use crate::circuit::number::{Number, Packed, Width};
@@ -89,6 +89,8 @@ macro_rules! lanes {
             pub current: [Kept<R, N>; N],
             /// See `current`.
             pub rate: [Kept<R, N>; N],
+            /// The slope of the constant part of the input, where not all input is in closed form.
+            pub slope: Kept<R, N>,
             /// What counts as below the dark current.
             pub i0_low: Row<R::Current>,
             /// The verdict on the last step: the sum of the bits, with a minus where it does not count.
@@ -113,6 +115,7 @@ macro_rules! lanes {
                     x: [1.0; WIDTH],
                     current: std::array::from_fn(|_| Kept::new(0.0)),
                     rate: std::array::from_fn(|_| Kept::new(0.0)),
+                    slope: Kept::new(0.0),
                     i0_low: [R::Current::of(0.0); WIDTH],
                     verdict: [R::of(0.0); WIDTH],
                     b,
@@ -125,8 +128,9 @@ macro_rules! lanes {
             pub fn copy(&mut self, from: usize, to: usize) {
                 assert!(from < WIDTH && to < WIDTH);
                 $(self.$row[to] = self.$row[from];)*
-                if N > 1 {
+                if !is_closed(N) {
                     $(self.$many[to] = self.$many[from];)*
+                    self.slope.copy(from, to);
                 }
                 $(self.$kept.copy(from, to);)*
                 $(self.$arrived[to] = self.$arrived[from];)*
@@ -146,8 +150,9 @@ macro_rules! lanes {
             pub fn exchange(&mut self, a: usize, b: usize) {
                 assert!(a < WIDTH && b < WIDTH);
                 $(self.$row.swap(a, b);)*
-                if N > 1 {
+                if !is_closed(N) {
                     $(self.$many.swap(a, b);)*
+                    self.slope.swap(a, b);
                 }
                 $(self.$kept.swap(a, b);)*
                 $(self.$arrived.swap(a, b);)*
@@ -220,7 +225,7 @@ lanes! {{
     /// See `gate_slope`.
     gate_offset: 0.0,
 }
-// Only of neurons with more circuits than AMPA, or a direct input that changes in time.
+// Only where not all input is in closed form.
 {
     /// The constant part of NMDA, and where its gate is half open.
     nmda: 0.0,
@@ -239,8 +244,6 @@ lanes! {{
     /// What of the input has a closed form: a constant, AMPA's current and (of two circuits) GABA_B's, which
     /// is taken from it, with their τ.
     base: 0.0,
-    /// The slope of the constant.
-    slope: 0.0,
     /// See `base`.
     ampa: 0.0,
     /// See `base`.

@@ -53,7 +53,7 @@ use crate::time::Time;
 use device::EventCode;
 
 /// Below this tolerance all neurons are in double precision, above it those whose input is all in closed
-/// form in single.
+/// form in single or [mixed](precision).
 pub const SINGLE_PRECISION: Time = Time::from_picoseconds(500_000);
 /// The finest tolerance: picoseconds, in which time is kept, and double precision allow no less.
 pub const FINEST: Time = Time::from_picoseconds(1_000);

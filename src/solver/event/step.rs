@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use super::equation::{AMPA, Form, GABAB, Input, Rate, is_closed};
+use super::equation::{AMPA, Form, Input, Rate, is_closed};
 use super::lanes::{BLOCK, Lanes, NEURONS, Place, Row, Side, WIDTH};
 use super::precision::{Kept, Precision};
 use super::real::{Analytic, Real};
@@ -252,7 +252,11 @@ fn attempt<W: Width, R: Precision<N>, F: Form, const N: usize, const Z: bool>(
         weigh::<W, R, N>(Side::new::<R>(width, first), lanes, to);
     }
     for_lanes!(lane in all.clone(), {
-        to.time[lane] = R::Current::of(to.dt[lane].double());
+        // A step to the event is as long as that in the precision of currents, too.
+        let left = lanes.event[lane] - lanes.t[lane];
+        let left = select(left > 0.0, left, 0.0);
+        let reaches = (lanes.is_swapped[lane] <= of(0.0)) & (to.tried[lane] >= to.rest[lane]);
+        to.time[lane] = R::Current::of(select(reaches, left, to.dt[lane].double()));
     });
     for first in all.clone().step_by(<R::Current as Real>::Wide::<W>::LANES) {
         decay::<W, R, N, Z>(Side::new::<R::Current>(width, first), lanes, to);
@@ -287,9 +291,9 @@ fn attempt<W: Width, R: Precision<N>, F: Form, const N: usize, const Z: bool>(
     for_lanes!(lane in all.clone(), {
         let (accepted, none) = (lanes.verdict[lane] > of(0.0), R::Current::of(0.0));
         let mut left = [none; N];
-        if is_closed(N) {
-            left[AMPA] = lanes.left_of_ampa[lane];
-            left[GABAB.min(N - 1)] = select(N == 2, lanes.left_of_gabab[lane], left[AMPA]);
+        left[AMPA] = lanes.left_of_ampa[lane];
+        if N == 2 {
+            left[N - 1] = lanes.left_of_gabab[lane];
         }
         for (c, left) in left.into_iter().enumerate() {
             let after = to.current[c].exact()[lane] + left;
@@ -342,10 +346,10 @@ fn decay<W: Width, R: Precision<N>, const N: usize, const Z: bool>(
     let zero = t.splat(0.0);
     let i0_low = at.read(&lanes.i0_low);
     let (mut decays, mut under) = ([zero; N], zero.lt(zero));
-    for c in 0..N {
+    for (c, decay) in decays.iter_mut().enumerate() {
         let own = at.read(lanes.current[c].exact());
-        decays[c] = (-t * at.read(lanes.rate[c].exact())).exp2_m1();
-        let current = own.mul_add(decays[c], own);
+        *decay = (-t * at.read(lanes.rate[c].exact())).exp2_m1();
+        let current = own.mul_add(*decay, own);
         under = under | (own.gt(zero) & current.lt(i0_low));
         at.write(current, to.current[c].exact_mut());
     }
@@ -460,8 +464,11 @@ fn end<W: Width, R: Precision<N>, F: Form, const N: usize, const Z: bool>(
     let equation = lanes.equation(x, at);
     let (closed, integral) = (at.read(to.closed.seen()), at.read(to.integral.seen()));
     let mut current = [zero; N];
-    for (c, current) in current.iter_mut().enumerate() {
-        *current = at.read(to.current[c].seen());
+    if !is_closed(N) {
+        // (Elsewhere nobody looks at them, and they are not rounded.)
+        for (c, current) in current.iter_mut().enumerate() {
+            *current = at.read(to.current[c].seen());
+        }
     }
     let rise = equation.rise_at(dt);
     let end = equation.rate::<F, Z>(dx, dt, &Input { closed, rise, integral, current });

@@ -989,7 +989,9 @@ struct Run {
         const Real dx = swapped ? h : across, dt = swapped ? across : h;
 
         // Currents and the input at its end: `decay`.
-        const Current time = Current(dt), none = Current(0.0);
+        const bool reaches = !swapped && h >= rest;
+        const Current time = Current(reaches ? (left > 0.0 ? left : 0.0) : double(dt));
+        const Current none = Current(0.0);
         Current decays[N], currents[N];
         bool under = false;
 #pragma unroll
@@ -1018,7 +1020,7 @@ struct Run {
         input.rise = rise_at(e, dt);
         input.integral = Real(all);
 #pragma unroll
-        for (int c = 0; c < N; ++c) input.current[c] = Real(currents[c]);
+        for (int c = 0; c < N; ++c) input.current[c] = IS_CLOSED ? zero : Real(currents[c]);
         Real error = zero;
         bool goes_on = true;
 #pragma unroll 1
