@@ -43,3 +43,14 @@ impl<D: Device> Growing<D> {
         Ok(device.address(buffer))
     }
 }
+
+/// Memory with these numbers.
+pub(super) fn copied<D: Device, T: bytemuck::NoUninit>(
+    device: &D,
+    numbers: &[T],
+) -> Result<D::Buffer, DeviceError> {
+    let bytes: &[u8] = bytemuck::cast_slice(numbers);
+    let mut buffer = device.allocate(bytes.len().max(8))?;
+    device.write(&mut buffer, 0, bytes)?;
+    Ok(buffer)
+}

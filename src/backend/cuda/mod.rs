@@ -29,10 +29,12 @@ mod bank;
 mod batch;
 pub mod compile;
 pub mod device;
+mod digests;
 mod event;
 mod memory;
 mod network;
 pub mod program;
+mod sources;
 mod sums;
 
 use std::sync::{Mutex, PoisonError};

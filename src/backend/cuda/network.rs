@@ -11,23 +11,23 @@
 //! event-driven neuron went wrong is repeated window by window, up to the one in which it did.
 
 use super::batch::Batch;
+use super::digests::Digests;
 use super::event::EventWindow;
-use super::memory::Growing;
+use super::memory::{Growing, copied};
+use super::sources::{FIRED, Fired, Sources};
 use super::sums::{LONGEST_RUN, Place, Sums, TEAM};
 use super::{Device, DeviceError, OnDevice, Program};
 use crate::backend::{Advanced, Fault};
 use crate::bank::{Bank, Neurons};
 use crate::network::inbox::Inbox;
 use crate::network::router::Router;
-use crate::network::source::{ByRule, Emission};
-use crate::probe::digest::SpikeDigest;
+use crate::network::source::Emission;
 use crate::schedule::Window;
 use crate::time::Time;
 
-/// Bytes of what is due, of a run, of a source's spike.
+/// Bytes of what is due, of a run.
 const DUE: usize = 16;
 const RUN: usize = 24;
-const FIRED: usize = 16;
 /// Bytes of what is counted in a window: what is due, runs, arrivals at event-driven neurons.
 const COUNTS: usize = 24;
 /// Entries of lists at first.
@@ -87,144 +87,6 @@ struct Ahead {
     first: usize,
     /// What came of asking for it.
     batch: Result<Option<Batch>, DeviceError>,
-}
-
-/// The list of spikes of sources in a batch.
-struct Fired<D: Device> {
-    /// `None`: nobody hears them.
-    spikes: Option<D::Buffer>,
-    capacity: usize,
-    count: D::Buffer,
-    /// What was read of the count.
-    found: usize,
-}
-
-impl<D: Device> Fired<D> {
-    fn new(device: &D, capacity: usize) -> Result<Fired<D>, DeviceError> {
-        let mut fired = Fired { spikes: None, capacity: 0, count: device.allocate(8)?, found: 0 };
-        if capacity > 0 {
-            fired.lengthen(device, capacity)?;
-        }
-        Ok(fired)
-    }
-
-    fn lengthen(&mut self, device: &D, capacity: usize) -> Result<(), DeviceError> {
-        self.spikes = Some(device.allocate(FIRED * capacity)?);
-        self.capacity = capacity;
-        Ok(())
-    }
-
-    /// Looks at how many there are; whether the list has held them.
-    fn look(&mut self, device: &D) -> Result<bool, DeviceError> {
-        let mut count = 0_u64;
-        if self.spikes.is_some() {
-            device.read(&self.count, 0, bytemuck::bytes_of_mut(&mut count))?;
-        }
-        self.found = count as usize;
-        Ok(self.found <= self.capacity)
-    }
-}
-
-/// Digests of the spikes of a batch.
-struct Digests<D: Device> {
-    /// Of each slot of a bank: its population, and its index there.
-    members: Vec<[D::Buffer; 2]>,
-    /// Count and limbs of each copy of each population.
-    sums: D::Buffer,
-    populations: usize,
-}
-
-/// Words of a digest.
-const DIGEST: usize = 5;
-/// Threads that make digests, and how many of a population's they share, as in `network.cu`.
-const HASHING: usize = 1 << 16;
-const COPIES: usize = 32;
-
-impl<D: Device> Digests<D> {
-    fn new(device: &D, banks: &[Bank]) -> Result<Digests<D>, DeviceError> {
-        let mut members = Vec::new();
-        let mut populations = 0;
-        for bank in banks {
-            let (mut of, mut index) = (Vec::new(), Vec::new());
-            for member in &bank.members {
-                populations = populations.max(member.population + 1);
-                of.extend((0..member.len).map(|_| member.population as u32));
-                index.extend(0..member.len);
-            }
-            members.push([copied(device, &of)?, copied(device, &index)?]);
-        }
-        let sums = device.allocate(8 * DIGEST * COPIES * populations)?;
-        Ok(Digests { members, sums, populations })
-    }
-}
-
-/// A group of sources on the device.
-struct Sources<D: Device> {
-    /// Its index in the scene.
-    group: usize,
-    /// The number of the first among emitters.
-    first: u32,
-    count: usize,
-    kernel: &'static str,
-    rate_steps: usize,
-    key: u64,
-    name: u32,
-    /// Next spike, spikes drawn, step of the rate; and the same at the start of the batch.
-    state: [D::Buffer; 3],
-    saved: [D::Buffer; 3],
-    /// Interval, rate, phase, start of each step of the rate.
-    constants: [D::Buffer; 4],
-}
-
-fn copied<D: Device, T: bytemuck::NoUninit>(
-    device: &D,
-    numbers: &[T],
-) -> Result<D::Buffer, DeviceError> {
-    let bytes: &[u8] = bytemuck::cast_slice(numbers);
-    let mut buffer = device.allocate(bytes.len().max(8))?;
-    device.write(&mut buffer, 0, bytes)?;
-    Ok(buffer)
-}
-
-impl<D: Device> Sources<D> {
-    fn new(device: &D, emission: &Emission, first: u32) -> Result<Sources<D>, DeviceError> {
-        let count = emission.next.len();
-        let ticks: Vec<u64> = emission.next.iter().map(|time| time.picoseconds()).collect();
-        let (kernel, starts, key, name, intervals, phases) = match &emission.rule {
-            ByRule::Regular { intervals, phases } => {
-                ("emit_regular", Vec::new(), 0, 0, intervals.clone(), phases.clone())
-            }
-            ByRule::Poisson { starts, key, name } => {
-                ("emit_poisson", starts.clone(), *key, *name, Vec::new(), Vec::new())
-            }
-        };
-        let (mut state, zeros) = (Vec::new(), vec![0_u64; count]);
-        let mut saved = Vec::new();
-        for numbers in [&ticks, &emission.drawn, &emission.step] {
-            state.push(copied(device, numbers)?);
-            saved.push(copied(device, &zeros)?);
-        }
-        let three = |buffers: Vec<D::Buffer>| -> Result<[D::Buffer; 3], DeviceError> {
-            buffers.try_into().map_err(|_| DeviceError::new("allocating sources", "not three"))
-        };
-        Ok(Sources {
-            group: emission.group,
-            first,
-            count,
-            kernel,
-            rate_steps: starts.len(),
-            key,
-            name,
-            state: three(state)?,
-            saved: three(saved)?,
-            constants: [
-                copied(device, &intervals)?,
-                copied(device, &emission.rates)?,
-                copied(device, &phases)?,
-                copied(device, &starts)?,
-            ],
-        })
-    }
 }
 
 impl<D: Device> Network<D> {
@@ -365,8 +227,8 @@ impl<D: Device> Network<D> {
             }
             // Of a batch that went wrong the host sorts out which spikes count.
             let is_heard = self.digests.is_none() || self.is_faulty(device, &mut own)?;
-            if !is_heard {
-                self.digest(device, &own, &batch, out)?;
+            if let Some(digests) = self.digests.as_mut().filter(|_| !is_heard) {
+                digests.sum_up(device, &self.module, &own, &batch, out)?;
             }
             let mut is_faulty = false;
             for on_device in &mut own {
@@ -706,46 +568,6 @@ impl<D: Device> Network<D> {
             }
         }
         Ok(false)
-    }
-
-    /// Adds up the spikes of a batch that nobody hears.
-    fn digest(
-        &mut self,
-        device: &D,
-        own: &[&mut OnDevice<D>],
-        batch: &Batch,
-        out: &mut Advanced,
-    ) -> Result<(), DeviceError> {
-        let Some(digests) = &mut self.digests else { return Ok(()) };
-        let words = DIGEST * COPIES * digests.populations;
-        device.clear(&mut digests.sums, 0, 8 * words)?;
-        for (on_device, members) in own.iter().zip(&digests.members) {
-            let [populations, indices] = [0, 1].map(|k| device.address(&members[k]));
-            let to = [populations, indices, device.address(&digests.sums)];
-            let (kernel, threads, arguments) = match &**on_device {
-                OnDevice::Stepped(on_device) => {
-                    let [fired, stride] = on_device.fired(device);
-                    let threads = HASHING.min(on_device.neurons());
-                    let Window { first_step, steps, dt } = batch.span;
-                    let neurons = on_device.neurons() as u64;
-                    let own = [fired, stride, neurons, steps, first_step, dt.picoseconds()];
-                    ("hash_spikes", threads, [&own[..], &to, &[threads as u64]].concat())
-                }
-                OnDevice::Event(on_device) => {
-                    let list = on_device.list(device);
-                    let threads = HASHING.min(list[2] as usize);
-                    ("hash_timed", threads, [&list[..], &to, &[threads as u64]].concat())
-                }
-            };
-            // SAFETY: the arguments are in the order of the structures in `network.cu`; slots are of this bank.
-            unsafe { device.launch(&self.module, kernel, threads, &arguments)? };
-        }
-        let mut sums = vec![0_u64; words];
-        device.read(&digests.sums, 0, bytemuck::cast_slice_mut(&mut sums))?;
-        for (copy, [count, limbs @ ..]) in sums.as_chunks::<DIGEST>().0.iter().enumerate() {
-            out.digests.push((copy / COPIES, SpikeDigest::of_limbs(*count, *limbs)));
-        }
-        Ok(())
     }
 
     /// Hands over the spikes of sources that a batch has left by a mark.

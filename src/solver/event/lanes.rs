@@ -67,7 +67,7 @@ impl<W: Width, R: Real> Place<R> for Side<W> {
 macro_rules! lanes {
     (
         { $($(#[$doc:meta])* $row:ident: $start:expr,)* }
-        { $($(#[$many_doc:meta])* $many:ident: $many_start:expr,)* }
+        { $($(#[$general_doc:meta])* $general:ident: $general_start:expr,)* }
         { $($(#[$kept_doc:meta])* $kept:ident: $kept_start:expr,)* }
         { $($(#[$arrived_doc:meta])* $arrived:ident,)* }
     ) => {
@@ -76,7 +76,7 @@ macro_rules! lanes {
         #[repr(align(64))]
         pub struct Lanes<R: Precision<N>, const N: usize> {
             $($(#[$doc])* pub $row: Row<R>,)*
-            $($(#[$many_doc])* pub $many: Row<R>,)*
+            $($(#[$general_doc])* pub $general: Row<R>,)*
             $($(#[$kept_doc])* pub $kept: Kept<R, N>,)*
             $($(#[$arrived_doc])* pub $arrived: Row<R::Current>,)*
             /// Its time, and that of its next event, s from the start of the window.
@@ -107,7 +107,7 @@ macro_rules! lanes {
             pub fn new(b: f64, tolerance: f64) -> Lanes<R, N> {
                 Lanes {
                     $($row: [R::of($start); WIDTH],)*
-                    $($many: [R::of($many_start); WIDTH],)*
+                    $($general: [R::of($general_start); WIDTH],)*
                     $($kept: Kept::new($kept_start),)*
                     $($arrived: [R::Current::of(0.0); WIDTH],)*
                     t: [0.0; WIDTH],
@@ -129,7 +129,7 @@ macro_rules! lanes {
                 assert!(from < WIDTH && to < WIDTH);
                 $(self.$row[to] = self.$row[from];)*
                 if !is_closed(N) {
-                    $(self.$many[to] = self.$many[from];)*
+                    $(self.$general[to] = self.$general[from];)*
                     self.slope.copy(from, to);
                 }
                 $(self.$kept.copy(from, to);)*
@@ -151,7 +151,7 @@ macro_rules! lanes {
                 assert!(a < WIDTH && b < WIDTH);
                 $(self.$row.swap(a, b);)*
                 if !is_closed(N) {
-                    $(self.$many.swap(a, b);)*
+                    $(self.$general.swap(a, b);)*
                     self.slope.swap(a, b);
                 }
                 $(self.$kept.swap(a, b);)*

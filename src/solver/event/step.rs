@@ -174,7 +174,7 @@ pub struct Attempt<R: Precision<N>, const N: usize> {
     current: [Kept<R, N>; N],
     under: Kept<R, N>,
     /// At its end: the constant of the input in closed form, and its sum before and after they are added.
-    base: Kept<R, N>,
+    base: Row<R::Current>,
     closed: Kept<R, N>,
     closed_after: Kept<R, N>,
 }
@@ -197,7 +197,7 @@ impl<R: Precision<N>, const N: usize> Default for Attempt<R, N> {
             integral: kept(),
             current: std::array::from_fn(|_| kept()),
             under: kept(),
-            base: kept(),
+            base: [R::Current::of(0.0); WIDTH],
             closed: kept(),
             closed_after: kept(),
         }
@@ -309,7 +309,7 @@ fn attempt<W: Width, R: Precision<N>, F: Form, const N: usize, const Z: bool>(
             lanes.inhibition.keep(lane, part(lanes.inhibition.exact()[lane], now));
         }
         if !is_closed(N) {
-            let (before, after) = (lanes.base.exact()[lane], to.base.exact()[lane]);
+            let (before, after) = (lanes.base.exact()[lane], to.base[lane]);
             lanes.base.keep(lane, select(accepted, after, before));
         }
     });
@@ -361,7 +361,7 @@ fn decay<W: Width, R: Precision<N>, const N: usize, const Z: bool>(
         let slope = at.read(lanes.slope.exact());
         base_end = slope.mul_add(t, base);
         mean = (t.splat(0.5) * slope).mul_add(t, base);
-        at.write(base_end, to.base.exact_mut());
+        at.write(base_end, &mut to.base);
     }
     let mut closed = base_end + ampa.mul_add(decays[AMPA], ampa);
     let mut arrived = at.read(&lanes.left_of_ampa);
