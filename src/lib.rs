@@ -65,7 +65,7 @@ pub mod simulation;
 pub mod solver;
 pub mod sweep;
 pub mod table;
-mod threads;
+pub mod threads;
 pub mod time;
 pub mod units;
 

@@ -4,7 +4,6 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use fearless_simd::Level;
-use rayon::prelude::*;
 
 use super::{Advanced, Backend, Fault, FaultKind, Sample};
 use crate::bank::{Bank, Drive, LANES, Neurons, Row, SampleRequest, Stepped};
@@ -13,6 +12,7 @@ use crate::network::inbox::{Arrival, Inbox, Tile};
 use crate::schedule::Window;
 use crate::solver::event::EventWindow;
 use crate::solver::kernel::{Flag, Kernel, TILE_STEPS};
+use crate::threads::Pool;
 use crate::time::Time;
 
 /// Waking the threads and joining them; for work of less than four times that, threads do not pay.
@@ -28,7 +28,7 @@ const NANOSECONDS_OF_A_STEP: u64 = 1;
 pub struct Cpu {
     threads: usize,
     /// Started when a window is worth it; `None`: it could not be.
-    pool: OnceLock<Option<rayon::ThreadPool>>,
+    pool: OnceLock<Option<Pool>>,
     level: Level,
     reference: bool,
 }
@@ -77,12 +77,11 @@ impl Backend for Cpu {
         "cpu"
     }
 
-    fn pool(&self, nanoseconds: u64) -> Option<&rayon::ThreadPool> {
+    fn pool(&self, nanoseconds: u64) -> Option<&Pool> {
         if self.threads < 2 || nanoseconds < 4 * NANOSECONDS_OF_A_JOIN {
             return None;
         }
-        let start = || rayon::ThreadPoolBuilder::new().num_threads(self.threads).build().ok();
-        self.pool.get_or_init(start).as_ref()
+        self.pool.get_or_init(|| Pool::start(self.threads).ok()).as_ref()
     }
 
     fn advance(&self, banks: &mut [Bank], inbox: &Inbox, window: &Window, out: &mut Advanced) {
@@ -116,7 +115,7 @@ impl Backend for Cpu {
             let work = NANOSECONDS_OF_A_STEP * u64::from(len) * window.steps;
             let pool = self.pool(work);
             // Several pieces for each thread even out their load.
-            let pieces = pool.map_or(1, |pool| 4 * pool.current_num_threads());
+            let pieces = pool.map_or(1, |pool| 4 * pool.threads());
             let piece = blocks.div_ceil(pieces).max(1);
 
             let task = Task {
@@ -148,15 +147,14 @@ impl Backend for Cpu {
             match pool {
                 None => run(0, parameters, state.rows_mut(), &mut all),
                 Some(pool) => {
-                    let pieces = parameters.par_chunks(parameter_rows);
-                    let pieces = pieces.zip(state.rows_mut().par_chunks_mut(state_rows));
+                    let pieces = parameters.chunks(parameter_rows);
+                    let pieces = pieces.zip(state.rows_mut().chunks_mut(state_rows));
                     let run = |(k, (parameters, state)): (usize, (&[Row], &mut [Row]))| {
                         let mut out = Output::default();
                         run(k * piece, parameters, state, &mut out);
                         out
                     };
-                    let outputs: Vec<Output> =
-                        pool.install(|| pieces.enumerate().map(run).collect());
+                    let outputs = pool.map(pieces.enumerate().collect(), run);
                     outputs.into_iter().for_each(|output| all.append(output));
                 }
             }

@@ -25,6 +25,7 @@ use crate::probe::digest::{SpikeDigest, SpikeDigests};
 use crate::schedule::{BuiltIn, Window, WindowSet};
 use crate::simulation::{Plugin, Simulation, StageTimes};
 use crate::solver::event;
+use crate::threads::Pool;
 use crate::time::Time;
 
 /// Runs kernels over banks.
@@ -34,7 +35,7 @@ pub trait Backend: Send + Sync + 'static {
 
     /// The threads of this machine that it may use, if work of so many nanoseconds is worth waking
     /// them.
-    fn pool(&self, nanoseconds: u64) -> Option<&rayon::ThreadPool> {
+    fn pool(&self, nanoseconds: u64) -> Option<&Pool> {
         let _ = nanoseconds;
         None
     }

@@ -13,7 +13,6 @@ use bevy_ecs::prelude::*;
 use bevy_ecs::query::ArchetypeFilter;
 use bevy_ecs::schedule::Schedule;
 use bevy_ecs::system::SystemAccess;
-use rayon::ThreadPool;
 
 use super::{Banks, Neurons, Slot, States, Stepped};
 use crate::backend::CurrentBackend;
@@ -22,6 +21,7 @@ use crate::network::{Circuit, Neuron};
 use crate::schedule::{BuiltIn, Window};
 use crate::solver::event::{Assignment, Erased, EventNeurons};
 use crate::solver::kernel::Layout;
+use crate::threads::Pool;
 
 /// Which state columns somebody reads.
 #[derive(Resource, Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -110,7 +110,7 @@ impl<'a, T: ?Sized> OfEvents<'a, T> {
         self,
         banks: &mut Banks,
         backend: &CurrentBackend,
-        mut change: impl FnMut(&mut dyn EventNeurons, usize, &[Assignment<T>], Option<&ThreadPool>),
+        mut change: impl FnMut(&mut dyn EventNeurons, usize, &[Assignment<T>], Option<&Pool>),
     ) {
         for ((bank, what), written) in self.0 {
             let pool = backend.0.pool(NANOSECONDS_OF_A_CHANGE * written.len() as u64);

@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 
 use bevy_ecs::prelude::*;
-use rayon::ThreadPool;
 
 use super::by_emitter::{Buckets, Lists, each, hand_out};
 use super::plasticity::{PlasticEdge, PlasticEdges, firsts};
@@ -15,6 +14,7 @@ use crate::backend::Backend;
 use crate::bank::{Banks, Slot};
 use crate::error::Error;
 use crate::scene::{Connection, GroupId, Scene};
+use crate::threads::Pool;
 use crate::time::Time;
 
 /// Drawing one and finding its place.
@@ -183,7 +183,7 @@ impl Drawing<'_> {
     }
 
     /// The threads for so many edges.
-    fn pool(&self, edges: u128) -> Option<&ThreadPool> {
+    fn pool(&self, edges: u128) -> Option<&Pool> {
         let work = edges.saturating_mul(u128::from(NANOSECONDS_OF_AN_EDGE));
         self.backend.pool(u64::try_from(work).unwrap_or(u64::MAX))
     }

@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
+use crate::threads::Pool;
 
 /// Edges of a batch.
 const BATCH: u128 = 1 << 22;
@@ -60,7 +60,7 @@ pub(super) fn hand_out<T: Send + Sync, B: Send>(
     rows: u64,
     edges: u128,
     buckets: &Buckets,
-    pool: Option<&rayon::ThreadPool>,
+    pool: Option<&Pool>,
     draw: impl Fn(u64, &mut Lists<T>) + Sync,
     of_bucket: &mut [B],
     take: impl Fn(&mut B, &[(u32, T)]) + Sync,
@@ -69,7 +69,7 @@ pub(super) fn hand_out<T: Send + Sync, B: Send>(
         return;
     }
     let per_batch = (u128::from(rows) * BATCH / edges.max(1)).clamp(1, u128::from(rows)) as u64;
-    let pieces = pool.map_or(1, |pool| 4 * pool.current_num_threads() as u64);
+    let pieces = pool.map_or(1, |pool| 4 * pool.threads() as u64);
     let mut drawn: Vec<Lists<T>> = (0..pieces).map(|_| Lists::new(buckets)).collect();
     for first in (0..rows).step_by(per_batch as usize) {
         let batch = per_batch.min(rows - first);
@@ -87,14 +87,12 @@ pub(super) fn hand_out<T: Send + Sync, B: Send>(
 
 /// Calls `f` with each item and its index, on the threads of the pool.
 pub(super) fn each<T: Send>(
-    pool: Option<&rayon::ThreadPool>,
+    pool: Option<&Pool>,
     items: &mut [T],
     f: impl Fn(usize, &mut T) + Sync,
 ) {
     match pool {
         None => items.iter_mut().enumerate().for_each(|(k, item)| f(k, item)),
-        Some(pool) => {
-            pool.install(|| items.par_iter_mut().enumerate().for_each(|(k, item)| f(k, item)));
-        }
+        Some(pool) => pool.each(items, f),
     }
 }

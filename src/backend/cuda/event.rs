@@ -15,6 +15,7 @@ use crate::bank::{Bank, Drive, Neurons};
 use crate::circuit::Waveform;
 use crate::solver::event::device::EventCode;
 use crate::solver::event::{EventNeurons, due, most_spikes};
+use crate::threads::Pool;
 use crate::time::Time;
 
 /// Words of the header before the list of spikes.
@@ -235,7 +236,7 @@ impl<D: Device> DeviceEvents<D> {
         &mut self,
         device: &D,
         event: &mut dyn EventNeurons,
-        pool: Option<&rayon::ThreadPool>,
+        pool: Option<&Pool>,
     ) -> Result<(), DeviceError> {
         let Some(slots) = event.waiting() else {
             event.hand_over(pool);

@@ -52,6 +52,7 @@ use crate::network::router::Router;
 use crate::network::source::Emission;
 use crate::scene::estimate::bytes_text;
 use crate::schedule::Window;
+use crate::threads::Pool;
 use crate::time::Time;
 use bank::{DeviceBank, Piece, Plan};
 use event::{DeviceEvents, EventPlan, EventWindow};
@@ -414,7 +415,7 @@ impl<D: Device> Backend for Cuda<D> {
         NAME
     }
 
-    fn pool(&self, nanoseconds: u64) -> Option<&rayon::ThreadPool> {
+    fn pool(&self, nanoseconds: u64) -> Option<&Pool> {
         self.host.pool(nanoseconds)
     }
 

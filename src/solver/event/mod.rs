@@ -39,8 +39,6 @@ use std::any::Any;
 use std::ops::{AddAssign, Range};
 
 use fearless_simd::Level;
-use rayon::ThreadPool;
-use rayon::prelude::*;
 use smallvec::SmallVec;
 
 use crate::backend::{Advanced, Fault, FaultKind, Sample};
@@ -48,7 +46,7 @@ use crate::bank::{Drive, SampleRequest};
 use crate::circuit::{Block, Waveform};
 use crate::network::inbox::EventInbox;
 use crate::solver::kernel::Layout;
-use crate::threads;
+use crate::threads::Pool;
 use crate::time::Time;
 use device::EventCode;
 
@@ -205,7 +203,7 @@ pub struct EventWindow<'a> {
     /// The instruction set.
     pub level: Level,
     /// Threads, if there are several.
-    pub pool: Option<&'a ThreadPool>,
+    pub pool: Option<&'a Pool>,
 }
 
 /// What was written of a neuron.
@@ -231,14 +229,14 @@ pub trait EventNeurons: Send + Sync {
     /// Makes room for so many neurons.
     fn resize(&mut self, neurons: usize);
     /// Changed biases of somas, components of the model's type, act from `now` on.
-    fn set_somas(&mut self, somas: &[Assignment<Erased>], now: Time, pool: Option<&ThreadPool>);
+    fn set_somas(&mut self, somas: &[Assignment<Erased>], now: Time, pool: Option<&Pool>);
     /// The same for a circuit of each neuron.
     fn set_synapses(
         &mut self,
         circuit: usize,
         synapses: &[Assignment<Erased>],
         now: Time,
-        pool: Option<&ThreadPool>,
+        pool: Option<&Pool>,
     );
     /// The same for a column of the state.
     fn set_states(
@@ -246,7 +244,7 @@ pub trait EventNeurons: Send + Sync {
         column: usize,
         values: &[Assignment<f64>],
         now: Time,
-        pool: Option<&ThreadPool>,
+        pool: Option<&Pool>,
     );
     /// The states of all neurons, one after the other, at a time that is not before their own. They do
     /// not change.
@@ -259,9 +257,9 @@ pub trait EventNeurons: Send + Sync {
     fn device_code(&self) -> Option<EventCode>;
     /// Hands all neurons over to a device, which gets their [`words`](EventNeurons::words). From now on changes
     /// wait until [`exchange`](EventNeurons::exchange).
-    fn hand_over(&mut self, pool: Option<&ThreadPool>);
+    fn hand_over(&mut self, pool: Option<&Pool>);
     /// Some neurons as words, one after the other.
-    fn words(&self, slots: Range<usize>, pool: Option<&ThreadPool>) -> Vec<u64>;
+    fn words(&self, slots: Range<usize>, pool: Option<&Pool>) -> Vec<u64>;
     /// The slots of neurons whose changes wait, sorted; `None`: the neurons are not on a device.
     fn waiting(&self) -> Option<Vec<u32>>;
     /// Changes neurons, given the states that the device has of them, as words; the result is all words.
@@ -309,7 +307,7 @@ impl<M: EventModel> EventBank<M> {
         &mut self,
         written: &[Assignment<T>],
         now: Time,
-        pool: Option<&ThreadPool>,
+        pool: Option<&Pool>,
         change: impl Fn(&M, &mut M::Neuron, &Assignment<T>) + Copy + Send + Sync + 'static,
     ) {
         if let Some(waiting) = &mut self.waiting {
@@ -340,7 +338,7 @@ impl<M: EventModel> EventBank<M> {
             let make = |(own, first, piece): (&mut [M::Neuron], u32, &[Assignment<T>])| {
                 piece.iter().for_each(|w| one(&mut own[(w.slot - first) as usize], w));
             };
-            pool.install(|| pieces.into_par_iter().for_each(make));
+            pool.map(pieces, make);
         } else {
             written.iter().for_each(|w| one(&mut self.neurons[w.slot as usize], w));
         }
@@ -352,14 +350,15 @@ impl<M: EventModel> EventBank<M> {
     }
 
     /// Settles what was changed; it is awake until it is known to be quiet.
-    fn settle(&mut self, pool: Option<&ThreadPool>) {
+    fn settle(&mut self, pool: Option<&Pool>) {
         self.changed.sort_unstable();
         self.changed.iter().for_each(|slot| self.is_changed[*slot as usize] = false);
         match pool.filter(|_| self.changed.len() == self.neurons.len()) {
-            Some(pool) => pool.install(|| {
-                let neurons = self.neurons.par_iter_mut().with_min_len(PIECE);
-                neurons.for_each(|neuron| self.model.settle(neuron));
-            }),
+            Some(pool) => {
+                let pieces = self.neurons.chunks_mut(PIECE).collect();
+                let settle = |neuron: &mut M::Neuron| self.model.settle(neuron);
+                pool.map(pieces, |piece: &mut [M::Neuron]| piece.iter_mut().for_each(settle));
+            }
             None => {
                 for slot in &self.changed {
                     self.model.settle(&mut self.neurons[*slot as usize]);
@@ -524,7 +523,7 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
         self.is_changed.resize(neurons, false);
     }
 
-    fn set_somas(&mut self, somas: &[Assignment<Erased>], now: Time, pool: Option<&ThreadPool>) {
+    fn set_somas(&mut self, somas: &[Assignment<Erased>], now: Time, pool: Option<&Pool>) {
         self.change::<M::Soma>(&known(somas), now, pool, |model, neuron, soma| {
             model.set_soma(neuron, soma.value);
         });
@@ -535,7 +534,7 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
         circuit: usize,
         synapses: &[Assignment<Erased>],
         now: Time,
-        pool: Option<&ThreadPool>,
+        pool: Option<&Pool>,
     ) {
         self.change::<M::Synapse>(&known(synapses), now, pool, move |model, neuron, synapse| {
             model.set_synapse(neuron, circuit, synapse.value, synapse.exponent);
@@ -547,7 +546,7 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
         column: usize,
         values: &[Assignment<f64>],
         now: Time,
-        pool: Option<&ThreadPool>,
+        pool: Option<&Pool>,
     ) {
         self.change(values, now, pool, move |model, neuron, value| {
             model.set_state(neuron, column, *value.value);
@@ -581,12 +580,12 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
         self.model.device_code()
     }
 
-    fn hand_over(&mut self, pool: Option<&ThreadPool>) {
+    fn hand_over(&mut self, pool: Option<&Pool>) {
         self.settle(pool);
         self.waiting = Some(Vec::new());
     }
 
-    fn words(&self, slots: Range<usize>, pool: Option<&ThreadPool>) -> Vec<u64> {
+    fn words(&self, slots: Range<usize>, pool: Option<&Pool>) -> Vec<u64> {
         let width = self.model.device_code().map_or(0, |code| code.words());
         let neurons = &self.neurons[slots];
         let mut words = vec![0; neurons.len() * width];
@@ -597,11 +596,11 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
         };
         match pool {
             None => pack(&mut words, neurons),
-            Some(pool) => pool.install(|| {
-                let pieces = words.par_chunks_mut((PIECE * width).max(1));
-                let pieces = pieces.zip(neurons.par_chunks(PIECE));
-                pieces.for_each(|(words, neurons)| pack(words, neurons));
-            }),
+            Some(pool) => {
+                let pieces = words.chunks_mut((PIECE * width).max(1));
+                let pieces = pieces.zip(neurons.chunks(PIECE)).collect();
+                pool.map(pieces, |(words, neurons)| pack(words, neurons));
+            }
         }
         words
     }
@@ -652,7 +651,7 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
             union(&self.awake, &window.inbox.touched(window.first, neurons as u32))
         };
         let mut all = std::mem::take(&mut self.neurons);
-        let size = match window.pool.map_or(1, ThreadPool::current_num_threads) {
+        let size = match window.pool.map_or(1, Pool::threads) {
             1 => PIECE,
             // Several for each thread, as many for one as for another, even out their load.
             threads => {
@@ -673,7 +672,7 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
             self.run(own, first, piece, window)
         };
         let outputs: Vec<Output> = match window.pool {
-            Some(pool) if pieces.len() > 1 => threads::on_their_own(pool, pieces, run),
+            Some(pool) if pieces.len() > 1 => pool.map(pieces, run),
             _ => pieces.into_iter().map(run).collect(),
         };
         self.neurons = all;
