@@ -8,7 +8,7 @@ use fearless_simd::Level;
 use super::{Advanced, Backend, Fault, FaultKind, Sample};
 use crate::bank::{Bank, Drive, LANES, Neurons, Row, SampleRequest, Stepped};
 use crate::circuit::Waveform;
-use crate::network::inbox::{Arrival, Inbox, Tile};
+use crate::network::inbox::{Arrival, Inbox, Lists, Tile};
 use crate::schedule::Window;
 use crate::solver::event::EventWindow;
 use crate::solver::kernel::{Flag, Kernel, TILE_STEPS};
@@ -16,7 +16,7 @@ use crate::threads::Pool;
 use crate::time::Time;
 
 /// Waking the threads and joining them; for work of less than four times that, threads do not pay.
-const NANOSECONDS_OF_A_JOIN: u64 = 100_000;
+const NANOSECONDS_OF_A_JOIN: u64 = 25_000;
 /// What an arrival at an event-driven neuron costs on one thread, and a neuron that is awake.
 const NANOSECONDS_OF_AN_ARRIVAL: u64 = 100;
 /// See [`NANOSECONDS_OF_AN_ARRIVAL`].
@@ -95,11 +95,11 @@ impl Backend for Cpu {
             let Stepped { kernel, parameters, state } = match &mut bank.neurons {
                 Neurons::Stepped(stepped) => stepped,
                 Neurons::Event(event) => {
-                    let work = NANOSECONDS_OF_AN_ARRIVAL * inbox.events.len() as u64
+                    let work = NANOSECONDS_OF_AN_ARRIVAL * inbox.events() as u64
                         + NANOSECONDS_OF_A_NEURON * event.awake() as u64;
                     let window = EventWindow {
                         span: window.start()..window.end(),
-                        inbox: &inbox.events,
+                        inbox,
                         bank: index as u32,
                         first: (first * LANES) as u32,
                         samples: &bank.samples,
@@ -287,8 +287,8 @@ impl Task<'_> {
             let steps = TILE_STEPS.min(self.window.steps as usize - tile_start);
             let sums = match arrivals {
                 Tile::Sums(sums) => sums,
-                Tile::List(list) => {
-                    if let Some(arrival) = lay_out(list, tile, receptors) {
+                Tile::Lists(lists) => {
+                    if let Some(arrival) = lay_out(lists, tile, receptors) {
                         self.overflow(tile_start, &arrival, first_slot, out);
                     }
                     &tile[..]
@@ -319,8 +319,8 @@ impl Task<'_> {
                 self.sample(requests.clone(), start + run, first_slot, state, out);
                 from = to;
             }
-            if let Tile::List(list) = arrivals {
-                clear(list, tile, receptors);
+            if let Tile::Lists(lists) = arrivals {
+                clear(lists, tile, receptors);
             }
         }
     }
@@ -446,21 +446,21 @@ struct Room {
 }
 
 /// Takes the arrivals out of a tile, which costs less than to empty it where they are few.
-fn clear(arrivals: &[Arrival], tile: &mut [Row<i32>], receptors: usize) {
+fn clear(arrivals: Lists, tile: &mut [Row<i32>], receptors: usize) {
     if arrivals.len() > TILE_STEPS * receptors {
         tile.fill(Row([0; LANES]));
         return;
     }
-    for arrival in arrivals {
+    for arrival in arrivals.iter() {
         let row = usize::from(arrival.step) * receptors + usize::from(arrival.receptor);
         tile[row].0[usize::from(arrival.lane)] = 0;
     }
 }
 
 /// Sums the arrivals of a tile into zeros; the result is the earliest arrival that overflowed its sum.
-fn lay_out(arrivals: &[Arrival], tile: &mut [Row<i32>], receptors: usize) -> Option<Arrival> {
+fn lay_out(arrivals: Lists, tile: &mut [Row<i32>], receptors: usize) -> Option<Arrival> {
     let mut overflow: Option<Arrival> = None;
-    for arrival in arrivals {
+    for arrival in arrivals.iter() {
         let row = usize::from(arrival.step) * receptors + usize::from(arrival.receptor);
         let sum = &mut tile[row].0[usize::from(arrival.lane)];
         match sum.checked_add(arrival.weight) {

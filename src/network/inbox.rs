@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bevy_ecs::prelude::*;
+use smallvec::SmallVec;
 
 use super::port::{PortRow, PortRows};
 use super::table::TableEdge;
@@ -56,14 +57,35 @@ pub struct Run {
     pub time: Time,
 }
 
-/// The arrivals of a window. Within a step their order means nothing.
-#[derive(Resource, Debug, Default)]
+/// The arrivals of a window. Within a step their order means nothing, so that threads that deliver put them
+/// into parts of their own.
+#[derive(Resource, Debug)]
 pub struct Inbox {
+    shape: Shape,
+    parts: Vec<Part>,
+    /// Weights that have changed, where the back end delivers itself (place in the table).
+    pub(crate) reweighted: Vec<(u32, i32)>,
+}
+
+impl Default for Inbox {
+    fn default() -> Inbox {
+        Inbox { shape: Shape::default(), parts: vec![Part::default()], reweighted: Vec::new() }
+    }
+}
+
+/// What the inbox of a window is like.
+#[derive(Debug, Default)]
+pub(super) struct Shape {
     rows: Arc<PortRows>,
     /// Steps of the window; 0 where all neurons are event-driven.
     steps: usize,
     /// Whether some are.
     has_events: bool,
+}
+
+/// What one thread delivers.
+#[derive(Debug, Default)]
+pub(super) struct Part {
     /// Of a longer window: lists of arrivals, for each tile of [`TILE_STEPS`] steps one for each block.
     lists: Vec<Vec<Arrival>>,
     /// Of a short window: sums, for each block and step a row for each receptor.
@@ -73,30 +95,57 @@ pub struct Inbox {
     /// Arrivals (and their block) whose sum overflowed.
     overflowed: Vec<(usize, Arrival)>,
     /// Those of event-driven neurons.
-    pub events: EventInbox,
-    /// Edges that the back end delivers itself, and the weights that have changed (place in the table).
-    pub(crate) runs: Vec<Run>,
-    pub(crate) reweighted: Vec<(u32, i32)>,
+    events: Chains,
+    /// Edges that the back end delivers itself.
+    pub(super) runs: Vec<Run>,
 }
 
 /// Rows that are emptied together.
 const TOUCHED_ROWS: usize = 8;
 
 /// What arrives at a block in a tile.
+#[derive(Clone, Copy)]
 pub(crate) enum Tile<'a> {
     /// Sums, a row for each step and receptor.
     Sums(&'a [Row<i32>]),
     /// One by one.
-    List(&'a [Arrival]),
+    Lists(Lists<'a>),
 }
 
-impl Inbox {
-    /// Empties it for a window of so many `steps` (where neurons are advanced by steps).
-    pub(super) fn reset(&mut self, rows: &Arc<PortRows>, steps: Option<u64>) {
-        if !Arc::ptr_eq(&self.rows, rows) {
-            let has_events = rows.rows.iter().any(|row| row.is_event_driven);
-            *self = Inbox { rows: rows.clone(), has_events, ..Inbox::default() };
-        }
+/// Lists of arrivals, one of each part.
+#[derive(Clone, Copy)]
+pub(crate) struct Lists<'a> {
+    parts: &'a [Part],
+    at: usize,
+}
+
+impl<'a> Lists<'a> {
+    /// All arrivals, and how many there are.
+    pub(crate) fn iter(self) -> impl Iterator<Item = &'a Arrival> {
+        self.lists().flatten()
+    }
+
+    /// How many there are.
+    pub(crate) fn len(self) -> usize {
+        self.lists().map(Vec::len).sum()
+    }
+
+    fn lists(self) -> impl Iterator<Item = &'a Vec<Arrival>> {
+        self.parts.iter().filter_map(move |part| part.lists.get(self.at))
+    }
+}
+
+impl Shape {
+    /// Whether arrivals are summed already.
+    fn is_summed(&self) -> bool {
+        self.steps <= MOST_SUMMED_STEPS
+    }
+}
+
+impl Part {
+    /// Empties it for a window.
+    pub(super) fn reset(&mut self, shape: &Shape) {
+        let Shape { rows, steps, .. } = shape;
         for (touched, sums) in self.touched.iter_mut().zip(self.sums.chunks_mut(TOUCHED_ROWS)) {
             if std::mem::take(touched) {
                 sums.fill(Row([0; LANES]));
@@ -104,41 +153,31 @@ impl Inbox {
         }
         self.lists.iter_mut().for_each(Vec::clear);
         self.overflowed.clear();
-        self.reset_runs();
-        self.steps = steps.unwrap_or(0) as usize;
-        if self.is_summed() {
-            let len = rows.rows.len() * self.steps;
+        self.runs.clear();
+        if shape.is_summed() {
+            let len = rows.rows.len() * steps;
             self.sums.resize(len.max(self.sums.len()), Row([0; LANES]));
             self.touched.resize(self.sums.len().div_ceil(TOUCHED_ROWS), false);
         } else {
-            let tiles = self.steps.div_ceil(TILE_STEPS);
+            let tiles = steps.div_ceil(TILE_STEPS);
             self.lists.resize_with(rows.blocks() * tiles, Vec::new);
         }
-        self.events.reset(if self.has_events { rows.blocks() * LANES } else { 0 });
-    }
-
-    /// Empties what only a device looks at.
-    pub(super) fn reset_runs(&mut self) {
-        self.runs.clear();
-        self.reweighted.clear();
-    }
-
-    /// Whether arrivals are summed already.
-    pub(crate) fn is_summed(&self) -> bool {
-        self.steps <= MOST_SUMMED_STEPS
+        self.events.reset(if shape.has_events { rows.blocks() * LANES } else { 0 });
     }
 
     /// Adds what arrives by some edges: at a step from the start of the window, or where neurons are
     /// event-driven at a `time`.
-    pub(super) fn extend(&mut self, edges: &[TableEdge], step: usize, time: Time) {
-        if self.steps == 0 && self.has_events {
-            return self.events.extend(&self.rows.rows, edges, time);
+    #[inline]
+    pub(super) fn extend(&mut self, shape: &Shape, edges: &[TableEdge], step: usize, time: Time) {
+        let rows = &shape.rows.rows[..];
+        if shape.steps == 0 && shape.has_events {
+            return self.events.extend(rows, edges, time);
         }
-        if self.has_events || self.is_summed() && self.steps != 1 {
-            return edges.iter().for_each(|edge| self.push(edge, step, time));
+        if shape.has_events || shape.is_summed() && shape.steps != 1 {
+            return edges.iter().for_each(|edge| self.push(shape, edge, step, time));
         }
-        if !self.is_summed() {
-            let (rows, blocks) = (&self.rows.rows[..], self.rows.blocks());
+        if !shape.is_summed() {
+            let blocks = shape.rows.blocks();
             let (tile, step) = (step / TILE_STEPS, (step % TILE_STEPS) as u8);
             let lists = &mut self.lists[tile * blocks..][..blocks];
             for edge in edges {
@@ -164,15 +203,15 @@ impl Inbox {
                         self.touched[row / TOUCHED_ROWS] = true;
                     }
                 }
-                None => self.push(edge, step, time),
+                None => self.push(shape, edge, step, time),
             }
         }
     }
 
     #[inline]
-    fn push(&mut self, edge: &TableEdge, step: usize, time: Time) {
+    fn push(&mut self, shape: &Shape, edge: &TableEdge, step: usize, time: Time) {
         let (row, lane) = edge.port.parts();
-        let PortRow { block, receptor, receptors, is_event_driven } = self.rows.rows[row];
+        let PortRow { block, receptor, receptors, is_event_driven } = shape.rows.rows[row];
         let (block, weight) = (block as usize, edge.weight);
         if is_event_driven {
             let arrival = event::Arrival { time, receptor, weight };
@@ -180,11 +219,11 @@ impl Inbox {
         }
         let arrival =
             Arrival { weight, step: (step % TILE_STEPS) as u8, lane: lane as u8, receptor };
-        if !self.is_summed() {
-            return self.lists[step / TILE_STEPS * self.rows.blocks() + block].push(arrival);
+        if !shape.is_summed() {
+            return self.lists[step / TILE_STEPS * shape.rows.blocks() + block].push(arrival);
         }
         let (receptor, receptors) = (usize::from(receptor), usize::from(receptors));
-        let row = (row - receptor) * self.steps + step * receptors + receptor;
+        let row = (row - receptor) * shape.steps + step * receptors + receptor;
         let sum = &mut self.sums[row].0[lane];
         self.touched[row / TOUCHED_ROWS] = true;
         match sum.checked_add(weight) {
@@ -192,15 +231,64 @@ impl Inbox {
             None => self.overflowed.push((block, arrival)),
         }
     }
+}
+
+impl Inbox {
+    /// Is for a window of so many `steps` (where neurons are advanced by steps) from now on; parts are still
+    /// to be [emptied](Part::reset).
+    pub(super) fn begin(&mut self, rows: &Arc<PortRows>, steps: Option<u64>) {
+        let shape = &mut self.shape;
+        if !Arc::ptr_eq(&shape.rows, rows) {
+            let has_events = rows.rows.iter().any(|row| row.is_event_driven);
+            *shape = Shape { rows: rows.clone(), steps: 0, has_events };
+            self.parts = vec![Part::default()];
+        }
+        shape.steps = steps.unwrap_or(0) as usize;
+    }
+
+    /// Its parts, for so many threads at most. Where arrivals are summed there is one alone.
+    pub(super) fn parts(&mut self, threads: usize) -> (&Shape, &mut [Part]) {
+        let are_summed = self.shape.steps > 0 && self.shape.is_summed();
+        let threads = if are_summed { 1 } else { threads };
+        while self.parts.len() < threads {
+            let mut part = Part::default();
+            part.reset(&self.shape);
+            self.parts.push(part);
+        }
+        (&self.shape, &mut self.parts[..threads])
+    }
+
+    /// Empties its parts, but so many of the first.
+    pub(super) fn reset_parts(&mut self, but: usize) {
+        let parts = self.parts.iter_mut().skip(but);
+        parts.for_each(|part| part.reset(&self.shape));
+    }
+
+    /// Empties what only a device looks at.
+    pub(super) fn reset_runs(&mut self) {
+        self.parts.iter_mut().for_each(|part| part.runs.clear());
+        self.reweighted.clear();
+    }
+
+    /// Edges that the back end delivers itself.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn runs(&self) -> &[Run] {
+        &self.parts[0].runs
+    }
+
+    /// Whether arrivals are summed already.
+    pub(crate) fn is_summed(&self) -> bool {
+        self.shape.is_summed()
+    }
 
     /// What arrives at a block, tile by tile.
     pub(crate) fn tiles(&self, block: usize) -> impl Iterator<Item = Tile<'_>> {
-        let tiles = self.steps.div_ceil(TILE_STEPS);
+        let (tiles, blocks) = (self.shape.steps.div_ceil(TILE_STEPS), self.shape.rows.blocks());
         (0..tiles).map(move |tile| {
             if self.is_summed() {
                 Tile::Sums(self.sums(block..block + 1))
             } else {
-                Tile::List(&self.lists[tile * self.rows.blocks() + block])
+                Tile::Lists(Lists { parts: &self.parts, at: tile * blocks + block })
             }
         })
     }
@@ -208,8 +296,8 @@ impl Inbox {
     /// The sums of blocks in a short window: for each block and step a row for each receptor.
     pub(crate) fn sums(&self, blocks: Range<usize>) -> &[Row<i32>] {
         let [from, to] = [blocks.start, blocks.end]
-            .map(|block| self.rows.first_of_block[block] as usize * self.steps);
-        &self.sums[from..to]
+            .map(|block| self.shape.rows.first_of_block[block] as usize * self.shape.steps);
+        &self.parts[0].sums[from..to]
     }
 
     /// The arrivals at blocks whose sum overflowed already, and their block.
@@ -217,7 +305,8 @@ impl Inbox {
         &self,
         blocks: Range<usize>,
     ) -> impl Iterator<Item = (usize, &Arrival)> {
-        let own = self.overflowed.iter().filter(move |(block, _)| blocks.contains(block));
+        let own = self.parts[0].overflowed.iter();
+        let own = own.filter(move |(block, _)| blocks.contains(block));
         own.map(|(block, arrival)| (*block, arrival))
     }
 
@@ -226,12 +315,12 @@ impl Inbox {
     /// overflow the sum.
     pub fn of_block(&self, block: usize) -> Vec<(u64, Arrival)> {
         let mut arrivals = Vec::new();
-        let first_of_block = &self.rows.first_of_block;
+        let first_of_block = &self.shape.rows.first_of_block;
         let receptors = (first_of_block[block + 1] - first_of_block[block]).max(1) as usize;
         for (tile, own) in self.tiles(block).enumerate() {
             let first_step = (tile * TILE_STEPS) as u64;
             match own {
-                Tile::List(list) => arrivals.extend(list.iter().map(|a| (first_step, *a))),
+                Tile::Lists(lists) => arrivals.extend(lists.iter().map(|a| (first_step, *a))),
                 Tile::Sums(rows) => {
                     for (at, row) in rows.iter().enumerate() {
                         let (step, receptor) = ((at / receptors) as u8, (at % receptors) as u8);
@@ -246,12 +335,53 @@ impl Inbox {
         arrivals.extend(self.overflowed(block..block + 1).map(|(_, arrival)| (0, *arrival)));
         arrivals
     }
+
+    /// Arrivals at event-driven neurons.
+    #[must_use]
+    pub fn events(&self) -> usize {
+        self.parts.iter().map(|part| part.events.nodes.len()).sum()
+    }
+
+    /// Has what arrives last at an event-driven neuron (blocks counted over all banks) fetched.
+    pub(crate) fn prefetch_events(&self, neuron: u32) {
+        self.parts.iter().for_each(|part| part.events.prefetch(neuron));
+    }
+
+    /// Appends what arrives at an event-driven neuron, sorted.
+    pub fn events_of(&self, neuron: u32, arrivals: &mut Vec<event::Arrival>) {
+        let from = arrivals.len();
+        self.parts.iter().for_each(|part| part.events.of(neuron, arrivals));
+        let own = &mut arrivals[from..];
+        if !own.is_sorted() {
+            own.sort_unstable();
+        }
+    }
+
+    /// The neurons of `first..first + len` at which something arrives, sorted and counted from
+    /// `first`.
+    #[must_use]
+    pub fn touched(&self, first: u32, len: u32) -> Vec<u32> {
+        // To look through all neurons costs less than to sort many.
+        if self.events() as u32 > len / 64 {
+            let range = first as usize..(first + len) as usize;
+            let heads = self.parts.iter().filter_map(|part| part.events.heads.get(range.clone()));
+            let heads: SmallVec<[&[u32]; 4]> = heads.collect();
+            let is_touched = |neuron: &u32| heads.iter().any(|heads| heads[*neuron as usize] != 0);
+            return (0..len).filter(is_touched).collect();
+        }
+        let own = self.parts.iter().flat_map(|part| &part.events.nodes).map(|node| node.neuron);
+        let own = own.filter(|neuron| (first..first + len).contains(neuron));
+        let mut own: Vec<u32> = own.map(|neuron| neuron - first).collect();
+        own.sort_unstable();
+        own.dedup();
+        own
+    }
 }
 
-/// The arrivals of a window at event-driven neurons: a chain for each neuron, so that neither a list
-/// nor a look is wasted on one at which nothing arrives.
+/// Arrivals at event-driven neurons: a chain for each neuron, so that neither a list nor a look is wasted
+/// on one at which nothing arrives.
 #[derive(Debug, Default)]
-pub struct EventInbox {
+struct Chains {
     /// The last arrival of each neuron (blocks counted over all banks), as an index into `nodes`
     /// plus 1; 0: none.
     heads: Vec<u32>,
@@ -267,7 +397,7 @@ struct Node {
     before: u32,
 }
 
-impl EventInbox {
+impl Chains {
     fn reset(&mut self, neurons: usize) {
         self.nodes.drain(..).for_each(|node| self.heads[node.neuron as usize] = 0);
         self.heads.resize(neurons, 0);
@@ -294,15 +424,15 @@ impl EventInbox {
     }
 
     /// Has the last arrival of a neuron fetched.
-    pub fn prefetch(&self, neuron: u32) {
+    fn prefetch(&self, neuron: u32) {
         let head = self.heads.get(neuron as usize).copied().unwrap_or(0);
         if let Some(node) = (head as usize).checked_sub(1).and_then(|k| self.nodes.get(k)) {
             prefetch(node, size_of::<Node>());
         }
     }
 
-    /// Appends what arrives at a neuron, sorted.
-    pub fn of(&self, neuron: u32, arrivals: &mut Vec<event::Arrival>) {
+    /// Appends what arrives at a neuron, in the order in which it was put in.
+    fn of(&self, neuron: u32, arrivals: &mut Vec<event::Arrival>) {
         let from = arrivals.len();
         let mut next = self.heads.get(neuron as usize).copied().unwrap_or(0);
         while let Some(Node { arrival, before, .. }) =
@@ -311,40 +441,7 @@ impl EventInbox {
             arrivals.push(arrival);
             next = before;
         }
-        // Most came in the order of time, and the last one is first.
-        let own = &mut arrivals[from..];
-        own.reverse();
-        if !own.is_sorted() {
-            own.sort_unstable();
-        }
-    }
-
-    /// The neurons of `first..first + len` at which something arrives, sorted and counted from
-    /// `first`.
-    #[must_use]
-    pub fn touched(&self, first: u32, len: u32) -> Vec<u32> {
-        // To look through all neurons costs less than to sort many.
-        if self.nodes.len() as u32 > len / 64 {
-            let heads = self.heads.get(first as usize..(first + len) as usize).unwrap_or(&[]);
-            return (0..len).zip(heads).filter(|(_, head)| **head != 0).map(|(n, _)| n).collect();
-        }
-        let own = self.nodes.iter().map(|node| node.neuron);
-        let own = own.filter(|neuron| (first..first + len).contains(neuron));
-        let mut own: Vec<u32> = own.map(|neuron| neuron - first).collect();
-        own.sort_unstable();
-        own.dedup();
-        own
-    }
-
-    /// Arrivals.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.nodes.len()
-    }
-
-    /// Whether nothing arrives.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.nodes.is_empty()
+        // The last one is first.
+        arrivals[from..].reverse();
     }
 }

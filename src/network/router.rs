@@ -9,15 +9,16 @@ use std::collections::VecDeque;
 use bevy_ecs::prelude::*;
 
 use super::build;
-use super::inbox::{Delivery, Inbox, Run};
+use super::inbox::{Delivery, Inbox, Part, Run, Shape};
 use super::plasticity::EdgeWeights;
 use super::table::{Numbering, Table};
 use super::{Edge, WindowSpikes};
-use crate::backend::Backend;
+use crate::backend::{Backend, CurrentBackend};
 use crate::bank::{Bank, Banks, Neurons};
 use crate::error::Error;
 use crate::scene::{Connection, GroupId, Scene, Solver};
 use crate::schedule::Window;
+use crate::threads::Pool;
 use crate::time::Time;
 
 /// The inbox of a window has room for each tile of its steps; a longer window would gain nothing.
@@ -56,6 +57,12 @@ pub fn window_of(scene: &Scene) -> Time {
     window(scene, between.map(Connection::shortest_delay).min())
 }
 
+/// What a pulse takes about on one thread.
+const NANOSECONDS_OF_A_PULSE: u64 = 10;
+
+/// The threads that work of so many nanoseconds is worth, if any.
+pub type Threads<'a> = &'a dyn Fn(u64) -> Option<&'a Pool>;
+
 /// A group of edges whose spike arrives at a step.
 #[derive(Debug, Clone, Copy)]
 struct Due {
@@ -78,8 +85,9 @@ pub struct Router {
     /// Arrivals after this window by window, from window `calendar_start` on.
     calendar: VecDeque<Vec<Due>>,
     calendar_start: u64,
-    /// Empty pages.
+    /// Empty pages, and room for what goes to the calendar.
     spare_pages: Vec<Vec<Due>>,
+    later: Vec<Due>,
     /// Steps of a window, where the back end routes spikes of neurons itself: it need not be as short as a
     /// delay.
     taken_over: Option<u64>,
@@ -128,6 +136,7 @@ impl Router {
             calendar: VecDeque::new(),
             calendar_start: 0,
             spare_pages: Vec::new(),
+            later: Vec::new(),
             taken_over: None,
         })
     }
@@ -228,30 +237,49 @@ impl Router {
 
     /// Delivers the arrivals of a window that are in the calendar into the inbox, which is emptied
     /// first.
-    pub fn deliver(&mut self, window: &Window, inbox: &mut Inbox) {
-        if self.delivery == Delivery::Device {
-            inbox.reset_runs();
-        } else {
-            let steps = self.step.map(|step| window.in_steps_of(step).steps);
-            inbox.reset(&self.table.rows, steps);
-        }
-        if let Some(reweighted) = &mut self.table.reweighted {
-            inbox.reweighted.append(reweighted);
-        }
+    pub fn deliver(&mut self, window: &Window, inbox: &mut Inbox, threads: Threads) {
         let end = window.first_step + window.steps;
         // A window that `run_for` cut short may end within a page of the calendar.
         let last_page = (end - 1) / self.window_steps;
         let pages = (last_page + 1 - self.calendar_start).min(self.calendar.len() as u64) as usize;
-        for page in 0..pages {
-            let mut due = std::mem::take(&mut self.calendar[page]);
-            for (k, now) in due.iter().enumerate().filter(|(_, now)| now.step < end) {
-                if let Some(soon) = due.get(k + PREFETCH) {
-                    self.table.prefetch(soon.group);
-                }
-                self.fan_out(*now, window, inbox);
+        if self.delivery == Delivery::Device {
+            inbox.reset_runs();
+        } else {
+            let steps = self.step.map(|step| window.in_steps_of(step).steps);
+            inbox.begin(&self.table.rows, steps);
+        }
+        if let Some(reweighted) = &mut self.table.reweighted {
+            inbox.reweighted.append(reweighted);
+        }
+        let due = self.calendar.iter().take(pages).flatten();
+        let edges: u64 = due.map(|due| u64::from(self.table.run_of(due.group).1)).sum();
+        let pool = self.pool(edges, threads);
+        // Threads take turns: sources have few edges, and neurons many.
+        let (shape, parts) = inbox.parts(pool.map_or(1, Pool::threads));
+        let count = parts.len();
+        let deliver = |thread: usize, part: &mut Part| {
+            if self.delivery != Delivery::Device {
+                part.reset(shape);
             }
-            due.retain(|later| later.step >= end);
-            self.calendar[page] = due;
+            for page in self.calendar.iter().take(pages) {
+                let own = page.iter().enumerate().skip(thread).step_by(count);
+                for (k, due) in own.filter(|(_, due)| due.step < end) {
+                    if let Some(soon) = page.get(k + PREFETCH * count) {
+                        self.table.prefetch(soon.group);
+                    }
+                    self.fan_out(*due, window, shape, part);
+                }
+            }
+        };
+        match pool {
+            Some(pool) if count > 1 => pool.each(parts, deliver),
+            _ => deliver(0, &mut parts[0]),
+        }
+        if self.delivery != Delivery::Device {
+            inbox.reset_parts(count);
+        }
+        for page in self.calendar.iter_mut().take(pages) {
+            page.retain(|later| later.step >= end);
         }
         while self.calendar_start < end / self.window_steps {
             if let Some(page) = self.calendar.pop_front() {
@@ -263,6 +291,12 @@ impl Router {
         }
     }
 
+    /// The threads for the delivery of so many pulses.
+    fn pool<'a>(&self, edges: u64, threads: Threads<'a>) -> Option<&'a Pool> {
+        let pool = threads(NANOSECONDS_OF_A_PULSE * edges);
+        pool.filter(|_| self.delivery == Delivery::Host)
+    }
+
     /// Routes spikes of a group: arrivals within `window` go into the inbox, later ones into the
     /// calendar.
     pub fn route(
@@ -271,6 +305,7 @@ impl Router {
         spikes: &[(Time, u32)],
         window: &Window,
         inbox: &mut Inbox,
+        threads: Threads,
     ) {
         let first = self.numbering.first(group);
         if !self.table.has_edges(self.numbering.of(group)) {
@@ -279,19 +314,39 @@ impl Router {
         let end = window.first_step + window.steps;
         // Neurons have fired when the window's inboxes have been emptied already.
         let may_arrive_now = matches!(group, GroupId::Source(_));
-        for (time, index) in spikes {
-            let emitter = (first + index) as usize;
-            let step = window.step_of(*time);
-            for group in self.table.groups_of(emitter) {
-                let due = Due { group, step: step.saturating_add(self.table.delay_steps(group)) };
-                if due.step < end {
-                    debug_assert!(may_arrive_now, "a spike arrives in its own window");
-                    self.fan_out(due, window, inbox);
-                } else if due.step < self.total_steps {
-                    self.page_of(due.step).push(due);
+        let pool = self.pool(spikes.len() as u64, threads).filter(|_| may_arrive_now);
+        let (shape, parts) = inbox.parts(pool.map_or(1, Pool::threads));
+        let mut all_later = std::mem::take(&mut self.later);
+        let route = |spikes: &[(Time, u32)], part: &mut Part, later: &mut Vec<Due>| {
+            for (time, index) in spikes {
+                let emitter = (first + index) as usize;
+                let step = window.step_of(*time);
+                for group in self.table.groups_of(emitter) {
+                    let step = step.saturating_add(self.table.delay_steps(group));
+                    let due = Due { group, step };
+                    if step < end {
+                        debug_assert!(may_arrive_now, "a spike arrives in its own window");
+                        self.fan_out(due, window, shape, part);
+                    } else if step < self.total_steps {
+                        later.push(due);
+                    }
                 }
             }
+        };
+        match pool {
+            Some(pool) if parts.len() > 1 => {
+                let pieces = spikes.chunks(spikes.len().div_ceil(parts.len()).max(1));
+                let lists = pool.map(pieces.zip(parts).collect(), |(spikes, part)| {
+                    let mut later = Vec::new();
+                    route(spikes, part, &mut later);
+                    later
+                });
+                all_later.extend(lists.into_iter().flatten());
+            }
+            _ => route(spikes, &mut parts[0], &mut all_later),
         }
+        all_later.drain(..).for_each(|due| self.page_of(due.step).push(due));
+        self.later = all_later;
     }
 
     /// The page of the calendar to which a step belongs.
@@ -303,7 +358,8 @@ impl Router {
         &mut self.calendar[page]
     }
 
-    fn fan_out(&self, due: Due, window: &Window, inbox: &mut Inbox) {
+    #[inline]
+    fn fan_out(&self, due: Due, window: &Window, shape: &Shape, part: &mut Part) {
         debug_assert!(due.step >= window.first_step, "an arrival came too late");
         let time = Time::from_steps(due.step, self.dt);
         // With Euler a whole number of steps; among event-driven neurons an arrival acts on stepped
@@ -314,17 +370,22 @@ impl Router {
                 as usize;
         if self.delivery != Delivery::Host {
             let (first, len) = self.table.run_of(due.group);
-            inbox.runs.push(Run { first, len, step: at as u32, time });
+            part.runs.push(Run { first, len, step: at as u32, time });
         }
         if self.delivery != Delivery::Device {
-            inbox.extend(self.table.edges_of(due.group), at, time);
+            part.extend(shape, self.table.edges_of(due.group), at, time);
         }
     }
 }
 
 /// Calendar → inboxes.
-pub fn deliver(mut router: ResMut<Router>, window: Res<Window>, mut inbox: ResMut<Inbox>) {
-    router.deliver(&window, &mut inbox);
+pub fn deliver(
+    mut router: ResMut<Router>,
+    window: Res<Window>,
+    mut inbox: ResMut<Inbox>,
+    backend: Res<CurrentBackend>,
+) {
+    router.deliver(&window, &mut inbox, &|work| backend.0.pool(work));
 }
 
 /// Spikes of sources → inboxes and calendar.
@@ -333,9 +394,11 @@ pub fn route_sources(
     window: Res<Window>,
     mut inbox: ResMut<Inbox>,
     spikes: Res<WindowSpikes>,
+    backend: Res<CurrentBackend>,
 ) {
+    let threads: Threads = &|work| backend.0.pool(work);
     for (index, spikes) in spikes.sources.iter().enumerate() {
-        router.route(GroupId::Source(index), spikes.emitted(), &window, &mut inbox);
+        router.route(GroupId::Source(index), spikes.emitted(), &window, &mut inbox, threads);
     }
 }
 
@@ -350,6 +413,7 @@ pub fn route_populations(
         return;
     }
     for (index, spikes) in spikes.populations.iter().enumerate() {
-        router.route(GroupId::Population(index), spikes.emitted(), &window, &mut inbox);
+        let group = GroupId::Population(index);
+        router.route(group, spikes.emitted(), &window, &mut inbox, &|_| None);
     }
 }

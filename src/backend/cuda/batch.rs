@@ -61,7 +61,7 @@ impl Batch {
     /// each window begin.
     pub(super) fn host_runs(&self, inbox: &Inbox) -> (Vec<DeviceRun>, Vec<usize>) {
         let mut all = vec![Vec::new(); self.windows.len()];
-        for run in &inbox.runs {
+        for run in inbox.runs() {
             let step = run.time.whole(self.span.dt).checked_sub(self.span.first_step);
             let Some(step) = step.map(|step| step as usize) else { continue };
             let window = step.checked_sub(self.lead).map_or(0, |step| 1 + step / self.inner);

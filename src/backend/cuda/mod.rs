@@ -295,7 +295,7 @@ impl<D: Device> State<D> {
         let Some(sums) = self.sums.as_mut().filter(|sums| sums.cells.events > 0) else {
             return Ok(None);
         };
-        sums.deliver_events(device, &inbox.runs, window.start())?;
+        sums.deliver_events(device, inbox.runs(), window.start())?;
         let mut earliest: Option<Fault> = None;
         for (index, (bank, on_device)) in banks.iter().zip(&mut self.banks).enumerate() {
             let (Some(OnDevice::Event(on_device)), Place::Events(first)) =
@@ -347,7 +347,7 @@ impl<D: Device> State<D> {
                 }
             }
             let overflow = overflow.unwrap_or(0);
-            let delivered = sums.deliver(device, &inbox.runs, first, steps, overflow)?;
+            let delivered = sums.deliver(device, inbox.runs(), first, steps, overflow)?;
             for (index, (bank, on_device)) in banks.iter().zip(&mut self.banks).enumerate() {
                 let (Some(OnDevice::Stepped(on_device)), Place::Cells(cell)) =
                     (on_device, sums.cells.places[index])

@@ -44,7 +44,7 @@ use smallvec::SmallVec;
 use crate::backend::{Advanced, Fault, FaultKind, Sample};
 use crate::bank::{Drive, SampleRequest};
 use crate::circuit::{Block, Waveform};
-use crate::network::inbox::EventInbox;
+use crate::network::inbox::Inbox;
 use crate::solver::kernel::Layout;
 use crate::threads::Pool;
 use crate::time::Time;
@@ -191,7 +191,7 @@ pub struct EventWindow<'a> {
     /// From its start to its end.
     pub span: Range<Time>,
     /// What arrives.
-    pub inbox: &'a EventInbox,
+    pub inbox: &'a Inbox,
     /// The bank's index.
     pub bank: u32,
     /// The number of its first neuron, as the inbox counts them.
@@ -390,9 +390,9 @@ impl<M: EventModel> EventBank<M> {
         let mut ends = Vec::with_capacity(slots.len());
         for (k, slot) in slots.iter().enumerate() {
             if let Some(soon) = slots.get(k + PREFETCH) {
-                window.inbox.prefetch(window.first + soon);
+                window.inbox.prefetch_events(window.first + soon);
             }
-            window.inbox.of(window.first + slot, &mut arrivals);
+            window.inbox.events_of(window.first + slot, &mut arrivals);
             ends.push(arrivals.len());
         }
         let mut jobs = Vec::with_capacity(slots.len());
@@ -431,7 +431,7 @@ impl<M: EventModel> EventBank<M> {
                 continue;
             }
             let mut arrivals = Vec::new();
-            window.inbox.of(window.first + slot, &mut arrivals);
+            window.inbox.events_of(window.first + slot, &mut arrivals);
             let mut neuron = self.neurons[slot as usize].clone();
             let dc = waveform(window.drives, slot);
             let mut job =
