@@ -101,7 +101,7 @@ impl Backend for Cpu {
                         span: window.start()..window.end(),
                         inbox,
                         bank: index as u32,
-                        first: (first * LANES) as u32,
+                        first_block: first,
                         samples: &bank.samples,
                         drives: &bank.drives,
                         level: self.level,

@@ -4,12 +4,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bevy_ecs::prelude::*;
-use smallvec::SmallVec;
 
 use super::port::{PortRow, PortRows};
+use super::router::Due;
 use super::table::TableEdge;
 use crate::bank::{LANES, Row};
-use crate::prefetch::prefetch;
 use crate::solver::event;
 use crate::solver::kernel::TILE_STEPS;
 use crate::time::Time;
@@ -80,7 +79,7 @@ pub(super) struct Shape {
     /// Steps of the window; 0 where all neurons are event-driven.
     steps: usize,
     /// Whether some are.
-    has_events: bool,
+    pub(super) has_events: bool,
 }
 
 /// What one thread delivers.
@@ -94,10 +93,22 @@ pub(super) struct Part {
     touched: Vec<bool>,
     /// Arrivals (and their block) whose sum overflowed.
     overflowed: Vec<(usize, Arrival)>,
-    /// Those of event-driven neurons.
-    events: Chains,
+    /// Those of event-driven neurons, a list for each block; and blocks with any.
+    events: Vec<Vec<Event>>,
+    with_events: Vec<u32>,
     /// Edges that the back end delivers itself.
     pub(super) runs: Vec<Run>,
+    /// Room for what is due.
+    pub(super) due: Vec<Due>,
+}
+
+/// An arrival at an event-driven neuron of a block.
+#[derive(Debug, Clone, Copy)]
+struct Event {
+    time: Time,
+    weight: i32,
+    lane: u8,
+    receptor: u8,
 }
 
 /// Rows that are emptied together.
@@ -162,7 +173,8 @@ impl Part {
             let tiles = steps.div_ceil(TILE_STEPS);
             self.lists.resize_with(rows.blocks() * tiles, Vec::new);
         }
-        self.events.reset(if shape.has_events { rows.blocks() * LANES } else { 0 });
+        self.with_events.drain(..).for_each(|block| self.events[block as usize].clear());
+        self.events.resize_with(if shape.has_events { rows.blocks() } else { 0 }, Vec::new);
     }
 
     /// Adds what arrives by some edges: at a step from the start of the window, or where neurons are
@@ -171,7 +183,13 @@ impl Part {
     pub(super) fn extend(&mut self, shape: &Shape, edges: &[TableEdge], step: usize, time: Time) {
         let rows = &shape.rows.rows[..];
         if shape.steps == 0 && shape.has_events {
-            return self.events.extend(rows, edges, time);
+            for edge in edges {
+                let (row, lane) = edge.port.parts();
+                let PortRow { block, receptor, .. } = rows[row];
+                let event = Event { time, weight: edge.weight, lane: lane as u8, receptor };
+                self.push_event(block as usize, event);
+            }
+            return;
         }
         if shape.has_events || shape.is_summed() && shape.steps != 1 {
             return edges.iter().for_each(|edge| self.push(shape, edge, step, time));
@@ -209,13 +227,21 @@ impl Part {
     }
 
     #[inline]
+    fn push_event(&mut self, block: usize, event: Event) {
+        let list = &mut self.events[block];
+        if list.is_empty() {
+            self.with_events.push(block as u32);
+        }
+        list.push(event);
+    }
+
+    #[inline]
     fn push(&mut self, shape: &Shape, edge: &TableEdge, step: usize, time: Time) {
         let (row, lane) = edge.port.parts();
         let PortRow { block, receptor, receptors, is_event_driven } = shape.rows.rows[row];
         let (block, weight) = (block as usize, edge.weight);
         if is_event_driven {
-            let arrival = event::Arrival { time, receptor, weight };
-            return self.events.push(block * LANES + lane, arrival);
+            return self.push_event(block, Event { time, weight, lane: lane as u8, receptor });
         }
         let arrival =
             Arrival { weight, step: (step % TILE_STEPS) as u8, lane: lane as u8, receptor };
@@ -339,109 +365,48 @@ impl Inbox {
     /// Arrivals at event-driven neurons.
     #[must_use]
     pub fn events(&self) -> usize {
-        self.parts.iter().map(|part| part.events.nodes.len()).sum()
+        let of = |part: &Part| -> usize {
+            part.with_events.iter().map(|block| part.events[*block as usize].len()).sum()
+        };
+        self.parts.iter().map(of).sum()
     }
 
-    /// Has what arrives last at an event-driven neuron (blocks counted over all banks) fetched.
-    pub(crate) fn prefetch_events(&self, neuron: u32) {
-        self.parts.iter().for_each(|part| part.events.prefetch(neuron));
+    /// Arrivals at the event-driven neurons of a block (counted over all banks).
+    pub(crate) fn events_at(&self, block: usize) -> usize {
+        self.parts.iter().filter_map(|part| part.events.get(block)).map(Vec::len).sum()
     }
 
-    /// Appends what arrives at an event-driven neuron, sorted.
-    pub fn events_of(&self, neuron: u32, arrivals: &mut Vec<event::Arrival>) {
-        let from = arrivals.len();
-        self.parts.iter().for_each(|part| part.events.of(neuron, arrivals));
-        let own = &mut arrivals[from..];
-        if !own.is_sorted() {
-            own.sort_unstable();
+    /// Appends the arrivals at the event-driven neurons of a block, neuron by neuron, those of each sorted;
+    /// the result is where those of each end.
+    pub(crate) fn events_of(
+        &self,
+        block: usize,
+        arrivals: &mut Vec<event::Arrival>,
+    ) -> [usize; LANES] {
+        let lists = || self.parts.iter().filter_map(|part| part.events.get(block)).flatten();
+        // Where the next one of each neuron belongs.
+        let mut next = [0; LANES];
+        lists().for_each(|event| next[usize::from(event.lane) % LANES] += 1);
+        let first = arrivals.len();
+        let mut end = first;
+        for next in &mut next {
+            end += std::mem::replace(next, end);
         }
-    }
-
-    /// The neurons of `first..first + len` at which something arrives, sorted and counted from
-    /// `first`.
-    #[must_use]
-    pub fn touched(&self, first: u32, len: u32) -> Vec<u32> {
-        // To look through all neurons costs less than to sort many.
-        if self.events() as u32 > len / 64 {
-            let range = first as usize..(first + len) as usize;
-            let heads = self.parts.iter().filter_map(|part| part.events.heads.get(range.clone()));
-            let heads: SmallVec<[&[u32]; 4]> = heads.collect();
-            let is_touched = |neuron: &u32| heads.iter().any(|heads| heads[*neuron as usize] != 0);
-            return (0..len).filter(is_touched).collect();
+        arrivals.resize(end, event::Arrival { time: Time::ZERO, receptor: 0, weight: 0 });
+        for &Event { time, weight, lane, receptor } in lists() {
+            let next = &mut next[usize::from(lane) % LANES];
+            arrivals[*next] = event::Arrival { time, receptor, weight };
+            *next += 1;
         }
-        let own = self.parts.iter().flat_map(|part| &part.events.nodes).map(|node| node.neuron);
-        let own = own.filter(|neuron| (first..first + len).contains(neuron));
-        let mut own: Vec<u32> = own.map(|neuron| neuron - first).collect();
-        own.sort_unstable();
-        own.dedup();
-        own
-    }
-}
-
-/// Arrivals at event-driven neurons: a chain for each neuron, so that neither a list nor a look is wasted
-/// on one at which nothing arrives.
-#[derive(Debug, Default)]
-struct Chains {
-    /// The last arrival of each neuron (blocks counted over all banks), as an index into `nodes`
-    /// plus 1; 0: none.
-    heads: Vec<u32>,
-    nodes: Vec<Node>,
-}
-
-/// An arrival in the chain of its neuron.
-#[derive(Debug, Clone, Copy)]
-struct Node {
-    arrival: event::Arrival,
-    neuron: u32,
-    /// The one before it, as in `heads`.
-    before: u32,
-}
-
-impl Chains {
-    fn reset(&mut self, neurons: usize) {
-        self.nodes.drain(..).for_each(|node| self.heads[node.neuron as usize] = 0);
-        self.heads.resize(neurons, 0);
-    }
-
-    fn push(&mut self, neuron: usize, arrival: event::Arrival) {
-        let after = self.nodes.len() as u32 + 1;
-        let before = std::mem::replace(&mut self.heads[neuron], after);
-        self.nodes.push(Node { arrival, neuron: neuron as u32, before });
-    }
-
-    /// Adds what arrives by some edges, all of which end at event-driven neurons.
-    fn extend(&mut self, rows: &[PortRow], edges: &[TableEdge], time: Time) {
-        let heads = &mut self.heads[..];
-        let numbers = self.nodes.len() as u32 + 1..;
-        self.nodes.extend(edges.iter().zip(numbers).map(|(edge, after)| {
-            let (row, lane) = edge.port.parts();
-            let PortRow { block, receptor, .. } = rows[row];
-            let neuron = block as usize * LANES + lane;
-            let before = std::mem::replace(&mut heads[neuron], after);
-            let arrival = event::Arrival { time, receptor, weight: edge.weight };
-            Node { arrival, neuron: neuron as u32, before }
-        }));
-    }
-
-    /// Has the last arrival of a neuron fetched.
-    fn prefetch(&self, neuron: u32) {
-        let head = self.heads.get(neuron as usize).copied().unwrap_or(0);
-        if let Some(node) = (head as usize).checked_sub(1).and_then(|k| self.nodes.get(k)) {
-            prefetch(node, size_of::<Node>());
+        let mut from = first;
+        for end in next {
+            // They were put down in the order of time, mostly.
+            let own = &mut arrivals[from..end];
+            if !own.is_sorted() {
+                own.sort_unstable();
+            }
+            from = end;
         }
-    }
-
-    /// Appends what arrives at a neuron, in the order in which it was put in.
-    fn of(&self, neuron: u32, arrivals: &mut Vec<event::Arrival>) {
-        let from = arrivals.len();
-        let mut next = self.heads.get(neuron as usize).copied().unwrap_or(0);
-        while let Some(Node { arrival, before, .. }) =
-            (next as usize).checked_sub(1).map(|k| self.nodes[k])
-        {
-            arrivals.push(arrival);
-            next = before;
-        }
-        // The last one is first.
-        arrivals[from..].reverse();
+        next
     }
 }

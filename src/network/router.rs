@@ -65,7 +65,7 @@ pub type Threads<'a> = &'a dyn Fn(u64) -> Option<&'a Pool>;
 
 /// A group of edges whose spike arrives at a step.
 #[derive(Debug, Clone, Copy)]
-struct Due {
+pub(super) struct Due {
     group: u32,
     step: u64,
 }
@@ -254,22 +254,31 @@ impl Router {
         let due = self.calendar.iter().take(pages).flatten();
         let edges: u64 = due.map(|due| u64::from(self.table.run_of(due.group).1)).sum();
         let pool = self.pool(edges, threads);
-        // Threads take turns: sources have few edges, and neurons many.
         let (shape, parts) = inbox.parts(pool.map_or(1, Pool::threads));
         let count = parts.len();
         let deliver = |thread: usize, part: &mut Part| {
             if self.delivery != Delivery::Device {
                 part.reset(shape);
             }
-            for page in self.calendar.iter().take(pages) {
-                let own = page.iter().enumerate().skip(thread).step_by(count);
-                for (k, due) in own.filter(|(_, due)| due.step < end) {
-                    if let Some(soon) = page.get(k + PREFETCH * count) {
-                        self.table.prefetch(soon.group);
-                    }
-                    self.fan_out(*due, window, shape, part);
-                }
+            // Each thread delivers what is due in a part of the window.
+            let [from, to] = [thread, thread + 1].map(|k| {
+                window.first_step + (u128::from(window.steps) * k as u128 / count as u128) as u64
+            });
+            let mut own = std::mem::take(&mut part.due);
+            let due = self.calendar.iter().take(pages).flatten();
+            own.extend(due.filter(|due| (from..to).contains(&due.step)));
+            if shape.has_events {
+                // Event-driven neurons want them in the order of time.
+                own.sort_unstable_by_key(|due| due.step);
             }
+            for (k, due) in own.iter().enumerate() {
+                if let Some(soon) = own.get(k + PREFETCH) {
+                    self.table.prefetch(soon.group);
+                }
+                self.fan_out(*due, window, shape, part);
+            }
+            own.clear();
+            part.due = own;
         };
         match pool {
             Some(pool) if count > 1 => pool.each(parts, deliver),

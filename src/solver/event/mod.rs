@@ -42,7 +42,7 @@ use fearless_simd::Level;
 use smallvec::SmallVec;
 
 use crate::backend::{Advanced, Fault, FaultKind, Sample};
-use crate::bank::{Drive, SampleRequest};
+use crate::bank::{Drive, LANES, SampleRequest};
 use crate::circuit::{Block, Waveform};
 use crate::network::inbox::Inbox;
 use crate::solver::kernel::Layout;
@@ -59,8 +59,6 @@ pub const FINEST: Time = Time::from_picoseconds(1_000);
 pub const SHORTEST_DELAY: Time = Time::from_picoseconds(1_000_000);
 /// Neurons that a thread takes at a time.
 const PIECE: usize = 1024;
-/// What arrives at a neuron is fetched that many before it is looked at.
-const PREFETCH: usize = 8;
 /// A neuron that fires more often within a window, 1/s, is taken for a loop without bound.
 const MOST_RATE: f64 = 1e5;
 
@@ -194,8 +192,8 @@ pub struct EventWindow<'a> {
     pub inbox: &'a Inbox,
     /// The bank's index.
     pub bank: u32,
-    /// The number of its first neuron, as the inbox counts them.
-    pub first: u32,
+    /// Its first block, counted over all banks.
+    pub first_block: usize,
     /// What probes want, sorted by slot.
     pub samples: &'a [SampleRequest],
     /// Direct inputs that change in time, sorted by slot.
@@ -378,32 +376,37 @@ impl<M: EventModel> EventBank<M> {
         words
     }
 
-    /// The neurons of some slots, sorted, as jobs.
+    /// The neurons of some blocks at which something happens, as jobs. `neurons` are those from the first of
+    /// these blocks on, and `awake` the slots of those that are.
     fn run(
         &self,
         neurons: &mut [M::Neuron],
-        first: u32,
-        slots: &[u32],
+        blocks: &[u32],
+        mut awake: &[u32],
         window: &EventWindow,
     ) -> Output {
-        let mut arrivals = Vec::new();
-        let mut ends = Vec::with_capacity(slots.len());
-        for (k, slot) in slots.iter().enumerate() {
-            if let Some(soon) = slots.get(k + PREFETCH) {
-                window.inbox.prefetch_events(window.first + soon);
+        let first = blocks.first().map_or(0, |block| *block as usize);
+        let (mut arrivals, mut places) = (Vec::new(), Vec::with_capacity(neurons.len()));
+        for block in blocks {
+            let mut from = arrivals.len();
+            let ends = window.inbox.events_of(window.first_block + *block as usize, &mut arrivals);
+            for (slot, end) in (block * LANES as u32..).zip(ends) {
+                let is_awake = awake.first() == Some(&slot);
+                awake = &awake[usize::from(is_awake)..];
+                if is_awake || end > from {
+                    places.push((slot, from..end));
+                }
+                from = end;
             }
-            window.inbox.events_of(window.first + slot, &mut arrivals);
-            ends.push(arrivals.len());
         }
-        let mut jobs = Vec::with_capacity(slots.len());
-        let (mut rest, mut next, mut from) = (neurons, first, 0);
-        for (slot, end) in slots.iter().zip(&ends) {
+        let mut jobs = Vec::with_capacity(places.len());
+        let (mut rest, mut next) = (neurons, (first * LANES) as u32);
+        for (slot, arrived) in places {
             let (_, after) = rest.split_at_mut((slot - next) as usize);
             let Some((neuron, after)) = after.split_first_mut() else { break };
             (rest, next) = (after, slot + 1);
-            let dc = waveform(window.drives, *slot);
-            jobs.push(Job { neuron, slot: *slot, arrivals: &arrivals[from..*end], stops: &[], dc });
-            from = *end;
+            let dc = waveform(window.drives, slot);
+            jobs.push(Job { neuron, slot, arrivals: &arrivals[arrived], stops: &[], dc });
         }
         let mut out = Output::default();
         self.model.run(window.level, &mut jobs, window.span.clone(), &mut out);
@@ -431,11 +434,14 @@ impl<M: EventModel> EventBank<M> {
                 continue;
             }
             let mut arrivals = Vec::new();
-            window.inbox.events_of(window.first + slot, &mut arrivals);
+            let (block, lane) = (slot as usize / LANES, slot as usize % LANES);
+            let ends = window.inbox.events_of(window.first_block + block, &mut arrivals);
+            let from = lane.checked_sub(1).map_or(0, |before| ends[before]);
+            let arrivals = &arrivals[from..ends[lane]];
             let mut neuron = self.neurons[slot as usize].clone();
             let dc = waveform(window.drives, slot);
             let mut job =
-                [Job { neuron: &mut neuron, slot, arrivals: &arrivals, stops: &stops, dc }];
+                [Job { neuron: &mut neuron, slot, arrivals, stops: &stops, dc }];
             let mut states = Output::default();
             self.model.run(window.level, &mut job, window.span.clone(), &mut states);
             for (_, time, state) in states.states {
@@ -644,32 +650,39 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
     fn advance(&mut self, window: &EventWindow, out: &mut Advanced) {
         self.settle(window.pool);
         self.sample(window, &mut out.samples);
-        let neurons = self.neurons.len();
-        let slots = if self.awake.len() == neurons {
-            std::mem::take(&mut self.awake)
-        } else {
-            union(&self.awake, &window.inbox.touched(window.first, neurons as u32))
+        let mut awake = &self.awake[..];
+        let happens = |block: &u32| {
+            let end = (block + 1) * LANES as u32;
+            let own = awake[..awake.len().min(LANES)].partition_point(|slot| *slot < end);
+            awake = &awake[own..];
+            own > 0 || window.inbox.events_at(window.first_block + *block as usize) > 0
         };
+        let busy: Vec<u32> =
+            (0..self.neurons.len().div_ceil(LANES) as u32).filter(happens).collect();
         let mut all = std::mem::take(&mut self.neurons);
-        let size = match window.pool.map_or(1, Pool::threads) {
-            1 => PIECE,
+        let blocks = match window.pool.map_or(1, Pool::threads) {
+            1 => PIECE / LANES,
             // Several for each thread, as many for one as for another, even out their load.
             threads => {
-                let rounds = slots.len().div_ceil(threads * PIECE).max(2);
-                slots.len().div_ceil(rounds * threads).max(PIECE / 8)
+                let rounds = (busy.len() * LANES).div_ceil(threads * PIECE).max(2);
+                busy.len().div_ceil(rounds * threads).max(PIECE / LANES / 8)
             }
         };
-        // Pieces of sorted slots own disjoint parts of the neurons.
+        // Pieces of sorted blocks own disjoint parts of the neurons.
         let mut pieces = Vec::new();
-        let (mut rest, mut next) = (&mut all[..], 0);
-        for piece in slots.chunks(size) {
-            let end = piece.last().map_or(next, |last| last + 1);
-            let (own, after) = rest.split_at_mut((end - next) as usize);
-            pieces.push((own, next, piece));
-            (rest, next) = (after, end);
+        let (mut rest, mut next, mut awake) = (&mut all[..], 0, &self.awake[..]);
+        for piece in busy.chunks(blocks) {
+            let [first, last] = [piece.first(), piece.last()].map(|b| b.map_or(0, |b| *b as usize));
+            let end = ((last + 1) * LANES).min(next + rest.len());
+            let (own, after) = rest.split_at_mut(end - next);
+            let (_, own) = own.split_at_mut(first * LANES - next);
+            let (own_awake, later) =
+                awake.split_at(awake.partition_point(|slot| (*slot as usize) < end));
+            pieces.push((own, piece, own_awake));
+            (rest, next, awake) = (after, end, later);
         }
-        let run = |(own, first, piece): (&mut [M::Neuron], u32, &[u32])| {
-            self.run(own, first, piece, window)
+        let run = |(own, blocks, awake): (&mut [M::Neuron], &[u32], &[u32])| {
+            self.run(own, blocks, awake, window)
         };
         let outputs: Vec<Output> = match window.pool {
             Some(pool) if pieces.len() > 1 => pool.map(pieces, run),
