@@ -383,20 +383,24 @@ impl Inbox {
         block: usize,
         arrivals: &mut Vec<event::Arrival>,
     ) -> [usize; LANES] {
-        let lists = || self.parts.iter().filter_map(|part| part.events.get(block)).flatten();
+        let lists = || self.parts.iter().filter_map(|part| part.events.get(block));
         // Where the next one of each neuron belongs.
         let mut next = [0; LANES];
-        lists().for_each(|event| next[usize::from(event.lane) % LANES] += 1);
+        for list in lists() {
+            list.iter().for_each(|event| next[usize::from(event.lane) % LANES] += 1);
+        }
         let first = arrivals.len();
         let mut end = first;
         for next in &mut next {
             end += std::mem::replace(next, end);
         }
         arrivals.resize(end, event::Arrival { time: Time::ZERO, receptor: 0, weight: 0 });
-        for &Event { time, weight, lane, receptor } in lists() {
-            let next = &mut next[usize::from(lane) % LANES];
-            arrivals[*next] = event::Arrival { time, receptor, weight };
-            *next += 1;
+        for list in lists() {
+            for &Event { time, weight, lane, receptor } in list {
+                let next = &mut next[usize::from(lane) % LANES];
+                arrivals[*next] = event::Arrival { time, receptor, weight };
+                *next += 1;
+            }
         }
         let mut from = first;
         for end in next {

@@ -38,6 +38,7 @@ use super::{SourceGroup, SpikeSource, WindowSpikes};
 use crate::circuit::math;
 use crate::circuit::number::with_width;
 use crate::plugins::Plugins;
+use crate::prefetch::prefetch;
 use crate::scene::decode::{At, Fields};
 use crate::scene::diagnostics::Diagnostics;
 use crate::scene::files::InputFile;
@@ -155,6 +156,8 @@ pub fn reschedule<T: SpikeTrain>(trains: Query<(Entity, Ref<T>)>, mut next: Quer
     }
 }
 
+/// Trains are fetched that many before they go on.
+const PREFETCH: usize = 8;
 /// Sources that are looked at together.
 const TOGETHER: usize = 16;
 
@@ -213,7 +216,10 @@ pub fn stimulate<T: SpikeTrain>(
         for (sources, mut next, mut trains) in tables {
             let (next, trains) = (next.bypass_change_detection(), trains.bypass_change_detection());
             with_width!(*math::LEVEL, _width => due.find(next, end));
-            for &row in &due.rows {
+            for (k, &row) in due.rows.iter().enumerate() {
+                if let Some(&soon) = due.rows.get(k + PREFETCH) {
+                    prefetch(&trains[soon], size_of::<T>());
+                }
                 emit(&sources[row], &mut next[row], &mut trains[row]);
             }
         }

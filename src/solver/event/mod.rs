@@ -349,6 +349,9 @@ impl<M: EventModel> EventBank<M> {
 
     /// Settles what was changed; it is awake until it is known to be quiet.
     fn settle(&mut self, pool: Option<&Pool>) {
+        if self.changed.is_empty() {
+            return;
+        }
         self.changed.sort_unstable();
         self.changed.iter().for_each(|slot| self.is_changed[*slot as usize] = false);
         match pool.filter(|_| self.changed.len() == self.neurons.len()) {
