@@ -179,7 +179,7 @@ impl Part {
 
     /// Adds what arrives by some edges: at a step from the start of the window, or where neurons are
     /// event-driven at a `time`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn extend(&mut self, shape: &Shape, edges: &[TableEdge], step: usize, time: Time) {
         let rows = &shape.rows.rows[..];
         if shape.steps == 0 && shape.has_events {
@@ -235,7 +235,7 @@ impl Part {
         list.push(event);
     }
 
-    #[inline]
+    #[inline(never)]
     fn push(&mut self, shape: &Shape, edge: &TableEdge, step: usize, time: Time) {
         let (row, lane) = edge.port.parts();
         let PortRow { block, receptor, receptors, is_event_driven } = shape.rows.rows[row];

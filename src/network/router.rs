@@ -11,7 +11,7 @@ use bevy_ecs::prelude::*;
 use super::build;
 use super::inbox::{Delivery, Inbox, Part, Run, Shape};
 use super::plasticity::EdgeWeights;
-use super::table::{Numbering, Table};
+use super::table::{Numbering, Table, TableEdge};
 use super::{Edge, WindowSpikes};
 use crate::backend::{Backend, CurrentBackend};
 use crate::bank::{Bank, Banks, Neurons};
@@ -275,7 +275,7 @@ impl Router {
                 if let Some(soon) = own.get(k + PREFETCH) {
                     self.table.prefetch(soon.group);
                 }
-                self.fan_out(*due, window, shape, part);
+                self.fan_out(*due, self.table.edges_of(due.group), window, shape, part);
             }
             own.clear();
             part.due = own;
@@ -327,17 +327,20 @@ impl Router {
         let (shape, parts) = inbox.parts(pool.map_or(1, Pool::threads));
         let mut all_later = std::mem::take(&mut self.later);
         let route = |spikes: &[(Time, u32)], part: &mut Part, later: &mut Vec<Due>| {
-            for (time, index) in spikes {
-                let emitter = (first + index) as usize;
-                let step = window.step_of(*time);
+            // In long windows an emitter fires several times, one after the other.
+            for own in spikes.chunk_by(|(_, a), (_, b)| a == b) {
+                let emitter = (first + own[0].1) as usize;
                 for group in self.table.groups_of(emitter) {
-                    let step = step.saturating_add(self.table.delay_steps(group));
-                    let due = Due { group, step };
-                    if step < end {
-                        debug_assert!(may_arrive_now, "a spike arrives in its own window");
-                        self.fan_out(due, window, shape, part);
-                    } else if step < self.total_steps {
-                        later.push(due);
+                    let (delay, edges) = (self.table.delay_steps(group), self.table.edges_of(group));
+                    for (time, _) in own {
+                        let step = window.step_of(*time).saturating_add(delay);
+                        let due = Due { group, step };
+                        if step < end {
+                            debug_assert!(may_arrive_now, "a spike arrives in its own window");
+                            self.fan_out(due, edges, window, shape, part);
+                        } else if step < self.total_steps {
+                            later.push(due);
+                        }
                     }
                 }
             }
@@ -367,8 +370,15 @@ impl Router {
         &mut self.calendar[page]
     }
 
-    #[inline]
-    fn fan_out(&self, due: Due, window: &Window, shape: &Shape, part: &mut Part) {
+    #[inline(always)]
+    fn fan_out(
+        &self,
+        due: Due,
+        edges: &[TableEdge],
+        window: &Window,
+        shape: &Shape,
+        part: &mut Part,
+    ) {
         debug_assert!(due.step >= window.first_step, "an arrival came too late");
         let time = Time::from_steps(due.step, self.dt);
         // With Euler a whole number of steps; among event-driven neurons an arrival acts on stepped
@@ -382,7 +392,7 @@ impl Router {
             part.runs.push(Run { first, len, step: at as u32, time });
         }
         if self.delivery != Delivery::Device {
-            part.extend(shape, self.table.edges_of(due.group), at, time);
+            part.extend(shape, edges, at, time);
         }
     }
 }
