@@ -11,7 +11,7 @@ use bevy_ecs::prelude::*;
 use super::build;
 use super::inbox::{Delivery, Inbox, Part, Run, Shape};
 use super::plasticity::EdgeWeights;
-use super::table::{Numbering, Table, TableEdge};
+use super::table::{Numbering, Table};
 use super::{Edge, WindowSpikes};
 use crate::backend::{Backend, CurrentBackend};
 use crate::bank::{Bank, Banks, Neurons};
@@ -33,6 +33,8 @@ const MOST_WINDOWS: u64 = 1 << 10;
 
 /// Edges are fetched that many spikes before they are delivered.
 const PREFETCH: usize = 2;
+/// And the groups of an emitter that many before it is their turn.
+const PREFETCH_EMITTERS: usize = 6;
 
 /// The window of a scene whose shortest delay between neurons is `shortest`, if there is one. With
 /// Euler a spike found in its first step arrives that much after the *next* step.
@@ -251,9 +253,9 @@ impl Router {
         if let Some(reweighted) = &mut self.table.reweighted {
             inbox.reweighted.append(reweighted);
         }
-        let due = self.calendar.iter().take(pages).flatten();
-        let edges: u64 = due.map(|due| u64::from(self.table.run_of(due.group).1)).sum();
-        let pool = self.pool(edges, threads);
+        let due: usize = self.calendar.iter().take(pages).map(Vec::len).sum();
+        let edges = self.table.edges.len() / self.table.groups.len().max(1);
+        let pool = self.pool((due * edges) as u64, threads);
         let (shape, parts) = inbox.parts(pool.map_or(1, Pool::threads));
         let count = parts.len();
         let deliver = |thread: usize, part: &mut Part| {
@@ -261,9 +263,9 @@ impl Router {
                 part.reset(shape);
             }
             // Each thread delivers what is due in a part of the window.
-            let [from, to] = [thread, thread + 1].map(|k| {
-                window.first_step + (u128::from(window.steps) * k as u128 / count as u128) as u64
-            });
+            let share = window.steps / count as u64;
+            let from = window.first_step + share * thread as u64;
+            let to = if thread + 1 == count { end } else { from + share };
             let mut own = std::mem::take(&mut part.due);
             let due = self.calendar.iter().take(pages).flatten();
             own.extend(due.filter(|due| (from..to).contains(&due.step)));
@@ -275,7 +277,7 @@ impl Router {
                 if let Some(soon) = own.get(k + PREFETCH) {
                     self.table.prefetch(soon.group);
                 }
-                self.fan_out(*due, self.table.edges_of(due.group), window, shape, part);
+                self.fan_out(*due, window, shape, part);
             }
             own.clear();
             part.due = own;
@@ -328,16 +330,21 @@ impl Router {
         let mut all_later = std::mem::take(&mut self.later);
         let route = |spikes: &[(Time, u32)], part: &mut Part, later: &mut Vec<Due>| {
             // In long windows an emitter fires several times, one after the other.
+            let mut at = 0;
             for own in spikes.chunk_by(|(_, a), (_, b)| a == b) {
                 let emitter = (first + own[0].1) as usize;
+                at += own.len();
+                if let Some((_, soon)) = spikes.get(at + PREFETCH_EMITTERS) {
+                    self.table.prefetch_groups((first + soon) as usize);
+                }
                 for group in self.table.groups_of(emitter) {
-                    let (delay, edges) = (self.table.delay_steps(group), self.table.edges_of(group));
+                    let delay = self.table.delay_steps(group);
                     for (time, _) in own {
                         let step = window.step_of(*time).saturating_add(delay);
                         let due = Due { group, step };
                         if step < end {
                             debug_assert!(may_arrive_now, "a spike arrives in its own window");
-                            self.fan_out(due, edges, window, shape, part);
+                            self.fan_out(due, window, shape, part);
                         } else if step < self.total_steps {
                             later.push(due);
                         }
@@ -371,14 +378,7 @@ impl Router {
     }
 
     #[inline(always)]
-    fn fan_out(
-        &self,
-        due: Due,
-        edges: &[TableEdge],
-        window: &Window,
-        shape: &Shape,
-        part: &mut Part,
-    ) {
+    fn fan_out(&self, due: Due, window: &Window, shape: &Shape, part: &mut Part) {
         debug_assert!(due.step >= window.first_step, "an arrival came too late");
         let time = Time::from_steps(due.step, self.dt);
         // With Euler a whole number of steps; among event-driven neurons an arrival acts on stepped
@@ -392,7 +392,7 @@ impl Router {
             part.runs.push(Run { first, len, step: at as u32, time });
         }
         if self.delivery != Delivery::Device {
-            part.extend(shape, edges, at, time);
+            part.extend(shape, self.table.edges_of(due.group), at, time);
         }
     }
 }

@@ -116,6 +116,14 @@ impl Table {
         self.first_group[emitter]..self.first_group[emitter + 1]
     }
 
+    /// Has the groups of an emitter fetched.
+    #[inline]
+    pub(super) fn prefetch_groups(&self, emitter: usize) {
+        if let Some(group) = self.groups.get(self.first_group[emitter] as usize) {
+            prefetch(group, size_of::<Group>());
+        }
+    }
+
     /// The delay of a group, in steps of the grid.
     pub(super) fn delay_steps(&self, group: u32) -> u64 {
         self.groups[group as usize].delay
