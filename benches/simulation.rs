@@ -195,8 +195,8 @@ fn deliver(c: &mut Criterion) {
                 let window = Window { first_step, steps: router.window_steps(), dt };
                 let spikes: Vec<(Time, u32)> =
                     (0..sources).map(|k| (window.start(), k as u32)).collect();
-                router.deliver(&window, &mut inbox);
-                router.route(GroupId::Source(0), &spikes, &window, &mut inbox);
+                router.deliver(&window, &mut inbox, &|_| None);
+                router.route(GroupId::Source(0), &spikes, &window, &mut inbox, &|_| None);
                 first_step += window.steps;
             });
         });

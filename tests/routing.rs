@@ -13,6 +13,7 @@ use picoamp::network::inbox::Inbox;
 use picoamp::prelude::*;
 use picoamp::scene::GroupId;
 use picoamp::schedule::Window;
+use picoamp::threads::Pool;
 use proptest::prelude::*;
 
 /// Pulses by (population, neuron, receptor, step).
@@ -64,8 +65,13 @@ fn expected(scene: &Scene, spikes: &[(GroupId, u32, u64)]) -> Arrivals {
     arrivals
 }
 
-/// What does arrive, window by window of the given lengths.
-fn delivered(scene: &Scene, spikes: &[(GroupId, u32, u64)], windows: &[u64]) -> Arrivals {
+/// What does arrive, window by window of the given lengths, by one thread or several.
+fn delivered(
+    scene: &Scene,
+    spikes: &[(GroupId, u32, u64)],
+    windows: &[u64],
+    pool: Option<&Pool>,
+) -> Arrivals {
     let mut simulation = Simulation::new(scene.clone()).unwrap();
     let dt = Time::from_picoseconds(DT_US * 1_000_000);
     let mut router = Router::build(scene, dt, simulation.world_mut(), &Cpu::new(Some(2))).unwrap();
@@ -77,18 +83,21 @@ fn delivered(scene: &Scene, spikes: &[(GroupId, u32, u64)], windows: &[u64]) -> 
             break;
         }
         let window = Window { first_step, steps: *steps, dt };
-        router.deliver(&window, &mut inbox);
+        router.deliver(&window, &mut inbox, &|_| pool);
         // Spikes of sources may act in this window; those of neurons are found in the step before their
         // time.
+        let mut found = BTreeMap::<GroupId, Vec<(Time, u32)>>::new();
         for (group, index, step) in spikes {
-            let found = match group {
+            let at = match group {
                 GroupId::Source(_) => *step,
                 GroupId::Population(_) => step - 1,
             };
-            if (first_step..first_step + steps).contains(&found) {
-                let spikes = [(Time::from_steps(*step, dt), *index)];
-                router.route(*group, &spikes, &window, &mut inbox);
+            if (first_step..first_step + steps).contains(&at) {
+                found.entry(*group).or_default().push((Time::from_steps(*step, dt), *index));
             }
+        }
+        for (group, spikes) in found {
+            router.route(group, &spikes, &window, &mut inbox, &|_| pool);
         }
         let banks = simulation.world().resource::<Banks>();
         let mut block = 0;
@@ -136,7 +145,10 @@ proptest! {
         let shortest = delays[2].min(delays[4]) + 1;
         let windows: Vec<u64> = windows.iter().map(|w| (*w).min(shortest)).collect();
         let expected = expected(&scene, &spikes);
-        prop_assert_eq!(delivered(&scene, &spikes, &windows), expected);
+        let pool = Pool::start(3).unwrap();
+        for pool in [None, Some(&pool)] {
+            prop_assert_eq!(&delivered(&scene, &spikes, &windows, pool), &expected);
+        }
     }
 }
 
@@ -145,8 +157,8 @@ proptest! {
 fn the_comparison_sees_one_spike() {
     let scene = scene([0, 1, 2, 3, 4]);
     let spikes = [(GroupId::Source(0), 5, 10), (GroupId::Source(1), 0, 20)];
-    assert_eq!(delivered(&scene, &spikes, &[3]), expected(&scene, &spikes));
-    assert_ne!(delivered(&scene, &spikes[..1], &[3]), expected(&scene, &spikes));
+    assert_eq!(delivered(&scene, &spikes, &[3], None), expected(&scene, &spikes));
+    assert_ne!(delivered(&scene, &spikes[..1], &[3], None), expected(&scene, &spikes));
 }
 
 /// Binary codes: source k sends the bits of k + 1, one bit per slot of 20 ms. What each neuron
@@ -205,7 +217,7 @@ fn codes_are_decoded_at_the_other_end() {
                 }
             }
             let mut decoded: BTreeMap<(u32, u64), f64> = BTreeMap::new();
-            for ((_, neuron, _, step), pulses) in delivered(&scene, &spikes, &[2, 1]) {
+            for ((_, neuron, _, step), pulses) in delivered(&scene, &spikes, &[2, 1], None) {
                 let (bit, delay) = ((step - 1) / SLOT, (step - 1) % SLOT);
                 *decoded.entry((neuron, delay)).or_default() += pulses * (1 << bit) as f64;
             }

@@ -414,3 +414,66 @@ impl Inbox {
         next
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::port::Port;
+    use super::*;
+
+    /// An inbox of three blocks of event-driven neurons, each with two receptors.
+    fn inbox() -> Inbox {
+        let row = |row: u32| PortRow {
+            block: row / 2,
+            receptor: (row % 2) as u8,
+            receptors: 2,
+            is_event_driven: true,
+        };
+        let rows = PortRows { rows: (0..6).map(row).collect(), first_of_block: vec![0, 2, 4, 6] };
+        let mut inbox = Inbox::default();
+        inbox.begin(&Arc::new(rows), None);
+        inbox.reset_parts(0);
+        inbox
+    }
+
+    proptest! {
+        /// Whichever thread put down what, and in whatever order: each neuron gets its arrivals sorted.
+        #[test]
+        fn event_driven_neurons_get_their_arrivals_sorted(
+            edges in prop::collection::vec((0_u32..384, 0_usize..3, 0_u64..5, 1_i32..3), 0..200),
+        ) {
+            let mut inbox = inbox();
+            let mut expected: Vec<(u32, event::Arrival)> = Vec::new();
+            {
+                let (shape, parts) = inbox.parts(3);
+                for &(port, part, time, weight) in &edges {
+                    let edge = TableEdge { port: Port(port), weight };
+                    let time = Time::from_picoseconds(time);
+                    parts[part].extend(shape, &[edge], 0, time);
+                    let (row, lane) = (port / 64, port % 64);
+                    let arrival = event::Arrival { time, receptor: (row % 2) as u8, weight };
+                    expected.push((row / 2 * 64 + lane, arrival));
+                }
+            }
+            expected.sort_unstable();
+            prop_assert_eq!(inbox.events(), edges.len());
+            let mut all = Vec::new();
+            for block in 0..3 {
+                let mut arrivals = Vec::new();
+                let ends = inbox.events_of(block, &mut arrivals);
+                prop_assert_eq!(inbox.events_at(block), arrivals.len());
+                let mut from = 0;
+                for (lane, end) in ends.into_iter().enumerate() {
+                    let neuron = (block * LANES + lane) as u32;
+                    all.extend(arrivals[from..end].iter().map(|arrival| (neuron, *arrival)));
+                    from = end;
+                }
+            }
+            prop_assert_eq!(all, expected);
+            // Nothing is left for the next window.
+            inbox.reset_parts(0);
+            prop_assert_eq!(inbox.events() + (0..3).map(|b| inbox.events_at(b)).sum::<usize>(), 0);
+        }
+    }
+}

@@ -202,7 +202,8 @@ impl<D: Device> Network<D> {
         window: &Window,
         out: &mut Advanced,
     ) -> Result<Option<Fault>, DeviceError> {
-        if self.ahead.as_ref().is_some_and(|ahead| ahead.of != *window || !inbox.runs().is_empty()) {
+        if self.ahead.as_ref().is_some_and(|ahead| ahead.of != *window || !inbox.runs().is_empty())
+        {
             self.step_back(device, on_device)?;
         }
         let mut own: Vec<&mut OnDevice<D>> = on_device.iter_mut().flatten().collect();

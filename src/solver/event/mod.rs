@@ -443,8 +443,7 @@ impl<M: EventModel> EventBank<M> {
             let arrivals = &arrivals[from..ends[lane]];
             let mut neuron = self.neurons[slot as usize].clone();
             let dc = waveform(window.drives, slot);
-            let mut job =
-                [Job { neuron: &mut neuron, slot, arrivals, stops: &stops, dc }];
+            let mut job = [Job { neuron: &mut neuron, slot, arrivals, stops: &stops, dc }];
             let mut states = Output::default();
             self.model.run(window.level, &mut job, window.span.clone(), &mut states);
             for (_, time, state) in states.states {
