@@ -9,6 +9,7 @@ use common::{hashes, parse, run_on};
 use fearless_simd::{Level, Simd};
 use picoamp::backend::cpu::Cpu;
 use picoamp::prelude::*;
+use picoamp::probe::digest::SpikeDigests;
 use suite::{EULER, EVENT, every_form, fingerprint, mixed, network};
 
 macro_rules! conformance {
@@ -75,6 +76,46 @@ fn level<S: Simd>(of: impl Fn(Level) -> Option<S>) -> Level {
     of(Level::new()).map_or(Level::new(), Simd::level)
 }
 
+/// So many pulses that threads share their delivery: listed step by step, and of event-driven neurons.
+#[test]
+fn many_pulses_delivered_by_several_threads() {
+    let circuit = r#"(Itau: "2 pA", Igain: "20 pA", Iw: "1 pA")"#;
+    let soma = r#"soma: (
+        Itau: "4 pA", Igain: "80 pA", Ith: "12 mA", Idc: "10 pA", refP: "1 ms",
+        Ipfb_th: "0 A", Ipfb_norm: "1.4e9 /A",
+    )"#;
+    let mismatch = r#"{ "soma.Itau": Gaussian(cv: 0.1), "ampa.Iw": Gaussian(cv: 0.1) }"#;
+    for solver in [EULER, EVENT] {
+        let text = format!(
+            r#"(seed: 5, duration: "150 ms", window: "10 ms", solver: {solver},
+                sources: {{
+                    "noise": (size: 60, train: Poisson(rates: "500 Hz")),
+                    "beat": (size: 60, train: Regular(rates: "400 Hz", phase: Random)),
+                }},
+                populations: {{
+                    "a": (size: 330, model: arcana({soma}, ampa: {circuit}), mismatch: {mismatch}),
+                    "b": (
+                        size: 70, model: arcana({soma}, ampa: {circuit}, gabab: {circuit}),
+                        mismatch: {mismatch},
+                    ),
+                }},
+                connections: [
+                    (from: "noise", to: "a", receptor: ampa, rule: AllToAll),
+                    (from: "beat", to: "b", receptor: ampa, rule: AllToAll, delay: "3 ms"),
+                    (from: "a", to: "b", receptor: gabab, rule: AllToAll, delay: "9.9 ms"),
+                ])"#
+        );
+        let scene = parse(&text, std::path::Path::new("."));
+        let reference = run_on(scene.clone(), Cpu::reference());
+        let digests = &reference.world().resource::<SpikeDigests>().0;
+        assert!(digests.iter().map(|d| d.count).sum::<u64>() > 500, "it is worth comparing");
+        for threads in [2, 3, 8] {
+            let ours = run_on(scene.clone(), Cpu::new(Some(threads)));
+            assert_eq!(fingerprint(&ours), fingerprint(&reference), "{solver}, {threads} threads");
+        }
+    }
+}
+
 /// The suite can fail: one bias of one neuron changes the fingerprint.
 #[test]
 fn the_fingerprint_sees_one_bias() {
@@ -97,7 +138,7 @@ fn the_fingerprint_sees_one_bias() {
 #[test]
 fn the_network_is_alive() {
     let simulation = run_on(network(1), Cpu::new(Some(1)));
-    let digests = &simulation.world().resource::<picoamp::probe::digest::SpikeDigests>().0;
+    let digests = &simulation.world().resource::<SpikeDigests>().0;
     assert!(digests.iter().all(|digest| digest.count > 1000), "{digests:?}");
     let window = simulation.world().resource::<picoamp::network::Router>().window_steps();
     assert_eq!(window, 8, "the shortest delay between populations is 7 steps");
@@ -109,7 +150,7 @@ fn every_form_is_alive() {
     // From event to event a few spikes fewer, among 70 neurons, for the form that fires least.
     for (scene, least) in [(every_form(EULER), 70), (every_form(EVENT), 60), (mixed(), 70)] {
         let simulation = run_on(scene, Cpu::new(Some(1)));
-        let digests = &simulation.world().resource::<picoamp::probe::digest::SpikeDigests>().0;
+        let digests = &simulation.world().resource::<SpikeDigests>().0;
         let names = simulation.scene().populations.keys();
         let silent: Vec<_> = names.zip(digests).filter(|(_, d)| d.count < least).collect();
         assert!(silent.is_empty(), "{silent:?}");

@@ -65,12 +65,12 @@ fn expected(scene: &Scene, spikes: &[(GroupId, u32, u64)]) -> Arrivals {
     arrivals
 }
 
-/// What does arrive, window by window of the given lengths, by one thread or several.
+/// What does arrive, window by window of the given lengths, by one thread or several in turn.
 fn delivered(
     scene: &Scene,
     spikes: &[(GroupId, u32, u64)],
     windows: &[u64],
-    pool: Option<&Pool>,
+    pools: &[Option<&Pool>],
 ) -> Arrivals {
     let mut simulation = Simulation::new(scene.clone()).unwrap();
     let dt = Time::from_picoseconds(DT_US * 1_000_000);
@@ -78,12 +78,12 @@ fn delivered(
     let mut inbox = Inbox::default();
     let mut arrivals = Arrivals::new();
     let mut first_step = 0;
-    for steps in windows.iter().cycle() {
+    for (steps, pool) in windows.iter().cycle().zip(pools.iter().cycle()) {
         if first_step > 1500 {
             break;
         }
         let window = Window { first_step, steps: *steps, dt };
-        router.deliver(&window, &mut inbox, &|_| pool);
+        router.deliver(&window, &mut inbox, &|_| *pool);
         // Spikes of sources may act in this window; those of neurons are found in the step before their
         // time.
         let mut found = BTreeMap::<GroupId, Vec<(Time, u32)>>::new();
@@ -97,7 +97,7 @@ fn delivered(
             }
         }
         for (group, spikes) in found {
-            router.route(group, &spikes, &window, &mut inbox, &|_| pool);
+            router.route(group, &spikes, &window, &mut inbox, &|_| *pool);
         }
         let banks = simulation.world().resource::<Banks>();
         let mut block = 0;
@@ -145,9 +145,9 @@ proptest! {
         let shortest = delays[2].min(delays[4]) + 1;
         let windows: Vec<u64> = windows.iter().map(|w| (*w).min(shortest)).collect();
         let expected = expected(&scene, &spikes);
-        let pool = Pool::start(3).unwrap();
-        for pool in [None, Some(&pool)] {
-            prop_assert_eq!(&delivered(&scene, &spikes, &windows, pool), &expected);
+        let [two, three] = [2, 3].map(|threads| Pool::start(threads).unwrap());
+        for pools in [&[None][..], &[Some(&three)], &[None, Some(&two), Some(&three)]] {
+            prop_assert_eq!(&delivered(&scene, &spikes, &windows, pools), &expected);
         }
     }
 }
@@ -157,8 +157,8 @@ proptest! {
 fn the_comparison_sees_one_spike() {
     let scene = scene([0, 1, 2, 3, 4]);
     let spikes = [(GroupId::Source(0), 5, 10), (GroupId::Source(1), 0, 20)];
-    assert_eq!(delivered(&scene, &spikes, &[3], None), expected(&scene, &spikes));
-    assert_ne!(delivered(&scene, &spikes[..1], &[3], None), expected(&scene, &spikes));
+    assert_eq!(delivered(&scene, &spikes, &[3], &[None]), expected(&scene, &spikes));
+    assert_ne!(delivered(&scene, &spikes[..1], &[3], &[None]), expected(&scene, &spikes));
 }
 
 /// Binary codes: source k sends the bits of k + 1, one bit per slot of 20 ms. What each neuron
@@ -217,7 +217,7 @@ fn codes_are_decoded_at_the_other_end() {
                 }
             }
             let mut decoded: BTreeMap<(u32, u64), f64> = BTreeMap::new();
-            for ((_, neuron, _, step), pulses) in delivered(&scene, &spikes, &[2, 1], None) {
+            for ((_, neuron, _, step), pulses) in delivered(&scene, &spikes, &[2, 1], &[None]) {
                 let (bit, delay) = ((step - 1) / SLOT, (step - 1) % SLOT);
                 *decoded.entry((neuron, delay)).or_default() += pulses * (1 << bit) as f64;
             }

@@ -15,7 +15,7 @@ use crate::solver::kernel::{Flag, Kernel, TILE_STEPS};
 use crate::threads::Pool;
 use crate::time::Time;
 
-/// Waking the threads and joining them; for work of less than four times that, threads do not pay.
+/// Asking threads that are awake, and joining them; for work of less than four times that, they do not pay.
 const NANOSECONDS_OF_A_JOIN: u64 = 25_000;
 /// What an arrival at an event-driven neuron costs on one thread, and a neuron that is awake.
 const NANOSECONDS_OF_AN_ARRIVAL: u64 = 100;

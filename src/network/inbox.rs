@@ -113,6 +113,8 @@ struct Event {
 
 /// Rows that are emptied together.
 const TOUCHED_ROWS: usize = 8;
+/// Lists of a part; where there are more (24 bytes each, and looked through each window), one thread delivers.
+const MOST_LISTS: usize = 1 << 18;
 
 /// What arrives at a block in a tile.
 #[derive(Clone, Copy)]
@@ -131,7 +133,7 @@ pub(crate) struct Lists<'a> {
 }
 
 impl<'a> Lists<'a> {
-    /// All arrivals, and how many there are.
+    /// All arrivals.
     pub(crate) fn iter(self) -> impl Iterator<Item = &'a Arrival> {
         self.lists().flatten()
     }
@@ -151,12 +153,16 @@ impl Shape {
     fn is_summed(&self) -> bool {
         self.steps <= MOST_SUMMED_STEPS
     }
+
+    /// Lists of a longer window.
+    fn lists(&self) -> usize {
+        self.rows.blocks() * self.steps.div_ceil(TILE_STEPS)
+    }
 }
 
 impl Part {
-    /// Empties it for a window.
-    pub(super) fn reset(&mut self, shape: &Shape) {
-        let Shape { rows, steps, .. } = shape;
+    /// Empties it.
+    pub(super) fn reset(&mut self) {
         for (touched, sums) in self.touched.iter_mut().zip(self.sums.chunks_mut(TOUCHED_ROWS)) {
             if std::mem::take(touched) {
                 sums.fill(Row([0; LANES]));
@@ -165,20 +171,27 @@ impl Part {
         self.lists.iter_mut().for_each(Vec::clear);
         self.overflowed.clear();
         self.runs.clear();
-        if shape.is_summed() {
-            let len = rows.rows.len() * steps;
-            self.sums.resize(len.max(self.sums.len()), Row([0; LANES]));
-            self.touched.resize(self.sums.len().div_ceil(TOUCHED_ROWS), false);
-        } else {
-            let tiles = steps.div_ceil(TILE_STEPS);
-            self.lists.resize_with(rows.blocks() * tiles, Vec::new);
-        }
         self.with_events.drain(..).for_each(|block| self.events[block as usize].clear());
-        self.events.resize_with(if shape.has_events { rows.blocks() } else { 0 }, Vec::new);
+    }
+
+    /// Makes room for what arrives in a window.
+    fn fit(&mut self, shape: &Shape) {
+        fn grow<T>(list: &mut Vec<T>, len: usize, new: impl FnMut() -> T) {
+            list.resize_with(len.max(list.len()), new);
+        }
+        if shape.is_summed() {
+            grow(&mut self.sums, shape.rows.rows.len() * shape.steps, || Row([0; LANES]));
+            grow(&mut self.touched, self.sums.len().div_ceil(TOUCHED_ROWS), || false);
+        } else {
+            grow(&mut self.lists, shape.lists(), Vec::new);
+        }
+        if shape.has_events {
+            grow(&mut self.events, shape.rows.blocks(), Vec::new);
+        }
     }
 
     /// Adds what arrives by some edges: at a step from the start of the window, or where neurons are
-    /// event-driven at a `time`.
+    /// event-driven at a `time`. (Inlined, because most have one edge.)
     #[inline(always)]
     pub(super) fn extend(&mut self, shape: &Shape, edges: &[TableEdge], step: usize, time: Time) {
         let rows = &shape.rows.rows[..];
@@ -235,6 +248,7 @@ impl Part {
         list.push(event);
     }
 
+    /// Adds what arrives by an edge, wherever it ends. (Apart, because that is rare.)
     #[inline(never)]
     fn push(&mut self, shape: &Shape, edge: &TableEdge, step: usize, time: Time) {
         let (row, lane) = edge.port.parts();
@@ -260,8 +274,8 @@ impl Part {
 }
 
 impl Inbox {
-    /// Is for a window of so many `steps` (where neurons are advanced by steps) from now on; parts are still
-    /// to be [emptied](Part::reset).
+    /// Is for a window of so many `steps` (where neurons are advanced by steps) from now on. What arrived before
+    /// is still to be [removed](Part::reset).
     pub(super) fn begin(&mut self, rows: &Arc<PortRows>, steps: Option<u64>) {
         let shape = &mut self.shape;
         if !Arc::ptr_eq(&shape.rows, rows) {
@@ -270,24 +284,24 @@ impl Inbox {
             self.parts = vec![Part::default()];
         }
         shape.steps = steps.unwrap_or(0) as usize;
+        self.reweighted.clear();
     }
 
-    /// Its parts, for so many threads at most. Where arrivals are summed there is one alone.
+    /// Its parts, for so many threads at most. Where arrivals are summed, or lists are many, there is one alone.
     pub(super) fn parts(&mut self, threads: usize) -> (&Shape, &mut [Part]) {
-        let are_summed = self.shape.steps > 0 && self.shape.is_summed();
-        let threads = if are_summed { 1 } else { threads };
-        while self.parts.len() < threads {
-            let mut part = Part::default();
-            part.reset(&self.shape);
-            self.parts.push(part);
-        }
-        (&self.shape, &mut self.parts[..threads])
+        let shape = &self.shape;
+        let is_one = if shape.is_summed() { shape.steps > 0 } else { shape.lists() > MOST_LISTS };
+        let threads = if is_one { 1 } else { threads };
+        let parts = self.parts.len().max(threads);
+        self.parts.resize_with(parts, Part::default);
+        let parts = &mut self.parts[..threads];
+        parts.iter_mut().for_each(|part| part.fit(shape));
+        (shape, parts)
     }
 
     /// Empties its parts, but so many of the first.
     pub(super) fn reset_parts(&mut self, but: usize) {
-        let parts = self.parts.iter_mut().skip(but);
-        parts.for_each(|part| part.reset(&self.shape));
+        self.parts.iter_mut().skip(but).for_each(Part::reset);
     }
 
     /// Empties what only a device looks at.
@@ -371,9 +385,15 @@ impl Inbox {
         self.parts.iter().map(of).sum()
     }
 
-    /// Arrivals at the event-driven neurons of a block (counted over all banks).
-    pub(crate) fn events_at(&self, block: usize) -> usize {
-        self.parts.iter().filter_map(|part| part.events.get(block)).map(Vec::len).sum()
+    /// Marks blocks, from the `first` on (counted over all banks), with arrivals at event-driven neurons.
+    pub(crate) fn mark_events(&self, first: usize, is_busy: &mut [bool]) {
+        for block in self.parts.iter().flat_map(|part| &part.with_events) {
+            if let Some(is_busy) =
+                (*block as usize).checked_sub(first).and_then(|block| is_busy.get_mut(block))
+            {
+                *is_busy = true;
+            }
+        }
     }
 
     /// Appends the arrivals at the event-driven neurons of a block, neuron by neuron, those of each sorted;
@@ -384,7 +404,7 @@ impl Inbox {
         arrivals: &mut Vec<event::Arrival>,
     ) -> [usize; LANES] {
         let lists = || self.parts.iter().filter_map(|part| part.events.get(block));
-        // Where the next one of each neuron belongs.
+        // Where the next one of each neuron belongs. (No lane is beyond the last; the compiler does not know.)
         let mut next = [0; LANES];
         for list in lists() {
             list.iter().for_each(|event| next[usize::from(event.lane) % LANES] += 1);
@@ -433,7 +453,6 @@ mod tests {
         let rows = PortRows { rows: (0..6).map(row).collect(), first_of_block: vec![0, 2, 4, 6] };
         let mut inbox = Inbox::default();
         inbox.begin(&Arc::new(rows), None);
-        inbox.reset_parts(0);
         inbox
     }
 
@@ -462,7 +481,9 @@ mod tests {
             for block in 0..3 {
                 let mut arrivals = Vec::new();
                 let ends = inbox.events_of(block, &mut arrivals);
-                prop_assert_eq!(inbox.events_at(block), arrivals.len());
+                let mut is_busy = [false];
+                inbox.mark_events(block, &mut is_busy);
+                prop_assert_eq!(is_busy, [!arrivals.is_empty()]);
                 let mut from = 0;
                 for (lane, end) in ends.into_iter().enumerate() {
                     let neuron = (block * LANES + lane) as u32;
@@ -473,7 +494,9 @@ mod tests {
             prop_assert_eq!(all, expected);
             // Nothing is left for the next window.
             inbox.reset_parts(0);
-            prop_assert_eq!(inbox.events() + (0..3).map(|b| inbox.events_at(b)).sum::<usize>(), 0);
+            let mut arrivals = Vec::new();
+            let ends = [0, 1, 2].map(|block| inbox.events_of(block, &mut arrivals));
+            prop_assert_eq!((inbox.events(), ends, arrivals), (0, [[0; LANES]; 3], Vec::new()));
         }
     }
 }

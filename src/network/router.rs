@@ -33,7 +33,7 @@ const MOST_WINDOWS: u64 = 1 << 10;
 
 /// Edges are fetched that many spikes before they are delivered.
 const PREFETCH: usize = 2;
-/// And the groups of an emitter that many before it is their turn.
+/// And the groups of an emitter, that many spikes after those at hand.
 const PREFETCH_EMITTERS: usize = 6;
 
 /// The window of a scene whose shortest delay between neurons is `shortest`, if there is one. With
@@ -254,18 +254,18 @@ impl Router {
             inbox.reweighted.append(reweighted);
         }
         let due: usize = self.calendar.iter().take(pages).map(Vec::len).sum();
-        let edges = self.table.edges.len() / self.table.groups.len().max(1);
-        let pool = self.pool((due * edges) as u64, threads);
+        let pool = self.pool(due, threads);
         let (shape, parts) = inbox.parts(pool.map_or(1, Pool::threads));
         let count = parts.len();
         let deliver = |thread: usize, part: &mut Part| {
             if self.delivery != Delivery::Device {
-                part.reset(shape);
+                part.reset();
             }
             // Each thread delivers what is due in a part of the window.
             let share = window.steps / count as u64;
-            let from = window.first_step + share * thread as u64;
-            let to = if thread + 1 == count { end } else { from + share };
+            let from = if thread == 0 { 0 } else { window.first_step + share * thread as u64 };
+            let to = window.first_step + share * (thread as u64 + 1);
+            let to = if thread + 1 == count { end } else { to };
             let mut own = std::mem::take(&mut part.due);
             let due = self.calendar.iter().take(pages).flatten();
             own.extend(due.filter(|due| (from..to).contains(&due.step)));
@@ -302,9 +302,10 @@ impl Router {
         }
     }
 
-    /// The threads for the delivery of so many pulses.
-    fn pool<'a>(&self, edges: u64, threads: Threads<'a>) -> Option<&'a Pool> {
-        let pool = threads(NANOSECONDS_OF_A_PULSE * edges);
+    /// The threads for the delivery to so many groups of edges.
+    fn pool<'a>(&self, groups: usize, threads: Threads<'a>) -> Option<&'a Pool> {
+        let edges = self.table.edges.len().div_ceil(self.table.groups.len().max(1));
+        let pool = threads(NANOSECONDS_OF_A_PULSE * (groups * edges) as u64);
         pool.filter(|_| self.delivery == Delivery::Host)
     }
 
@@ -325,7 +326,7 @@ impl Router {
         let end = window.first_step + window.steps;
         // Neurons have fired when the window's inboxes have been emptied already.
         let may_arrive_now = matches!(group, GroupId::Source(_));
-        let pool = self.pool(spikes.len() as u64, threads).filter(|_| may_arrive_now);
+        let pool = self.pool(spikes.len(), threads).filter(|_| may_arrive_now);
         let (shape, parts) = inbox.parts(pool.map_or(1, Pool::threads));
         let mut all_later = std::mem::take(&mut self.later);
         let route = |spikes: &[(Time, u32)], part: &mut Part, later: &mut Vec<Due>| {

@@ -389,7 +389,7 @@ impl<M: EventModel> EventBank<M> {
         window: &EventWindow,
     ) -> Output {
         let first = blocks.first().map_or(0, |block| *block as usize);
-        let (mut arrivals, mut places) = (Vec::new(), Vec::with_capacity(neurons.len()));
+        let (mut arrivals, mut places) = (Vec::new(), Vec::with_capacity(blocks.len() * LANES));
         for block in blocks {
             let mut from = arrivals.len();
             let ends = window.inbox.events_of(window.first_block + *block as usize, &mut arrivals);
@@ -421,6 +421,8 @@ impl<M: EventModel> EventBank<M> {
     /// The samples of a window, from copies of the neurons at its start: measuring does not change
     /// what is measured.
     fn sample(&self, window: &EventWindow, out: &mut Vec<Sample>) {
+        // What arrives at the block at hand.
+        let mut arrived: Option<(usize, Vec<Arrival>, [usize; LANES])> = None;
         let mut at = 0;
         while at < window.samples.len() {
             let slot = window.samples[at].slot;
@@ -436,9 +438,13 @@ impl<M: EventModel> EventBank<M> {
             if stops.is_empty() {
                 continue;
             }
-            let mut arrivals = Vec::new();
             let (block, lane) = (slot as usize / LANES, slot as usize % LANES);
-            let ends = window.inbox.events_of(window.first_block + block, &mut arrivals);
+            if arrived.as_ref().is_none_or(|(of, ..)| *of != block) {
+                let mut arrivals = Vec::new();
+                let ends = window.inbox.events_of(window.first_block + block, &mut arrivals);
+                arrived = Some((block, arrivals, ends));
+            }
+            let Some((_, arrivals, ends)) = &arrived else { continue };
             let from = lane.checked_sub(1).map_or(0, |before| ends[before]);
             let arrivals = &arrivals[from..ends[lane]];
             let mut neuron = self.neurons[slot as usize].clone();
@@ -652,15 +658,11 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
     fn advance(&mut self, window: &EventWindow, out: &mut Advanced) {
         self.settle(window.pool);
         self.sample(window, &mut out.samples);
-        let mut awake = &self.awake[..];
-        let happens = |block: &u32| {
-            let end = (block + 1) * LANES as u32;
-            let own = awake[..awake.len().min(LANES)].partition_point(|slot| *slot < end);
-            awake = &awake[own..];
-            own > 0 || window.inbox.events_at(window.first_block + *block as usize) > 0
-        };
-        let busy: Vec<u32> =
-            (0..self.neurons.len().div_ceil(LANES) as u32).filter(happens).collect();
+        let mut is_busy = vec![false; self.neurons.len().div_ceil(LANES)];
+        self.awake.iter().for_each(|slot| is_busy[*slot as usize / LANES] = true);
+        window.inbox.mark_events(window.first_block, &mut is_busy);
+        let busy = (0..).zip(&is_busy).filter(|(_, is_busy)| **is_busy);
+        let busy: Vec<u32> = busy.map(|(block, _)| block).collect();
         let mut all = std::mem::take(&mut self.neurons);
         let blocks = match window.pool.map_or(1, Pool::threads) {
             1 => PIECE / LANES,
