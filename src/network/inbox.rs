@@ -102,6 +102,15 @@ pub(super) struct Part {
     pub(super) due: Vec<Due>,
 }
 
+/// When something arrives.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    /// The step, from the start of the window.
+    pub(super) step: usize,
+    /// The time, for event-driven neurons.
+    pub(super) time: Time,
+}
+
 /// An arrival at an event-driven neuron of a block.
 #[derive(Debug, Clone, Copy)]
 struct Event {
@@ -190,32 +199,48 @@ impl Part {
         }
     }
 
-    /// Adds what arrives by some edges: at a step from the start of the window, or where neurons are
-    /// event-driven at a `time`. (Inlined, because most have one edge.)
+    /// Adds what arrives by some edges at these moments. (Inlined, because there is often one of each.)
     #[inline(always)]
-    pub(super) fn extend(&mut self, shape: &Shape, edges: &[TableEdge], step: usize, time: Time) {
+    pub(super) fn extend(&mut self, shape: &Shape, edges: &[TableEdge], moments: &[Moment]) {
         let rows = &shape.rows.rows[..];
         if shape.steps == 0 && shape.has_events {
-            for edge in edges {
-                let (row, lane) = edge.port.parts();
-                let PortRow { block, receptor, .. } = rows[row];
-                let event = Event { time, weight: edge.weight, lane: lane as u8, receptor };
-                self.push_event(block as usize, event);
+            for &Moment { time, .. } in moments {
+                for edge in edges {
+                    let (row, lane) = edge.port.parts();
+                    let PortRow { block, receptor, .. } = rows[row];
+                    let event = Event { time, weight: edge.weight, lane: lane as u8, receptor };
+                    self.push_event(block as usize, event);
+                }
             }
             return;
         }
         if shape.has_events || shape.is_summed() && shape.steps != 1 {
-            return edges.iter().for_each(|edge| self.push(shape, edge, step, time));
+            for moment in moments {
+                edges.iter().for_each(|edge| self.push(shape, edge, *moment));
+            }
+            return;
         }
         if !shape.is_summed() {
             let blocks = shape.rows.blocks();
-            let (tile, step) = (step / TILE_STEPS, (step % TILE_STEPS) as u8);
-            let lists = &mut self.lists[tile * blocks..][..blocks];
-            for edge in edges {
+            let arrival = |edge: &TableEdge, moment: &Moment| {
                 let (row, lane) = edge.port.parts();
                 let PortRow { block, receptor, .. } = rows[row];
-                let arrival = Arrival { weight: edge.weight, step, lane: lane as u8, receptor };
-                lists[block as usize].push(arrival);
+                let step = (moment.step % TILE_STEPS) as u8;
+                (block as usize, Arrival { weight: edge.weight, step, lane: lane as u8, receptor })
+            };
+            if let [edge] = edges {
+                for moment in moments {
+                    let (block, arrival) = arrival(edge, moment);
+                    self.lists[moment.step / TILE_STEPS * blocks + block].push(arrival);
+                }
+                return;
+            }
+            for moment in moments {
+                let lists = &mut self.lists[moment.step / TILE_STEPS * blocks..][..blocks];
+                for edge in edges {
+                    let (block, arrival) = arrival(edge, moment);
+                    lists[block].push(arrival);
+                }
             }
             return;
         }
@@ -224,17 +249,19 @@ impl Part {
         if are_many {
             self.touched.fill(true);
         }
-        // A port is the place of its sum.
-        for edge in edges {
-            let (row, lane) = edge.port.parts();
-            match self.sums[row].0[lane].checked_add(edge.weight) {
-                Some(total) => {
-                    self.sums[row].0[lane] = total;
-                    if !are_many {
-                        self.touched[row / TOUCHED_ROWS] = true;
+        for moment in moments {
+            // A port is the place of its sum.
+            for edge in edges {
+                let (row, lane) = edge.port.parts();
+                match self.sums[row].0[lane].checked_add(edge.weight) {
+                    Some(total) => {
+                        self.sums[row].0[lane] = total;
+                        if !are_many {
+                            self.touched[row / TOUCHED_ROWS] = true;
+                        }
                     }
+                    None => self.push(shape, edge, *moment),
                 }
-                None => self.push(shape, edge, step, time),
             }
         }
     }
@@ -250,7 +277,7 @@ impl Part {
 
     /// Adds what arrives by an edge, wherever it ends. (Apart, because that is rare.)
     #[inline(never)]
-    fn push(&mut self, shape: &Shape, edge: &TableEdge, step: usize, time: Time) {
+    fn push(&mut self, shape: &Shape, edge: &TableEdge, Moment { step, time }: Moment) {
         let (row, lane) = edge.port.parts();
         let PortRow { block, receptor, receptors, is_event_driven } = shape.rows.rows[row];
         let (block, weight) = (block as usize, edge.weight);
@@ -469,7 +496,7 @@ mod tests {
                 for &(port, part, time, weight) in &edges {
                     let edge = TableEdge { port: Port(port), weight };
                     let time = Time::from_picoseconds(time);
-                    parts[part].extend(shape, &[edge], 0, time);
+                    parts[part].extend(shape, &[edge], &[Moment { step: 0, time }]);
                     let (row, lane) = (port / 64, port % 64);
                     let arrival = event::Arrival { time, receptor: (row % 2) as u8, weight };
                     expected.push((row / 2 * 64 + lane, arrival));

@@ -7,9 +7,10 @@
 use std::collections::VecDeque;
 
 use bevy_ecs::prelude::*;
+use smallvec::SmallVec;
 
 use super::build;
-use super::inbox::{Delivery, Inbox, Part, Run, Shape};
+use super::inbox::{Delivery, Inbox, Moment, Part, Run, Shape};
 use super::plasticity::EdgeWeights;
 use super::table::{Numbering, Table};
 use super::{Edge, WindowSpikes};
@@ -31,6 +32,8 @@ const BUSY_SECONDS: f64 = 1e4;
 /// device, however small the network.
 const MOST_WINDOWS: u64 = 1 << 10;
 
+/// Arrivals of an emitter in a window that need no memory.
+const MOMENTS: usize = 16;
 /// Edges are fetched that many spikes before they are delivered.
 const PREFETCH: usize = 2;
 /// And the groups of an emitter, that many spikes after those at hand.
@@ -277,7 +280,7 @@ impl Router {
                 if let Some(soon) = own.get(k + PREFETCH) {
                     self.table.prefetch(soon.group);
                 }
-                self.fan_out(*due, window, shape, part);
+                self.fan_out(due.group, &[self.moment(due.step, window)], shape, part);
             }
             own.clear();
             part.due = own;
@@ -332,6 +335,7 @@ impl Router {
         let route = |spikes: &[(Time, u32)], part: &mut Part, later: &mut Vec<Due>| {
             // In long windows an emitter fires several times, one after the other.
             let mut at = 0;
+            let mut now = SmallVec::<[Moment; MOMENTS]>::new();
             for own in spikes.chunk_by(|(_, a), (_, b)| a == b) {
                 let emitter = (first + own[0].1) as usize;
                 at += own.len();
@@ -342,13 +346,16 @@ impl Router {
                     let delay = self.table.delay_steps(group);
                     for (time, _) in own {
                         let step = window.step_of(*time).saturating_add(delay);
-                        let due = Due { group, step };
                         if step < end {
                             debug_assert!(may_arrive_now, "a spike arrives in its own window");
-                            self.fan_out(due, window, shape, part);
+                            now.push(self.moment(step, window));
                         } else if step < self.total_steps {
-                            later.push(due);
+                            later.push(Due { group, step });
                         }
+                    }
+                    if !now.is_empty() {
+                        self.fan_out(group, &now, shape, part);
+                        now.clear();
                     }
                 }
             }
@@ -378,22 +385,29 @@ impl Router {
         &mut self.calendar[page]
     }
 
+    /// A step in which something arrives, as solvers want it.
     #[inline(always)]
-    fn fan_out(&self, due: Due, window: &Window, shape: &Shape, part: &mut Part) {
-        debug_assert!(due.step >= window.first_step, "an arrival came too late");
-        let time = Time::from_steps(due.step, self.dt);
+    fn moment(&self, step: u64, window: &Window) -> Moment {
+        debug_assert!(step >= window.first_step, "an arrival came too late");
+        let time = Time::from_steps(step, self.dt);
         // With Euler a whole number of steps; among event-driven neurons an arrival acts on stepped
         // ones in the step in which it falls.
-        let at = due.step - window.first_step;
+        let at = step - window.first_step;
         let at =
-            self.step.filter(|step| *step != self.dt).map_or(at, |step| at / step.whole(self.dt))
-                as usize;
+            self.step.filter(|step| *step != self.dt).map_or(at, |step| at / step.whole(self.dt));
+        Moment { step: at as usize, time }
+    }
+
+    /// Puts what arrives by a group of edges at these moments into a part of the inbox.
+    #[inline(always)]
+    fn fan_out(&self, group: u32, moments: &[Moment], shape: &Shape, part: &mut Part) {
         if self.delivery != Delivery::Host {
-            let (first, len) = self.table.run_of(due.group);
-            part.runs.push(Run { first, len, step: at as u32, time });
+            let (first, len) = self.table.run_of(group);
+            let run = |&Moment { step, time }: &Moment| Run { first, len, step: step as u32, time };
+            part.runs.extend(moments.iter().map(run));
         }
         if self.delivery != Delivery::Device {
-            part.extend(shape, self.table.edges_of(due.group), at, time);
+            part.extend(shape, self.table.edges_of(group), moments);
         }
     }
 }

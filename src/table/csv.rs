@@ -2,15 +2,16 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::ops::Range;
 use std::path::Path;
 use std::str::FromStr;
 
 use super::{Cells, PIECE_BYTES, Piece, Place, Rows, WriteTable, file_name};
 use crate::time::Time;
 
-/// Rows are written so many bytes at a time: of a run that is killed the last row is whole, too.
-const TEXT_BYTES: usize = 1 << 16;
+/// Room for rows that are written together, always whole ones, so that of a run that is killed the last is, too.
+const TEXT_BYTES: usize = 1 << 18;
+/// No cell is longer: an index has up to 10 characters, a time 21, a value 24.
+const CELL_BYTES: usize = 32;
 
 /// Writes the names of the columns.
 ///
@@ -26,63 +27,156 @@ pub fn header(layout: &Rows, out: &mut dyn Write) -> io::Result<()> {
 /// # Errors
 /// Those of the writer.
 pub fn write(rows: &Rows, out: &mut dyn Write) -> io::Result<()> {
-    put(rows, &mut Vec::new(), out).map(|_| ())
+    Text::new().put(rows, out).map(|_| ())
 }
 
-/// Writes rows through a text, some at a time and always whole ones; gives back their bytes. (Tables are full
-/// of indices and times: those go without a formatter.)
-fn put(rows: &Rows, text: &mut Vec<u8>, out: &mut dyn Write) -> io::Result<usize> {
-    let mut digits = itoa::Buffer::new();
-    let mut bytes = 0;
-    text.clear();
-    // Rows are sorted by time, and where it goes by steps many have the same: where the last one stands.
-    let mut last: Option<(Time, Range<usize>)> = None;
-    for row in 0..rows.len() {
-        for (k, column) in rows.columns().iter().enumerate() {
-            if k > 0 {
-                text.push(b',');
+/// Rows as text, some at a time. Tables are full of indices and times, which are written without a formatter:
+/// from their last digit on, so that the text begins somewhere and goes on to the end of its bytes.
+struct Text {
+    bytes: Vec<u8>,
+    start: usize,
+    /// Rows are sorted by time, and where it goes by steps many have the same: the last one and its text, at the
+    /// end of a cell.
+    time: Time,
+    time_text: [u8; CELL_BYTES],
+    time_len: usize,
+}
+
+impl Text {
+    fn new() -> Text {
+        let (bytes, time_text) = (vec![0; TEXT_BYTES], [0; CELL_BYTES]);
+        Text { start: bytes.len(), bytes, time: Time::ZERO, time_text, time_len: 0 }
+    }
+
+    /// Writes rows, always whole ones; gives back their bytes.
+    fn put(&mut self, rows: &Rows, out: &mut dyn Write) -> io::Result<usize> {
+        let row_bytes = (CELL_BYTES + 1) * rows.columns().len().max(1);
+        self.bytes.resize(row_bytes.max(TEXT_BYTES), 0);
+        let most = self.bytes.len() / row_bytes;
+        let mut bytes = 0;
+        for first in (0..rows.len()).step_by(most) {
+            self.start = self.bytes.len();
+            for row in (first..rows.len().min(first + most)).rev() {
+                self.row(rows, row);
             }
+            out.write_all(&self.bytes[self.start..])?;
+            bytes += self.bytes.len() - self.start;
+        }
+        Ok(bytes)
+    }
+
+    /// Puts a row before those that are there.
+    #[inline]
+    fn row(&mut self, rows: &Rows, row: usize) {
+        let mut end = b'\n';
+        for column in rows.columns().iter().rev() {
+            self.byte(std::mem::replace(&mut end, b','));
             match &column.cells {
-                Cells::Index(cells) => text.extend(digits.format(cells[row]).as_bytes()),
-                Cells::Time(cells) => match &last {
-                    Some((time, at)) if *time == cells[row] => text.extend_from_within(at.clone()),
-                    _ => {
-                        let from = text.len();
-                        put_time(cells[row], &mut digits, text);
-                        last = Some((cells[row], from..text.len()));
-                    }
-                },
-                Cells::Value(cells) => write!(text, "{:e}", cells[row])?,
+                Cells::Index(cells) => self.number(cells[row].into()),
+                Cells::Time(cells) => self.time(cells[row]),
+                Cells::Value(cells) => self.value(cells[row]),
             }
         }
-        text.push(b'\n');
-        if text.len() >= TEXT_BYTES || row + 1 == rows.len() {
-            out.write_all(text)?;
-            bytes += text.len();
-            text.clear();
-            last = None;
+    }
+
+    #[inline]
+    fn byte(&mut self, byte: u8) {
+        self.start -= 1;
+        self.bytes[self.start] = byte;
+    }
+
+    /// The last characters of a cell.
+    #[inline]
+    fn cell(&mut self, cell: &[u8; CELL_BYTES], len: usize) {
+        debug_assert!(self.start >= CELL_BYTES, "no cell is longer than there is room for");
+        if let Some(room) = self.bytes[..self.start].last_chunk_mut() {
+            *room = *cell;
+        }
+        self.start -= len;
+    }
+
+    /// The last digits of a number, at most four, with zeros in front.
+    #[inline]
+    fn digits(&mut self, number: u64, len: usize) {
+        debug_assert!(self.start >= 4, "no cell is longer than there is room for");
+        let [high, low] = [number / 100 % 100, number % 100].map(|pair| PAIRS[pair as usize]);
+        if let Some(room) = self.bytes[..self.start].last_chunk_mut() {
+            *room = [high[0], high[1], low[0], low[1]];
+        }
+        self.start -= len;
+    }
+
+    #[inline]
+    fn number(&mut self, mut number: u64) {
+        while number >= 10_000 {
+            self.digits(number, 4);
+            number /= 10_000;
+        }
+        self.digits(
+            number,
+            [10, 100, 1000].iter().fold(1, |len, n| len + usize::from(number >= *n)),
+        );
+    }
+
+    /// Seconds, exact, as `Time` shows them.
+    #[inline]
+    fn time(&mut self, time: Time) {
+        if self.time_len > 0 && self.time == time {
+            let text = self.time_text;
+            return self.cell(&text, self.time_len);
+        }
+        let end = self.start;
+        self.seconds(time.picoseconds() / Time::PER_SECOND, time.picoseconds() % Time::PER_SECOND);
+        if let Some(text) = self.bytes[..end].last_chunk() {
+            (self.time, self.time_text, self.time_len) = (time, *text, end - self.start);
         }
     }
-    Ok(bytes)
-}
 
-/// Seconds, exact, as `Time` shows them.
-fn put_time(time: Time, digits: &mut itoa::Buffer, text: &mut Vec<u8>) {
-    let (second, ticks) = (Time::PER_SECOND, time.picoseconds());
-    text.extend(digits.format(ticks / second).as_bytes());
-    let fraction = ticks % second;
-    if fraction > 0 {
-        // With a digit before them that keeps the zeros in front.
-        let all = digits.format(second + fraction);
-        text.push(b'.');
-        text.extend(all[1..].trim_end_matches('0').as_bytes());
+    fn seconds(&mut self, whole: u64, mut picoseconds: u64) {
+        if picoseconds > 0 {
+            let mut places = 12;
+            while picoseconds.is_multiple_of(10_000) {
+                (picoseconds, places) = (picoseconds / 10_000, places - 4);
+            }
+            while picoseconds.is_multiple_of(10) {
+                (picoseconds, places) = (picoseconds / 10, places - 1);
+            }
+            while places > 0 {
+                let len = places.min(4);
+                self.digits(picoseconds, len);
+                (picoseconds, places) = (picoseconds / 10_000, places - len);
+            }
+            self.byte(b'.');
+        }
+        self.number(whole);
+    }
+
+    fn value(&mut self, value: f64) {
+        let mut cell = [0; CELL_BYTES];
+        let mut rest = &mut cell[..];
+        let written = write!(rest, "{value:e}");
+        debug_assert!(written.is_ok(), "a cell has room for any number");
+        let len = CELL_BYTES - rest.len();
+        cell.copy_within(..len, CELL_BYTES - len);
+        self.cell(&cell, len);
     }
 }
+
+/// The numbers below 100, as two digits.
+static PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
+    let mut n = 0;
+    while n < 100 {
+        pairs[n] = [b'0' + n as u8 / 10, b'0' + n as u8 % 10];
+        n += 1;
+    }
+    pairs
+};
 
 /// A table that grows by whole rows.
 pub(super) struct Writer {
     file: File,
-    text: Vec<u8>,
+    text: Text,
     written: Piece,
     /// Bytes that have not been forced to the disk.
     unsynced: usize,
@@ -94,13 +188,13 @@ impl Writer {
         let mut text = Vec::new();
         header(layout, &mut text)?;
         file.write_all(&text)?;
-        Ok(Writer { file, text, written: Piece::new(place.table), unsynced: 0 })
+        Ok(Writer { file, text: Text::new(), written: Piece::new(place.table), unsynced: 0 })
     }
 }
 
 impl WriteTable for Writer {
     fn append(&mut self, rows: Rows, pieces: &mut Vec<Piece>) -> io::Result<()> {
-        self.unsynced += put(&rows, &mut self.text, &mut self.file)?;
+        self.unsynced += self.text.put(&rows, &mut self.file)?;
         self.written.add(&rows);
         if self.unsynced >= PIECE_BYTES {
             self.file.sync_data()?;
@@ -210,6 +304,7 @@ pub fn time(text: &str) -> Result<Time, String> {
 mod tests {
     use super::*;
     use crate::table::Column;
+    use crate::units::Unit;
     use proptest::prelude::*;
 
     /// More than are written at a time, many of them at the same time.
@@ -224,14 +319,79 @@ mod tests {
         assert_eq!(String::from_utf8(text).unwrap(), lines.collect::<String>());
     }
 
+    /// Longer than what is written at a time otherwise.
+    #[test]
+    fn rows_of_many_columns_are_whole() {
+        let column = |k: u32| Column::index(k.to_string(), vec![k, u32::MAX - k]);
+        let columns: Vec<Column> = (0..10_000).map(column).collect();
+        let mut text = Vec::new();
+        write(&Rows::new(columns), &mut text).unwrap();
+        let line = |number: &dyn Fn(u32) -> u32| {
+            let cells: Vec<String> = (0..10_000).map(|k| number(k).to_string()).collect();
+            cells.join(",") + "\n"
+        };
+        let expected = line(&|k| k) + &line(&|k| u32::MAX - k);
+        assert!(String::from_utf8(text).unwrap() == expected);
+    }
+
+    /// The shortest and longest cells, and a time that is remembered from the rows before.
+    #[test]
+    fn cells_at_the_edge() {
+        let indices = [0, 9, 10, 99, 100, 999, 1000, 9999, 10_000, 99_999_999, u32::MAX];
+        let second = Time::from_picoseconds(Time::PER_SECOND);
+        let times = [Time::ZERO, Time::ZERO, Time::TICK, second, second, Time::MAX, Time::MAX];
+        let values = [
+            -f64::MIN_POSITIVE,
+            5e-324,
+            -0.0,
+            f64::NAN,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            f64::MIN,
+        ];
+        let mut text = Text::new();
+        let mut found = Vec::new();
+        for index in indices {
+            let columns = vec![
+                Column::index("neuron", vec![index; 7]),
+                Column::time(times.to_vec()),
+                Column::value("v", Unit::One, values.to_vec()),
+            ];
+            text.put(&Rows::new(columns), &mut found).unwrap();
+        }
+        let rows = |index: &u32| -> String {
+            times.iter().zip(values).map(|(time, v)| format!("{index},{time},{v:e}\n")).collect()
+        };
+        assert_eq!(String::from_utf8(found).unwrap(), indices.iter().map(rows).collect::<String>());
+    }
+
     proptest! {
+        #[test]
+        fn cells_of_any_length_stand_side_by_side(
+            rows in prop::collection::vec((any::<u32>(), 0_u32..32, any::<u64>(), prop::num::f64::ANY), 0..100),
+        ) {
+            let index = rows.iter().map(|(n, shift, _, _)| n >> shift).collect();
+            let time = rows.iter().map(|(_, _, t, _)| Time::from_picoseconds(*t)).collect();
+            let value = rows.iter().map(|(_, _, _, v)| *v).collect();
+            let columns = vec![
+                Column::index("neuron", index), Column::time(time), Column::value("v", Unit::One, value),
+            ];
+            let mut text = Vec::new();
+            write(&Rows::new(columns), &mut text).unwrap();
+            let line = |(n, shift, t, v): &(u32, u32, u64, f64)| {
+                format!("{},{},{v:e}\n", n >> shift, Time::from_picoseconds(*t))
+            };
+            prop_assert_eq!(String::from_utf8(text).unwrap(), rows.iter().map(line).collect::<String>());
+        }
+
         #[test]
         fn times_stand_as_they_are_shown(ticks in any::<u64>(), zeros in 0_u32..19) {
             let unit = 10_u64.pow(zeros);
             let time = Time::from_picoseconds(ticks / unit * unit);
-            let mut text = Vec::new();
-            put_time(time, &mut itoa::Buffer::new(), &mut text);
-            prop_assert_eq!(String::from_utf8(text).unwrap(), time.to_string());
+            let mut text = Text::new();
+            text.time(time);
+            let found = text.bytes.split_off(text.start);
+            prop_assert_eq!(String::from_utf8(found).unwrap(), time.to_string());
         }
     }
 }

@@ -109,9 +109,11 @@ impl Rows {
     /// indices over all replicas.
     #[must_use]
     pub fn owners(replicas: Replicas, indices: impl Iterator<Item = u32>) -> Vec<Column> {
+        if replicas.count == 1 {
+            return vec![Column::index("neuron", indices.collect())];
+        }
         let (of, neurons) = indices.map(|index| replicas.split(index)).unzip();
-        let neuron = Column::index("neuron", neurons);
-        if replicas.count > 1 { vec![Column::index("replica", of), neuron] } else { vec![neuron] }
+        vec![Column::index("replica", of), Column::index("neuron", neurons)]
     }
 
     /// The columns.
@@ -170,8 +172,9 @@ impl Rows {
 
     /// Earliest and latest time.
     pub(super) fn extent(&self) -> Option<(Time, Time)> {
-        let times = self.times().iter();
-        times.clone().min().copied().zip(times.max().copied())
+        let wider = |(from, to): (Time, Time), time: &Time| (from.min(*time), to.max(*time));
+        let (first, others) = self.times().split_first()?;
+        Some(others.iter().fold((*first, *first), wider))
     }
 
     /// Adds rows with the same columns.
