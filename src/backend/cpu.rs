@@ -149,11 +149,8 @@ impl Backend for Cpu {
                 Some(pool) => {
                     let pieces = parameters.chunks(parameter_rows);
                     let pieces = pieces.zip(state.rows_mut().chunks_mut(state_rows));
-                    // Room for as many as any window had, in equal shares: to make room costs more than to have it.
-                    let spikes = all.spikes.capacity() / pieces.len();
                     let run = |(k, (parameters, state)): (usize, (&[Row], &mut [Row]))| {
-                        let spikes = Vec::with_capacity(spikes);
-                        let mut out = Output { spikes, ..Output::default() };
+                        let mut out = Output::default();
                         run(k * piece, parameters, state, &mut out);
                         out
                     };

@@ -237,9 +237,7 @@ impl Hears for SpikeRecorder {
         // The thread sorts them.
         listener.hear_in_any_order(window, spikes, |time, neuron, _| record.push((time, neuron)));
         if record.len() >= stream::ROWS {
-            // The next piece is about as large.
-            let room = Vec::with_capacity(record.len());
-            let (spikes, shown) = (std::mem::replace(record, room), shown.clone());
+            let (spikes, shown) = (std::mem::take(record), shown.clone());
             let replicas = listener.replicas();
             sink.append(spikes.len(), move || {
                 let spikes = sorted(&spikes);
