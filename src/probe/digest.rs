@@ -22,13 +22,8 @@ pub struct SpikeDigest {
 }
 
 impl SpikeDigest {
-    /// Adds a spike; of several [`add_all`](SpikeDigest::add_all) makes less work.
-    pub fn add(&mut self, time: Time, neuron: u32) {
-        self.add_all(&[(time, neuron)]);
-    }
-
     /// Adds spikes.
-    pub fn add_all(&mut self, spikes: &[(Time, u32)]) {
+    pub fn add(&mut self, spikes: &[(Time, u32)]) {
         // (So many that no sum of limbs overflows.)
         for spikes in spikes.chunks(1 << 31) {
             let limbs = with_width!(*math::LEVEL, _width => limbs(spikes));
@@ -104,7 +99,7 @@ pub fn total<'a>(digests: impl Iterator<Item = (&'a str, SpikeDigest)>) -> Strin
 /// Adds the spikes of a window.
 pub(super) fn digest(spikes: Res<WindowSpikes>, mut digests: ResMut<SpikeDigests>) {
     for (digest, spikes) in digests.0.iter_mut().zip(&spikes.populations) {
-        digest.add_all(spikes.emitted());
+        digest.add(spikes.emitted());
     }
 }
 
@@ -114,7 +109,7 @@ mod tests {
 
     fn digest_of(spikes: &[(u64, u32)]) -> SpikeDigest {
         let mut digest = SpikeDigest::default();
-        spikes.iter().for_each(|(t, n)| digest.add(Time::from_picoseconds(*t), *n));
+        spikes.iter().for_each(|(t, n)| digest.add(&[(Time::from_picoseconds(*t), *n)]));
         digest
     }
 
@@ -149,7 +144,7 @@ mod tests {
             let sum = all.iter().fold(0, |sum: u128, (t, k)| sum.wrapping_add(hash(*t, *k)));
             let times = all.iter().map(|(t, k)| (Time::from_picoseconds(*t), *k));
             let mut digest = SpikeDigest::default();
-            digest.add_all(&times.collect::<Vec<_>>());
+            digest.add(&times.collect::<Vec<_>>());
             assert_eq!(digest, SpikeDigest { count: n, sum }, "{n}");
             assert_eq!(digest, digest_of(&all), "{n}");
         }
