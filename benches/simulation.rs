@@ -407,6 +407,30 @@ fn end_to_end(c: &mut Criterion) {
             results.write(&simulation, &report).expect("written")
         });
     });
+    group.sample_size(10);
+    let scenes = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/scenes");
+    for (name, file, neuron_steps) in [
+        ("M", "m_mismatched.ron", 100_000_000),
+        ("R", "r_recurrent.ron", 50_000_000),
+        ("R, event-driven", "r_recurrent_event.ron", 0),
+    ] {
+        let scene = Scene::load(scenes.join(file), &[]).expect("a valid scene").scene;
+        group.throughput(Throughput::Elements(neuron_steps));
+        for threads in [1, 2] {
+            let build = || {
+                let mut simulation = Simulation::new(scene.clone()).expect("the scene fits");
+                simulation.set_backend(Cpu::new(Some(threads))).leave_state();
+                simulation
+            };
+            let run = |mut simulation: Simulation| {
+                simulation.run().expect("a valid run");
+                simulation
+            };
+            group.bench_function(BenchmarkId::new(name, threads), |b| {
+                b.iter_batched(build, run, BatchSize::PerIteration);
+            });
+        }
+    }
     group.finish();
 }
 

@@ -104,6 +104,7 @@ impl NeuronModel for Qif {
 
 /// Forward Euler with a step of `dt` s. Parameter columns: dt/tau, dc, peak, reset, exp(−dt/tau_s) − 1
 /// and w; state columns: v and i.
+#[derive(Clone, Copy)]
 struct QifEuler {
     dt: f64,
 }

@@ -446,6 +446,7 @@ mod odd {
         }
     }
 
+    #[derive(Clone, Copy)]
     struct OddEuler(u8);
 
     impl EulerModel<1, 1, 2> for OddEuler {

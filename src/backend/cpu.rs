@@ -1,7 +1,7 @@
 //! The CPU back end: blocks of neurons, each run through the whole window in cache.
 
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use fearless_simd::Level;
 
@@ -29,6 +29,8 @@ pub struct Cpu {
     threads: usize,
     /// Started when a window is worth it; `None`: it could not be.
     pool: OnceLock<Option<Pool>>,
+    /// What pieces of a bank gave, taken out again: the room of their lists is kept.
+    outputs: Mutex<Vec<Output>>,
     level: Level,
     reference: bool,
 }
@@ -49,7 +51,13 @@ impl Cpu {
         let threads = threads.unwrap_or_else(|| {
             std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
         });
-        Cpu { threads, pool: OnceLock::new(), level: Level::new(), reference: false }
+        Cpu {
+            threads,
+            pool: OnceLock::new(),
+            outputs: Mutex::default(),
+            level: Level::new(),
+            reference: false,
+        }
     }
 
     /// The same on an instruction set; results do not depend on it.
@@ -147,15 +155,16 @@ impl Backend for Cpu {
             match pool {
                 None => run(0, parameters, state.rows_mut(), &mut all),
                 Some(pool) => {
-                    let pieces = parameters.chunks(parameter_rows);
-                    let pieces = pieces.zip(state.rows_mut().chunks_mut(state_rows));
-                    let run = |(k, (parameters, state)): (usize, (&[Row], &mut [Row]))| {
-                        let mut out = Output::default();
-                        run(k * piece, parameters, state, &mut out);
-                        out
-                    };
-                    let outputs = pool.map(pieces.enumerate().collect(), run);
-                    outputs.into_iter().for_each(|output| all.append(output));
+                    let mut outputs = self.outputs.lock().unwrap_or_else(PoisonError::into_inner);
+                    let room = pieces.max(outputs.len());
+                    outputs.resize_with(room, Output::default);
+                    let rows = parameters.chunks(parameter_rows);
+                    let rows = rows.zip(state.rows_mut().chunks_mut(state_rows));
+                    let mut pieces: Vec<_> = rows.zip(&mut *outputs).collect();
+                    pool.each(&mut pieces, |k, ((parameters, state), out)| {
+                        run(k * piece, parameters, state, out);
+                    });
+                    outputs.iter_mut().for_each(|output| all.append(output));
                 }
             }
             Output { spikes: out.spikes[index], samples: out.samples, fault: out.fault } = all;
@@ -186,16 +195,17 @@ struct Task<'a> {
 /// What comes out of a piece.
 #[derive(Default)]
 struct Output {
-    spikes: Vec<(u32, Time)>,
+    spikes: Vec<(Time, u32)>,
     samples: Vec<Sample>,
     fault: Option<Fault>,
 }
 
 impl Output {
-    fn append(&mut self, other: Output) {
-        self.spikes.extend(other.spikes);
-        self.samples.extend(other.samples);
-        self.fault = self.fault.into_iter().chain(other.fault).min();
+    /// Takes over what another has, which is empty then.
+    fn append(&mut self, other: &mut Output) {
+        self.spikes.append(&mut other.spikes);
+        self.samples.append(&mut other.samples);
+        self.fault = self.fault.into_iter().chain(other.fault.take()).min();
     }
 }
 
@@ -385,7 +395,7 @@ impl Task<'_> {
                 self.stop(u64::from(step), slot, FaultKind::NotFinite, out);
             } else {
                 let end = self.window.first_step + u64::from(step) + 1;
-                out.spikes.push((slot, Time::from_steps(end, self.window.dt)));
+                out.spikes.push((Time::from_steps(end, self.window.dt), slot));
             }
         }
     }

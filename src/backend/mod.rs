@@ -103,8 +103,8 @@ pub struct CurrentBackend(pub Box<dyn Backend>);
 /// What comes out of a window.
 #[derive(Debug, Default)]
 pub struct Advanced {
-    /// For each bank: slot and time of its spikes.
-    pub spikes: Vec<Vec<(u32, Time)>>,
+    /// For each bank: time and slot of its spikes.
+    pub spikes: Vec<Vec<(Time, u32)>>,
     /// Instead of spikes that nobody hears: populations and the digests of their spikes.
     pub digests: Vec<(usize, SpikeDigest)>,
     /// Spikes of sources that the back end has emitted: group, time and index.
@@ -217,20 +217,28 @@ pub(crate) fn advance(
         window.steps = steps;
         let end = window.end();
         // (With Euler the step of the fault has the time of its end.)
-        out.spikes.iter_mut().for_each(|s| s.retain(|(_, time)| *time <= end));
+        out.spikes.iter_mut().for_each(|s| s.retain(|(time, _)| *time <= end));
         spikes.sources.iter_mut().for_each(|s| s.retain(|time| time < end));
         out.samples.retain(|sample| sample.time <= end);
     }
-    for (bank, found) in banks.0.iter().zip(&out.spikes) {
+    for (bank, found) in banks.0.iter().zip(&mut out.spikes) {
+        if let [member] = &bank.members[..] {
+            // Its slots are its neurons.
+            let emitted = spikes.populations[member.population].emit();
+            if emitted.is_empty() {
+                std::mem::swap(emitted, found);
+                continue;
+            }
+        }
         // Those of a member follow one another.
         let mut rest = &found[..];
-        while let Some((slot, _)) = rest.first() {
+        while let Some((_, slot)) = rest.first() {
             let member = bank.member(*slot);
             let own = member.first..member.first + member.len;
             let (now, after) =
-                rest.split_at(rest.iter().take_while(|(slot, _)| own.contains(slot)).count());
+                rest.split_at(rest.iter().take_while(|(_, slot)| own.contains(slot)).count());
             let emitted = spikes.populations[member.population].emit();
-            emitted.extend(now.iter().map(|(slot, time)| (*time, slot - member.first)));
+            emitted.extend(now.iter().map(|(time, slot)| (*time, slot - member.first)));
             rest = after;
         }
     }

@@ -44,12 +44,7 @@ pub fn exp2<V: Number>(x: V) -> V {
 #[inline(always)]
 #[must_use]
 pub fn exp2_within<V: Number>(x: V) -> V {
-    /// Adding and subtracting 1.5·2²³ rounds to the nearest integer (ties to even), which then stands
-    /// in the low bits.
-    const ROUND: f64 = 12_582_912.0;
-    let round = x.splat(ROUND);
-    let n = x + round;
-    let r = x - (n - round);
+    let (n, r) = x.whole_and_rest();
     horner(r, EXP2_M1).mul_add(r, x.splat(1.0)).scale(n)
 }
 

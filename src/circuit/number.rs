@@ -63,6 +63,10 @@ pub trait Number:
     /// The magnitude.
     fn abs(self) -> Self;
 
+    /// The nearest whole number n (ties to even), as the low bits of a number for [`Number::scale`], and what
+    /// is left: `self` − n. Of numbers within ±2²² (in double precision ±2⁵¹).
+    fn whole_and_rest(self) -> (Self, Self);
+
     /// `self`·2^n for an n that stands in the low bits of `n`; the result has to be a normal number.
     fn scale(self, n: Self) -> Self;
 
@@ -87,6 +91,11 @@ const SINGLE_START: i32 = 0x3f40_0000;
 /// √½.
 const DOUBLE_START: i64 = 0x3fe6_a09e_667f_3bcd;
 
+/// 1.5·2²³: adding it leaves the nearest whole number in the low bits.
+const SINGLE_ROUND: f64 = 12_582_912.0;
+/// 1.5·2⁵².
+const DOUBLE_ROUND: f64 = 6_755_399_441_055_744.0;
+
 /// Bits of a number are nearly its logarithm, too small by up to 0.086 of a binade: those of 1, from
 /// which half of that is taken off; and the shift and the factor that make a fifth.
 const SINGLE_ROOT: (i32, i32, u32, i32) = (0x3f80_0000, 0x3f80_0000 - 0x6_9b00, 12, 819);
@@ -95,7 +104,10 @@ const DOUBLE_ROOT: (i64, i64, u32, i64) =
     (0x3ff0_0000_0000_0000, 0x3ff0_0000_0000_0000 - 0xd35a_0000_0000, 16, 13_107);
 
 macro_rules! one_number {
-    ($float:ident, $bits:ident, $start:ident, $exponent:literal, $is_single:literal, $root:ident) => {
+    (
+        $float:ident, $bits:ident, $start:ident, $exponent:literal, $is_single:literal, $round:ident,
+        $root:ident
+    ) => {
         impl Number for $float {
             type Mask = bool;
             const IS_SINGLE: bool = $is_single;
@@ -127,6 +139,12 @@ macro_rules! one_number {
             #[inline(always)]
             fn abs(self) -> $float {
                 $float::from_bits(self.to_bits() << 1 >> 1)
+            }
+            #[inline(always)]
+            fn whole_and_rest(self) -> ($float, $float) {
+                let round = $round as $float;
+                let n = self + round;
+                (n, self - (n - round))
             }
             #[inline(always)]
             fn scale(self, n: $float) -> $float {
@@ -172,13 +190,13 @@ macro_rules! one_number {
         }
     };
 }
-one_number!(f32, i32, SINGLE_START, 23, true, SINGLE_ROOT);
-one_number!(f64, i64, DOUBLE_START, 52, false, DOUBLE_ROOT);
+one_number!(f32, i32, SINGLE_START, 23, true, SINGLE_ROUND, SINGLE_ROOT);
+one_number!(f64, i64, DOUBLE_START, 52, false, DOUBLE_ROUND, DOUBLE_ROOT);
 
 macro_rules! vector_of_numbers {
     (
         $simd:ty, $float:ident, $bits:ident, $mask:ident, $element:ident, $start:ident,
-        $exponent:literal, $abs:ident, $splat:ident, $is_single:literal, $root:ident
+        $exponent:literal, $abs:ident, $splat:ident, $is_single:literal, $round:ident, $root:ident
     ) => {
         impl Number for $float<$simd> {
             type Mask = $mask<$simd>;
@@ -213,6 +231,11 @@ macro_rules! vector_of_numbers {
             #[inline(always)]
             fn abs(self) -> Self {
                 self.simd.$abs(self)
+            }
+            #[inline(always)]
+            fn whole_and_rest(self) -> (Self, Self) {
+                // (The rest does not wait for n: in two operations, not three.)
+                (self + $round as $element, self - self.round_ties_even())
             }
             #[inline(always)]
             fn scale(self, n: Self) -> Self {
@@ -278,6 +301,7 @@ macro_rules! vectors {
             $single_abs,
             $single_splat,
             true,
+            SINGLE_ROUND,
             SINGLE_ROOT
         );
         vector_of_numbers!(
@@ -291,6 +315,7 @@ macro_rules! vectors {
             $double_abs,
             $double_splat,
             false,
+            DOUBLE_ROUND,
             DOUBLE_ROOT
         );
 
@@ -398,6 +423,11 @@ impl<N: Number> Number for Pair<N> {
     #[inline(always)]
     fn abs(self) -> Self {
         Pair(self.0.abs(), self.1.abs())
+    }
+    #[inline(always)]
+    fn whole_and_rest(self) -> (Self, Self) {
+        let ((n0, r0), (n1, r1)) = (self.0.whole_and_rest(), self.1.whole_and_rest());
+        (Pair(n0, n1), Pair(r0, r1))
     }
     #[inline(always)]
     fn scale(self, n: Self) -> Self {
@@ -541,3 +571,54 @@ macro_rules! with_width {
     }};
 }
 pub(crate) use with_width;
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods)] // libm is the independent reference here.
+mod tests {
+    use super::*;
+    use crate::circuit::math::LEVEL;
+
+    /// Numbers at a time: more than fit into vectors.
+    const N: usize = 64;
+
+    /// 2 to the power of the whole part of each number, and its rest.
+    #[inline(always)]
+    fn parts<W: Copy, E: Copy + Default, P: Packed<W, E>>(width: W, x: &[E; N]) -> [[E; N]; 2] {
+        let [mut power, mut rest] = [[E::default(); N]; 2];
+        for at in (0..N).step_by(P::LANES) {
+            let (n, r) = P::read(width, &x[at..]).whole_and_rest();
+            n.splat(1.0).scale(n).write(&mut power[at..]);
+            r.write(&mut rest[at..]);
+        }
+        [power, rest]
+    }
+
+    #[inline(always)]
+    fn both<W: Width>(width: W, x: &[f64; N]) -> ([[f32; N]; 2], [[f64; N]; 2]) {
+        let single = x.map(|x| x as f32);
+        (parts::<W, f32, W::Single>(width, &single), parts::<W, f64, W::Double>(width, x))
+    }
+
+    /// Vectors round with another instruction than one number does.
+    #[test]
+    fn whole_parts_and_rests_are_the_same_for_every_width() {
+        let halves = (-252..254).map(|k| 0.5 * f64::from(k));
+        let all = halves.chain((0..6000).map(|k| f64::from(k - 3000) * 0.0407));
+        let all: Vec<f64> = all.flat_map(|x| [x, x.next_up(), x.next_down()]).collect();
+        let without_vectors = LEVEL.as_sse2().map(Simd::level);
+        let levels = [Some(*LEVEL), LEVEL.as_avx2().map(Simd::level), without_vectors];
+        for level in levels.into_iter().flatten() {
+            for x in all.as_chunks::<N>().0 {
+                let (single, double) = with_width!(level, width => both(width, x));
+                for (k, &x) in x.iter().enumerate() {
+                    let whole = x.round_ties_even();
+                    assert_eq!((double[0][k], double[1][k]), (whole.exp2(), x - whole), "{x}");
+                    let x = f64::from(x as f32);
+                    let whole = x.round_ties_even();
+                    let found = (f64::from(single[0][k]), f64::from(single[1][k]));
+                    assert_eq!(found, (whole.exp2(), x - whole), "{x} in single precision");
+                }
+            }
+        }
+    }
+}

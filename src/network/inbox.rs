@@ -222,23 +222,22 @@ impl Part {
         }
         if !shape.is_summed() {
             let blocks = shape.rows.blocks();
-            let arrival = |edge: &TableEdge, moment: &Moment| {
+            let arrival = |edge: &TableEdge, step: u8| {
                 let (row, lane) = edge.port.parts();
                 let PortRow { block, receptor, .. } = rows[row];
-                let step = (moment.step % TILE_STEPS) as u8;
                 (block as usize, Arrival { weight: edge.weight, step, lane: lane as u8, receptor })
             };
-            if let [edge] = edges {
-                for moment in moments {
-                    let (block, arrival) = arrival(edge, moment);
-                    self.lists[moment.step / TILE_STEPS * blocks + block].push(arrival);
-                }
-                return;
-            }
             for moment in moments {
-                let lists = &mut self.lists[moment.step / TILE_STEPS * blocks..][..blocks];
+                let (tile, step) = (moment.step / TILE_STEPS, (moment.step % TILE_STEPS) as u8);
+                let lists = &mut self.lists[tile * blocks..];
+                if let [edge] = edges {
+                    let (block, arrival) = arrival(edge, step);
+                    lists[block].push(arrival);
+                    continue;
+                }
+                let lists = &mut lists[..blocks];
                 for edge in edges {
-                    let (block, arrival) = arrival(edge, moment);
+                    let (block, arrival) = arrival(edge, step);
                     lists[block].push(arrival);
                 }
             }

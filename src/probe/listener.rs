@@ -170,6 +170,20 @@ impl Listener {
         self.hear_these(window, spikes.emitted(self.of), each);
     }
 
+    /// The spikes of a window in any order, if all of them are heard.
+    pub fn hear_all<'s>(
+        &mut self,
+        window: &Window,
+        spikes: &'s WindowSpikes,
+    ) -> Option<&'s [(Time, u32)]> {
+        let is_whole = self.span.contains(window.start()) && self.span.contains(window.end());
+        if self.positions.is_some() || !is_whole {
+            return None;
+        }
+        self.heard = window.end();
+        Some(spikes.emitted(self.of))
+    }
+
     fn hear_these(
         &mut self,
         window: &Window,

@@ -235,7 +235,11 @@ impl Hears for SpikeRecorder {
             return listener.hear(window, spikes, |time, neuron, _| record.push((time, neuron)));
         };
         // The thread sorts them.
-        listener.hear_in_any_order(window, spikes, |time, neuron, _| record.push((time, neuron)));
+        match listener.hear_all(window, spikes) {
+            Some(all) => record.extend_from_slice(all),
+            None => listener
+                .hear_in_any_order(window, spikes, |time, neuron, _| record.push((time, neuron))),
+        }
         if record.len() >= stream::ROWS {
             let (spikes, shown) = (std::mem::take(record), shown.clone());
             let replicas = listener.replicas();

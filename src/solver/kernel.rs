@@ -175,8 +175,11 @@ pub trait Columns<V> {
 /// The step must use [`Number::mul_add`] wherever a product is added, and no function of the platform's
 /// libm; then every instruction set gives the same bits. It should be `#[inline(always)]`, to become
 /// part of the vector loop. A membrane that is not a number must stay so: it stops the run, and is
-/// looked for after some steps only.
-pub trait EulerModel<const P: usize, const S: usize, const R: usize>: CircuitColumns {
+/// looked for after some steps only. (It is copied, because what nobody else can see stays in registers
+/// while states are written.)
+pub trait EulerModel<const P: usize, const S: usize, const R: usize>:
+    CircuitColumns + Copy
+{
     /// Advances the state of neurons. The result says which of them spike.
     fn step<V: Number>(&self, neurons: &mut impl Columns<V>) -> V::Mask;
 
@@ -256,7 +259,7 @@ where
     ) {
         let (parameters, state, arrivals) = as_model(parameters, state, arrivals);
         with_width!(level, width => advance_blocks::<_, M, P, S, R>(
-            width, &self.model, parameters, state, arrivals, flags,
+            width, self.model, parameters, state, arrivals, flags,
         ));
     }
 
@@ -294,14 +297,22 @@ const BLOCKS_OF_A_STEP: usize = 8;
 
 /// Appends what is marked in a block.
 fn collect(block: usize, marks: &[u64], fault: bool, flags: &mut Vec<Flag>) {
-    for (step, marks) in (0..).zip(marks) {
-        let mut rest = *marks;
-        while rest != 0 {
-            let lane = (block * LANES) as u32 + rest.trailing_zeros();
-            flags.push(Flag { step, lane, fault });
-            rest &= rest - 1;
+    // In some steps there is a mark, and no processor foresees in which: no branch for each.
+    let has_mark = |steps, (step, marks): (usize, &u64)| steps | u64::from(*marks != 0) << step;
+    for step in bits(marks.iter().enumerate().fold(0, has_mark)) {
+        for lane in bits(marks[step as usize]) {
+            flags.push(Flag { step, lane: (block * LANES) as u32 + lane, fault });
         }
     }
+}
+
+/// The places of the bits that are set, from the lowest on.
+fn bits(mut set: u64) -> impl Iterator<Item = u32> {
+    std::iter::from_fn(move || {
+        let lowest = (set != 0).then(|| set.trailing_zeros());
+        set &= set.wrapping_sub(1);
+        lowest
+    })
 }
 
 /// The lanes of a block from one on, as many as a width has, in a step.
@@ -352,7 +363,7 @@ impl<W: Width, const P: usize, const S: usize, const R: usize> Columns<W::Single
 #[inline(always)]
 fn advance_blocks<W: Width, M, const P: usize, const S: usize, const R: usize>(
     width: W,
-    model: &M,
+    model: M,
     parameters: &[[Row; P]],
     state: &mut [[Row; S]],
     arrivals: &[[Row<i32>; R]],
@@ -376,11 +387,11 @@ fn advance_blocks<W: Width, M, const P: usize, const S: usize, const R: usize>(
             };
             if is_awake {
                 advance_block::<_, M, true, P, S, R>(
-                    width, model, parameters, state, arrivals, marks,
+                    width, &model, parameters, state, arrivals, marks,
                 );
             } else {
                 advance_block::<_, M, false, P, S, R>(
-                    width, model, parameters, state, arrivals, marks,
+                    width, &model, parameters, state, arrivals, marks,
                 );
             }
         }
@@ -391,7 +402,7 @@ fn advance_blocks<W: Width, M, const P: usize, const S: usize, const R: usize>(
                 Some(before) if !all_are_numbers => {
                     // In which step a membrane ceased to be a number, the reference says.
                     *state = before;
-                    advance_scalar(model, block, &parameters[k], state, arrivals, flags);
+                    advance_scalar(&model, block, &parameters[k], state, arrivals, flags);
                 }
                 _ => {
                     collect(block, marks, false, flags);

@@ -78,6 +78,7 @@ impl NeuronModel for Twin {
     }
 }
 
+#[derive(Clone, Copy)]
 struct TwinEuler {
     dt: f64,
 }

@@ -164,7 +164,7 @@ impl<D: Device> Outbox<D> {
         let spikes: &[[u32; 2]] = bytemuck::cast_slice(&self.read[header..header + spikes]);
         let spikes = spikes.iter().map(|[slot, step]| {
             let end = piece.first_step + first as u64 + u64::from(*step) + 1;
-            (*slot, Time::from_steps(end, piece.dt))
+            (Time::from_steps(end, piece.dt), *slot)
         });
         out.spikes[bank as usize].extend(spikes);
         Ok(())

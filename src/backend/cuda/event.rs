@@ -141,7 +141,7 @@ impl<D: Device> Outbox<D> {
         }
         let spikes = self.read[HEADER..HEADER + SPIKE * count].as_chunks::<SPIKE>().0;
         let spikes =
-            spikes.iter().map(|[slot, time]| (*slot as u32, Time::from_picoseconds(*time)));
+            spikes.iter().map(|[slot, time]| (Time::from_picoseconds(*time), *slot as u32));
         out.spikes[index as usize].extend(spikes);
         Ok(())
     }

@@ -33,12 +33,14 @@ const DC: usize = 5;
 ///    [τ(1 + Igain/Imem)], α = Igain/Itau (the two I0 are Iahp, and the one in Iin is Inmda);
 /// 4. Imem = max(Imem + dt·dImem, I0), I = max(I − dt·I_old/τ, I0);
 /// 5. Imem ≥ Ith: a spike, Imem = Ireset, and the soma is refractory in the R steps that follow.
+#[derive(Clone, Copy)]
 pub struct ArcanaEuler<F, const HOLD: bool, const R: usize> {
     dpi: Dpi,
-    circuits: Circuits,
     dt: f64,
     i0: f64,
     feedback: F,
+    /// What circuits that the scene took out would add to the input, taken off.
+    without: f64,
 }
 
 /// The kernel for a model.
@@ -47,15 +49,16 @@ pub(super) fn kernel<F: Feedback, const HOLD: bool>(
     circuits: &Circuits,
     dt: Time,
 ) -> Arc<dyn Kernel> {
-    let with_gabab = circuits.has(Receptor::Gabab);
     let i0 = dpi.constants.i0;
-    let (dpi, circuits, dt, feedback) =
-        (*dpi, circuits.clone(), dt.seconds(), F::new(&dpi.constants));
-    if with_gabab {
-        let euler = ArcanaEuler::<F, HOLD, 2> { dpi, circuits, dt, i0, feedback };
+    let (dpi, dt, feedback) = (*dpi, dt.seconds(), F::new(&dpi.constants));
+    // Their currents are 0, while their state columns rest at I0.
+    let is_off = |receptor| if circuits.is_off(receptor) { i0 } else { 0.0 };
+    let without = is_off(Receptor::Gabab) - is_off(Receptor::Ampa);
+    if circuits.has(Receptor::Gabab) {
+        let euler = ArcanaEuler::<F, HOLD, 2> { dpi, dt, i0, feedback, without };
         Arc::new(Lanes::<_, 16, 4, 2>::new(euler))
     } else {
-        let euler = ArcanaEuler::<F, HOLD, 1> { dpi, circuits, dt, i0, feedback };
+        let euler = ArcanaEuler::<F, HOLD, 1> { dpi, dt, i0, feedback, without };
         Arc::new(Lanes::<_, 14, 3, 1>::new(euler))
     }
 }
@@ -119,16 +122,13 @@ impl<F: Feedback, const HOLD: bool, const R: usize> ArcanaEuler<F, HOLD, R> {
         let i0 = constants.i0;
         let alpha = soma.i_gain / soma.i_tau;
         let feedback = self.feedback.columns(soma);
-        // The current of a circuit that was taken out is 0, while its state column rests at I0.
-        let is_off = |receptor| if self.circuits.is_off(receptor) { i0 } else { 0.0 };
-        let i_dc = soma.i_dc + is_off(Receptor::Gabab) - is_off(Receptor::Ampa);
         [
             alpha,
             alpha * (soma.i_tau + i0),
             1.0 + i0 / soma.i_tau,
             soma.i_gain,
             self.dt / soma.tau(constants),
-            i_dc,
+            soma.i_dc + self.without,
             soma.i_th,
             soma.i_reset.max(i0),
             feedback[0],

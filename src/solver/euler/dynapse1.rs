@@ -42,12 +42,14 @@ const STATES: usize = CURRENTS + RECEPTORS + 1;
 /// 5. Imem > Ith and not refractory: a spike;
 /// 6. *then* pulses are added (the soma sees them one step later), *then* the reset: Iahp += jump,
 ///    Imem = Ireset.
+#[derive(Clone, Copy)]
 pub struct Dynapse1Euler<F, const HOLD: bool> {
     dpi: Dpi,
-    circuits: Circuits,
     dt: f64,
     i0: f64,
     feedback: F,
+    /// The currents at rest, in the order of the state.
+    resting: [f64; RECEPTORS + 1],
 }
 
 /// The kernel for a model.
@@ -56,12 +58,14 @@ pub(super) fn kernel<F: Feedback, const HOLD: bool>(
     circuits: &Circuits,
     dt: Time,
 ) -> Arc<dyn Kernel> {
+    let all = dpi.circuits();
+    let resting = |k| dpi.resting_current(all[k], circuits.is_off(all[k]));
     let euler = Dynapse1Euler::<F, HOLD> {
         dpi: *dpi,
-        circuits: circuits.clone(),
         dt: dt.seconds(),
         i0: dpi.constants.i0,
         feedback: F::new(&dpi.constants),
+        resting: std::array::from_fn(resting),
     };
     Arc::new(Lanes::<_, PARAMETERS, STATES, RECEPTORS>::new(euler))
 }
@@ -170,9 +174,8 @@ impl<F: Feedback, const HOLD: bool> CircuitColumns for Dynapse1Euler<F, HOLD> {
         resting_parameters[AHP + 2] = 1.0;
         let mut resting_state = vec![0.0; STATES];
         resting_state[MEMBRANE] = self.i0 as f32;
-        for (k, circuit) in all.iter().enumerate() {
-            let current = self.dpi.resting_current(*circuit, self.circuits.is_off(*circuit));
-            resting_state[CURRENTS + k] = current as f32;
+        for (state, current) in resting_state[CURRENTS..].iter_mut().zip(self.resting) {
+            *state = current as f32;
         }
         Layout {
             receptors: self.dpi.receptors().to_vec(),

@@ -29,6 +29,7 @@ const RECEPTORS: [Receptor; 2] = [Receptor::Exc, Receptor::Inh];
 /// 2. v goes to v∞ = i_exc − i_inh + dc by its exact step, v = v∞ + (v − v∞)·exp(−dt/tau_m); while
 ///    refractory it is held at reset;
 /// 3. v ≥ threshold: a spike, v = reset, refractory in the R steps that follow.
+#[derive(Clone, Copy)]
 pub struct LifEuler {
     dt: f64,
 }

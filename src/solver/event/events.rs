@@ -289,7 +289,7 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let way = &mut self.ways[self.seat(lane)];
         way.spikes += 1;
         let job = &mut self.jobs[way.job];
-        self.out.spikes.push((job.slot, time));
+        self.out.spikes.push((time, job.slot));
         if way.spikes > self.most_spikes {
             self.out.faults.push((time, job.slot, FaultKind::Storm));
         }

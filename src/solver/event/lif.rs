@@ -317,7 +317,7 @@ fn run(job: &mut Job<LifNeuron>, end: Time, most: u64, out: &mut Output) {
         n.late = crossing - until;
         n.decay(until);
         (n.v, n.time) = (n.reset, at);
-        out.spikes.push((job.slot, at));
+        out.spikes.push((at, job.slot));
         spikes += 1;
         if spikes > most {
             out.faults.push((at, job.slot, FaultKind::Storm));

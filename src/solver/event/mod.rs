@@ -112,7 +112,7 @@ impl AddAssign for Work {
 #[derive(Debug, Default)]
 pub struct Output {
     /// Slot and time of each spike.
-    pub spikes: Vec<(u32, Time)>,
+    pub spikes: Vec<(Time, u32)>,
     /// State at the stops: slot, time, columns.
     pub states: Vec<(u32, Time, SmallVec<[f64; 4]>)>,
     /// Slots that may spike without anything arriving, sorted.

@@ -113,13 +113,8 @@ pub(super) const DOUBLE_LOG2: [f64; 10] = [
 /// (2^r − 1)/r.
 #[inline(always)]
 fn exp2_parts<V: Number>(x: V) -> (V, V, V) {
-    /// Adding and subtracting 1.5·2²³ or 1.5·2⁵² rounds to the nearest integer.
-    const SINGLE_ROUND: f64 = 12_582_912.0;
-    const DOUBLE_ROUND: f64 = 6_755_399_441_055_744.0;
-    let (most, round) = if V::IS_SINGLE { (127.0, SINGLE_ROUND) } else { (1023.0, DOUBLE_ROUND) };
-    let x = x.or_less(x.splat(most)).or_more(x.splat(1.0 - most));
-    let n = x + x.splat(round);
-    let r = x - (n - x.splat(round));
+    let most = if V::IS_SINGLE { 127.0 } else { 1023.0 };
+    let (n, r) = x.or_less(x.splat(most)).or_more(x.splat(1.0 - most)).whole_and_rest();
     let p = if V::IS_SINGLE { horner(r, math::EXP2_M1) } else { horner(r, EXP2_M1_DOUBLE) };
     (r, n, p)
 }
