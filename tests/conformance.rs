@@ -36,6 +36,11 @@ macro_rules! conformance {
             }
 
             #[test]
+            fn banks_with_much_work() {
+                equals_the_reference(suite::banks_with_much_work());
+            }
+
+            #[test]
             fn every_preset_and_form() {
                 equals_the_reference(suite::every_preset_and_form());
             }
@@ -145,6 +150,15 @@ fn the_network_is_alive() {
 }
 
 /// Every preset and form fires, or the comparison would show little.
+#[test]
+fn banks_with_much_work_are_alive() {
+    let simulation = run_on(suite::banks_with_much_work().remove(0), Cpu::reference());
+    let counts = simulation.world().resource::<SpikeDigests>().0.iter().map(|digest| digest.count);
+    let counts: Vec<u64> = counts.collect();
+    assert!(counts.len() == 3 && counts.iter().all(|count| *count > 100), "{counts:?}");
+    assert_eq!(simulation.world().resource::<picoamp::bank::Banks>().0.len(), 2);
+}
+
 #[test]
 fn every_form_is_alive() {
     // From event to event a few spikes fewer, among 70 neurons, for the form that fires least.

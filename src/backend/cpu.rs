@@ -155,16 +155,17 @@ impl Backend for Cpu {
             match pool {
                 None => run(0, parameters, state.rows_mut(), &mut all),
                 Some(pool) => {
-                    let mut outputs = self.outputs.lock().unwrap_or_else(PoisonError::into_inner);
-                    let room = pieces.max(outputs.len());
-                    outputs.resize_with(room, Output::default);
+                    let kept = || self.outputs.lock().unwrap_or_else(PoisonError::into_inner);
+                    let mut outputs = std::mem::take(&mut *kept());
+                    outputs.resize_with(pieces.max(outputs.len()), Output::default);
                     let rows = parameters.chunks(parameter_rows);
                     let rows = rows.zip(state.rows_mut().chunks_mut(state_rows));
-                    let mut pieces: Vec<_> = rows.zip(&mut *outputs).collect();
+                    let mut pieces: Vec<_> = rows.zip(&mut outputs).collect();
                     pool.each(&mut pieces, |k, ((parameters, state), out)| {
                         run(k * piece, parameters, state, out);
                     });
                     outputs.iter_mut().for_each(|output| all.append(output));
+                    *kept() = outputs;
                 }
             }
             Output { spikes: out.spikes[index], samples: out.samples, fault: out.fault } = all;

@@ -40,7 +40,7 @@ pub fn exp2<V: Number>(x: V) -> V {
 }
 
 /// `2^x` in single precision for −126 ≤ x ≤ 127, which is not checked: beyond, and of NaN, the
-/// result has no meaning. Relative error below 2e-7.
+/// result has no meaning, and may differ between instruction sets. Relative error below 2e-7.
 #[inline(always)]
 #[must_use]
 pub fn exp2_within<V: Number>(x: V) -> V {

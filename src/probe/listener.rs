@@ -170,18 +170,20 @@ impl Listener {
         self.hear_these(window, spikes.emitted(self.of), each);
     }
 
-    /// The spikes of a window in any order, if all of them are heard.
-    pub fn hear_all<'s>(
+    /// Appends the spikes of a window to a list, in any order.
+    pub fn hear_into(
         &mut self,
         window: &Window,
-        spikes: &'s WindowSpikes,
-    ) -> Option<&'s [(Time, u32)]> {
+        spikes: &WindowSpikes,
+        list: &mut Vec<(Time, u32)>,
+    ) {
         let is_whole = self.span.contains(window.start()) && self.span.contains(window.end());
-        if self.positions.is_some() || !is_whole {
-            return None;
+        if self.positions.is_none() && is_whole {
+            self.heard = window.end();
+            list.extend_from_slice(spikes.emitted(self.of));
+        } else {
+            self.hear_in_any_order(window, spikes, |time, neuron, _| list.push((time, neuron)));
         }
-        self.heard = window.end();
-        Some(spikes.emitted(self.of))
     }
 
     fn hear_these(

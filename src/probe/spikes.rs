@@ -235,11 +235,7 @@ impl Hears for SpikeRecorder {
             return listener.hear(window, spikes, |time, neuron, _| record.push((time, neuron)));
         };
         // The thread sorts them.
-        match listener.hear_all(window, spikes) {
-            Some(all) => record.extend_from_slice(all),
-            None => listener
-                .hear_in_any_order(window, spikes, |time, neuron, _| record.push((time, neuron))),
-        }
+        listener.hear_into(window, spikes, record);
         if record.len() >= stream::ROWS {
             let (spikes, shown) = (std::mem::take(record), shown.clone());
             let replicas = listener.replicas();

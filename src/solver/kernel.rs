@@ -173,10 +173,12 @@ pub trait Columns<V> {
 /// and `R` receptors. [`Lanes`] makes a [`Kernel`] of it.
 ///
 /// The step must use [`Number::mul_add`] wherever a product is added, and no function of the platform's
-/// libm; then every instruction set gives the same bits. It should be `#[inline(always)]`, to become
-/// part of the vector loop. A membrane that is not a number must stay so: it stops the run, and is
-/// looked for after some steps only. (It is copied, because what nobody else can see stays in registers
-/// while states are written.)
+/// libm; then every instruction set gives the same bits, as long as functions of
+/// [`math`](crate::circuit::math) get arguments of their domain. It should be `#[inline(always)]`, to
+/// become part of the vector loop. A membrane that is not a number must stay so: it stops the run, and is
+/// looked for after some steps only. A model is `Copy` and has a few constants: a copy that nothing else
+/// points to stays in registers while states are written. What differs between neurons is in parameter
+/// columns.
 pub trait EulerModel<const P: usize, const S: usize, const R: usize>:
     CircuitColumns + Copy
 {
@@ -274,7 +276,7 @@ where
         let steps = arrivals.len() / parameters.len().max(1);
         for (block, (parameters, state)) in parameters.iter().zip(state).enumerate() {
             let arrivals = &arrivals[block * steps..(block + 1) * steps];
-            advance_scalar::<M, P, S, R>(&self.model, block, parameters, state, arrivals, flags);
+            advance_scalar::<M, P, S, R>(self.model, block, parameters, state, arrivals, flags);
         }
     }
 
@@ -402,7 +404,7 @@ fn advance_blocks<W: Width, M, const P: usize, const S: usize, const R: usize>(
                 Some(before) if !all_are_numbers => {
                     // In which step a membrane ceased to be a number, the reference says.
                     *state = before;
-                    advance_scalar(&model, block, &parameters[k], state, arrivals, flags);
+                    advance_scalar(model, block, &parameters[k], state, arrivals, flags);
                 }
                 _ => {
                     collect(block, marks, false, flags);
@@ -460,7 +462,7 @@ fn advance_block<W: Width, M, const AWAKE: bool, const P: usize, const S: usize,
 
 /// Advances a block one lane after the other: the reference.
 fn advance_scalar<M, const P: usize, const S: usize, const R: usize>(
-    model: &M,
+    model: M,
     block: usize,
     parameters: &[Row; P],
     state: &mut [Row; S],

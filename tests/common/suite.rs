@@ -200,6 +200,23 @@ pub fn seed_experiment_at_a_fine_step() -> Vec<Scene> {
     vec![scene("scenes/ff_mismatch.ron", &["solver=Euler(dt: \"20 us\")", "duration=200 ms"])]
 }
 
+/// Windows that are worth threads, in two banks of different lengths, of which one has two populations.
+pub fn banks_with_much_work() -> Vec<Scene> {
+    let text = r#"(seed: 9, duration: "120 ms", solver: Euler(dt: "20 us"),
+        sources: { "noise": (size: 200, train: Poisson(rates: "200 Hz")) },
+        populations: {
+            "first": (size: 130, model: arcana(), mismatch: { "soma.Itau": LogNormal(cv: 0.2) }),
+            "dynapse1": (size: 90, model: dynapse1(), mismatch: { "ampa.Iw": LogNormal(cv: 0.2) }),
+            "second": (size: 200, model: arcana(), mismatch: { "soma.Igain": LogNormal(cv: 0.2) }),
+        },
+        connections: [
+            (from: "noise", to: "second", receptor: ampa, rule: OneToOne, weight: 3),
+            (from: "noise", to: "first", receptor: ampa, rule: FixedInDegree(k: 2), weight: 3),
+            (from: "noise", to: "dynapse1", receptor: ampa, rule: FixedInDegree(k: 2), weight: 3),
+        ])"#;
+    vec![parse(text, Path::new("."))]
+}
+
 pub fn every_preset_and_form() -> Vec<Scene> {
     vec![every_form(EULER)]
 }

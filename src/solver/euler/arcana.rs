@@ -39,8 +39,8 @@ pub struct ArcanaEuler<F, const HOLD: bool, const R: usize> {
     dt: f64,
     i0: f64,
     feedback: F,
-    /// What circuits that the scene took out would add to the input, taken off.
-    without: f64,
+    /// A, added to Idc: takes off what the state columns of circuits that the scene took out would add.
+    dc_of_absent: f64,
 }
 
 /// The kernel for a model.
@@ -53,12 +53,12 @@ pub(super) fn kernel<F: Feedback, const HOLD: bool>(
     let (dpi, dt, feedback) = (*dpi, dt.seconds(), F::new(&dpi.constants));
     // Their currents are 0, while their state columns rest at I0.
     let is_off = |receptor| if circuits.is_off(receptor) { i0 } else { 0.0 };
-    let without = is_off(Receptor::Gabab) - is_off(Receptor::Ampa);
+    let dc_of_absent = is_off(Receptor::Gabab) - is_off(Receptor::Ampa);
     if circuits.has(Receptor::Gabab) {
-        let euler = ArcanaEuler::<F, HOLD, 2> { dpi, dt, i0, feedback, without };
+        let euler = ArcanaEuler::<F, HOLD, 2> { dpi, dt, i0, feedback, dc_of_absent };
         Arc::new(Lanes::<_, 16, 4, 2>::new(euler))
     } else {
-        let euler = ArcanaEuler::<F, HOLD, 1> { dpi, dt, i0, feedback, without };
+        let euler = ArcanaEuler::<F, HOLD, 1> { dpi, dt, i0, feedback, dc_of_absent };
         Arc::new(Lanes::<_, 14, 3, 1>::new(euler))
     }
 }
@@ -128,7 +128,7 @@ impl<F: Feedback, const HOLD: bool, const R: usize> ArcanaEuler<F, HOLD, R> {
             1.0 + i0 / soma.i_tau,
             soma.i_gain,
             self.dt / soma.tau(constants),
-            soma.i_dc + self.without,
+            soma.i_dc + self.dc_of_absent,
             soma.i_th,
             soma.i_reset.max(i0),
             feedback[0],

@@ -51,6 +51,7 @@ use crate::solver::kernel::Layout;
 use crate::threads::Pool;
 use crate::time::Time;
 pub use bank::EventBank;
+#[cfg(feature = "cuda")]
 pub(crate) use bank::due;
 use device::EventCode;
 
@@ -111,7 +112,7 @@ impl AddAssign for Work {
 /// What comes out of jobs.
 #[derive(Debug, Default)]
 pub struct Output {
-    /// Slot and time of each spike.
+    /// Time and slot of each spike.
     pub spikes: Vec<(Time, u32)>,
     /// State at the stops: slot, time, columns.
     pub states: Vec<(u32, Time, SmallVec<[f64; 4]>)>,
