@@ -182,9 +182,10 @@ pub type Case = (&'static str, fn() -> Vec<Scene>);
 
 /// What is compared, by name.
 #[allow(dead_code)] // The tests of the CPU name each.
-pub const CASES: [Case; 7] = [
+pub const CASES: [Case; 8] = [
     ("seed_experiment", seed_experiment),
     ("seed_experiment_at_a_fine_step", seed_experiment_at_a_fine_step),
+    ("banks_with_much_work", banks_with_much_work),
     ("every_preset_and_form", every_preset_and_form),
     ("event_driven_in_single_and_double_precision", event_driven_in_single_and_double_precision),
     ("steps_that_span_arrivals", steps_that_span_arrivals),
@@ -205,16 +206,17 @@ pub fn banks_with_much_work() -> Vec<Scene> {
     let text = r#"(seed: 9, duration: "120 ms", solver: Euler(dt: "20 us"),
         sources: { "noise": (size: 200, train: Poisson(rates: "200 Hz")) },
         populations: {
-            "first": (size: 130, model: arcana(), mismatch: { "soma.Itau": LogNormal(cv: 0.2) }),
-            "dynapse1": (size: 90, model: dynapse1(), mismatch: { "ampa.Iw": LogNormal(cv: 0.2) }),
-            "second": (size: 200, model: arcana(), mismatch: { "soma.Igain": LogNormal(cv: 0.2) }),
+            "first": (size: 130, model: MODEL, mismatch: { "soma.Itau": LogNormal(cv: 0.2) }),
+            "dynapse1": (size: 90, model: dynapse1(soma: (Idc: "700 pA")), mismatch: { "soma.Itau": LogNormal(cv: 0.2) }),
+            "second": (size: 200, model: MODEL, mismatch: { "soma.Igain": LogNormal(cv: 0.2) }),
         },
         connections: [
-            (from: "noise", to: "second", receptor: ampa, rule: OneToOne, weight: 3),
-            (from: "noise", to: "first", receptor: ampa, rule: FixedInDegree(k: 2), weight: 3),
-            (from: "noise", to: "dynapse1", receptor: ampa, rule: FixedInDegree(k: 2), weight: 3),
+            (from: "noise", to: "second", receptor: ampa, rule: OneToOne, weight: 2),
+            (from: "noise", to: "first", receptor: ampa, rule: FixedInDegree(k: 2)),
+            (from: "noise", to: "dynapse1", receptor: ampa, rule: FixedInDegree(k: 2)),
         ])"#;
-    vec![parse(text, Path::new("."))]
+    let model = r#"arcana(soma: (Itau: "4 pA", Igain: "80 pA", Ith: "12 mA", Idc: "10 pA", Ipfb_th: "0 A", Ipfb_norm: "1.4e9 /A"), ampa: (Itau: "2 pA", Igain: "20 pA", Iw: "200 pA"))"#;
+    vec![parse(&text.replace("MODEL", model), Path::new("."))]
 }
 
 pub fn every_preset_and_form() -> Vec<Scene> {
