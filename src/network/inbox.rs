@@ -205,11 +205,9 @@ impl Part {
         let rows = &shape.rows.rows[..];
         if shape.steps == 0 && shape.has_events {
             for &Moment { time, .. } in moments {
-                for edge in edges {
-                    let (row, lane) = edge.port.parts();
-                    let PortRow { block, receptor, .. } = rows[row];
-                    let event = Event { time, weight: edge.weight, lane: lane as u8, receptor };
-                    self.push_event(block as usize, event);
+                match edges {
+                    [edge] => self.push_edge(rows, edge, time),
+                    _ => self.push_edges(rows, edges, time),
                 }
             }
             return;
@@ -222,23 +220,12 @@ impl Part {
         }
         if !shape.is_summed() {
             let blocks = shape.rows.blocks();
-            let arrival = |edge: &TableEdge, step: u8| {
-                let (row, lane) = edge.port.parts();
-                let PortRow { block, receptor, .. } = rows[row];
-                (block as usize, Arrival { weight: edge.weight, step, lane: lane as u8, receptor })
-            };
             for moment in moments {
                 let (tile, step) = (moment.step / TILE_STEPS, (moment.step % TILE_STEPS) as u8);
                 let lists = &mut self.lists[tile * blocks..];
-                if let [edge] = edges {
-                    let (block, arrival) = arrival(edge, step);
-                    lists[block].push(arrival);
-                    continue;
-                }
-                let lists = &mut lists[..blocks];
-                for edge in edges {
-                    let (block, arrival) = arrival(edge, step);
-                    lists[block].push(arrival);
+                match edges {
+                    [edge] => list(lists, rows, edge, step),
+                    _ => list_all(&mut lists[..blocks], rows, edges, step),
                 }
             }
             return;
@@ -263,6 +250,21 @@ impl Part {
                 }
             }
         }
+    }
+
+    /// Adds what arrives by many edges at event-driven neurons.
+    #[inline(never)]
+    fn push_edges(&mut self, rows: &[PortRow], edges: &[TableEdge], time: Time) {
+        edges.iter().for_each(|edge| self.push_edge(rows, edge, time));
+    }
+
+    /// Adds what arrives by an edge at an event-driven neuron.
+    #[inline(always)]
+    fn push_edge(&mut self, rows: &[PortRow], edge: &TableEdge, time: Time) {
+        let (row, lane) = edge.port.parts();
+        let PortRow { block, receptor, .. } = rows[row];
+        let event = Event { time, weight: edge.weight, lane: lane as u8, receptor };
+        self.push_event(block as usize, event);
     }
 
     #[inline]
@@ -297,6 +299,21 @@ impl Part {
             None => self.overflowed.push((block, arrival)),
         }
     }
+}
+
+/// Adds what arrives by an edge to the list of its block.
+#[inline(always)]
+fn list(lists: &mut [Vec<Arrival>], rows: &[PortRow], edge: &TableEdge, step: u8) {
+    let (row, lane) = edge.port.parts();
+    let PortRow { block, receptor, .. } = rows[row];
+    let arrival = Arrival { weight: edge.weight, step, lane: lane as u8, receptor };
+    lists[block as usize].push(arrival);
+}
+
+/// Adds what arrives by many edges. (Apart from the rest, in which the compiler makes less of the loop.)
+#[inline(never)]
+fn list_all(lists: &mut [Vec<Arrival>], rows: &[PortRow], edges: &[TableEdge], step: u8) {
+    edges.iter().for_each(|edge| list(lists, rows, edge, step));
 }
 
 impl Inbox {
