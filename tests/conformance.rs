@@ -149,7 +149,7 @@ fn the_network_is_alive() {
     assert_eq!(window, 8, "the shortest delay between populations is 7 steps");
 }
 
-/// Every preset and form fires, or the comparison would show little.
+/// All fire, or the comparison would show little; and they are in two banks.
 #[test]
 fn banks_with_much_work_are_alive() {
     let simulation = run_on(suite::banks_with_much_work().remove(0), Cpu::reference());
@@ -159,6 +159,7 @@ fn banks_with_much_work_are_alive() {
     assert_eq!(simulation.world().resource::<picoamp::bank::Banks>().0.len(), 2);
 }
 
+/// Every preset and form fires, or the comparison would show little.
 #[test]
 fn every_form_is_alive() {
     // From event to event a few spikes fewer, among 70 neurons, for the form that fires least.

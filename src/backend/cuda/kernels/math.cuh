@@ -1,6 +1,6 @@
 // What src/circuit/{number,math,feedback}.rs compute in single precision, operation by operation (as of one
-// number). Compiled
-// without contraction and with IEEE division, every function gives the bits of its Rust counterpart.
+// number). Compiled without contraction and with IEEE division, every function gives the bits of its Rust
+// counterpart.
 // The coefficients (EXP2_M1, LOG2_M1) come from there.
 
 /// `x`, but at least `floor`. What is not a number stays so.
