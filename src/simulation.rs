@@ -11,8 +11,8 @@ use bevy_ecs::schedule::{IntoScheduleConfigs, Schedule};
 use bevy_ecs::system::ScheduleSystem;
 
 use crate::backend::{self, Backend, BackendPlugin, CurrentBackend, Stop};
-use crate::bank::Banks;
 use crate::bank::transfer::{self, Readback};
+use crate::bank::{Bank, Banks, Neurons};
 use crate::error::Error;
 use crate::network::inbox::{Delivery, Inbox};
 use crate::network::router::{self, Router};
@@ -402,8 +402,8 @@ impl Simulation {
         }
         let router = self.world.resource_scope(|world, backend: Mut<CurrentBackend>| {
             let router = Router::build(scene, dt, world, &*backend.0)?;
-            let window = Time::from_steps(router.window_steps(), dt);
-            backend.0.prepare(&world.resource::<Banks>().0, window, &router)?;
+            let round = Time::from_steps(router.round_steps(), dt);
+            backend.0.prepare(&world.resource::<Banks>().0, round, &router)?;
             Ok::<_, Error>(router)
         })?;
         self.world.insert_resource(router);
@@ -437,8 +437,7 @@ impl Simulation {
         }
         self.is_handed_over = true;
         self.is_self_sufficient = emissions.len() == groups.iter(&self.world).count();
-        let neurons = banks.iter().map(|bank| u64::from(bank.len())).sum();
-        self.world.resource_mut::<Router>().hand_over(&self.scene, neurons, is_heard);
+        self.world.resource_mut::<Router>().hand_over(&self.scene, is_heard);
         let taken: Vec<Entity> = groups
             .iter(&self.world)
             .filter(|group| emissions.iter().any(|emission| emission.group == group.index))
@@ -459,7 +458,8 @@ impl Simulation {
         self.schedule.initialize(&mut self.world).map_err(|error| {
             Error::Connection(format!("the systems cannot be ordered: {error}"))
         })?;
-        if self.is_handed_over && Readback::has_others(&self.schedule) {
+        let has_others = Readback::has_others(&self.schedule);
+        if self.is_handed_over && has_others {
             return Err(Error::Connection(
                 "the network runs on the device by itself, and no system sees its windows: add systems \
                  before the run starts"
@@ -468,6 +468,16 @@ impl Simulation {
         }
         let readback = Readback::of_schedule(&self.schedule, &mut self.world);
         self.world.insert_resource(readback);
+        if !self.is_handed_over {
+            // A host model advances in a system of its own, and a device is handed the whole network.
+            let banks = &self.world.resource::<Banks>().0;
+            let is_host = |bank: &Bank| matches!(bank.neurons, Neurons::Host);
+            let backend = &self.world.resource::<CurrentBackend>().0;
+            let is_observed = has_others
+                || banks.iter().any(is_host)
+                || backend.delivery(banks) != Delivery::Host;
+            self.world.resource_mut::<Router>().set_observed(&self.scene, is_observed);
+        }
         Ok(())
     }
 

@@ -145,7 +145,7 @@ fn the_network_is_alive() {
     let simulation = run_on(network(1), Cpu::new(Some(1)));
     let digests = &simulation.world().resource::<SpikeDigests>().0;
     assert!(digests.iter().all(|digest| digest.count > 1000), "{digests:?}");
-    let window = simulation.world().resource::<picoamp::network::Router>().window_steps();
+    let window = simulation.world().resource::<picoamp::network::Router>().round_steps();
     assert_eq!(window, 8, "the shortest delay between populations is 7 steps");
 }
 

@@ -105,13 +105,13 @@ mod with_cuda {
     use crate::backend::CurrentBackend;
     use crate::backend::cuda::{Cuda, has_kernel};
     use crate::bank::Banks;
-    use crate::network::router::window_of;
+    use crate::network::router::round_of;
     use crate::scene::estimate::{Estimate, Recording};
     use crate::time::Time;
 
     /// Takes a GPU, if the simulation can run there.
     pub(super) fn take(cuda: Cuda, simulation: &mut Simulation) -> Result<Chosen, Error> {
-        let window = window_of(simulation.scene());
+        let window = round_of(simulation.scene());
         // Edges by hand are not counted yet: memory is looked at again when the run starts.
         let edges = Estimate::of(simulation.scene(), Recording::Streamed).edges;
         let edges = usize::try_from(edges).unwrap_or(usize::MAX);
@@ -124,7 +124,7 @@ mod with_cuda {
     /// Why a GPU would not pay for a simulation that could have so many threads.
     pub(super) fn why_not(simulation: &Simulation, threads: usize) -> Option<String> {
         let (scene, banks) = (simulation.scene(), &simulation.world().resource::<Banks>().0);
-        let (window, duration) = (window_of(scene), scene.duration);
+        let (window, duration) = (round_of(scene), scene.duration);
         let (mut work, mut of_window) = (0.0, 0.0);
         for bank in banks.iter().filter(|bank| has_kernel(bank)) {
             let steps = |span: Time| match bank.step {

@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::network::inbox::{Delivery, Inbox};
 use crate::network::router::Router;
 use crate::network::source::Emission;
-use crate::network::{NeuronId, Population, WindowSpikes};
+use crate::network::{GroupSpikes, NeuronId, Population, WindowSpikes};
 use crate::probe::digest::{SpikeDigest, SpikeDigests};
 use crate::schedule::{BuiltIn, Window, WindowSet};
 use crate::simulation::{Plugin, Simulation, StageTimes};
@@ -46,12 +46,12 @@ pub trait Backend: Send + Sync + 'static {
         Delivery::Host
     }
 
-    /// Gets ready for windows of at most `window`, before the first. The router has the edges.
+    /// Gets ready for rounds of at most `round`, before the first. The router has the edges.
     ///
     /// # Errors
     /// [`Error::Device`] when it cannot run these banks.
-    fn prepare(&self, banks: &[Bank], window: Time, router: &Router) -> Result<(), Error> {
-        let _ = (banks, window, router);
+    fn prepare(&self, banks: &[Bank], round: Time, router: &Router) -> Result<(), Error> {
+        let _ = (banks, round, router);
         Ok(())
     }
 
@@ -182,12 +182,12 @@ pub struct EventWork(pub event::Work);
 #[derive(Resource, Debug, Default)]
 pub struct Stop(pub Option<Error>);
 
-/// Advances all banks and sorts what comes out.
+/// Advances all banks round by round and sorts what comes out.
 #[allow(clippy::too_many_arguments)] // System parameters are the system's declaration.
 pub(crate) fn advance(
     backend: Res<CurrentBackend>,
     mut window: ResMut<Window>,
-    inbox: Res<Inbox>,
+    (mut router, mut inbox): (ResMut<Router>, ResMut<Inbox>),
     mut banks: ResMut<Banks>,
     mut spikes: ResMut<WindowSpikes>,
     mut samples: ResMut<WindowSamples>,
@@ -198,53 +198,73 @@ pub(crate) fn advance(
     populations: Query<&Population>,
     mut out: Local<Advanced>,
 ) {
-    let started = std::time::Instant::now();
     let out = &mut *out;
-    std::mem::swap(&mut out.samples, &mut samples.0);
-    out.clear(banks.0.len());
-    backend.0.advance(&mut banks.0, &inbox, &window, out);
-    for (population, digest) in out.digests.drain(..) {
-        digests.0[population].merge(digest);
-    }
-    for (group, time, index) in out.sources.drain(..) {
-        spikes.sources[group].push(time, index);
-    }
-    let failure = out.failure.take().map(|error| (error, 0));
-    let fault = out.fault.map(|f| (describe(f, &banks.0, &window, &populations), f.step));
-    if let Some((error, steps)) = failure.or(fault) {
-        stop.0 = Some(error);
-        // What happened before the fault was measured rightly and is kept: the window ends there.
-        window.steps = steps;
-        let end = window.end();
-        // (With Euler the step of the fault has the time of its end.)
-        out.spikes.iter_mut().for_each(|s| s.retain(|(time, _)| *time <= end));
-        spikes.sources.iter_mut().for_each(|s| s.retain(|time| time < end));
-        out.samples.retain(|sample| sample.time <= end);
-    }
-    for (bank, found) in banks.0.iter().zip(&mut out.spikes) {
-        if let [member] = &bank.members[..] {
-            // Its slots are its neurons.
-            let emitted = spikes.populations[member.population].emit();
-            if emitted.is_empty() {
-                std::mem::swap(emitted, found);
-                continue;
-            }
+    samples.0.clear();
+    let mut before: Option<Window> = None;
+    for round in router.rounds(*window) {
+        if let Some(before) = before.replace(round) {
+            router.route_populations(&mut spikes, &before, &mut inbox);
+            router.deliver(&round, &mut inbox, &|work| backend.0.pool(work));
         }
-        // Those of a member follow one another.
-        let mut rest = &found[..];
-        while let Some((_, slot)) = rest.first() {
-            let member = bank.member(*slot);
-            let own = member.first..member.first + member.len;
-            let (now, after) =
-                rest.split_at(rest.iter().take_while(|(_, slot)| own.contains(slot)).count());
-            let emitted = spikes.populations[member.population].emit();
-            emitted.extend(now.iter().map(|(time, slot)| (*time, slot - member.first)));
-            rest = after;
+        let started = std::time::Instant::now();
+        out.clear(banks.0.len());
+        backend.0.advance(&mut banks.0, &inbox, &round, out);
+        times.advance += started.elapsed();
+        for (population, digest) in out.digests.drain(..) {
+            digests.0[population].merge(digest);
+        }
+        for (group, time, index) in out.sources.drain(..) {
+            spikes.sources[group].push(time, index);
+        }
+        let failure = out.failure.take().map(|error| (error, 0));
+        let fault = out.fault.map(|f| (describe(f, &banks.0, &round, &populations), f.step));
+        if let Some((error, steps)) = failure.or(fault) {
+            stop.0 = Some(error);
+            // What happened before the fault was measured rightly and is kept: the window ends there.
+            window.steps = round.first_step - window.first_step + steps;
+            let end = window.end();
+            // (With Euler the step of the fault has the time of its end.)
+            out.spikes.iter_mut().for_each(|s| s.retain(|(time, _)| *time <= end));
+            spikes.sources.iter_mut().for_each(|s| s.retain(|time| time < end));
+            out.samples.retain(|sample| sample.time <= end);
+        }
+        for (bank, found) in banks.0.iter().zip(&mut out.spikes) {
+            emit(bank, found, &mut spikes.populations);
+        }
+        append(&mut samples.0, &mut out.samples);
+        work.0 += out.work;
+        if stop.0.is_some() {
+            return;
         }
     }
-    std::mem::swap(&mut out.samples, &mut samples.0);
-    work.0 += out.work;
-    times.advance += started.elapsed();
+}
+
+/// The spikes of a bank → those of its populations.
+fn emit(bank: &Bank, found: &mut Vec<(Time, u32)>, populations: &mut [GroupSpikes]) {
+    if let [member] = &bank.members[..] {
+        // Its slots are its neurons.
+        return append(populations[member.population].emit(), found);
+    }
+    // Those of a member follow one another.
+    let mut rest = &found[..];
+    while let Some((_, slot)) = rest.first() {
+        let member = bank.member(*slot);
+        let own = member.first..member.first + member.len;
+        let (now, after) =
+            rest.split_at(rest.iter().take_while(|(_, slot)| own.contains(slot)).count());
+        let emitted = populations[member.population].emit();
+        emitted.extend(now.iter().map(|(time, slot)| (*time, slot - member.first)));
+        rest = after;
+    }
+}
+
+/// Moves items to the end of a list, all of them at once if that is empty.
+fn append<T>(list: &mut Vec<T>, items: &mut Vec<T>) {
+    if list.is_empty() {
+        std::mem::swap(list, items);
+    } else {
+        list.append(items);
+    }
 }
 
 /// Brings back what systems are going to read.

@@ -1,8 +1,8 @@
 //! The router: from spikes to the inboxes of banks.
 //!
-//! A spike of a source that arrives in the window at hand goes straight into the inboxes. Otherwise
-//! it is put into the calendar once per group of edges with the same delay, at the window in which
-//! they arrive; the fan-out happens when that window is delivered.
+//! A spike of a source that arrives in the round at hand goes straight into the inboxes. Otherwise
+//! it is put into the calendar once per group of edges with the same delay, at the round in which
+//! they arrive; the fan-out happens when that round is delivered.
 
 use std::collections::VecDeque;
 
@@ -25,12 +25,19 @@ use crate::time::Time;
 /// The inbox of a window has room for each tile of its steps; a longer window would gain nothing.
 const MOST_WINDOW_STEPS: u64 = 1 << 14;
 
-/// What keeps a device busy for about ten milliseconds: steps of neurons, and seconds of event-driven ones.
-const BUSY_STEPS: u64 = 1 << 32;
-const BUSY_SECONDS: f64 = 1e4;
-/// The most windows that a back end goes through by itself before anybody hears of it: ten milliseconds or more of a
-/// device, however small the network.
-const MOST_WINDOWS: u64 = 1 << 10;
+/// What keeps a back end busy: steps of neurons, and seconds of event-driven ones.
+struct Work {
+    steps: u64,
+    seconds: f64,
+}
+
+/// A device for about ten milliseconds; where spikes are heard these have to be kept meanwhile.
+const BUSY_DEVICE: Work = Work { steps: 1 << 32, seconds: 1e4 };
+const HEARD_DEVICE: Work = Work { steps: 1 << 28, seconds: 1e4 };
+/// A thread for some milliseconds, of which the systems of a window take as many microseconds.
+const BUSY_THREAD: Work = Work { steps: 1 << 21, seconds: 10.0 };
+/// The most rounds of a window: ten milliseconds or more of a device, however small the network.
+const MOST_ROUNDS: u64 = 1 << 10;
 
 /// Arrivals of an emitter in a window that need no memory.
 const MOMENTS: usize = 16;
@@ -39,9 +46,9 @@ const PREFETCH: usize = 2;
 /// And the groups of an emitter, that many spikes after those at hand.
 const PREFETCH_EMITTERS: usize = 6;
 
-/// The window of a scene whose shortest delay between neurons is `shortest`, if there is one. With
+/// The round of a scene whose shortest delay between neurons is `shortest`, if there is one. With
 /// Euler a spike found in its first step arrives that much after the *next* step.
-fn window(scene: &Scene, shortest: Option<Time>) -> Time {
+fn round(scene: &Scene, shortest: Option<Time>) -> Time {
     let grid = scene.window_grid();
     let longest = match scene.window_grid() {
         Time::TICK => scene.window,
@@ -51,15 +58,42 @@ fn window(scene: &Scene, shortest: Option<Time>) -> Time {
         Solver::Euler { dt } => delay + dt,
         Solver::Event { .. } => delay,
     });
-    let window = shortest.map_or(longest, |shortest| longest.min(shortest));
-    Time::from_steps(window.whole(grid).max(1), grid)
+    let round = shortest.map_or(longest, |shortest| longest.min(shortest));
+    Time::from_steps(round.whole(grid).max(1), grid)
 }
 
-/// The window of a scene, unless hand-made edges have shorter delays.
+/// The round of a scene, unless hand-made edges have shorter delays.
+#[must_use]
+pub fn round_of(scene: &Scene) -> Time {
+    let between = scene.connections.iter().filter(|c| matches!(c.from, GroupId::Population(_)));
+    round(scene, between.map(Connection::shortest_delay).min())
+}
+
+/// The window of a scene on threads of this machine, if nobody looks between its rounds: as many of them as
+/// the scene's `window` has, but no more than keep a thread busy for a while.
 #[must_use]
 pub fn window_of(scene: &Scene) -> Time {
-    let between = scene.connections.iter().filter(|c| matches!(c.from, GroupId::Population(_)));
-    window(scene, between.map(Connection::shortest_delay).min())
+    let (dt, round) = (scene.solver.grid(), round_of(scene));
+    Time::from_steps(window(scene, round.steps(dt)), dt)
+}
+
+/// See [`window_of`]; in steps, as the round.
+fn window(scene: &Scene, round: u64) -> u64 {
+    let longest = self::round(scene, None).steps(scene.solver.grid());
+    longest.min(time_of(scene, &BUSY_THREAD)).max(round) / round * round
+}
+
+/// Steps that the neurons of a scene take for so much work.
+fn time_of(scene: &Scene, work: &Work) -> u64 {
+    let populations = (0..scene.populations.len()).map(GroupId::Population);
+    let neurons = populations.map(|group| scene.instances(group)).sum::<u64>().max(1);
+    let grid = scene.solver.grid();
+    match scene.window_grid() {
+        Time::TICK => {
+            Time::from_seconds(work.seconds / neurons as f64).map_or(0, |time| time.steps(grid))
+        }
+        step => work.steps / neurons * step.whole(grid),
+    }
 }
 
 /// What a pulse takes about on one thread.
@@ -82,20 +116,22 @@ pub struct Router {
     dt: Time,
     /// The step of neurons that are advanced by steps, if there are any.
     step: Option<Time>,
+    /// Of a round: no spike that is fired in it can arrive in it.
+    round_steps: u64,
+    /// Of a window: of several rounds, where the network goes through them by itself.
     window_steps: u64,
+    /// Whether the back end does that, and routes the spikes of neurons.
+    is_taken_over: bool,
     total_steps: u64,
     numbering: Numbering,
     table: Table,
     delivery: Delivery,
-    /// Arrivals after this window by window, from window `calendar_start` on.
+    /// Arrivals after this round, round by round, from round `calendar_start` on.
     calendar: VecDeque<Vec<Due>>,
     calendar_start: u64,
     /// Empty pages, and room for what goes to the calendar.
     spare_pages: Vec<Vec<Due>>,
     later: Vec<Due>,
-    /// Steps of a window, where the back end routes spikes of neurons itself: it need not be as short as a
-    /// delay.
-    taken_over: Option<u64>,
 }
 
 impl Router {
@@ -121,7 +157,7 @@ impl Router {
                  {least} s or more"
             )));
         }
-        let window = window(scene, shortest_delay);
+        let round_steps = round(scene, shortest_delay).steps(dt);
         let banks = &world.resource::<Banks>().0;
         let delivery = backend.delivery(banks);
         if delivery != Delivery::Host {
@@ -133,7 +169,9 @@ impl Router {
         Ok(Router {
             dt,
             step,
-            window_steps: window.steps(dt),
+            round_steps,
+            window_steps: round_steps,
+            is_taken_over: false,
             total_steps: scene.duration.steps(dt),
             numbering,
             table,
@@ -142,43 +180,54 @@ impl Router {
             calendar_start: 0,
             spare_pages: Vec::new(),
             later: Vec::new(),
-            taken_over: None,
         })
     }
 
-    /// Steps of a full window: no spike fired in it can arrive in it, unless the back end takes care of that.
+    /// Steps of a full window.
     #[must_use]
     pub fn window_steps(&self) -> u64 {
-        self.taken_over.unwrap_or(self.window_steps)
+        self.window_steps
     }
 
-    /// The back end routes the spikes of neurons itself, and nobody looks at windows: they are as long as the
-    /// scene wants, or longer where that would not keep the back end busy for some milliseconds.
-    /// (Where spikes are heard these have to be kept meanwhile.)
-    pub(crate) fn hand_over(&mut self, scene: &Scene, neurons: u64, is_heard: bool) {
-        let longest = window(scene, None).steps(self.dt);
-        let busy = match self.step {
-            Some(step) => {
-                let steps = if is_heard { BUSY_STEPS / 16 } else { BUSY_STEPS };
-                steps / neurons.max(1) * step.whole(self.dt)
-            }
-            None => Time::from_seconds(BUSY_SECONDS / neurons.max(1) as f64)
-                .map_or(0, |t| t.steps(self.dt)),
-        };
-        let windows = (longest.max(busy) / self.window_steps).clamp(1, MOST_WINDOWS);
-        self.taken_over = Some(windows * self.window_steps);
+    /// Steps of a round: no spike that is fired in it can arrive in it.
+    #[must_use]
+    pub fn round_steps(&self) -> u64 {
+        self.round_steps
+    }
+
+    /// The rounds of a window through which back ends go one after the other. Like windows they start at
+    /// multiples of their length.
+    pub fn rounds(&self, window: Window) -> impl Iterator<Item = Window> + use<> {
+        let full = if self.is_taken_over { self.window_steps } else { self.round_steps };
+        let (mut first_step, end) = (window.first_step, window.first_step + window.steps);
+        std::iter::from_fn(move || {
+            let steps = (full - first_step % full).min(end - first_step);
+            let round = Window { first_step, steps, ..window };
+            first_step += steps;
+            (steps > 0).then_some(round)
+        })
+    }
+
+    /// From now on somebody looks between rounds, or nobody does: windows are longer then.
+    pub(crate) fn set_observed(&mut self, scene: &Scene, is_observed: bool) {
+        self.window_steps =
+            if is_observed { self.round_steps } else { window(scene, self.round_steps) };
+    }
+
+    /// The back end routes the spikes of neurons itself, and nobody looks between rounds: windows are as long
+    /// as the scene wants, or longer where that would not keep the back end busy.
+    pub(crate) fn hand_over(&mut self, scene: &Scene, is_heard: bool) {
+        let longest = round(scene, None).steps(self.dt);
+        let busy = time_of(scene, if is_heard { &HEARD_DEVICE } else { &BUSY_DEVICE });
+        let rounds = (longest.max(busy) / self.round_steps).clamp(1, MOST_ROUNDS);
+        self.window_steps = rounds * self.round_steps;
+        self.is_taken_over = true;
     }
 
     /// All edges, hand-made ones included.
     #[must_use]
     pub fn edge_count(&self) -> usize {
         self.table.edges.len()
-    }
-
-    /// Steps in which no spike that was fired can arrive.
-    #[cfg(feature = "cuda")]
-    pub(crate) fn causal_steps(&self) -> u64 {
-        self.window_steps
     }
 
     /// What times are multiples of.
@@ -240,12 +289,12 @@ impl Router {
         self.table.learnt(projection)
     }
 
-    /// Delivers the arrivals of a window that are in the calendar into the inbox, which is emptied
+    /// Delivers the arrivals of a round that are in the calendar into the inbox, which is emptied
     /// first.
     pub fn deliver(&mut self, window: &Window, inbox: &mut Inbox, threads: Threads) {
         let end = window.first_step + window.steps;
-        // A window that `run_for` cut short may end within a page of the calendar.
-        let last_page = (end - 1) / self.window_steps;
+        // A round that `run_for` cut short may end within a page of the calendar.
+        let last_page = (end - 1) / self.round_steps;
         let pages = (last_page + 1 - self.calendar_start).min(self.calendar.len() as u64) as usize;
         if self.delivery == Delivery::Device {
             inbox.reset_runs();
@@ -295,7 +344,7 @@ impl Router {
         for page in self.calendar.iter_mut().take(pages) {
             page.retain(|later| later.step >= end);
         }
-        while self.calendar_start < end / self.window_steps {
+        while self.calendar_start < end / self.round_steps {
             if let Some(page) = self.calendar.pop_front() {
                 debug_assert!(page.is_empty(), "an arrival was left behind");
                 // A later page takes over its memory.
@@ -312,7 +361,7 @@ impl Router {
         pool.filter(|_| self.delivery == Delivery::Host)
     }
 
-    /// Routes spikes of a group: arrivals within `window` go into the inbox, later ones into the
+    /// Routes spikes of a group: arrivals within the round `window` go into the inbox, later ones into the
     /// calendar.
     pub fn route(
         &mut self,
@@ -327,7 +376,7 @@ impl Router {
             return;
         }
         let end = window.first_step + window.steps;
-        // Neurons have fired when the window's inboxes have been emptied already.
+        // Neurons have fired when the round's inboxes have been emptied already.
         let may_arrive_now = matches!(group, GroupId::Source(_));
         let pool = self.pool(spikes.len(), threads).filter(|_| may_arrive_now);
         let (shape, parts) = inbox.parts(pool.map_or(1, Pool::threads));
@@ -347,7 +396,7 @@ impl Router {
                     for (time, _) in own {
                         let step = window.step_of(*time).saturating_add(delay);
                         if step < end {
-                            debug_assert!(may_arrive_now, "a spike arrives in its own window");
+                            debug_assert!(may_arrive_now, "a spike arrives in its own round");
                             now.push(self.moment(step, window));
                         } else if step < self.total_steps {
                             later.push(Due { group, step });
@@ -376,9 +425,26 @@ impl Router {
         self.later = all_later;
     }
 
+    /// Routes the spikes of populations that have not been routed yet into the calendar: none arrives in the
+    /// round in which it was fired.
+    pub fn route_populations(
+        &mut self,
+        spikes: &mut WindowSpikes,
+        round: &Window,
+        inbox: &mut Inbox,
+    ) {
+        if self.is_taken_over {
+            return;
+        }
+        for (index, spikes) in spikes.populations.iter_mut().enumerate() {
+            let group = GroupId::Population(index);
+            self.route(group, spikes.take_unrouted(), round, inbox, &|_| None);
+        }
+    }
+
     /// The page of the calendar to which a step belongs.
     fn page_of(&mut self, step: u64) -> &mut Vec<Due> {
-        let page = (step / self.window_steps).saturating_sub(self.calendar_start) as usize;
+        let page = (step / self.round_steps).saturating_sub(self.calendar_start) as usize;
         while self.calendar.len() <= page {
             self.calendar.push_back(self.spare_pages.pop().unwrap_or_default());
         }
@@ -412,17 +478,19 @@ impl Router {
     }
 }
 
-/// Calendar → inboxes.
+/// Calendar → inboxes, of the first round.
 pub fn deliver(
     mut router: ResMut<Router>,
     window: Res<Window>,
     mut inbox: ResMut<Inbox>,
     backend: Res<CurrentBackend>,
 ) {
-    router.deliver(&window, &mut inbox, &|work| backend.0.pool(work));
+    for round in router.rounds(*window).take(1) {
+        router.deliver(&round, &mut inbox, &|work| backend.0.pool(work));
+    }
 }
 
-/// Spikes of sources → inboxes and calendar.
+/// Spikes of sources → inboxes of the first round, and calendar.
 pub fn route_sources(
     mut router: ResMut<Router>,
     window: Res<Window>,
@@ -431,23 +499,21 @@ pub fn route_sources(
     backend: Res<CurrentBackend>,
 ) {
     let threads: Threads = &|work| backend.0.pool(work);
-    for (index, spikes) in spikes.sources.iter().enumerate() {
-        router.route(GroupId::Source(index), spikes.emitted(), &window, &mut inbox, threads);
+    for round in router.rounds(*window).take(1) {
+        for (index, spikes) in spikes.sources.iter().enumerate() {
+            router.route(GroupId::Source(index), spikes.emitted(), &round, &mut inbox, threads);
+        }
     }
 }
 
-/// Spikes of populations → calendar: none arrives in the window in which it was fired.
+/// Spikes of populations in the last round → calendar.
 pub fn route_populations(
     mut router: ResMut<Router>,
     window: Res<Window>,
     mut inbox: ResMut<Inbox>,
-    spikes: Res<WindowSpikes>,
+    mut spikes: ResMut<WindowSpikes>,
 ) {
-    if router.taken_over.is_some() {
-        return;
-    }
-    for (index, spikes) in spikes.populations.iter().enumerate() {
-        let group = GroupId::Population(index);
-        router.route(group, spikes.emitted(), &window, &mut inbox, &|_| None);
+    if let Some(round) = router.rounds(*window).last() {
+        router.route_populations(&mut spikes, &round, &mut inbox);
     }
 }

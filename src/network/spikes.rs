@@ -55,6 +55,8 @@ impl WindowSpikes {
 #[derive(Debug, Default)]
 pub struct GroupSpikes {
     emitted: Vec<(Time, u32)>,
+    /// How many of them have been routed.
+    routed: usize,
     /// `None` within: those emitted are sorted as they are.
     sorted: OnceLock<Option<Vec<(Time, u32)>>>,
 }
@@ -77,15 +79,23 @@ impl GroupSpikes {
         &self.emitted
     }
 
-    /// Keeps the spikes whose time is wanted.
+    /// Those emitted since it was asked last.
+    pub(crate) fn take_unrouted(&mut self) -> &[(Time, u32)] {
+        let from = std::mem::replace(&mut self.routed, self.emitted.len());
+        &self.emitted[from..]
+    }
+
+    /// Keeps the spikes whose time is wanted. (They are of no use to be routed then.)
     pub(crate) fn retain(&mut self, mut wanted: impl FnMut(Time) -> bool) {
         self.sorted.take();
         self.emitted.retain(|(time, _)| wanted(*time));
+        self.routed = self.emitted.len();
     }
 
     fn clear(&mut self) {
         self.sorted.take();
         self.emitted.clear();
+        self.routed = 0;
     }
 }
 

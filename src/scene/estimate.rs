@@ -5,7 +5,7 @@ use crate::bank::LANES;
 use crate::error::Error;
 use crate::network::inbox::MOST_SUMMED_STEPS;
 use crate::network::law::Law;
-use crate::network::router::window_of;
+use crate::network::router::{round_of, window_of};
 use crate::probe::ProbeKind;
 use crate::solver::kernel::TILE_STEPS;
 use crate::time::Time;
@@ -76,7 +76,7 @@ impl Estimate {
     #[must_use]
     pub fn of(scene: &Scene, recording: Recording) -> Estimate {
         let mut memory: Vec<(String, u128)> = Vec::new();
-        let window = window_of(scene);
+        let (window, round) = (window_of(scene), round_of(scene));
         let window_s = window.seconds();
         let (mut neurons, mut circuits, mut sources, mut edges) = (0, 0, 0, 0);
         let (mut arrivals, mut longest_delay) = (0.0, Time::ZERO);
@@ -115,7 +115,7 @@ impl Estimate {
             // Of the spikes of neurons nothing is known before.
             if let GroupId::Source(k) = connection.from {
                 let train = &scene.sources[k].train;
-                arrivals += n as f64 * (train.peak_rate() * window_s).min(1e18);
+                arrivals += n as f64 * (train.peak_rate() * round.seconds()).min(1e18);
             }
             longest_delay = longest_delay.max(connection.delay.0.bounds().1);
         }
@@ -133,17 +133,17 @@ impl Estimate {
             let any = stepped_neurons > 0 || scene.solver.euler_dt().is_some();
             if any { span.steps(scene.solver.step()) } else { 0 }
         };
-        let window_steps = steps_of(window);
-        let inbox = if (1..=MOST_SUMMED_STEPS as u64).contains(&window_steps) {
-            circuits.saturating_mul(u128::from(window_steps) * SUM_BYTES)
+        let round_steps = steps_of(round);
+        let inbox = if (1..=MOST_SUMMED_STEPS as u64).contains(&round_steps) {
+            circuits.saturating_mul(u128::from(round_steps) * SUM_BYTES)
         } else {
-            let tiles = u128::from(window_steps.div_ceil(TILE_STEPS as u64));
+            let tiles = u128::from(round_steps.div_ceil(TILE_STEPS as u64));
             let lists = neurons.div_ceil(LANES as u128).saturating_mul(tiles);
             let arrivals = (arrivals as u128).saturating_mul(ARRIVAL_BYTES);
             lists.saturating_mul(INBOX_BYTES).saturating_add(arrivals)
         };
-        memory.push(("the inbox of a window".to_string(), inbox));
-        let pages = longest_delay.min(scene.duration).whole(window);
+        memory.push(("the inbox of a round".to_string(), inbox));
+        let pages = longest_delay.max(window).min(scene.duration).whole(round);
         memory.push(("the calendar of delays".to_string(), u128::from(pages) * PAGE_BYTES));
         memory.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
         let steps = u128::from(steps_of(scene.duration));

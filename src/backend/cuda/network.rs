@@ -134,7 +134,7 @@ impl<D: Device> Network<D> {
         Ok(Some(Network {
             module: device.load(&Program::network())?,
             is_event_driven: banks.iter().all(|bank| matches!(bank.neurons, Neurons::Event(_))),
-            window_steps: usize::try_from(router.causal_steps()).unwrap_or(usize::MAX),
+            window_steps: usize::try_from(router.round_steps()).unwrap_or(usize::MAX),
             total_steps: router.total_steps(),
             groups: [
                 copied(device, &first_of)?,
