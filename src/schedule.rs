@@ -5,19 +5,24 @@
 //! | [`First`](WindowSet::First) | your systems | see the state at the start of the window |
 //! | [`Stimulate`](WindowSet::Stimulate) | sources emit the spikes of this window | their arrivals may lie in it |
 //! | [`Gather`](WindowSet::Gather) | components that changed → banks | after every system that may have written them |
-//! | [`Deliver`](WindowSet::Deliver) | calendar and spikes of sources → inboxes | after Stimulate; all arrivals of this window are known now |
-//! | [`Advance`](WindowSet::Advance) | the back end integrates every neuron through the window | the only place where time passes |
+//! | [`Deliver`](WindowSet::Deliver) | calendar and spikes of sources → inboxes | after Stimulate; all arrivals of the first round are known now |
+//! | [`Advance`](WindowSet::Advance) | the back end integrates every neuron, round by round | the only place where time passes |
 //! | [`Scatter`](WindowSet::Scatter) | banks → components that somebody reads | before your systems look |
-//! | [`Route`](WindowSet::Route) | output spikes → the calendar | arrive in a later window at the earliest |
+//! | [`Route`](WindowSet::Route) | output spikes → the calendar | arrive in a later round at the earliest |
 //! | [`Measure`](WindowSet::Measure) | probes | see the spikes and samples of this window |
 //! | [`Last`](WindowSet::Last) | your systems | see the state at the end of the window; what they write acts in the next |
 //!
-//! **Why a window has the length it has.** Inside a window neurons do not see each other, so each
-//! runs on its own from its start to its end, in cache and in parallel. That is right as long
-//! as no spike fired in a window can arrive in it: a window is no longer than the shortest delay
-//! between populations (with Euler one step longer, because a spike found in the window's first step
-//! has the time of that step's end). Without such projections it is as long as the scene's `window`.
-//! It follows from the scene alone, never from threads or tuning.
+//! **Why a window has the length it has.** It is one *round* or several. Inside a round neurons do not see
+//! each other, so each runs on its own from its start to its end, in cache and in parallel. That is
+//! right as long as no spike fired in a round can arrive in it: a round is no longer than the
+//! shortest delay between populations (with Euler one step longer, because a spike found in its first
+//! step has the time of that step's end). Without such projections it is as long as the scene's
+//! `window`. It follows from the scene alone, never from threads or tuning.
+//!
+//! Each round is a window where a system looks that is not [built in](BuiltIn). Where none does, and kernels
+//! of the processor run all neurons, a window has as many rounds as the scene's `window` has, as long as they
+//! take no more than some milliseconds: `Advance` delivers and routes between them, and the systems of the
+//! others are called once for all. (A GPU is handed such a network as a whole.) Results are the same.
 //!
 //! The sets are chained and run on one thread: threads live inside the back end, where the work is.
 

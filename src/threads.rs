@@ -1,24 +1,135 @@
 //! Work on several threads.
+//!
+//! The rounds of a network follow one another within microseconds, so what asking for work and joining costs
+//! decides whether threads are worth it, and nobody may wait for a thread that has not begun: while another
+//! program has its core, that takes milliseconds. A rayon scope waits for all threads, and takes 1.2 µs where
+//! they are awake; this takes a third of that, and waits for those that take part.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::thread;
+use std::any::Any;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
-
-use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
 /// So long a thread with nothing to do stays awake: to wake it would take a tenth of a millisecond, and the
 /// next window of a network often wants it sooner than that. Meanwhile it gives way to all others.
 const PATIENCE: Duration = Duration::from_micros(500);
 /// Looks before it gives way.
 const LOOKS: usize = 64;
+/// Who waits for another thread that long, waits for one that has lost its core to another program.
+const HELD_UP: Duration = Duration::from_micros(100);
+/// So many times as long the others are not at hand then.
+const TIMES_ALONE: u32 = 20;
 
 /// Threads that work together: the one that asks for work, and others that wait for it.
 pub struct Pool {
+    shared: Arc<Shared>,
     /// All but the one that asks.
-    others: ThreadPool,
+    others: Vec<JoinHandle<()>>,
+    /// Held by who asks.
+    asking: Mutex<()>,
+    /// When it was started, and so many nanoseconds later the others are at hand again.
+    started: Instant,
+    alone_until: AtomicU64,
+}
+
+/// Work that each thread calls with its number.
+type Work = &'static (dyn Fn(usize) + Sync);
+
+/// What the threads of a pool share.
+#[derive(Default)]
+struct Shared {
+    desk: Mutex<Desk>,
+    /// Rings when there is work, for those that sleep.
+    bell: Condvar,
     /// How often work was asked for.
-    asked: Arc<AtomicUsize>,
+    asked: AtomicUsize,
+    /// Threads that have taken up the work at hand and are not done.
+    working: AtomicUsize,
+    /// Threads that sleep.
+    asleep: AtomicUsize,
+    /// What a thread failed with.
+    failure: Mutex<Option<Box<dyn Any + Send>>>,
+}
+
+#[derive(Default)]
+struct Desk {
+    /// What may be taken up.
+    work: Option<Work>,
+    /// The pool is gone.
+    is_closed: bool,
+}
+
+impl Shared {
+    fn desk(&self) -> MutexGuard<'_, Desk> {
+        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn failure(&self) -> MutexGuard<'_, Option<Box<dyn Any + Send>>> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes what lies on the desk, and tells all threads.
+    fn announce(&self, change: impl FnOnce(&mut Desk)) {
+        let mut desk = self.desk();
+        change(&mut desk);
+        self.asked.fetch_add(1, Ordering::Release);
+        if self.asleep.load(Ordering::Relaxed) > 0 {
+            self.bell.notify_all();
+        }
+    }
+
+    /// What thread `number` does, until the pool is gone.
+    fn serve(&self, number: usize) {
+        let mut seen = 0;
+        loop {
+            wait_awake(|| self.asked.load(Ordering::Acquire) != seen);
+            let mut desk = self.desk();
+            while self.asked.load(Ordering::Relaxed) == seen {
+                self.asleep.fetch_add(1, Ordering::Relaxed);
+                desk = self.bell.wait(desk).unwrap_or_else(PoisonError::into_inner);
+                self.asleep.fetch_sub(1, Ordering::Relaxed);
+            }
+            seen = self.asked.load(Ordering::Relaxed);
+            if desk.is_closed {
+                return;
+            }
+            let Some(work) = desk.work else { continue };
+            self.working.fetch_add(1, Ordering::Relaxed);
+            drop(desk);
+            if let Err(failure) = catch_unwind(AssertUnwindSafe(|| work(number))) {
+                *self.failure() = Some(failure);
+            }
+            self.working.fetch_sub(1, Ordering::Release);
+        }
+    }
+}
+
+/// Work that lies on the desk. When this is dropped nobody takes it up any more, and those that have are done.
+struct Offer<'a>(&'a Shared);
+
+impl Offer<'_> {
+    /// How long it takes until they are done; see [`Offer`].
+    fn end(&self) -> Duration {
+        self.0.desk().work = None;
+        let is_done = || self.0.working.load(Ordering::Acquire) == 0;
+        if is_done() {
+            return Duration::ZERO;
+        }
+        let began = Instant::now();
+        while !is_done() {
+            wait_awake(is_done);
+        }
+        began.elapsed()
+    }
+}
+
+impl Drop for Offer<'_> {
+    fn drop(&mut self) {
+        self.end();
+    }
 }
 
 impl Pool {
@@ -26,16 +137,73 @@ impl Pool {
     ///
     /// # Errors
     /// If the system lets no thread start.
-    pub fn start(threads: usize) -> Result<Pool, ThreadPoolBuildError> {
-        // (None would be as many as there are cores.)
-        let others = ThreadPoolBuilder::new().num_threads(threads.saturating_sub(1).max(1));
-        Ok(Pool { others: others.build()?, asked: Arc::default() })
+    pub fn start(threads: usize) -> io::Result<Pool> {
+        let mut pool = Pool {
+            shared: Arc::default(),
+            others: Vec::new(),
+            asking: Mutex::default(),
+            started: Instant::now(),
+            alone_until: AtomicU64::new(0),
+        };
+        for number in 1..threads.max(2) {
+            let shared = pool.shared.clone();
+            let thread = thread::Builder::new().name(format!("picoamp {number}"));
+            pool.others.push(thread.spawn(move || shared.serve(number))?);
+        }
+        Ok(pool)
     }
 
     /// How many work together.
     #[must_use]
     pub fn threads(&self) -> usize {
-        self.others.current_num_threads() + 1
+        self.others.len() + 1
+    }
+
+    /// Whether the others wait for work without having to be woken.
+    #[must_use]
+    pub fn is_awake(&self) -> bool {
+        self.shared.asleep.load(Ordering::Relaxed) == 0
+    }
+
+    /// Whether one of the others was held up by another program a short while ago: little work is done sooner
+    /// without them.
+    #[must_use]
+    pub fn is_held_up(&self) -> bool {
+        let until = self.alone_until.load(Ordering::Relaxed);
+        until > 0 && self.now() < until
+    }
+
+    /// Nanoseconds since it was started.
+    fn now(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Calls `work` here, as thread 0, and on those of the others that come while that lasts. (Who asks while
+    /// others are at work already, is alone.)
+    fn together(&self, work: &(dyn Fn(usize) + Sync)) {
+        let _asking = match self.asking.try_lock() {
+            Ok(asking) => asking,
+            Err(TryLockError::Poisoned(asking)) => asking.into_inner(),
+            Err(TryLockError::WouldBlock) => return work(0),
+        };
+        // SAFETY: A thread calls it only while it is counted in `working`, and is counted under the lock of
+        // the desk while the work lies there. `Offer` takes it from the desk, then waits until none is counted,
+        // before the borrow ends, also where `work(0)` fails.
+        let lasting = unsafe { std::mem::transmute::<&(dyn Fn(usize) + Sync), Work>(work) };
+        *self.shared.failure() = None;
+        let offer = Offer(&self.shared);
+        self.shared.announce(|desk| desk.work = Some(lasting));
+        work(0);
+        let waited = offer.end();
+        if waited > HELD_UP {
+            let alone = (waited * TIMES_ALONE).as_nanos();
+            let alone = u64::try_from(alone).unwrap_or(u64::MAX);
+            self.alone_until.store(self.now().saturating_add(alone), Ordering::Relaxed);
+        }
+        let failure = self.shared.failure().take();
+        if let Some(failure) = failure {
+            resume_unwind(failure);
+        }
     }
 
     /// Does pieces of work, as far as threads are equally fast each time the same ones on the same thread: what a
@@ -48,7 +216,7 @@ impl Pool {
         let own = pieces.len().div_ceil(self.threads());
         let results: Vec<OnceLock<O>> = pieces.iter().map(|_| OnceLock::new()).collect();
         let pieces: Vec<_> = pieces.into_iter().map(|piece| Mutex::new(Some(piece))).collect();
-        let work_as = |thread: usize| {
+        self.together(&|thread| {
             // Its own ones first, then what others have not begun, from their end.
             let first = (thread * own).min(pieces.len());
             let after = (first + own).min(pieces.len());
@@ -59,18 +227,7 @@ impl Pool {
                     let _ = results[k].set(work(piece));
                 }
             }
-        };
-        let working = AtomicUsize::new(self.others.current_num_threads());
-        self.others.in_place_scope(|scope| {
-            scope.spawn_broadcast(|_, context| {
-                let _ends = Ends(&working);
-                work_as(context.index() + 1);
-            });
-            self.asked.fetch_add(1, Ordering::Release);
-            work_as(0);
-            wait_awake(|| working.load(Ordering::Acquire) == 0);
         });
-        self.keep_awake();
         results.into_iter().filter_map(OnceLock::into_inner).collect()
     }
 
@@ -79,22 +236,15 @@ impl Pool {
         let items = items.iter_mut().enumerate().collect();
         self.map(items, |(k, item)| work(k, item));
     }
-
-    /// Has the others stay awake for a while, unless they are asked for more.
-    fn keep_awake(&self) {
-        let (asked, until_now) = (self.asked.clone(), self.asked.load(Ordering::Relaxed));
-        self.others.spawn_broadcast(move |_| {
-            wait_awake(|| asked.load(Ordering::Acquire) != until_now);
-        });
-    }
 }
 
-/// A thread that no longer works, even if it fails.
-struct Ends<'a>(&'a AtomicUsize);
-
-impl Drop for Ends<'_> {
+impl Drop for Pool {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Release);
+        self.shared.announce(|desk| desk.is_closed = true);
+        for thread in self.others.drain(..) {
+            // (What it failed with was told to who asked.)
+            let _ = thread.join();
+        }
     }
 }
 
@@ -147,6 +297,33 @@ mod tests {
         }
     }
 
+    /// Those that work read what the one that asks has written, and the other way round.
+    #[test]
+    fn many_short_rounds() {
+        let pool = Pool::start(3).unwrap();
+        let mut numbers = [0; 7];
+        for round in 0..if cfg!(miri) { 50 } else { 5000 } {
+            let expected = [round; 7];
+            assert_eq!(numbers, expected);
+            pool.each(&mut numbers, |_, number| *number += 1);
+        }
+    }
+
+    /// A thread that sleeps is woken, and one that asks from within has its work done too.
+    #[test]
+    fn threads_that_sleep_are_woken() {
+        let pool = Pool::start(2).unwrap();
+        while pool.is_awake() {
+            thread::yield_now();
+        }
+        let both = Barrier::new(2);
+        let sums = pool.map(vec![1, 2], |n| {
+            both.wait();
+            pool.map(vec![n, n], |n| n).iter().sum::<i32>()
+        });
+        assert_eq!(sums, [2, 4]);
+    }
+
     #[test]
     #[should_panic(expected = "a piece that fails")]
     fn a_panic_comes_through() {
@@ -158,8 +335,8 @@ mod tests {
     fn it_works_on_after_a_panic() {
         let pool = Pool::start(2).unwrap();
         let fails = |fails: bool| assert!(!fails, "a piece that fails");
-        let work = std::panic::AssertUnwindSafe(|| pool.map(vec![false, true], fails));
-        assert!(std::panic::catch_unwind(work).is_err());
+        let work = AssertUnwindSafe(|| pool.map(vec![false, true], fails));
+        assert!(catch_unwind(work).is_err());
         assert_eq!(pool.map(vec![1, 2, 3], |k| k + 1), [2, 3, 4]);
     }
 }

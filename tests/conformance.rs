@@ -64,6 +64,11 @@ macro_rules! conformance {
             fn recurrent_network() {
                 equals_the_reference(suite::recurrent_network());
             }
+
+            #[test]
+            fn rounds_of_one_step() {
+                equals_the_reference(suite::rounds_of_one_step());
+            }
         }
     };
 }
@@ -147,6 +152,84 @@ fn the_network_is_alive() {
     assert!(digests.iter().all(|digest| digest.count > 1000), "{digests:?}");
     let window = simulation.world().resource::<picoamp::network::Router>().round_steps();
     assert_eq!(window, 8, "the shortest delay between populations is 7 steps");
+}
+
+/// The network without delays too: all populations fire, in two banks.
+#[test]
+fn rounds_of_one_step_are_alive() {
+    let simulation = run_on(suite::rounds_of_one_step().remove(0), Cpu::new(Some(2)));
+    let counts = simulation.world().resource::<SpikeDigests>().0.iter().map(|digest| digest.count);
+    let counts: Vec<u64> = counts.collect();
+    assert!(counts.len() == 3 && counts.iter().all(|count| *count > 500), "{counts:?}");
+    assert_eq!(simulation.world().resource::<picoamp::bank::Banks>().0.len(), 2);
+    assert_eq!(simulation.world().resource::<picoamp::network::Router>().round_steps(), 1);
+}
+
+/// Runs of the schedule.
+#[derive(bevy_ecs::prelude::Resource, Default)]
+struct Windows(u64);
+
+/// A simulation that has run, maybe with a system that counts the windows it sees, and how it ended.
+fn watched(scene: Scene, is_watched: bool) -> (Simulation, Result<(), String>) {
+    use bevy_ecs::prelude::ResMut;
+    let mut simulation = Simulation::new(scene).unwrap();
+    simulation.set_backend(Cpu::new(Some(2)));
+    simulation.world_mut().init_resource::<Windows>();
+    if is_watched {
+        simulation.add_systems(WindowSet::Last, |mut windows: ResMut<Windows>| windows.0 += 1);
+    }
+    let end = simulation.run().map_err(|error| error.to_string());
+    (simulation, end)
+}
+
+/// Where a system of a plugin looks, each round is a window; where none does, the network goes through many by
+/// itself. Nothing else differs.
+#[test]
+fn who_looks_sees_every_round_and_changes_nothing() {
+    let euler = [network(1), suite::rounds_of_one_step().remove(0)];
+    for scene in euler.into_iter().chain([suite::network_by(1, EVENT)]) {
+        let [(alone, _), (seen, _)] = [false, true].map(|seen| watched(scene.clone(), seen));
+        let [long, short] =
+            [&alone, &seen].map(|s| s.world().resource::<picoamp::network::Router>());
+        assert_eq!(short.window_steps(), short.round_steps());
+        assert!(long.window_steps() >= 10 * short.window_steps());
+        assert_eq!(fingerprint(&seen), fingerprint(&alone));
+        let steps = scene.duration.steps(scene.solver.grid());
+        assert_eq!(seen.world().resource::<Windows>().0, steps.div_ceil(short.round_steps()));
+    }
+}
+
+/// Nor where a fault ends the run within a window: at the same time, with what was measured before.
+#[test]
+fn a_fault_is_found_in_its_round() {
+    let text = r#"(duration: "0.2 s", solver: Euler(dt: "1 ms"),
+        sources: { "input": (size: 4, train: Spikes([(0, "5 ms"), (2, "20 ms"), (3, "50 ms")])),
+            "early": (size: 1, train: Spikes([(0, "1 ms"), (0, "150 ms")])) },
+        populations: { "dpi": (size: 4, model: arcana(
+            soma: (Itau: "4 pA", Igain: "80 pA", Ith: "12 mA", Idc: "10 pA", Ipfb_norm: "1.4e9 /A"),
+            ampa: (Iw: "1e36 A"), gabab: (Iw: "1e36 A"))) },
+        connections: [
+            (from: "input", to: "dpi", receptor: ampa, rule: OneToOne, weight: 60000),
+            (from: "input", to: "dpi", receptor: gabab, rule: OneToOne, weight: 60000),
+            (from: "dpi", to: "dpi", receptor: ampa, rule: OneToOne, delay: "2 ms"),
+        ],
+        probes: {
+            "t": Trace(of: "dpi", vars: [Imem, Iampa], neurons: All, every: "1 ms"),
+            "s": Spikes(of: "early"),
+        })"#;
+    let run = |is_watched| {
+        let (simulation, end) = watched(parse(text, std::path::Path::new(".")), is_watched);
+        let trace = simulation.probe::<TraceRecorder>("t").unwrap();
+        let of = |n| trace.samples(n, Variable::Imem).map(|(t, v)| (t, v.to_bits()));
+        let samples: Vec<_> = (0..4).flat_map(of).collect();
+        let heard = simulation.probe::<SpikeRecorder>("s").unwrap().spikes().len();
+        (end.unwrap_err(), simulation.time(), samples, heard, hashes(&simulation))
+    };
+    let (alone, seen) = (run(false), run(true));
+    assert!(alone.0.contains("not a number"), "{}", alone.0);
+    assert!(alone.1 > Time::ZERO && !alone.2.is_empty());
+    assert_eq!(alone.3, 1, "what comes later is not heard");
+    assert_eq!(alone, seen);
 }
 
 /// All fire, or the comparison would show little; and they are in two banks.

@@ -1,6 +1,7 @@
 //! The CPU back end: blocks of neurons, each run through the whole window in cache.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use fearless_simd::Level;
@@ -16,7 +17,13 @@ use crate::threads::Pool;
 use crate::time::Time;
 
 /// Asking threads that are awake, and joining them; for work of less than four times that, they do not pay.
-const NANOSECONDS_OF_A_JOIN: u64 = 25_000;
+const NANOSECONDS_OF_A_JOIN: u64 = 1_000;
+/// Waking threads that sleep.
+const NANOSECONDS_OF_WAKING: u64 = 25_000;
+/// So much work, in pieces that are not worth waking them, lets expect more of it.
+const NANOSECONDS_OF_MUCH: u64 = 1_000_000;
+/// Of a piece that another thread than usual takes: its neurons lie in the cache of that one's core.
+const LEAST_OF_A_PIECE: u64 = 10_000;
 /// What an arrival at an event-driven neuron costs on one thread, and a neuron that is awake.
 const NANOSECONDS_OF_AN_ARRIVAL: u64 = 100;
 /// See [`NANOSECONDS_OF_AN_ARRIVAL`].
@@ -29,6 +36,8 @@ pub struct Cpu {
     threads: usize,
     /// Started when a window is worth it; `None`: it could not be.
     pool: OnceLock<Option<Pool>>,
+    /// Work in small pieces that was done while they slept, in nanoseconds.
+    missed: AtomicU64,
     /// What pieces of a bank gave, taken out again: the room of their lists is kept.
     outputs: Mutex<Vec<Output>>,
     level: Level,
@@ -54,6 +63,7 @@ impl Cpu {
         Cpu {
             threads,
             pool: OnceLock::new(),
+            missed: AtomicU64::new(0),
             outputs: Mutex::default(),
             level: Level::new(),
             reference: false,
@@ -89,6 +99,18 @@ impl Backend for Cpu {
         if self.threads < 2 || nanoseconds < 4 * NANOSECONDS_OF_A_JOIN {
             return None;
         }
+        if nanoseconds < 4 * NANOSECONDS_OF_WAKING {
+            match self.pool.get() {
+                Some(Some(pool)) if pool.is_held_up() => return None,
+                Some(Some(pool)) if pool.is_awake() => return Some(pool),
+                _ => {}
+            }
+            let missed = self.missed.fetch_add(nanoseconds, Ordering::Relaxed) + nanoseconds;
+            if missed < NANOSECONDS_OF_MUCH {
+                return None;
+            }
+        }
+        self.missed.store(0, Ordering::Relaxed);
         self.pool.get_or_init(|| Pool::start(self.threads).ok()).as_ref()
     }
 
@@ -122,8 +144,11 @@ impl Backend for Cpu {
             };
             let work = NANOSECONDS_OF_A_STEP * u64::from(len) * window.steps;
             let pool = self.pool(work);
-            // Several pieces for each thread even out their load.
-            let pieces = pool.map_or(1, |pool| 4 * pool.threads());
+            // Several pieces for each thread even out their load; of little work each keeps its own.
+            let pieces = pool.map_or(1, |pool| {
+                let threads = pool.threads() as u64;
+                (work / (threads * LEAST_OF_A_PIECE)).clamp(1, 4) as usize * pool.threads()
+            });
             let piece = blocks.div_ceil(pieces).max(1);
 
             let task = Task {

@@ -32,37 +32,28 @@ struct ManualEdge {
 
 /// An edge on its way into the table, ordered as it is in its row there.
 trait Draft: Copy + Default + Ord + Send + Sync {
-    /// Whether edges of a row differ in what orders them.
-    const ORDERED: bool;
-
     /// Of a projection with this mark (0: its weights cannot change).
     fn new(delay: Time, mark: u32, edge: TableEdge) -> Self;
 }
 
-/// Where all edges have the same delay and none is plastic, a row is in the order in which rules
-/// draw it: its targets ascend.
+/// Where all edges have the same delay and none is plastic, a row is ordered by port.
 impl Draft for TableEdge {
-    const ORDERED: bool = false;
-
     fn new(_: Time, _: u32, edge: TableEdge) -> TableEdge {
         edge
     }
 }
 
-/// Otherwise a row is ordered by delay first, then by projection (by a mark that only plastic ones
-/// have; 0: none).
+/// Otherwise a row is ordered by delay first. Plastic projections have a mark (0: none).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct MarkedEdge {
     delay: Time,
-    mark: u32,
     edge: TableEdge,
+    mark: u32,
 }
 
 impl Draft for MarkedEdge {
-    const ORDERED: bool = true;
-
     fn new(delay: Time, mark: u32, edge: TableEdge) -> MarkedEdge {
-        MarkedEdge { delay, mark, edge }
+        MarkedEdge { delay, edge, mark }
     }
 }
 
@@ -313,16 +304,18 @@ impl Drawing<'_> {
         };
         let manual = self.manual.len() as u128;
         hand_out(1, manual, &self.buckets, None, draw, &mut of_bucket, take);
-        if D::ORDERED {
-            each(self.pool(u128::from(total)), &mut of_bucket, |_, bucket| {
-                // Where the next edge would belong, the row ends.
-                let mut start = 0;
-                for end in &bucket.next {
-                    bucket.edges[start as usize..*end as usize].sort_unstable();
-                    start = *end;
+        // (Rules draw the edges of a projection in this order; of several projections they may not be.)
+        each(self.pool(u128::from(total)), &mut of_bucket, |_, bucket| {
+            // Where the next edge would belong, the row ends.
+            let mut start = 0;
+            for end in &bucket.next {
+                let row = &mut bucket.edges[start as usize..*end as usize];
+                if !row.is_sorted() {
+                    row.sort_unstable();
                 }
-            });
-        }
+                start = *end;
+            }
+        });
         edges
     }
 

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bevy_ecs::prelude::*;
+use smallvec::SmallVec;
 
 use super::port::{PortRow, PortRows};
 use super::router::Due;
@@ -56,51 +57,71 @@ pub struct Run {
     pub time: Time,
 }
 
-/// The arrivals of a window. Within a step their order means nothing, so that threads that deliver put them
-/// into parts of their own.
+/// The arrivals of a round. Within a step their order means nothing, so that threads that deliver put them
+/// into parts of their own; where they are summed, each delivers to rows of its own.
 #[derive(Resource, Debug)]
 pub struct Inbox {
     shape: Shape,
     parts: Vec<Part>,
+    /// Of a short window: sums, for each block and step a row for each receptor.
+    sums: Vec<Row<i32>>,
+    /// Whether any sum is not zero, in each [`TOUCHED_ROWS`] rows.
+    touched: Vec<bool>,
     /// Weights that have changed, where the back end delivers itself (place in the table).
     pub(crate) reweighted: Vec<(u32, i32)>,
 }
 
 impl Default for Inbox {
     fn default() -> Inbox {
-        Inbox { shape: Shape::default(), parts: vec![Part::default()], reweighted: Vec::new() }
+        Inbox {
+            shape: Shape::default(),
+            parts: vec![Part::default()],
+            sums: Vec::new(),
+            touched: Vec::new(),
+            reweighted: Vec::new(),
+        }
     }
 }
 
-/// What the inbox of a window is like.
+/// What the inbox of a round is like.
 #[derive(Debug, Default)]
 pub(super) struct Shape {
     rows: Arc<PortRows>,
-    /// Steps of the window; 0 where all neurons are event-driven.
+    /// Steps of the round; 0 where all neurons are event-driven.
     steps: usize,
     /// Whether some are.
     pub(super) has_events: bool,
 }
 
-/// What one thread delivers.
+/// What one thread delivers, but for sums.
 #[derive(Debug, Default)]
-pub(super) struct Part {
+struct Part {
     /// Of a longer window: lists of arrivals, for each tile of [`TILE_STEPS`] steps one for each block.
     lists: Vec<Vec<Arrival>>,
-    /// Of a short window: sums, for each block and step a row for each receptor.
-    sums: Vec<Row<i32>>,
-    /// Whether any sum is not zero, in each [`TOUCHED_ROWS`] rows.
-    touched: Vec<bool>,
     /// Arrivals (and their block) whose sum overflowed.
     overflowed: Vec<(usize, Arrival)>,
     /// Those of event-driven neurons, a list for each block; and blocks with any.
     events: Vec<Vec<Event>>,
     with_events: Vec<u32>,
     /// Edges that the back end delivers itself.
-    pub(super) runs: Vec<Run>,
+    runs: Vec<Run>,
     /// Room for what is due.
-    pub(super) due: Vec<Due>,
+    due: Vec<Due>,
 }
+
+/// What one thread writes to: a part, and the sums of some rows.
+pub(super) struct Share<'a> {
+    part: &'a mut Part,
+    /// Rows of ports: it takes the edges that end there.
+    rows: Range<usize>,
+    sums: &'a mut [Row<i32>],
+    touched: &'a mut [bool],
+    /// Whether all of these are said to be touched.
+    is_all_touched: bool,
+}
+
+/// The shares of some threads.
+pub(super) type Shares<'a> = SmallVec<[Share<'a>; 4]>;
 
 /// When something arrives.
 #[derive(Debug, Clone, Copy)]
@@ -163,6 +184,15 @@ impl Shape {
         self.steps <= MOST_SUMMED_STEPS
     }
 
+    /// Where the rows of `k` of `threads` shares of the sums end: at the end of a block, and of what is emptied
+    /// together.
+    fn end_row(&self, k: usize, threads: usize) -> usize {
+        let (first_of_block, blocks) = (&self.rows.first_of_block, self.rows.blocks());
+        let mut rows = (blocks * k / threads..blocks).map(|block| first_of_block[block] as usize);
+        let end = rows.find(|row| (row * self.steps).is_multiple_of(TOUCHED_ROWS));
+        end.unwrap_or(self.rows.rows.len())
+    }
+
     /// Lists of a longer window.
     fn lists(&self) -> usize {
         self.rows.blocks() * self.steps.div_ceil(TILE_STEPS)
@@ -171,12 +201,7 @@ impl Shape {
 
 impl Part {
     /// Empties it.
-    pub(super) fn reset(&mut self) {
-        for (touched, sums) in self.touched.iter_mut().zip(self.sums.chunks_mut(TOUCHED_ROWS)) {
-            if std::mem::take(touched) {
-                sums.fill(Row([0; LANES]));
-            }
-        }
+    fn reset(&mut self) {
         self.lists.iter_mut().for_each(Vec::clear);
         self.overflowed.clear();
         self.runs.clear();
@@ -185,70 +210,11 @@ impl Part {
 
     /// Makes room for what arrives in a window.
     fn fit(&mut self, shape: &Shape) {
-        fn grow<T>(list: &mut Vec<T>, len: usize, new: impl FnMut() -> T) {
-            list.resize_with(len.max(list.len()), new);
-        }
-        if shape.is_summed() {
-            grow(&mut self.sums, shape.rows.rows.len() * shape.steps, || Row([0; LANES]));
-            grow(&mut self.touched, self.sums.len().div_ceil(TOUCHED_ROWS), || false);
-        } else {
+        if !shape.is_summed() {
             grow(&mut self.lists, shape.lists(), Vec::new);
         }
         if shape.has_events {
             grow(&mut self.events, shape.rows.blocks(), Vec::new);
-        }
-    }
-
-    /// Adds what arrives by some edges at these moments. (Inlined, because there is often one of each.)
-    #[inline(always)]
-    pub(super) fn extend(&mut self, shape: &Shape, edges: &[TableEdge], moments: &[Moment]) {
-        let rows = &shape.rows.rows[..];
-        if shape.steps == 0 && shape.has_events {
-            for &Moment { time, .. } in moments {
-                match edges {
-                    [edge] => self.push_edge(rows, edge, time),
-                    _ => self.push_edges(rows, edges, time),
-                }
-            }
-            return;
-        }
-        if shape.has_events || shape.is_summed() && shape.steps != 1 {
-            for moment in moments {
-                edges.iter().for_each(|edge| self.push(shape, edge, *moment));
-            }
-            return;
-        }
-        if !shape.is_summed() {
-            let blocks = shape.rows.blocks();
-            for moment in moments {
-                let (tile, step) = (moment.step / TILE_STEPS, (moment.step % TILE_STEPS) as u8);
-                let lists = &mut self.lists[tile * blocks..];
-                match edges {
-                    [edge] => list(lists, rows, edge, step),
-                    _ => list_all(&mut lists[..blocks], rows, edges, step),
-                }
-            }
-            return;
-        }
-        // Many edges are likely to end everywhere.
-        let are_many = edges.len() >= self.touched.len();
-        if are_many {
-            self.touched.fill(true);
-        }
-        for moment in moments {
-            // A port is the place of its sum.
-            for edge in edges {
-                let (row, lane) = edge.port.parts();
-                match self.sums[row].0[lane].checked_add(edge.weight) {
-                    Some(total) => {
-                        self.sums[row].0[lane] = total;
-                        if !are_many {
-                            self.touched[row / TOUCHED_ROWS] = true;
-                        }
-                    }
-                    None => self.push(shape, edge, *moment),
-                }
-            }
         }
     }
 
@@ -275,6 +241,96 @@ impl Part {
         }
         list.push(event);
     }
+}
+
+/// Makes a list longer, if it is too short.
+fn grow<T>(list: &mut Vec<T>, len: usize, new: impl FnMut() -> T) {
+    list.resize_with(len.max(list.len()), new);
+}
+
+impl Share<'_> {
+    /// Empties it.
+    pub(super) fn reset(&mut self) {
+        for (touched, sums) in self.touched.iter_mut().zip(self.sums.chunks_mut(TOUCHED_ROWS)) {
+            if std::mem::take(touched) {
+                sums.fill(Row([0; LANES]));
+            }
+        }
+        self.part.reset();
+    }
+
+    /// Is told how many pulses arrive in all: many are likely to end everywhere.
+    pub(super) fn expect(&mut self, pulses: u64) {
+        if pulses >= self.touched.len() as u64 {
+            self.touched.fill(true);
+            self.is_all_touched = true;
+        }
+    }
+
+    /// Room for what is due.
+    pub(super) fn due(&mut self) -> &mut Vec<Due> {
+        &mut self.part.due
+    }
+
+    /// Edges that the back end delivers itself.
+    pub(super) fn runs(&mut self) -> &mut Vec<Run> {
+        &mut self.part.runs
+    }
+
+    /// Adds what arrives by some edges at these moments, in the order of the table. (Inlined, because there is
+    /// often one of each.)
+    #[inline(always)]
+    pub(super) fn extend(&mut self, shape: &Shape, edges: &[TableEdge], moments: &[Moment]) {
+        let rows = &shape.rows.rows[..];
+        if shape.steps == 0 && shape.has_events {
+            for &Moment { time, .. } in moments {
+                match edges {
+                    [edge] => self.part.push_edge(rows, edge, time),
+                    _ => self.part.push_edges(rows, edges, time),
+                }
+            }
+            return;
+        }
+        // Its own of them.
+        let place = |row| edges.partition_point(|edge| edge.port.parts().0 < row);
+        let from = if self.rows.start > 0 { place(self.rows.start) } else { 0 };
+        let to = if self.rows.end < rows.len() { place(self.rows.end) } else { edges.len() };
+        let edges = &edges[from..to];
+        if shape.has_events || shape.is_summed() && shape.steps != 1 {
+            for moment in moments {
+                edges.iter().for_each(|edge| self.push(shape, edge, *moment));
+            }
+            return;
+        }
+        if !shape.is_summed() {
+            let blocks = shape.rows.blocks();
+            for moment in moments {
+                let (tile, step) = (moment.step / TILE_STEPS, (moment.step % TILE_STEPS) as u8);
+                let lists = &mut self.part.lists[tile * blocks..];
+                match edges {
+                    [edge] => list(lists, rows, edge, step),
+                    _ => list_all(&mut lists[..blocks], rows, edges, step),
+                }
+            }
+            return;
+        }
+        for moment in moments {
+            // A port is the place of its sum.
+            for edge in edges {
+                let (row, lane) = edge.port.parts();
+                let row = row - self.rows.start;
+                match self.sums[row].0[lane].checked_add(edge.weight) {
+                    Some(total) => {
+                        self.sums[row].0[lane] = total;
+                        if !self.is_all_touched {
+                            self.touched[row / TOUCHED_ROWS] = true;
+                        }
+                    }
+                    None => self.push(shape, edge, *moment),
+                }
+            }
+        }
+    }
 
     /// Adds what arrives by an edge, wherever it ends. (Apart, because that is rare.)
     #[inline(never)]
@@ -283,20 +339,20 @@ impl Part {
         let PortRow { block, receptor, receptors, is_event_driven } = shape.rows.rows[row];
         let (block, weight) = (block as usize, edge.weight);
         if is_event_driven {
-            return self.push_event(block, Event { time, weight, lane: lane as u8, receptor });
+            return self.part.push_event(block, Event { time, weight, lane: lane as u8, receptor });
         }
         let arrival =
             Arrival { weight, step: (step % TILE_STEPS) as u8, lane: lane as u8, receptor };
         if !shape.is_summed() {
-            return self.lists[step / TILE_STEPS * shape.rows.blocks() + block].push(arrival);
+            return self.part.lists[step / TILE_STEPS * shape.rows.blocks() + block].push(arrival);
         }
         let (receptor, receptors) = (usize::from(receptor), usize::from(receptors));
-        let row = (row - receptor) * shape.steps + step * receptors + receptor;
+        let row = (row - receptor - self.rows.start) * shape.steps + step * receptors + receptor;
         let sum = &mut self.sums[row].0[lane];
         self.touched[row / TOUCHED_ROWS] = true;
         match sum.checked_add(weight) {
             Some(total) => *sum = total,
-            None => self.overflowed.push((block, arrival)),
+            None => self.part.overflowed.push((block, arrival)),
         }
     }
 }
@@ -318,31 +374,58 @@ fn list_all(lists: &mut [Vec<Arrival>], rows: &[PortRow], edges: &[TableEdge], s
 
 impl Inbox {
     /// Is for a window of so many `steps` (where neurons are advanced by steps) from now on. What arrived before
-    /// is still to be [removed](Part::reset).
+    /// is still to be [removed](Share::reset).
     pub(super) fn begin(&mut self, rows: &Arc<PortRows>, steps: Option<u64>) {
         let shape = &mut self.shape;
         if !Arc::ptr_eq(&shape.rows, rows) {
             let has_events = rows.rows.iter().any(|row| row.is_event_driven);
             *shape = Shape { rows: rows.clone(), steps: 0, has_events };
             self.parts = vec![Part::default()];
+            (self.sums, self.touched) = Default::default();
         }
         shape.steps = steps.unwrap_or(0) as usize;
         self.reweighted.clear();
     }
 
-    /// Its parts, for so many threads at most. Where arrivals are summed, or lists are many, there is one alone.
-    pub(super) fn parts(&mut self, threads: usize) -> (&Shape, &mut [Part]) {
-        let shape = &self.shape;
-        let is_one = if shape.is_summed() { shape.steps > 0 } else { shape.lists() > MOST_LISTS };
-        let threads = if is_one { 1 } else { threads };
-        let parts = self.parts.len().max(threads);
-        self.parts.resize_with(parts, Part::default);
-        let parts = &mut self.parts[..threads];
-        parts.iter_mut().for_each(|part| part.fit(shape));
-        (shape, parts)
+    /// Whether several shares are of rows, not of what is delivered.
+    pub(super) fn is_shared_by_rows(&self) -> bool {
+        self.shape.is_summed() && self.shape.steps > 0
     }
 
-    /// Empties its parts, but so many of the first.
+    /// Shares for so many threads at most. Where some arrivals are summed and others are not, or lists are
+    /// many, there is one alone.
+    pub(super) fn shares<'a>(&'a mut self, threads: usize) -> (&'a Shape, Shares<'a>) {
+        let by_rows = self.is_shared_by_rows();
+        let shape = &self.shape;
+        let is_one = if by_rows { shape.has_events } else { shape.lists() > MOST_LISTS };
+        let threads = if is_one { 1 } else { threads };
+        grow(&mut self.parts, threads, Part::default);
+        if by_rows {
+            grow(&mut self.sums, shape.rows.rows.len() * shape.steps, || Row([0; LANES]));
+            grow(&mut self.touched, self.sums.len().div_ceil(TOUCHED_ROWS), || false);
+        }
+        let (mut sums, mut touched, mut first_row) = (&mut self.sums[..], &mut self.touched[..], 0);
+        let share = |(k, part): (usize, &'a mut Part)| {
+            part.fit(shape);
+            let is_last = k + 1 == threads;
+            let end_row =
+                if is_last { shape.rows.rows.len() } else { shape.end_row(k + 1, threads) };
+            // The last one takes what is left, also what is of no use in this round.
+            let is_of_rows = by_rows && !is_last;
+            let len = if is_of_rows { (end_row - first_row) * shape.steps } else { sums.len() };
+            let (own_sums, later) = std::mem::take(&mut sums).split_at_mut(len);
+            let own_touched = std::mem::take(&mut touched);
+            let (own_touched, still) = own_touched.split_at_mut(len.div_ceil(TOUCHED_ROWS));
+            (sums, touched) = (later, still);
+            let rows = if by_rows { first_row..end_row } else { 0..shape.rows.rows.len() };
+            first_row = if by_rows { end_row } else { 0 };
+            Share { part, rows, sums: own_sums, touched: own_touched, is_all_touched: false }
+        };
+        let shares = self.parts[..threads].iter_mut().enumerate().map(share).collect();
+        (shape, shares)
+    }
+
+    /// Empties the parts of all shares but so many of the first.
     pub(super) fn reset_parts(&mut self, but: usize) {
         self.parts.iter_mut().skip(but).for_each(Part::reset);
     }
@@ -380,7 +463,7 @@ impl Inbox {
     pub(crate) fn sums(&self, blocks: Range<usize>) -> &[Row<i32>] {
         let [from, to] = [blocks.start, blocks.end]
             .map(|block| self.shape.rows.first_of_block[block] as usize * self.shape.steps);
-        &self.parts[0].sums[from..to]
+        &self.sums[from..to]
     }
 
     /// The arrivals at blocks whose sum overflowed already, and their block.
@@ -388,7 +471,7 @@ impl Inbox {
         &self,
         blocks: Range<usize>,
     ) -> impl Iterator<Item = (usize, &Arrival)> {
-        let own = self.parts[0].overflowed.iter();
+        let own = self.parts.iter().flat_map(|part| &part.overflowed);
         let own = own.filter(move |(block, _)| blocks.contains(block));
         own.map(|(block, arrival)| (*block, arrival))
     }
@@ -500,6 +583,49 @@ mod tests {
     }
 
     proptest! {
+        /// Threads that share the rows of a short window deliver each edge once, and leave nothing behind.
+        #[test]
+        fn shares_of_rows_are_all_rows(
+            ports in prop::collection::vec(0_u32..2304, 0..150),
+            steps in 1_u64..6, threads in 1_usize..6, moments in prop::collection::vec(0_usize..6, 1..4),
+        ) {
+            // Twelve blocks, each with three receptors.
+            let row = |row: u32| PortRow {
+                block: row / 3, receptor: (row % 3) as u8, receptors: 3, is_event_driven: false,
+            };
+            let first_of_block = (0..=12).map(|block| block * 3).collect();
+            let rows = Arc::new(PortRows { rows: (0..36).map(row).collect(), first_of_block });
+            let mut edges: Vec<_> =
+                (1..).zip(ports).map(|(weight, port)| TableEdge { port: Port(port), weight }).collect();
+            edges.sort_unstable();
+            let step = |moment: &usize| moment % steps as usize;
+            let at = |moment| Moment { step: step(moment), time: Time::ZERO };
+            let all: Vec<Moment> = moments.iter().map(at).collect();
+            let mut expected = std::collections::BTreeMap::new();
+            for (edge, moment) in edges.iter().flat_map(|e| moments.iter().map(move |m| (e, m))) {
+                let (row, lane) = edge.port.parts();
+                *expected.entry((row / 3, step(moment), row % 3, lane)).or_insert(0) += edge.weight;
+            }
+            let mut inbox = Inbox::default();
+            inbox.begin(&rows, Some(steps));
+            let (shape, mut shares) = inbox.shares(threads);
+            prop_assert_eq!(shares.len(), threads);
+            for share in &mut shares {
+                share.expect(edges.len() as u64);
+                share.extend(shape, &edges, &all);
+            }
+            drop(shares);
+            let mut found = std::collections::BTreeMap::new();
+            for (block, (_, arrival)) in (0..12).flat_map(|b| inbox.of_block(b).into_iter().map(move |a| (b, a))) {
+                let Arrival { weight, step, lane, receptor } = arrival;
+                let place = (block, usize::from(step), usize::from(receptor), usize::from(lane));
+                prop_assert_eq!(found.insert(place, weight), None);
+            }
+            prop_assert_eq!(found, expected);
+            inbox.shares(1).1.iter_mut().for_each(Share::reset);
+            prop_assert!((0..12).all(|block| inbox.of_block(block).is_empty()));
+        }
+
         /// Whichever thread put down what, and in whatever order: each neuron gets its arrivals sorted.
         #[test]
         fn event_driven_neurons_get_their_arrivals_sorted(
@@ -508,11 +634,11 @@ mod tests {
             let mut inbox = inbox();
             let mut expected: Vec<(u32, event::Arrival)> = Vec::new();
             {
-                let (shape, parts) = inbox.parts(3);
-                for &(port, part, time, weight) in &edges {
+                let (shape, mut shares) = inbox.shares(3);
+                for &(port, share, time, weight) in &edges {
                     let edge = TableEdge { port: Port(port), weight };
                     let time = Time::from_picoseconds(time);
-                    parts[part].extend(shape, &[edge], &[Moment { step: 0, time }]);
+                    shares[share].extend(shape, &[edge], &[Moment { step: 0, time }]);
                     let (row, lane) = (port / 64, port % 64);
                     let arrival = event::Arrival { time, receptor: (row % 2) as u8, weight };
                     expected.push((row / 2 * 64 + lane, arrival));

@@ -5,12 +5,13 @@
 //! they arrive; the fan-out happens when that round is delivered.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use bevy_ecs::prelude::*;
 use smallvec::SmallVec;
 
 use super::build;
-use super::inbox::{Delivery, Inbox, Moment, Part, Run, Shape};
+use super::inbox::{Delivery, Inbox, Moment, Run, Shape, Share};
 use super::plasticity::EdgeWeights;
 use super::table::{Numbering, Table};
 use super::{Edge, WindowSpikes};
@@ -42,7 +43,7 @@ const MOST_ROUNDS: u64 = 1 << 10;
 /// Arrivals of an emitter in a window that need no memory.
 const MOMENTS: usize = 16;
 /// Edges are fetched that many spikes before they are delivered.
-const PREFETCH: usize = 2;
+const PREFETCH: usize = 4;
 /// And the groups of an emitter, that many spikes after those at hand.
 const PREFETCH_EMITTERS: usize = 6;
 
@@ -102,10 +103,11 @@ const NANOSECONDS_OF_A_PULSE: u64 = 10;
 /// The threads that work of so many nanoseconds is worth, if any.
 pub type Threads<'a> = &'a dyn Fn(u64) -> Option<&'a Pool>;
 
-/// A group of edges whose spike arrives at a step.
+/// Edges of a group (as a run in the table) by which a spike arrives at a step.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Due {
-    group: u32,
+    first: u32,
+    len: u32,
     step: u64,
 }
 
@@ -305,44 +307,50 @@ impl Router {
         if let Some(reweighted) = &mut self.table.reweighted {
             inbox.reweighted.append(reweighted);
         }
-        let due: usize = self.calendar.iter().take(pages).map(Vec::len).sum();
-        let pool = self.pool(due, threads);
-        let (shape, parts) = inbox.parts(pool.map_or(1, Pool::threads));
-        let count = parts.len();
-        let deliver = |thread: usize, part: &mut Part| {
+        let due = self.calendar.iter().take(pages).flatten();
+        let pulses = due.map(|due| u64::from(due.len)).sum();
+        let pool = self.pool(pulses, threads);
+        let by_rows = inbox.is_shared_by_rows();
+        let (shape, mut shares) = inbox.shares(pool.map_or(1, Pool::threads));
+        let count = shares.len();
+        let deliver = |thread: usize, share: &mut Share| {
             if self.delivery != Delivery::Device {
-                part.reset();
+                share.reset();
+                share.expect(pulses);
             }
-            // Each thread delivers what is due in a part of the window.
-            let share = window.steps / count as u64;
-            let from = if thread == 0 { 0 } else { window.first_step + share * thread as u64 };
-            let to = window.first_step + share * (thread as u64 + 1);
-            let to = if thread + 1 == count { end } else { to };
-            let mut own = std::mem::take(&mut part.due);
-            let due = self.calendar.iter().take(pages).flatten();
-            own.extend(due.filter(|due| (from..to).contains(&due.step)));
-            if shape.has_events {
-                // Event-driven neurons want them in the order of time.
-                own.sort_unstable_by_key(|due| due.step);
+            // Each thread delivers what is due in a part of the round, or all that ends in its rows.
+            let steps = window.steps / count as u64;
+            let is_first = by_rows || thread == 0;
+            let from = if is_first { 0 } else { window.first_step + steps * thread as u64 };
+            let to = window.first_step + steps * (thread as u64 + 1);
+            let to = if by_rows || thread + 1 == count { end } else { to };
+            let pages = self.calendar.iter().take(pages);
+            if !shape.has_events {
+                return pages
+                    .for_each(|page| self.fan_out_all(page, from..to, window, shape, share));
             }
-            for (k, due) in own.iter().enumerate() {
-                if let Some(soon) = own.get(k + PREFETCH) {
-                    self.table.prefetch(soon.group);
-                }
-                self.fan_out(due.group, &[self.moment(due.step, window)], shape, part);
-            }
+            // Event-driven neurons want them in the order of time.
+            let mut own = std::mem::take(share.due());
+            own.extend(pages.flatten().filter(|due| (from..to).contains(&due.step)));
+            own.sort_unstable_by_key(|due| due.step);
+            self.fan_out_all(&own, from..to, window, shape, share);
             own.clear();
-            part.due = own;
+            *share.due() = own;
         };
         match pool {
-            Some(pool) if count > 1 => pool.each(parts, deliver),
-            _ => deliver(0, &mut parts[0]),
+            Some(pool) if count > 1 => pool.each(&mut shares, deliver),
+            _ => deliver(0, &mut shares[0]),
         }
+        drop(shares);
         if self.delivery != Delivery::Device {
             inbox.reset_parts(count);
         }
         for page in self.calendar.iter_mut().take(pages) {
-            page.retain(|later| later.step >= end);
+            if end.is_multiple_of(self.round_steps) {
+                page.clear();
+            } else {
+                page.retain(|later| later.step >= end);
+            }
         }
         while self.calendar_start < end / self.round_steps {
             if let Some(page) = self.calendar.pop_front() {
@@ -354,11 +362,10 @@ impl Router {
         }
     }
 
-    /// The threads for the delivery to so many groups of edges.
-    fn pool<'a>(&self, groups: usize, threads: Threads<'a>) -> Option<&'a Pool> {
-        let edges = self.table.edges.len().div_ceil(self.table.groups.len().max(1));
-        let pool = threads(NANOSECONDS_OF_A_PULSE * (groups * edges) as u64);
-        pool.filter(|_| self.delivery == Delivery::Host)
+    /// The threads for the delivery of so many pulses.
+    fn pool<'a>(&self, pulses: u64, threads: Threads<'a>) -> Option<&'a Pool> {
+        let pool = || threads(NANOSECONDS_OF_A_PULSE.saturating_mul(pulses));
+        (self.delivery == Delivery::Host).then(pool).flatten()
     }
 
     /// Routes spikes of a group: arrivals within the round `window` go into the inbox, later ones into the
@@ -378,10 +385,13 @@ impl Router {
         let end = window.first_step + window.steps;
         // Neurons have fired when the round's inboxes have been emptied already.
         let may_arrive_now = matches!(group, GroupId::Source(_));
-        let pool = self.pool(spikes.len(), threads).filter(|_| may_arrive_now);
-        let (shape, parts) = inbox.parts(pool.map_or(1, Pool::threads));
+        let of_a_spike = self.table.edges.len().div_ceil(self.table.groups.len().max(1));
+        let pulses = (spikes.len() * of_a_spike) as u64;
+        let is_shared = may_arrive_now && !inbox.is_shared_by_rows();
+        let pool = if is_shared { self.pool(pulses, threads) } else { None };
+        let (shape, mut shares) = inbox.shares(pool.map_or(1, Pool::threads));
         let mut all_later = std::mem::take(&mut self.later);
-        let route = |spikes: &[(Time, u32)], part: &mut Part, later: &mut Vec<Due>| {
+        let route = |spikes: &[(Time, u32)], share: &mut Share, later: &mut Vec<Due>| {
             // In long windows an emitter fires several times, one after the other.
             let mut at = 0;
             let mut now = SmallVec::<[Moment; MOMENTS]>::new();
@@ -399,27 +409,33 @@ impl Router {
                             debug_assert!(may_arrive_now, "a spike arrives in its own round");
                             now.push(self.moment(step, window));
                         } else if step < self.total_steps {
-                            later.push(Due { group, step });
+                            let (first, len) = self.table.run_of(group);
+                            later.push(Due { first, len, step });
                         }
                     }
                     if !now.is_empty() {
-                        self.fan_out(group, &now, shape, part);
+                        self.fan_out(self.table.run_of(group), &now, shape, share);
                         now.clear();
                     }
                 }
             }
         };
         match pool {
-            Some(pool) if parts.len() > 1 => {
-                let pieces = spikes.chunks(spikes.len().div_ceil(parts.len()).max(1));
-                let lists = pool.map(pieces.zip(parts).collect(), |(spikes, part)| {
+            Some(pool) if shares.len() > 1 => {
+                let pieces = spikes.chunks(spikes.len().div_ceil(shares.len()).max(1));
+                let lists = pool.map(pieces.zip(&mut shares).collect(), |(spikes, share)| {
                     let mut later = Vec::new();
-                    route(spikes, part, &mut later);
+                    route(spikes, share, &mut later);
                     later
                 });
                 all_later.extend(lists.into_iter().flatten());
             }
-            _ => route(spikes, &mut parts[0], &mut all_later),
+            _ => {
+                if may_arrive_now {
+                    shares[0].expect(pulses);
+                }
+                route(spikes, &mut shares[0], &mut all_later);
+            }
         }
         all_later.drain(..).for_each(|due| self.page_of(due.step).push(due));
         self.later = all_later;
@@ -464,16 +480,41 @@ impl Router {
         Moment { step: at as usize, time }
     }
 
-    /// Puts what arrives by a group of edges at these moments into a part of the inbox.
+    /// Puts what is due in these steps into a share of the inbox.
     #[inline(always)]
-    fn fan_out(&self, group: u32, moments: &[Moment], shape: &Shape, part: &mut Part) {
+    fn fan_out_all(
+        &self,
+        due: &[Due],
+        steps: Range<u64>,
+        window: &Window,
+        shape: &Shape,
+        share: &mut Share,
+    ) {
+        for (k, &Due { first, len, step }) in due.iter().enumerate() {
+            if let Some(soon) = due.get(k + PREFETCH).filter(|soon| steps.contains(&soon.step)) {
+                self.table.prefetch((soon.first, soon.len));
+            }
+            if steps.contains(&step) {
+                self.fan_out((first, len), &[self.moment(step, window)], shape, share);
+            }
+        }
+    }
+
+    /// Puts what arrives by a run of edges at these moments into a share of the inbox.
+    #[inline(always)]
+    fn fan_out(
+        &self,
+        (first, len): (u32, u32),
+        moments: &[Moment],
+        shape: &Shape,
+        share: &mut Share,
+    ) {
         if self.delivery != Delivery::Host {
-            let (first, len) = self.table.run_of(group);
             let run = |&Moment { step, time }: &Moment| Run { first, len, step: step as u32, time };
-            part.runs.extend(moments.iter().map(run));
+            share.runs().extend(moments.iter().map(run));
         }
         if self.delivery != Delivery::Device {
-            part.extend(shape, self.table.edges_of(group), moments);
+            share.extend(shape, self.table.edges_of((first, len)), moments);
         }
     }
 }

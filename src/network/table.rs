@@ -20,7 +20,7 @@ pub(super) struct TableEdge {
     pub(super) weight: i32,
 }
 
-/// Edges of one emitter with one delay.
+/// Edges of one emitter with one delay, ordered by port.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Group {
     pub(super) first_edge: u32,
@@ -135,17 +135,16 @@ impl Table {
         (from, to - from)
     }
 
-    /// Has the edges of a group fetched, which are needed soon: a row of a network lies anywhere, and is
+    /// Has the edges of a run fetched, which are needed soon: a row of a network lies anywhere, and is
     /// read before the processor notices that it is one.
     #[inline]
-    pub(super) fn prefetch(&self, group: u32) {
-        let edges = self.edges_of(group);
+    pub(super) fn prefetch(&self, run: (u32, u32)) {
+        let edges = self.edges_of(run);
         prefetch(edges, size_of_val(edges));
     }
 
-    /// The edges of a group.
-    pub(super) fn edges_of(&self, group: u32) -> &[TableEdge] {
-        let [from, to] = [group, group + 1].map(|g| self.groups[g as usize].first_edge as usize);
-        &self.edges[from..to]
+    /// The edges of a run.
+    pub(super) fn edges_of(&self, (first, len): (u32, u32)) -> &[TableEdge] {
+        &self.edges[first as usize..][..len as usize]
     }
 }

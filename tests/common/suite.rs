@@ -182,7 +182,7 @@ pub type Case = (&'static str, fn() -> Vec<Scene>);
 
 /// What is compared, by name.
 #[allow(dead_code)] // The tests of the CPU name each.
-pub const CASES: [Case; 8] = [
+pub const CASES: [Case; 9] = [
     ("seed_experiment", seed_experiment),
     ("seed_experiment_at_a_fine_step", seed_experiment_at_a_fine_step),
     ("banks_with_much_work", banks_with_much_work),
@@ -191,6 +191,7 @@ pub const CASES: [Case; 8] = [
     ("steps_that_span_arrivals", steps_that_span_arrivals),
     ("models_of_all_families", models_of_all_families),
     ("recurrent_network", recurrent_network),
+    ("rounds_of_one_step", rounds_of_one_step),
 ];
 
 pub fn seed_experiment() -> Vec<Scene> {
@@ -239,4 +240,28 @@ pub fn models_of_all_families() -> Vec<Scene> {
 pub fn recurrent_network() -> Vec<Scene> {
     let event = network_by(1, EVENT);
     [1, 2, 3].map(network).into_iter().chain([event]).collect()
+}
+
+/// A network without delays that is worth threads all the same: many neurons, of two receptors each, in two
+/// populations of a bank and in another one; edges of all to all, of which rows have more than one projection.
+pub fn rounds_of_one_step() -> Vec<Scene> {
+    let text = r#"(seed: 4, duration: "60 ms", solver: Euler(dt: "100 us"),
+        sources: { "noise": (size: 4400, train: Poisson(rates: "300 Hz")) },
+        populations: {
+            "exc": (size: 4400, model: MODEL, mismatch: { "soma.Itau": LogNormal(cv: 0.2) }),
+            "dynapse1": (size: 600, model: dynapse1(soma: (Idc: "700 pA"))),
+            "inh": (size: 1100, model: MODEL, mismatch: { "soma.Igain": LogNormal(cv: 0.2) }),
+        },
+        connections: [
+            (from: "noise", to: "exc", receptor: ampa, rule: OneToOne, weight: 20),
+            (from: "exc", to: "inh", receptor: ampa, rule: FixedInDegree(k: 20), weight: 5),
+            (from: "exc", to: "dynapse1", receptor: ampa, rule: FixedInDegree(k: 20), weight: 5),
+            (from: "inh", to: "exc", receptor: gabab, rule: FixedInDegree(k: 10)),
+            (from: "exc", to: "exc", receptor: ampa, rule: FixedInDegree(k: 10), weight: 2),
+            (from: "dynapse1", neurons: Range(from: 0, to: 5), to: "exc", receptor: gabab, rule: AllToAll),
+        ])"#;
+    let model = r#"arcana(
+        soma: (Itau: "4 pA", Igain: "80 pA", Ith: "12 mA", Idc: "10 pA", Ipfb_th: "0 A", Ipfb_norm: "1.4e9 /A"),
+        ampa: (Itau: "2 pA", Igain: "20 pA", Iw: "10 pA"), gabab: (Itau: "2 pA", Igain: "20 pA", Iw: "10 pA"))"#;
+    vec![parse(&text.replace("MODEL", model), Path::new("."))]
 }
