@@ -192,7 +192,7 @@ fn deliver(c: &mut Criterion) {
         group.throughput(Throughput::Elements(64 * targets));
         group.bench_function(name, |b| {
             b.iter(|| {
-                let window = Window { first_step, steps: router.window_steps(), dt };
+                let window = Window { first_step, steps: router.round_steps(), dt };
                 let spikes: Vec<(Time, u32)> =
                     (0..sources).map(|k| (window.start(), k as u32)).collect();
                 router.deliver(&window, &mut inbox, &|_| None);

@@ -26,7 +26,8 @@
 //!    a spike source — each with its own, mismatched biases as components.
 //! 2. [Systems](schedule) batch the components into contiguous [banks](bank); update kernels see
 //!    only those.
-//! 3. Time advances in windows; inside one every neuron is integrated on its own.
+//! 3. Time advances in [windows](schedule) of one round or several; inside one of these every neuron is
+//!    integrated on its own.
 //! 4. Spikes are plain data, edges rows of a [table](network::router); pulses are summed as
 //!    integers, so a result does not depend on order or threads.
 //! 5. Users add ordinary systems between the stages, and [`Plugin`]s.

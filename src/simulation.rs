@@ -309,7 +309,7 @@ impl Simulation {
     /// Runs for a span of simulated time, at most to the end of the scene. A run in pieces gives
     /// the same results as one in whole, bit for bit. Systems of plugins run once more where a piece
     /// ends within a window, and the event-driven solver ends its steps there: with either, that is
-    /// said of pieces of whole windows (otherwise spike times are still within the tolerance).
+    /// said of pieces of whole windows, of one [round](crate::schedule) each (otherwise spike times are still within the tolerance).
     ///
     /// # Errors
     /// As [`Simulation::run`]; [`Error::Limit`] for a span that is no whole number of steps.

@@ -8,20 +8,24 @@
 use std::any::Any;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+
+use smallvec::SmallVec;
 
 /// So long a thread with nothing to do stays awake: to wake it would take a tenth of a millisecond, and the
 /// next window of a network often wants it sooner than that. Meanwhile it gives way to all others.
 const PATIENCE: Duration = Duration::from_micros(500);
 /// Looks before it gives way.
 const LOOKS: usize = 64;
-/// Who waits for another thread that long, waits for one that has lost its core to another program.
+/// Who waits for another thread that long, and longer than it worked itself, waits for one that has probably lost
+/// its core to another program.
 const HELD_UP: Duration = Duration::from_micros(100);
-/// So many times as long the others are not at hand then.
+/// So many times as long little work is done without the others then, but no longer than that.
 const TIMES_ALONE: u32 = 20;
+const LONGEST_ALONE: Duration = Duration::from_millis(100);
 
 /// Threads that work together: the one that asks for work, and others that wait for it.
 pub struct Pool {
@@ -110,25 +114,13 @@ impl Shared {
 /// Work that lies on the desk. When this is dropped nobody takes it up any more, and those that have are done.
 struct Offer<'a>(&'a Shared);
 
-impl Offer<'_> {
-    /// How long it takes until they are done; see [`Offer`].
-    fn end(&self) -> Duration {
+impl Drop for Offer<'_> {
+    fn drop(&mut self) {
         self.0.desk().work = None;
         let is_done = || self.0.working.load(Ordering::Acquire) == 0;
-        if is_done() {
-            return Duration::ZERO;
-        }
-        let began = Instant::now();
         while !is_done() {
             wait_awake(is_done);
         }
-        began.elapsed()
-    }
-}
-
-impl Drop for Offer<'_> {
-    fn drop(&mut self) {
-        self.end();
     }
 }
 
@@ -170,12 +162,12 @@ impl Pool {
     #[must_use]
     pub fn is_held_up(&self) -> bool {
         let until = self.alone_until.load(Ordering::Relaxed);
-        until > 0 && self.now() < until
+        until > 0 && self.now().as_nanos() < until.into()
     }
 
-    /// Nanoseconds since it was started.
-    fn now(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    /// Since it was started.
+    fn now(&self) -> Duration {
+        self.started.elapsed()
     }
 
     /// Calls `work` here, as thread 0, and on those of the others that come while that lasts. (Who asks while
@@ -193,12 +185,16 @@ impl Pool {
         *self.shared.failure() = None;
         let offer = Offer(&self.shared);
         self.shared.announce(|desk| desk.work = Some(lasting));
+        let began = self.now();
         work(0);
-        let waited = offer.end();
-        if waited > HELD_UP {
-            let alone = (waited * TIMES_ALONE).as_nanos();
-            let alone = u64::try_from(alone).unwrap_or(u64::MAX);
-            self.alone_until.store(self.now().saturating_add(alone), Ordering::Relaxed);
+        let done = self.now();
+        drop(offer);
+        let end = self.now();
+        let waited = end - done;
+        if waited > HELD_UP.max(done - began) {
+            let alone = (waited * TIMES_ALONE).min(LONGEST_ALONE);
+            let until = u64::try_from((end + alone).as_nanos()).unwrap_or(u64::MAX);
+            self.alone_until.store(until, Ordering::Relaxed);
         }
         let failure = self.shared.failure().take();
         if let Some(failure) = failure {
@@ -206,35 +202,49 @@ impl Pool {
         }
     }
 
-    /// Does pieces of work, as far as threads are equally fast each time the same ones on the same thread: what a
-    /// piece works on may still be in the cache of its core. The results are in the order of the pieces.
+    /// Calls `work` once with the number of each of so many pieces, as far as threads are equally fast each time
+    /// for the same ones on the same thread: what a piece works on may still be in the cache of its core.
+    fn deal(&self, pieces: usize, work: impl Fn(usize) + Sync) {
+        let own = pieces.div_ceil(self.threads());
+        let is_begun = || AtomicBool::new(false);
+        let begun: SmallVec<[AtomicBool; 32]> =
+            std::iter::repeat_with(is_begun).take(pieces).collect();
+        self.together(&|thread| {
+            // Its own ones first, then what others have not begun, from their end.
+            let first = (thread * own).min(pieces);
+            let after = (first + own).min(pieces);
+            let others = (after..pieces).rev().chain((0..first).rev());
+            for k in (first..after).chain(others) {
+                if !begun[k].swap(true, Ordering::Relaxed) {
+                    work(k);
+                }
+            }
+        });
+    }
+
+    /// Does pieces of work, each mostly on the same thread. The results are in the order of the pieces.
     pub fn map<P: Send, O: Send + Sync>(
         &self,
         pieces: Vec<P>,
         work: impl Fn(P) -> O + Sync,
     ) -> Vec<O> {
-        let own = pieces.len().div_ceil(self.threads());
         let results: Vec<OnceLock<O>> = pieces.iter().map(|_| OnceLock::new()).collect();
         let pieces: Vec<_> = pieces.into_iter().map(|piece| Mutex::new(Some(piece))).collect();
-        self.together(&|thread| {
-            // Its own ones first, then what others have not begun, from their end.
-            let first = (thread * own).min(pieces.len());
-            let after = (first + own).min(pieces.len());
-            let others = (after..pieces.len()).rev().chain((0..first).rev());
-            for k in (first..after).chain(others) {
-                let piece = pieces[k].lock().unwrap_or_else(PoisonError::into_inner).take();
-                if let Some(piece) = piece {
-                    let _ = results[k].set(work(piece));
-                }
+        self.deal(pieces.len(), |k| {
+            let piece = pieces[k].lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(piece) = piece {
+                let _ = results[k].set(work(piece));
             }
         });
         results.into_iter().filter_map(OnceLock::into_inner).collect()
     }
 
-    /// Calls `work` with each item and its index.
+    /// Calls `work` with each item and its index, each mostly on the same thread.
     pub fn each<T: Send>(&self, items: &mut [T], work: impl Fn(usize, &mut T) + Sync) {
-        let items = items.iter_mut().enumerate().collect();
-        self.map(items, |(k, item)| work(k, item));
+        let items: SmallVec<[Mutex<&mut T>; 8]> = items.iter_mut().map(Mutex::new).collect();
+        self.deal(items.len(), |k| {
+            work(k, &mut items[k].lock().unwrap_or_else(PoisonError::into_inner));
+        });
     }
 }
 

@@ -66,8 +66,8 @@ macro_rules! conformance {
             }
 
             #[test]
-            fn rounds_of_one_step() {
-                equals_the_reference(suite::rounds_of_one_step());
+            fn short_rounds() {
+                equals_the_reference(suite::short_rounds());
             }
         }
     };
@@ -156,8 +156,8 @@ fn the_network_is_alive() {
 
 /// The network without delays too: all populations fire, in two banks.
 #[test]
-fn rounds_of_one_step_are_alive() {
-    let simulation = run_on(suite::rounds_of_one_step().remove(0), Cpu::new(Some(2)));
+fn short_rounds_are_alive() {
+    let simulation = run_on(suite::short_rounds_of("0 s"), Cpu::new(Some(2)));
     let counts = simulation.world().resource::<SpikeDigests>().0.iter().map(|digest| digest.count);
     let counts: Vec<u64> = counts.collect();
     assert!(counts.len() == 3 && counts.iter().all(|count| *count > 500), "{counts:?}");
@@ -186,7 +186,7 @@ fn watched(scene: Scene, is_watched: bool) -> (Simulation, Result<(), String>) {
 /// itself. Nothing else differs.
 #[test]
 fn who_looks_sees_every_round_and_changes_nothing() {
-    let euler = [network(1), suite::rounds_of_one_step().remove(0)];
+    let euler = [network(1), suite::short_rounds_of("0 s")];
     for scene in euler.into_iter().chain([suite::network_by(1, EVENT)]) {
         let [(alone, _), (seen, _)] = [false, true].map(|seen| watched(scene.clone(), seen));
         let [long, short] =
@@ -255,18 +255,26 @@ fn every_form_is_alive() {
     }
 }
 
-/// Pieces of any length, whole windows or not, give the run in one go.
+/// Pieces of any length, whole windows (and rounds) or not, give the run in one go.
 #[test]
 fn a_run_in_pieces_is_the_same() {
-    let whole = run_on(network(1), Cpu::new(Some(2)));
-    for pieces in [[100, 100, 50], [1, 200, 49], [33, 66, 151]] {
-        let mut simulation = Simulation::new(network(1)).unwrap();
-        simulation.set_backend(Cpu::new(Some(2)));
-        for ms in pieces {
-            simulation.run_for(std::time::Duration::from_millis(ms)).unwrap();
+    let cases = [
+        (network(1), [[100, 100, 50], [1, 200, 49], [33, 66, 151]], 10),
+        // Rounds of three steps.
+        (suite::short_rounds_of("0.2 ms"), [[100, 300, 200], [350, 1, 249], [200, 200, 200]], 1),
+    ];
+    for (scene, cuts, steps) in cases {
+        let whole = run_on(scene.clone(), Cpu::new(Some(2)));
+        for pieces in cuts {
+            let mut simulation = Simulation::new(scene.clone()).unwrap();
+            simulation.set_backend(Cpu::new(Some(2)));
+            for piece in pieces {
+                let span = std::time::Duration::from_micros(100 * steps * piece);
+                simulation.run_for(span).unwrap();
+            }
+            assert_eq!(simulation.time(), scene.duration);
+            assert_eq!(fingerprint(&simulation), fingerprint(&whole));
         }
-        assert_eq!(simulation.time(), simulation.scene().duration);
-        assert_eq!(fingerprint(&simulation), fingerprint(&whole));
     }
 }
 

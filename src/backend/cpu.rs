@@ -16,9 +16,11 @@ use crate::solver::kernel::{Flag, Kernel, TILE_STEPS};
 use crate::threads::Pool;
 use crate::time::Time;
 
-/// Asking threads that are awake, and joining them; for work of less than four times that, they do not pay.
+/// Asking a thread that is awake, and joining it, with what it then has to fetch from the caches of others; for
+/// work of less than twice that for each thread, they do not pay.
 const NANOSECONDS_OF_A_JOIN: u64 = 1_000;
-/// Waking threads that sleep.
+/// Waking threads that sleep, for who asks (it takes longer until they are there); for less than four times that,
+/// it does not pay.
 const NANOSECONDS_OF_WAKING: u64 = 25_000;
 /// So much work, in pieces that are not worth waking them, lets expect more of it.
 const NANOSECONDS_OF_MUCH: u64 = 1_000_000;
@@ -96,7 +98,8 @@ impl Backend for Cpu {
     }
 
     fn pool(&self, nanoseconds: u64) -> Option<&Pool> {
-        if self.threads < 2 || nanoseconds < 4 * NANOSECONDS_OF_A_JOIN {
+        let least = 2 * NANOSECONDS_OF_A_JOIN * self.threads as u64;
+        if self.threads < 2 || nanoseconds < least {
             return None;
         }
         if nanoseconds < 4 * NANOSECONDS_OF_WAKING {

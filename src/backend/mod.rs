@@ -33,8 +33,7 @@ pub trait Backend: Send + Sync + 'static {
     /// Its name: `cpu`.
     fn name(&self) -> &'static str;
 
-    /// The threads of this machine that it may use, if work of so many nanoseconds is worth waking
-    /// them.
+    /// The threads of this machine that it may use, if work of so many nanoseconds is worth asking them.
     fn pool(&self, nanoseconds: u64) -> Option<&Pool> {
         let _ = nanoseconds;
         None
@@ -78,7 +77,8 @@ pub trait Backend: Send + Sync + 'static {
         let _ = next;
     }
 
-    /// Advances every neuron through a window; `out` is [empty](Advanced::clear).
+    /// Advances every neuron through a round, in which no spike can arrive that is fired in it (or through a whole
+    /// window, if it took the network over); `out` is [empty](Advanced::clear).
     fn advance(&self, banks: &mut [Bank], inbox: &Inbox, window: &Window, out: &mut Advanced);
 
     /// Brings state columns that it keeps elsewhere back into the banks, those that `what` says.
@@ -100,7 +100,7 @@ pub trait Backend: Send + Sync + 'static {
 #[derive(Resource)]
 pub struct CurrentBackend(pub Box<dyn Backend>);
 
-/// What comes out of a window.
+/// What comes out of a round.
 #[derive(Debug, Default)]
 pub struct Advanced {
     /// For each bank: time and slot of its spikes.
@@ -113,14 +113,14 @@ pub struct Advanced {
     pub samples: Vec<Sample>,
     /// The earliest thing that went wrong.
     pub fault: Option<Fault>,
-    /// Why the back end could not advance all neurons: the window counts for nothing then.
+    /// Why the back end could not advance all neurons: the round counts for nothing then.
     pub failure: Option<Error>,
     /// What event-driven neurons cost.
     pub work: event::Work,
 }
 
 impl Advanced {
-    /// Empties it for a window of so many banks. Lists keep their memory.
+    /// Empties it for a round of so many banks. Lists keep their memory.
     pub fn clear(&mut self, banks: usize) {
         self.spikes.resize_with(banks, Vec::new);
         self.spikes.iter_mut().for_each(Vec::clear);
@@ -149,7 +149,7 @@ pub struct Sample {
 /// Something that must stop the run. Ordered by when it happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fault {
-    /// Step from the start of the window, in steps of the window.
+    /// Step from the start of the round, in its steps.
     pub step: u64,
     /// Index of the bank.
     pub bank: u32,
@@ -187,7 +187,8 @@ pub struct Stop(pub Option<Error>);
 pub(crate) fn advance(
     backend: Res<CurrentBackend>,
     mut window: ResMut<Window>,
-    (mut router, mut inbox): (ResMut<Router>, ResMut<Inbox>),
+    mut router: ResMut<Router>,
+    mut inbox: ResMut<Inbox>,
     mut banks: ResMut<Banks>,
     mut spikes: ResMut<WindowSpikes>,
     mut samples: ResMut<WindowSamples>,

@@ -1,4 +1,4 @@
-//! Inboxes: what arrives in the window at hand, as the solvers want it.
+//! Inboxes: what arrives in the round at hand, as the solvers want it.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::solver::kernel::TILE_STEPS;
 use crate::time::Time;
 
 /// Up to so many steps, arrivals are summed at once, in a row for each step and receptor of a block:
-/// a row costs a kernel less than a list of a single arrival does. In longer windows most rows would
+/// a row costs a kernel less than a list of a single arrival does. In longer rounds most rows would
 /// be empty.
 pub(crate) const MOST_SUMMED_STEPS: usize = 16;
 
@@ -51,7 +51,7 @@ pub struct Run {
     pub first: u32,
     /// Edges.
     pub len: u32,
-    /// The step, from the start of the window.
+    /// The step, from the start of the round.
     pub step: u32,
     /// The time, for event-driven neurons.
     pub time: Time,
@@ -63,7 +63,7 @@ pub struct Run {
 pub struct Inbox {
     shape: Shape,
     parts: Vec<Part>,
-    /// Of a short window: sums, for each block and step a row for each receptor.
+    /// Of a short round: sums, for each block and step a row for each receptor.
     sums: Vec<Row<i32>>,
     /// Whether any sum is not zero, in each [`TOUCHED_ROWS`] rows.
     touched: Vec<bool>,
@@ -96,7 +96,7 @@ pub(super) struct Shape {
 /// What one thread delivers, but for sums.
 #[derive(Debug, Default)]
 struct Part {
-    /// Of a longer window: lists of arrivals, for each tile of [`TILE_STEPS`] steps one for each block.
+    /// Of a longer round: lists of arrivals, for each tile of [`TILE_STEPS`] steps one for each block.
     lists: Vec<Vec<Arrival>>,
     /// Arrivals (and their block) whose sum overflowed.
     overflowed: Vec<(usize, Arrival)>,
@@ -126,7 +126,7 @@ pub(super) type Shares<'a> = SmallVec<[Share<'a>; 4]>;
 /// When something arrives.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Moment {
-    /// The step, from the start of the window.
+    /// The step, from the start of the round.
     pub(super) step: usize,
     /// The time, for event-driven neurons.
     pub(super) time: Time,
@@ -143,7 +143,7 @@ struct Event {
 
 /// Rows that are emptied together.
 const TOUCHED_ROWS: usize = 8;
-/// Lists of a part; where there are more (24 bytes each, and looked through each window), one thread delivers.
+/// Lists of a part; where there are more (24 bytes each, and looked through each round), one thread delivers.
 const MOST_LISTS: usize = 1 << 18;
 
 /// What arrives at a block in a tile.
@@ -193,7 +193,7 @@ impl Shape {
         end.unwrap_or(self.rows.rows.len())
     }
 
-    /// Lists of a longer window.
+    /// Lists of a longer round.
     fn lists(&self) -> usize {
         self.rows.blocks() * self.steps.div_ceil(TILE_STEPS)
     }
@@ -208,7 +208,7 @@ impl Part {
         self.with_events.drain(..).for_each(|block| self.events[block as usize].clear());
     }
 
-    /// Makes room for what arrives in a window.
+    /// Makes room for what arrives in a round.
     fn fit(&mut self, shape: &Shape) {
         if !shape.is_summed() {
             grow(&mut self.lists, shape.lists(), Vec::new);
@@ -259,9 +259,10 @@ impl Share<'_> {
         self.part.reset();
     }
 
-    /// Is told how many pulses arrive in all: many are likely to end everywhere.
-    pub(super) fn expect(&mut self, pulses: u64) {
-        if pulses >= self.touched.len() as u64 {
+    /// Is told how many pulses arrive where `shape` has its sums: many are likely to end everywhere.
+    pub(super) fn expect(&mut self, shape: &Shape, pulses: u64) {
+        let sums = shape.rows.rows.len() * shape.steps;
+        if shape.is_summed() && pulses >= sums.div_ceil(TOUCHED_ROWS) as u64 {
             self.touched.fill(true);
             self.is_all_touched = true;
         }
@@ -373,7 +374,7 @@ fn list_all(lists: &mut [Vec<Arrival>], rows: &[PortRow], edges: &[TableEdge], s
 }
 
 impl Inbox {
-    /// Is for a window of so many `steps` (where neurons are advanced by steps) from now on. What arrived before
+    /// Is for a round of so many `steps` (where neurons are advanced by steps) from now on. What arrived before
     /// is still to be [removed](Share::reset).
     pub(super) fn begin(&mut self, rows: &Arc<PortRows>, steps: Option<u64>) {
         let shape = &mut self.shape;
@@ -407,12 +408,11 @@ impl Inbox {
         let (mut sums, mut touched, mut first_row) = (&mut self.sums[..], &mut self.touched[..], 0);
         let share = |(k, part): (usize, &'a mut Part)| {
             part.fit(shape);
-            let is_last = k + 1 == threads;
             let end_row =
-                if is_last { shape.rows.rows.len() } else { shape.end_row(k + 1, threads) };
-            // The last one takes what is left, also what is of no use in this round.
-            let is_of_rows = by_rows && !is_last;
-            let len = if is_of_rows { (end_row - first_row) * shape.steps } else { sums.len() };
+                if by_rows { shape.end_row(k + 1, threads) } else { shape.rows.rows.len() };
+            // The one that ends with the last row takes what is left, also what is of no use in this round.
+            let is_within = end_row < shape.rows.rows.len();
+            let len = if is_within { (end_row - first_row) * shape.steps } else { sums.len() };
             let (own_sums, later) = std::mem::take(&mut sums).split_at_mut(len);
             let own_touched = std::mem::take(&mut touched);
             let (own_touched, still) = own_touched.split_at_mut(len.div_ceil(TOUCHED_ROWS));
@@ -459,7 +459,7 @@ impl Inbox {
         })
     }
 
-    /// The sums of blocks in a short window: for each block and step a row for each receptor.
+    /// The sums of blocks in a short round: for each block and step a row for each receptor.
     pub(crate) fn sums(&self, blocks: Range<usize>) -> &[Row<i32>] {
         let [from, to] = [blocks.start, blocks.end]
             .map(|block| self.shape.rows.first_of_block[block] as usize * self.shape.steps);
@@ -477,7 +477,7 @@ impl Inbox {
     }
 
     /// The arrivals of a block (counted over all banks): the first step of their tile, and what arrives
-    /// in it. In a short window those of a step, lane and receptor are summed, but for those that would
+    /// in it. In a short round those of a step, lane and receptor are summed, but for those that would
     /// overflow the sum.
     pub fn of_block(&self, block: usize) -> Vec<(u64, Arrival)> {
         let mut arrivals = Vec::new();
@@ -583,11 +583,11 @@ mod tests {
     }
 
     proptest! {
-        /// Threads that share the rows of a short window deliver each edge once, and leave nothing behind.
+        /// Threads that share the rows of a short round deliver each edge once, and leave nothing behind.
         #[test]
         fn shares_of_rows_are_all_rows(
             ports in prop::collection::vec(0_u32..2304, 0..150),
-            steps in 1_u64..6, threads in 1_usize..6, moments in prop::collection::vec(0_usize..6, 1..4),
+            steps in 1_u64..6, threads in 1_usize..6, between in 1_u64..6, others in 1_usize..6, moments in prop::collection::vec(0_usize..6, 1..4),
         ) {
             // Twelve blocks, each with three receptors.
             let row = |row: u32| PortRow {
@@ -611,7 +611,7 @@ mod tests {
             let (shape, mut shares) = inbox.shares(threads);
             prop_assert_eq!(shares.len(), threads);
             for share in &mut shares {
-                share.expect(edges.len() as u64);
+                share.expect(shape, edges.len() as u64);
                 share.extend(shape, &edges, &all);
             }
             drop(shares);
@@ -622,7 +622,14 @@ mod tests {
                 prop_assert_eq!(found.insert(place, weight), None);
             }
             prop_assert_eq!(found, expected);
-            inbox.shares(1).1.iter_mut().for_each(Share::reset);
+            // Nothing is left, also where a round of other steps, shared otherwise, comes between.
+            for (steps, threads) in [(between, others), (steps, threads)] {
+                inbox.begin(&rows, Some(steps));
+                inbox.shares(threads).1.iter_mut().for_each(Share::reset);
+                prop_assert!((0..12).all(|block| inbox.of_block(block).is_empty()));
+            }
+            inbox.begin(&rows, Some(6));
+            inbox.shares(1);
             prop_assert!((0..12).all(|block| inbox.of_block(block).is_empty()));
         }
 
@@ -661,7 +668,7 @@ mod tests {
                 }
             }
             prop_assert_eq!(all, expected);
-            // Nothing is left for the next window.
+            // Nothing is left for the next round.
             inbox.reset_parts(0);
             let mut arrivals = Vec::new();
             let ends = [0, 1, 2].map(|block| inbox.events_of(block, &mut arrivals));

@@ -19,7 +19,7 @@ use crate::scene::{Connection, GroupId, Scene};
 use crate::time::Time;
 
 /// Where an edge ends: `row × 64 + lane`, where all blocks of all banks follow one another, each with a
-/// row for each of its receptors. In a window of one step it is the place of its sum.
+/// row for each of its receptors. In a round of one step it is the place of its sum.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Port(pub(super) u32);
 

@@ -23,21 +23,22 @@ use crate::schedule::Window;
 use crate::threads::Pool;
 use crate::time::Time;
 
-/// The inbox of a window has room for each tile of its steps; a longer window would gain nothing.
-const MOST_WINDOW_STEPS: u64 = 1 << 14;
+/// The inbox of a round has room for each tile of its steps; a longer round would gain nothing.
+const MOST_ROUND_STEPS: u64 = 1 << 14;
 
-/// What keeps a back end busy: steps of neurons, and seconds of event-driven ones.
+/// What keeps a back end busy: steps of neurons, seconds of event-driven ones, and spikes of sources.
 struct Work {
     steps: u64,
     seconds: f64,
+    spikes: f64,
 }
 
 /// A device for about ten milliseconds; where spikes are heard these have to be kept meanwhile.
-const BUSY_DEVICE: Work = Work { steps: 1 << 32, seconds: 1e4 };
-const HEARD_DEVICE: Work = Work { steps: 1 << 28, seconds: 1e4 };
-/// A thread for some milliseconds, of which the systems of a window take as many microseconds.
-const BUSY_THREAD: Work = Work { steps: 1 << 21, seconds: 10.0 };
-/// The most rounds of a window: ten milliseconds or more of a device, however small the network.
+const BUSY_DEVICE: Work = Work { steps: 1 << 32, seconds: 1e4, spikes: f64::INFINITY };
+const HEARD_DEVICE: Work = Work { steps: 1 << 28, seconds: 1e4, spikes: f64::INFINITY };
+/// A thread for half a millisecond or more, of which the systems of a window take some microseconds.
+const BUSY_THREAD: Work = Work { steps: 1 << 19, seconds: 10.0, spikes: 1e5 };
+/// The most rounds of a window, however small the network: ten milliseconds or more of a device.
 const MOST_ROUNDS: u64 = 1 << 10;
 
 /// Arrivals of an emitter in a window that need no memory.
@@ -53,7 +54,7 @@ fn round(scene: &Scene, shortest: Option<Time>) -> Time {
     let grid = scene.window_grid();
     let longest = match scene.window_grid() {
         Time::TICK => scene.window,
-        step => scene.window.min(Time::from_steps(MOST_WINDOW_STEPS, step)),
+        step => scene.window.min(Time::from_steps(MOST_ROUND_STEPS, step)),
     };
     let shortest = shortest.map(|delay| match scene.solver {
         Solver::Euler { dt } => delay + dt,
@@ -81,7 +82,8 @@ pub fn window_of(scene: &Scene) -> Time {
 /// See [`window_of`]; in steps, as the round.
 fn window(scene: &Scene, round: u64) -> u64 {
     let longest = self::round(scene, None).steps(scene.solver.grid());
-    longest.min(time_of(scene, &BUSY_THREAD)).max(round) / round * round
+    let rounds = longest.min(time_of(scene, &BUSY_THREAD)) / round;
+    rounds.clamp(1, MOST_ROUNDS) * round
 }
 
 /// Steps that the neurons of a scene take for so much work.
@@ -89,12 +91,13 @@ fn time_of(scene: &Scene, work: &Work) -> u64 {
     let populations = (0..scene.populations.len()).map(GroupId::Population);
     let neurons = populations.map(|group| scene.instances(group)).sum::<u64>().max(1);
     let grid = scene.solver.grid();
-    match scene.window_grid() {
-        Time::TICK => {
-            Time::from_seconds(work.seconds / neurons as f64).map_or(0, |time| time.steps(grid))
-        }
+    let steps = |seconds: f64| Time::from_seconds(seconds).map_or(u64::MAX, |t| t.steps(grid));
+    let of_neurons = match scene.window_grid() {
+        Time::TICK => steps(work.seconds / neurons as f64),
         step => work.steps / neurons * step.whole(grid),
-    }
+    };
+    let rates = scene.sources.values().map(|source| source.size as f64 * source.train.peak_rate());
+    of_neurons.min(steps(work.spikes / rates.sum::<f64>()))
 }
 
 /// What a pulse takes about on one thread.
@@ -316,7 +319,7 @@ impl Router {
         let deliver = |thread: usize, share: &mut Share| {
             if self.delivery != Delivery::Device {
                 share.reset();
-                share.expect(pulses);
+                share.expect(shape, pulses);
             }
             // Each thread delivers what is due in a part of the round, or all that ends in its rows.
             let steps = window.steps / count as u64;
@@ -432,7 +435,8 @@ impl Router {
             }
             _ => {
                 if may_arrive_now {
-                    shares[0].expect(pulses);
+                    // (How many come in this round is not known yet.)
+                    shares[0].expect(shape, of_a_spike as u64);
                 }
                 route(spikes, &mut shares[0], &mut all_later);
             }

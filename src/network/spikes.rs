@@ -85,7 +85,7 @@ impl GroupSpikes {
         &self.emitted[from..]
     }
 
-    /// Keeps the spikes whose time is wanted. (They are of no use to be routed then.)
+    /// Keeps the spikes whose time is wanted; none of them is to be routed any more.
     pub(crate) fn retain(&mut self, mut wanted: impl FnMut(Time) -> bool) {
         self.sorted.take();
         self.emitted.retain(|(time, _)| wanted(*time));

@@ -28,15 +28,15 @@ const GROUP_BYTES: u128 = 16;
 const EMITTER_BYTES: u128 = 44;
 /// Bytes of a recorded spike.
 pub(crate) const SPIKE_BYTES: u128 = 16;
-/// Bytes of a spike of a source on its way: in the window, in the calendar, in an inbox.
-const PENDING_SPIKE_BYTES: u128 = 40;
+/// Bytes of a spike of a source on its way: in the window, on the way to the calendar and in it, in an inbox.
+const PENDING_SPIKE_BYTES: u128 = 72;
 /// Bytes of an arrival in an inbox, which grows by doubling.
 const ARRIVAL_BYTES: u128 = 48;
-/// Bytes of a page of the calendar: one for each window until the longest delay.
+/// Bytes of a page of the calendar: one for each round until the longest delay after a window.
 const PAGE_BYTES: u128 = 24;
-/// Bytes of a list of arrivals: one for each block and tile of a window.
+/// Bytes of a list of arrivals: one for each block and tile of a round.
 const INBOX_BYTES: u128 = 24;
-/// Bytes of the sum of what arrives at a circuit in a step, in a short window.
+/// Bytes of the sum of what arrives at a circuit in a step, in a short round.
 const SUM_BYTES: u128 = 4;
 /// Bytes by which a time that is no round number makes a row of text longer.
 const LONG_TIME_BYTES: u128 = 8;
@@ -143,7 +143,7 @@ impl Estimate {
             lists.saturating_mul(INBOX_BYTES).saturating_add(arrivals)
         };
         memory.push(("the inbox of a round".to_string(), inbox));
-        let pages = longest_delay.max(window).min(scene.duration).whole(round);
+        let pages = (longest_delay + window).min(scene.duration).whole(round);
         memory.push(("the calendar of delays".to_string(), u128::from(pages) * PAGE_BYTES));
         memory.sort_by_key(|(_, bytes)| std::cmp::Reverse(*bytes));
         let steps = u128::from(steps_of(scene.duration));

@@ -466,7 +466,7 @@ impl Scene {
         if any { self.solver.step() } else { self.solver.grid() }
     }
 
-    /// The shortest delay that is allowed between neurons: a window of the event-driven solver is no
+    /// The shortest delay that is allowed between neurons: a round of the event-driven solver is no
     /// longer than that.
     #[must_use]
     pub fn least_delay(&self) -> Time {

@@ -191,7 +191,7 @@ pub const CASES: [Case; 9] = [
     ("steps_that_span_arrivals", steps_that_span_arrivals),
     ("models_of_all_families", models_of_all_families),
     ("recurrent_network", recurrent_network),
-    ("rounds_of_one_step", rounds_of_one_step),
+    ("short_rounds", short_rounds),
 ];
 
 pub fn seed_experiment() -> Vec<Scene> {
@@ -242,9 +242,9 @@ pub fn recurrent_network() -> Vec<Scene> {
     [1, 2, 3].map(network).into_iter().chain([event]).collect()
 }
 
-/// A network without delays that is worth threads all the same: many neurons, of two receptors each, in two
+/// A network with such delays whose rounds are worth threads, short as they are: many neurons, of two receptors each, in two
 /// populations of a bank and in another one; edges of all to all, of which rows have more than one projection.
-pub fn rounds_of_one_step() -> Vec<Scene> {
+pub fn short_rounds_of(delay: &str) -> Scene {
     let text = r#"(seed: 4, duration: "60 ms", solver: Euler(dt: "100 us"),
         sources: { "noise": (size: 4400, train: Poisson(rates: "300 Hz")) },
         populations: {
@@ -254,14 +254,20 @@ pub fn rounds_of_one_step() -> Vec<Scene> {
         },
         connections: [
             (from: "noise", to: "exc", receptor: ampa, rule: OneToOne, weight: 20),
-            (from: "exc", to: "inh", receptor: ampa, rule: FixedInDegree(k: 20), weight: 5),
-            (from: "exc", to: "dynapse1", receptor: ampa, rule: FixedInDegree(k: 20), weight: 5),
-            (from: "inh", to: "exc", receptor: gabab, rule: FixedInDegree(k: 10)),
-            (from: "exc", to: "exc", receptor: ampa, rule: FixedInDegree(k: 10), weight: 2),
-            (from: "dynapse1", neurons: Range(from: 0, to: 5), to: "exc", receptor: gabab, rule: AllToAll),
+            (from: "exc", to: "inh", receptor: ampa, rule: FixedInDegree(k: 20), weight: 5, DELAY),
+            (from: "exc", to: "dynapse1", receptor: ampa, rule: FixedInDegree(k: 20), weight: 5, DELAY),
+            (from: "inh", to: "exc", receptor: gabab, rule: FixedInDegree(k: 10), DELAY),
+            (from: "exc", to: "exc", receptor: ampa, rule: FixedInDegree(k: 10), weight: 2, DELAY),
+            (from: "dynapse1", neurons: Range(from: 0, to: 5), to: "exc", receptor: gabab, rule: AllToAll, DELAY),
         ])"#;
     let model = r#"arcana(
         soma: (Itau: "4 pA", Igain: "80 pA", Ith: "12 mA", Idc: "10 pA", Ipfb_th: "0 A", Ipfb_norm: "1.4e9 /A"),
         ampa: (Itau: "2 pA", Igain: "20 pA", Iw: "10 pA"), gabab: (Itau: "2 pA", Igain: "20 pA", Iw: "10 pA"))"#;
-    vec![parse(&text.replace("MODEL", model), Path::new("."))]
+    let text = text.replace("MODEL", model).replace("DELAY", &format!("delay: \"{delay}\""));
+    parse(&text, Path::new("."))
+}
+
+/// Of one step, and of three.
+pub fn short_rounds() -> Vec<Scene> {
+    ["0 s", "0.2 ms"].map(short_rounds_of).into()
 }

@@ -44,8 +44,8 @@ pub(super) struct Network<D: Device> {
     module: D::Module,
     /// Whether all neurons are event-driven (otherwise none is).
     is_event_driven: bool,
-    /// Steps of a window: no spike fired in it can arrive in it.
-    window_steps: usize,
+    /// Steps of a round: no spike fired in it can arrive in it.
+    round_steps: usize,
     total_steps: u64,
     /// First group of each emitter, first edge of each group, delay of each group.
     groups: [D::Buffer; 3],
@@ -134,7 +134,7 @@ impl<D: Device> Network<D> {
         Ok(Some(Network {
             module: device.load(&Program::network())?,
             is_event_driven: banks.iter().all(|bank| matches!(bank.neurons, Neurons::Event(_))),
-            window_steps: usize::try_from(router.round_steps()).unwrap_or(usize::MAX),
+            round_steps: usize::try_from(router.round_steps()).unwrap_or(usize::MAX),
             total_steps: router.total_steps(),
             groups: [
                 copied(device, &first_of)?,
@@ -274,9 +274,9 @@ impl<D: Device> Network<D> {
     ) -> Result<Option<Batch>, DeviceError> {
         let most_steps = own.iter().map(|bank| bank.most_steps()).min().unwrap_or(usize::MAX);
         let inner = if self.is_event_driven {
-            self.window_steps
+            self.round_steps
         } else {
-            self.window_steps.min(sums.cells.steps).min(self.batch_steps).max(1)
+            self.round_steps.min(sums.cells.steps).min(self.batch_steps).max(1)
         };
         let most = self.batch_steps.min(most_steps);
         let batch = Batch::new(window, first, most, inner, self.is_event_driven);

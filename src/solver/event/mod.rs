@@ -60,9 +60,9 @@ use device::EventCode;
 pub const SINGLE_PRECISION: Time = Time::from_picoseconds(500_000);
 /// The finest tolerance: picoseconds, in which time is kept, and double precision allow no less.
 pub const FINEST: Time = Time::from_picoseconds(1_000);
-/// The shortest delay between neurons: a window is no longer than that.
+/// The shortest delay between neurons: a round is no longer than that.
 pub const SHORTEST_DELAY: Time = Time::from_picoseconds(1_000_000);
-/// A neuron that fires more often within a window, 1/s, is taken for a loop without bound.
+/// A neuron that fires more often within a round, 1/s, is taken for a loop without bound.
 const MOST_RATE: f64 = 1e5;
 
 /// Pulses on their way to a neuron.
