@@ -112,14 +112,31 @@ impl Shared {
 }
 
 /// Work that lies on the desk. When this is dropped nobody takes it up any more, and those that have are done.
-struct Offer<'a>(&'a Shared);
+struct Offer<'a> {
+    pool: &'a Pool,
+    /// Since when it lies there.
+    began: Duration,
+}
 
 impl Drop for Offer<'_> {
     fn drop(&mut self) {
-        self.0.desk().work = None;
-        let is_done = || self.0.working.load(Ordering::Acquire) == 0;
+        let (pool, shared) = (self.pool, &self.pool.shared);
+        shared.desk().work = None;
+        let is_done = || shared.working.load(Ordering::Acquire) == 0;
+        // (To look at the clock costs as much as a short wait.)
+        if looks_until(is_done) {
+            return;
+        }
+        let done = pool.now();
         while !is_done() {
             wait_awake(is_done);
+        }
+        let end = pool.now();
+        let waited = end - done;
+        if waited > HELD_UP.max(done - self.began) {
+            let alone = (waited * TIMES_ALONE).min(LONGEST_ALONE);
+            let until = u64::try_from((end + alone).as_nanos()).unwrap_or(u64::MAX);
+            pool.alone_until.store(until, Ordering::Relaxed);
         }
     }
 }
@@ -183,19 +200,10 @@ impl Pool {
         // before the borrow ends, also where `work(0)` fails.
         let lasting = unsafe { std::mem::transmute::<&(dyn Fn(usize) + Sync), Work>(work) };
         *self.shared.failure() = None;
-        let offer = Offer(&self.shared);
+        let offer = Offer { pool: self, began: self.now() };
         self.shared.announce(|desk| desk.work = Some(lasting));
-        let began = self.now();
         work(0);
-        let done = self.now();
         drop(offer);
-        let end = self.now();
-        let waited = end - done;
-        if waited > HELD_UP.max(done - began) {
-            let alone = (waited * TIMES_ALONE).min(LONGEST_ALONE);
-            let until = u64::try_from((end + alone).as_nanos()).unwrap_or(u64::MAX);
-            self.alone_until.store(until, Ordering::Relaxed);
-        }
         let failure = self.shared.failure().take();
         if let Some(failure) = failure {
             resume_unwind(failure);
@@ -248,6 +256,15 @@ impl Pool {
     }
 }
 
+/// Calls `work` with each item and its index: on the threads of a pool, if there is one, each item mostly on the
+/// same thread.
+pub fn each<T: Send>(pool: Option<&Pool>, items: &mut [T], work: impl Fn(usize, &mut T) + Sync) {
+    match pool {
+        Some(pool) if items.len() > 1 => pool.each(items, work),
+        _ => items.iter_mut().enumerate().for_each(|(k, item)| work(k, item)),
+    }
+}
+
 impl Drop for Pool {
     fn drop(&mut self) {
         self.shared.announce(|desk| desk.is_closed = true);
@@ -258,17 +275,28 @@ impl Drop for Pool {
     }
 }
 
-/// Waits for something, but not for ever.
-fn wait_awake(is_there: impl Fn() -> bool) {
-    let began = Instant::now();
-    while began.elapsed() < PATIENCE {
-        for _ in 0..LOOKS {
-            if is_there() {
-                return;
-            }
+/// Looks a few times whether something is there.
+fn looks_until(is_there: impl Fn() -> bool) -> bool {
+    (0..LOOKS).any(|_| {
+        let is_there = is_there();
+        if !is_there {
             std::hint::spin_loop();
         }
+        is_there
+    })
+}
+
+/// Waits for something, but not for ever.
+fn wait_awake(is_there: impl Fn() -> bool) {
+    if looks_until(&is_there) {
+        return;
+    }
+    let began = Instant::now();
+    while began.elapsed() < PATIENCE {
         thread::yield_now();
+        if looks_until(&is_there) {
+            return;
+        }
     }
 }
 

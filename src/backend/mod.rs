@@ -260,7 +260,7 @@ fn emit(bank: &Bank, found: &mut Vec<(Time, u32)>, populations: &mut [GroupSpike
 }
 
 /// Moves items to the end of a list, all of them at once if that is empty.
-fn append<T>(list: &mut Vec<T>, items: &mut Vec<T>) {
+pub(crate) fn append<T>(list: &mut Vec<T>, items: &mut Vec<T>) {
     if list.is_empty() {
         std::mem::swap(list, items);
     } else {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use bevy_ecs::prelude::*;
 
-use super::by_emitter::{Buckets, Lists, each, hand_out};
+use super::by_emitter::{Buckets, Lists, hand_out};
 use super::plasticity::{PlasticEdge, PlasticEdges, firsts};
 use super::port::{Exponents, Port, Ports, fixed_point};
 use super::table::{Group, Numbering, Table, TableEdge};
@@ -14,7 +14,7 @@ use crate::backend::Backend;
 use crate::bank::{Banks, Slot};
 use crate::error::Error;
 use crate::scene::{Connection, GroupId, Scene};
-use crate::threads::Pool;
+use crate::threads::{Pool, each};
 use crate::time::Time;
 
 /// Drawing one and finding its place.

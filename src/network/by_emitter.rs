@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use crate::threads::Pool;
+use crate::threads::{Pool, each};
 
 /// Edges of a batch.
 const BATCH: u128 = 1 << 22;
@@ -82,17 +82,5 @@ pub(super) fn hand_out<T: Send + Sync, B: Send>(
         each(pool, of_bucket, |bucket, own| {
             drawn.iter().for_each(|piece| take(own, &piece.lists[bucket]));
         });
-    }
-}
-
-/// Calls `f` with each item and its index, on the threads of the pool.
-pub(super) fn each<T: Send>(
-    pool: Option<&Pool>,
-    items: &mut [T],
-    f: impl Fn(usize, &mut T) + Sync,
-) {
-    match pool {
-        None => items.iter_mut().enumerate().for_each(|(k, item)| f(k, item)),
-        Some(pool) => pool.each(items, f),
     }
 }

@@ -20,7 +20,7 @@ use crate::bank::{Bank, Banks, Neurons};
 use crate::error::Error;
 use crate::scene::{Connection, GroupId, Scene, Solver};
 use crate::schedule::Window;
-use crate::threads::Pool;
+use crate::threads::{self, Pool};
 use crate::time::Time;
 
 /// The inbox of a round has room for each tile of its steps; a longer round would gain nothing.
@@ -134,9 +134,9 @@ pub struct Router {
     /// Arrivals after this round, round by round, from round `calendar_start` on.
     calendar: VecDeque<Vec<Due>>,
     calendar_start: u64,
-    /// Empty pages, and room for what goes to the calendar.
+    /// Empty pages, and room for what goes to the calendar, for each thread.
     spare_pages: Vec<Vec<Due>>,
-    later: Vec<Due>,
+    later: Vec<Vec<Due>>,
 }
 
 impl Router {
@@ -340,10 +340,7 @@ impl Router {
             own.clear();
             *share.due() = own;
         };
-        match pool {
-            Some(pool) if count > 1 => pool.each(&mut shares, deliver),
-            _ => deliver(0, &mut shares[0]),
-        }
+        threads::each(pool, &mut shares, deliver);
         drop(shares);
         if self.delivery != Delivery::Device {
             inbox.reset_parts(count);
@@ -385,64 +382,106 @@ impl Router {
         if !self.table.has_edges(self.numbering.of(group)) {
             return;
         }
-        let end = window.first_step + window.steps;
         // Neurons have fired when the round's inboxes have been emptied already.
         let may_arrive_now = matches!(group, GroupId::Source(_));
         let of_a_spike = self.table.edges.len().div_ceil(self.table.groups.len().max(1));
-        let pulses = (spikes.len() * of_a_spike) as u64;
-        let is_shared = may_arrive_now && !inbox.is_shared_by_rows();
-        let pool = if is_shared { self.pool(pulses, threads) } else { None };
-        let (shape, mut shares) = inbox.shares(pool.map_or(1, Pool::threads));
-        let mut all_later = std::mem::take(&mut self.later);
-        let route = |spikes: &[(Time, u32)], share: &mut Share, later: &mut Vec<Due>| {
-            // In long windows an emitter fires several times, one after the other.
-            let mut at = 0;
-            let mut now = SmallVec::<[Moment; MOMENTS]>::new();
-            for own in spikes.chunk_by(|(_, a), (_, b)| a == b) {
-                let emitter = (first + own[0].1) as usize;
-                at += own.len();
-                if let Some((_, soon)) = spikes.get(at + PREFETCH_EMITTERS) {
-                    self.table.prefetch_groups((first + soon) as usize);
-                }
-                for group in self.table.groups_of(emitter) {
-                    let delay = self.table.delay_steps(group);
+        let pulses = if may_arrive_now { spikes.len() * of_a_spike } else { 0 };
+        let pool = self.pool(pulses as u64, threads);
+        let mut lists = std::mem::take(&mut self.later);
+        let parts = pool.map_or(1, Pool::threads).max(lists.len());
+        lists.resize_with(parts, Vec::new);
+        if may_arrive_now && !inbox.is_shared_by_rows() {
+            self.route_at_once(first, spikes, window, inbox, pool, &mut lists);
+        } else {
+            let parts = pool.map_or(1, Pool::threads);
+            let parts = spikes.chunks(spikes.len().div_ceil(parts).max(1)).zip(&mut lists);
+            let mut parts: SmallVec<[_; 4]> = parts.collect();
+            threads::each(pool, &mut parts, |_, (spikes, list)| {
+                self.for_each_group(first, spikes, |group, own| {
+                    let (delay, (first, len)) =
+                        (self.table.delay_steps(group), self.table.run_of(group));
                     for (time, _) in own {
                         let step = window.step_of(*time).saturating_add(delay);
-                        if step < end {
-                            debug_assert!(may_arrive_now, "a spike arrives in its own round");
-                            now.push(self.moment(step, window));
-                        } else if step < self.total_steps {
-                            let (first, len) = self.table.run_of(group);
-                            later.push(Due { first, len, step });
+                        if step < self.total_steps {
+                            list.push(Due { first, len, step });
                         }
                     }
-                    if !now.is_empty() {
-                        self.fan_out(self.table.run_of(group), &now, shape, share);
-                        now.clear();
-                    }
-                }
-            }
-        };
-        match pool {
-            Some(pool) if shares.len() > 1 => {
-                let pieces = spikes.chunks(spikes.len().div_ceil(shares.len()).max(1));
-                let lists = pool.map(pieces.zip(&mut shares).collect(), |(spikes, share)| {
-                    let mut later = Vec::new();
-                    route(spikes, share, &mut later);
-                    later
                 });
-                all_later.extend(lists.into_iter().flatten());
-            }
-            _ => {
-                if may_arrive_now {
-                    // (How many come in this round is not known yet.)
-                    shares[0].expect(shape, of_a_spike as u64);
+            });
+        }
+        // Of a short round most are later.
+        let end = window.first_step + window.steps;
+        let mut now = SmallVec::<[Due; MOMENTS]>::new();
+        for list in &mut lists {
+            for due in list.drain(..) {
+                if due.step < end {
+                    now.push(due);
+                } else {
+                    self.page_of(due.step).push(due);
                 }
-                route(spikes, &mut shares[0], &mut all_later);
             }
         }
-        all_later.drain(..).for_each(|due| self.page_of(due.step).push(due));
-        self.later = all_later;
+        self.later = lists;
+        if !now.is_empty() {
+            debug_assert!(may_arrive_now, "a spike arrives in its own round");
+            let (shape, mut shares) = inbox.shares(1);
+            shares[0].expect(shape, now.iter().map(|due| u64::from(due.len)).sum());
+            self.fan_out_all(&now, 0..end, window, shape, &mut shares[0]);
+        }
+    }
+
+    /// Routes spikes that mostly arrive in the round: each thread puts what does into its share of the inbox, and
+    /// the rest into its list.
+    fn route_at_once(
+        &self,
+        first: u32,
+        spikes: &[(Time, u32)],
+        window: &Window,
+        inbox: &mut Inbox,
+        pool: Option<&Pool>,
+        lists: &mut [Vec<Due>],
+    ) {
+        let end = window.first_step + window.steps;
+        let (shape, mut shares) = inbox.shares(pool.map_or(1, Pool::threads));
+        let parts = spikes.chunks(spikes.len().div_ceil(shares.len()).max(1));
+        let mut parts: SmallVec<[_; 4]> = parts.zip(&mut shares).zip(lists).collect();
+        threads::each(pool, &mut parts, |_, ((spikes, share), list)| {
+            let mut now = SmallVec::<[Moment; MOMENTS]>::new();
+            self.for_each_group(first, spikes, |group, own| {
+                let (delay, run) = (self.table.delay_steps(group), self.table.run_of(group));
+                for (time, _) in own {
+                    let step = window.step_of(*time).saturating_add(delay);
+                    if step < end {
+                        now.push(self.moment(step, window));
+                    } else if step < self.total_steps {
+                        list.push(Due { first: run.0, len: run.1, step });
+                    }
+                }
+                if !now.is_empty() {
+                    self.fan_out(run, &now, shape, share);
+                    now.clear();
+                }
+            });
+        });
+    }
+
+    /// Visits the groups of edges of emitters, counted from a `first` one, that have spiked, with these spikes.
+    /// (In long windows an emitter fires several times, one after the other.)
+    #[inline(always)]
+    fn for_each_group<'s>(
+        &self,
+        first: u32,
+        spikes: &'s [(Time, u32)],
+        mut visit: impl FnMut(u32, &'s [(Time, u32)]),
+    ) {
+        let mut at = 0;
+        for own in spikes.chunk_by(|(_, a), (_, b)| a == b) {
+            at += own.len();
+            if let Some((_, soon)) = spikes.get(at + PREFETCH_EMITTERS) {
+                self.table.prefetch_groups((first + soon) as usize);
+            }
+            self.table.groups_of((first + own[0].1) as usize).for_each(|group| visit(group, own));
+        }
     }
 
     /// Routes the spikes of populations that have not been routed yet into the calendar: none arrives in the

@@ -34,7 +34,8 @@ use bevy_ecs::change_detection::ContiguousRef;
 use bevy_ecs::component::Mutable;
 use bevy_ecs::prelude::*;
 
-use super::{SourceGroup, SpikeSource, WindowSpikes};
+use super::{GroupSpikes, SourceGroup, SpikeSource, WindowSpikes};
+use crate::backend::{CurrentBackend, append};
 use crate::circuit::math;
 use crate::circuit::number::with_width;
 use crate::plugins::Plugins;
@@ -44,6 +45,7 @@ use crate::scene::diagnostics::Diagnostics;
 use crate::scene::files::InputFile;
 use crate::schedule::{BuiltIn, Window, WindowSet};
 use crate::simulation::{Plugin, Simulation, StageTimes};
+use crate::threads;
 use crate::time::Time;
 
 pub use emission::{ByRule, Emission};
@@ -160,21 +162,48 @@ pub fn reschedule<T: SpikeTrain>(trains: Query<(Entity, Ref<T>)>, mut next: Quer
 const PREFETCH: usize = 8;
 /// Sources that are looked at together.
 const TOGETHER: usize = 16;
+/// What a spike costs, and a source that is looked at.
+const NANOSECONDS_OF_A_SPIKE: usize = 10;
+/// See [`NANOSECONDS_OF_A_SPIKE`].
+const NANOSECONDS_OF_A_SOURCE: usize = 1;
+/// Several pieces of a table for each thread even out their load.
+const PIECES: usize = 4;
 
-/// The rows of a table in which a source is due.
+/// The spikes of some rows of a table.
 #[derive(Debug, Default)]
-pub struct DueRows {
-    rows: Vec<usize>,
-    /// Room for the chunks of [`TOGETHER`] rows with one of them.
+pub struct Emitted {
+    spikes: Vec<(Time, u32)>,
+    /// Groups, each with the end of its spikes among these: those of a group lie together.
+    groups: Vec<(usize, usize)>,
+    /// Room for the rows that are due, and for the chunks of [`TOGETHER`] rows with one of them.
+    due: Vec<usize>,
     chunks: Vec<usize>,
 }
 
-impl DueRows {
-    /// Finds them. (Few are due, and no processor foresees which: a branch for each would cost more
-    /// than to look at it.)
+impl Emitted {
+    /// Lets a source fire until a time.
+    fn emit<T: SpikeTrain>(
+        &mut self,
+        source: &SpikeSource,
+        next: &mut NextSpike,
+        train: &mut T,
+        end: Time,
+    ) {
+        while next.0 < end {
+            self.spikes.push((next.0, source.index));
+            train.advance();
+            next.0 = train.next();
+        }
+        match self.groups.last_mut() {
+            Some((group, end)) if *group == source.group_index => *end = self.spikes.len(),
+            _ => self.groups.push((source.group_index, self.spikes.len())),
+        }
+    }
+
+    /// Finds the rows that are due. (In a short window few are, and no processor foresees which: a branch for
+    /// each would cost more than to look at it.)
     #[inline(always)]
-    fn find(&mut self, next: &[NextSpike], end: Time) {
-        self.rows.clear();
+    fn find(&mut self, next: &[NextSpike], end: Time, due: &mut Vec<usize>) {
         let (chunks, rest) = next.as_chunks::<TOGETHER>();
         self.chunks.resize(chunks.len() + 1, 0);
         let mut found = 0;
@@ -182,53 +211,100 @@ impl DueRows {
             self.chunks[found] = k;
             found += usize::from(chunk.iter().fold(false, |any, next| any | (next.0 < end)));
         }
-        for &k in &self.chunks[..found] {
-            let chunk = &chunks[k];
-            let due: [u8; TOGETHER] = std::array::from_fn(|row| u8::from(chunk[row].0 < end));
-            let mut due = u128::from_le_bytes(due);
-            while due != 0 {
-                self.rows.push(k * TOGETHER + (due.trailing_zeros() / u8::BITS) as usize);
-                due &= due - 1;
+        due.resize(found * TOGETHER + 1, 0);
+        let with_any = &self.chunks[..found];
+        let mut found = 0;
+        for &k in with_any {
+            for (row, next) in chunks[k].iter().enumerate() {
+                due[found] = k * TOGETHER + row;
+                found += usize::from(next.0 < end);
             }
         }
+        due.truncate(found);
         let first = next.len() - rest.len();
-        self.rows.extend((first..next.len()).filter(|row| next[*row].0 < end));
+        due.extend((first..next.len()).filter(|row| next[*row].0 < end));
+    }
+
+    /// Hands the spikes over to their groups.
+    fn hand_over(&mut self, groups: &mut [GroupSpikes]) {
+        if let [(group, _)] = self.groups[..] {
+            append(groups[group].emit(), &mut self.spikes);
+        } else {
+            let mut first = 0;
+            for (group, end) in &self.groups {
+                groups[*group].emit().extend_from_slice(&self.spikes[first..*end]);
+                first = *end;
+            }
+            self.spikes.clear();
+        }
+        self.groups.clear();
+    }
+}
+
+/// Some rows of a table.
+struct Piece<'a, T> {
+    sources: &'a [SpikeSource],
+    next: &'a mut [NextSpike],
+    trains: &'a mut [T],
+    emitted: &'a mut Emitted,
+}
+
+impl<T: SpikeTrain> Piece<'_, T> {
+    /// Lets its sources fire until a time.
+    fn emit(&mut self, end: Time) {
+        let emitted = &mut *self.emitted;
+        let mut due = std::mem::take(&mut emitted.due);
+        with_width!(*math::LEVEL, _width => emitted.find(self.next, end, &mut due));
+        for (k, &row) in due.iter().enumerate() {
+            if let Some(&soon) = due.get(k + PREFETCH) {
+                prefetch(&self.trains[soon], size_of::<T>());
+            }
+            emitted.emit(&self.sources[row], &mut self.next[row], &mut self.trains[row], end);
+        }
+        emitted.due = due;
     }
 }
 
 /// Emits the spikes of a window.
 pub fn stimulate<T: SpikeTrain>(
     window: Res<Window>,
+    backend: Res<CurrentBackend>,
     mut spikes: ResMut<WindowSpikes>,
     mut trains: Query<(&SpikeSource, &mut NextSpike, &mut T)>,
-    mut due: Local<DueRows>,
+    mut emitted: Local<Vec<Emitted>>,
+    mut before: Local<usize>,
 ) {
     let end = window.end();
-    let mut emit = |source: &SpikeSource, next: &mut NextSpike, train: &mut T| {
-        let out = spikes.sources[source.group_index].emit();
-        while next.0 < end {
-            out.push((next.0, source.index));
-            train.advance();
-            next.0 = train.next();
-        }
-    };
-    if let Ok(tables) = trains.contiguous_iter_mut() {
-        for (sources, mut next, mut trains) in tables {
-            let (next, trains) = (next.bypass_change_detection(), trains.bypass_change_detection());
-            with_width!(*math::LEVEL, _width => due.find(next, end));
-            for (k, &row) in due.rows.iter().enumerate() {
-                if let Some(&soon) = due.rows.get(k + PREFETCH) {
-                    prefetch(&trains[soon], size_of::<T>());
-                }
-                emit(&sources[row], &mut next[row], &mut trains[row]);
+    let Ok(tables) = trains.contiguous_iter_mut() else {
+        // A sparse component: row by row.
+        emitted.resize_with(1, Emitted::default);
+        for (source, mut next, mut train) in &mut trains {
+            if next.0 < end {
+                let next = next.bypass_change_detection();
+                emitted[0].emit(source, next, train.bypass_change_detection(), end);
             }
         }
+        emitted[0].hand_over(&mut spikes.sources);
         return;
-    }
-    // A sparse component: row by row.
-    for (source, mut next, mut train) in &mut trains {
-        if next.0 < end {
-            emit(source, next.bypass_change_detection(), train.bypass_change_detection());
+    };
+    // As many are expected as there were in the last window.
+    let expected = NANOSECONDS_OF_A_SPIKE * std::mem::take(&mut *before);
+    for (sources, mut next, mut trains) in tables {
+        let (next, trains) = (next.bypass_change_detection(), trains.bypass_change_detection());
+        let work = expected + NANOSECONDS_OF_A_SOURCE * sources.len();
+        let pool = backend.0.pool(work as u64);
+        let pieces = pool.map_or(1, |pool| PIECES * pool.threads());
+        let parts = pieces.max(emitted.len());
+        emitted.resize_with(parts, Emitted::default);
+        let rows = sources.len().div_ceil(pieces).next_multiple_of(TOGETHER).max(TOGETHER);
+        let rows = sources.chunks(rows).zip(next.chunks_mut(rows)).zip(trains.chunks_mut(rows));
+        let piece = |(((sources, next), trains), emitted)| Piece { sources, next, trains, emitted };
+        let mut pieces: Vec<_> = rows.zip(&mut *emitted).map(piece).collect();
+        threads::each(pool, &mut pieces, |_, piece| piece.emit(end));
+        drop(pieces);
+        for emitted in &mut *emitted {
+            *before += emitted.spikes.len();
+            emitted.hand_over(&mut spikes.sources);
         }
     }
 }
@@ -312,7 +388,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::network::GroupSpikes;
+    use crate::backend::cpu::Cpu;
 
     proptest! {
         /// Rows in chunks and beyond the last whole one, with many due or none.
@@ -323,11 +399,11 @@ mod tests {
             let next: Vec<NextSpike> =
                 times.iter().map(|t| NextSpike(Time::from_picoseconds(*t))).collect();
             let expected: Vec<usize> = (0..times.len()).filter(|row| times[*row] < 5).collect();
-            let mut due = DueRows::default();
+            let (mut emitted, mut due) = (Emitted::default(), Vec::new());
             // What was found before does not count.
-            due.find(&[NextSpike(Time::ZERO); 40], Time::MAX);
-            due.find(&next, Time::from_picoseconds(5));
-            prop_assert_eq!(due.rows, expected);
+            emitted.find(&[NextSpike(Time::ZERO); 40], Time::MAX, &mut due);
+            emitted.find(&next, Time::from_picoseconds(5), &mut due);
+            prop_assert_eq!(due, expected);
         }
     }
 
@@ -349,6 +425,7 @@ mod tests {
     fn trains_that_a_system_changes_fire_when_they_say() {
         let mut world = World::new();
         world.insert_resource(WindowSpikes::new(1, 0));
+        world.insert_resource(CurrentBackend(Box::new(Cpu::new(Some(1)))));
         let second = Time::from_picoseconds(Time::PER_SECOND);
         let source = |index| SpikeSource { group: Entity::PLACEHOLDER, group_index: 0, index };
         let spawn = |world: &mut World, index, times: Vec<u64>| {
