@@ -5,15 +5,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use fearless_simd::Level;
+use smallvec::SmallVec;
 
-use super::{Advanced, Backend, Fault, FaultKind, Sample};
+use super::{Advanced, Backend, Fault, FaultKind, Sample, append};
 use crate::bank::{Bank, Drive, LANES, Neurons, Row, SampleRequest, Stepped};
 use crate::circuit::Waveform;
-use crate::network::inbox::{Arrival, Inbox, Lists, Tile};
+use crate::network::inbox::{Arrival, Arrived, Inbox, Lists, Tile};
+use crate::network::router::{NANOSECONDS_OF_A_PULSE, Router};
 use crate::schedule::Window;
 use crate::solver::event::EventWindow;
 use crate::solver::kernel::{Flag, Kernel, TILE_STEPS};
-use crate::threads::Pool;
+use crate::threads::{self, Pool};
 use crate::time::Time;
 
 /// Asking a thread that is awake, and joining it, with what it then has to fetch from the caches of others; for
@@ -90,6 +92,54 @@ impl Cpu {
     pub fn threads(&self) -> usize {
         self.threads
     }
+
+    /// What a bank is run with, and all its rows, if it is advanced by steps.
+    fn task<'a>(
+        &self,
+        index: usize,
+        bank: &'a mut Bank,
+        first_block: usize,
+        window: &Window,
+    ) -> Option<(Task<'a>, &'a [Row], &'a mut [Row])> {
+        let Neurons::Stepped(Stepped { kernel, parameters, state }) = &mut bank.neurons else {
+            return None;
+        };
+        let task = Task {
+            kernel: &**kernel,
+            receptors: bank.layout.receptors.len(),
+            parameters: parameters.width(),
+            state: state.width(),
+            samples: &bank.samples,
+            drives: &bank.drives,
+            dc: bank.layout.dc,
+            window: bank.step.map_or(*window, |step| window.in_steps_of(step)),
+            unit: bank.step.map_or(1, |step| step.whole(window.dt)),
+            bank: index as u32,
+            first_block,
+            level: self.level,
+            reference: self.reference,
+        };
+        Some((task, parameters.rows(), state.rows_mut()))
+    }
+
+    /// Empty outputs, so many at least.
+    fn outputs(&self, pieces: usize) -> Vec<Output> {
+        let mut kept = self.outputs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut outputs = std::mem::take(&mut *kept);
+        outputs.resize_with(pieces.max(outputs.len()), Output::default);
+        outputs
+    }
+
+    /// Keeps the room of outputs.
+    fn keep(&self, outputs: Vec<Output>) {
+        *self.outputs.lock().unwrap_or_else(PoisonError::into_inner) = outputs;
+    }
+}
+
+/// Nanoseconds that a bank takes through a window on one thread, if it is advanced by steps.
+fn work(bank: &Bank, window: &Window) -> u64 {
+    let steps = bank.step.map_or(window.steps, |step| window.in_steps_of(step).steps);
+    NANOSECONDS_OF_A_STEP * u64::from(bank.len()) * steps
 }
 
 impl Backend for Cpu {
@@ -120,32 +170,28 @@ impl Backend for Cpu {
     fn advance(&self, banks: &mut [Bank], inbox: &Inbox, window: &Window, out: &mut Advanced) {
         let mut first_block = 0;
         for (index, bank) in banks.iter_mut().enumerate() {
-            let (blocks, len) = (bank.blocks(), bank.len());
-            let unit = bank.step.map_or(1, |step| step.whole(window.dt));
-            let window = bank.step.map_or(*window, |step| window.in_steps_of(step));
-            let first = first_block;
+            let (blocks, first) = (bank.blocks(), first_block);
             first_block += blocks;
-            let Stepped { kernel, parameters, state } = match &mut bank.neurons {
-                Neurons::Stepped(stepped) => stepped,
-                Neurons::Event(event) => {
-                    let work = NANOSECONDS_OF_AN_ARRIVAL * inbox.events() as u64
-                        + NANOSECONDS_OF_A_NEURON * event.awake() as u64;
-                    let window = EventWindow {
-                        span: window.start()..window.end(),
-                        inbox,
-                        bank: index as u32,
-                        first_block: first,
-                        samples: &bank.samples,
-                        drives: &bank.drives,
-                        level: self.level,
-                        pool: self.pool(work),
-                    };
-                    event.advance(&window, out);
-                    continue;
-                }
-                Neurons::Host => continue,
+            if let Neurons::Event(event) = &mut bank.neurons {
+                let work = NANOSECONDS_OF_AN_ARRIVAL * inbox.events() as u64
+                    + NANOSECONDS_OF_A_NEURON * event.awake() as u64;
+                let window = EventWindow {
+                    span: window.start()..window.end(),
+                    inbox,
+                    bank: index as u32,
+                    first_block: first,
+                    samples: &bank.samples,
+                    drives: &bank.drives,
+                    level: self.level,
+                    pool: self.pool(work),
+                };
+                event.advance(&window, out);
+                continue;
+            }
+            let work = work(bank, window);
+            let Some((task, parameters, state)) = self.task(index, bank, first, window) else {
+                continue;
             };
-            let work = NANOSECONDS_OF_A_STEP * u64::from(len) * window.steps;
             let pool = self.pool(work);
             // Several pieces for each thread even out their load; of little work each keeps its own.
             let pieces = pool.map_or(1, |pool| {
@@ -153,65 +199,106 @@ impl Backend for Cpu {
                 (work / (threads * LEAST_OF_A_PIECE)).clamp(1, 4) as usize * pool.threads()
             });
             let piece = blocks.div_ceil(pieces).max(1);
-
-            let task = Task {
-                kernel: &**kernel,
-                receptors: bank.layout.receptors.len(),
-                samples: &bank.samples,
-                drives: &bank.drives,
-                dc: bank.layout.dc,
-                inbox,
-                window: &window,
-                unit,
-                bank: index as u32,
-                first_block: first,
-                level: self.level,
-                reference: self.reference,
-            };
-            let parameter_rows = parameters.width() * piece;
-            let state_rows = state.width() * piece;
-            let (parameter_width, state_width) = (parameters.width(), state.width());
-            let parameters = parameters.rows();
-            let run = |first, parameters: &[Row], state: &mut [Row], out: &mut Output| {
-                task.run(first, parameters, parameter_width, state, state_width, out);
-            };
-            let mut all = Output {
-                spikes: std::mem::take(&mut out.spikes[index]),
-                samples: std::mem::take(&mut out.samples),
-                fault: out.fault,
-            };
-            match pool {
-                None => run(0, parameters, state.rows_mut(), &mut all),
-                Some(pool) => {
-                    let kept = || self.outputs.lock().unwrap_or_else(PoisonError::into_inner);
-                    let mut outputs = std::mem::take(&mut *kept());
-                    outputs.resize_with(pieces.max(outputs.len()), Output::default);
-                    let rows = parameters.chunks(parameter_rows);
-                    let rows = rows.zip(state.rows_mut().chunks_mut(state_rows));
-                    let mut pieces: Vec<_> = rows.zip(&mut outputs).collect();
-                    pool.each(&mut pieces, |k, ((parameters, state), out)| {
-                        run(k * piece, parameters, state, out);
-                    });
-                    outputs.iter_mut().for_each(|output| all.append(output));
-                    *kept() = outputs;
-                }
-            }
-            Output { spikes: out.spikes[index], samples: out.samples, fault: out.fault } = all;
+            let rows = parameters.chunks(task.parameters * piece);
+            let rows = rows.zip(state.chunks_mut(task.state * piece));
+            let mut outputs = self.outputs(pieces);
+            let mut pieces: SmallVec<[_; 8]> = rows.zip(&mut outputs).collect();
+            threads::each(pool, &mut pieces, |k, ((parameters, state), out)| {
+                task.run(k * piece, inbox.arrived(), parameters, state, out);
+            });
+            drop(pieces);
+            outputs.iter_mut().for_each(|output| output.hand_over(index, out));
+            self.keep(outputs);
         }
     }
+
+    /// In a short round each thread delivers to blocks and runs them: they ask for it and join once.
+    fn deliver_and_advance(
+        &self,
+        banks: &mut [Bank],
+        router: &mut Router,
+        inbox: &mut Inbox,
+        window: &Window,
+        out: &mut Advanced,
+    ) {
+        let pulses = router.begin(window, inbox);
+        let steps: u64 = banks.iter().map(|bank| work(bank, window)).sum();
+        let all_stepped = banks.iter().all(|bank| matches!(bank.neurons, Neurons::Stepped(_)));
+        let pool = self.pool(steps + NANOSECONDS_OF_A_PULSE.saturating_mul(pulses));
+        let pool = pool.filter(|_| all_stepped && inbox.is_shared_by_rows());
+        let Some(pool) = pool else {
+            router.deliver_begun(pulses, window, inbox, &|work| self.pool(work));
+            return self.advance(banks, inbox, window, out);
+        };
+        let (shape, shares) = inbox.shares(pool.threads());
+        let count = shares.len();
+        let of_all = banks.len();
+        let mut outputs = self.outputs(count * of_all);
+        let mut kept = outputs.iter_mut();
+        let piece = |share| (share, SmallVec::<[BankPiece; 2]>::new());
+        let mut pieces: SmallVec<[_; 4]> = shares.into_iter().map(piece).collect();
+        let mut tasks = SmallVec::<[Task; 2]>::new();
+        let mut first_block = 0;
+        for (index, bank) in banks.iter_mut().enumerate() {
+            let blocks = first_block..first_block + bank.blocks();
+            first_block = blocks.end;
+            let task = self.task(index, bank, blocks.start, window);
+            let Some((task, mut parameters, mut state)) = task else { continue };
+            for (share, parts) in &mut pieces {
+                let own = share.blocks();
+                let own = own.start.max(blocks.start)..own.end.min(blocks.end);
+                let (Some(out), false) = (kept.next(), own.is_empty()) else { continue };
+                parts.push(BankPiece {
+                    task: tasks.len(),
+                    first: own.start - blocks.start,
+                    parameters: parameters.split_off(..own.len() * task.parameters).unwrap_or(&[]),
+                    state: state.split_off_mut(..own.len() * task.state).unwrap_or(&mut []),
+                    out,
+                });
+            }
+            tasks.push(task);
+        }
+        let due = &*router;
+        pool.each(&mut pieces, |_, (share, banks)| {
+            due.deliver_to(share, shape, window, (0, 1), pulses);
+            let arrived = share.arrived(shape);
+            for BankPiece { task, first, parameters, state, out } in banks {
+                tasks[*task].run(*first, arrived, parameters, state, out);
+            }
+        });
+        drop(pieces);
+        for (index, outputs) in outputs.chunks_mut(count).take(of_all).enumerate() {
+            outputs.iter_mut().for_each(|output| output.hand_over(index, out));
+        }
+        self.keep(outputs);
+        router.end(window, inbox, count);
+    }
+}
+
+/// The blocks of a bank that are a thread's.
+struct BankPiece<'a> {
+    /// Which task the bank is run with.
+    task: usize,
+    /// The first of them.
+    first: usize,
+    parameters: &'a [Row],
+    state: &'a mut [Row],
+    out: &'a mut Output,
 }
 
 /// What a piece of a bank is run with.
 struct Task<'a> {
     kernel: &'a dyn Kernel,
     receptors: usize,
+    /// Rows of a block.
+    parameters: usize,
+    state: usize,
     samples: &'a [SampleRequest],
     drives: &'a [Drive],
     /// Parameter column to which they are added.
     dc: Option<usize>,
-    inbox: &'a Inbox,
     /// In steps of the bank.
-    window: &'a Window,
+    window: Window,
     /// Steps of the window as others count them, in one of the bank.
     unit: u64,
     bank: u32,
@@ -227,14 +314,15 @@ struct Output {
     spikes: Vec<(Time, u32)>,
     samples: Vec<Sample>,
     fault: Option<Fault>,
+    room: Room,
 }
 
 impl Output {
-    /// Takes over what another has, which is empty then.
-    fn append(&mut self, other: &mut Output) {
-        self.spikes.append(&mut other.spikes);
-        self.samples.append(&mut other.samples);
-        self.fault = self.fault.into_iter().chain(other.fault.take()).min();
+    /// Adds what it has to what comes out of a round, and is empty then.
+    fn hand_over(&mut self, bank: usize, out: &mut Advanced) {
+        append(&mut out.spikes[bank], &mut self.spikes);
+        append(&mut out.samples, &mut self.samples);
+        out.fault = out.fault.into_iter().chain(self.fault.take()).min();
     }
 }
 
@@ -243,35 +331,35 @@ impl Task<'_> {
     fn run(
         &self,
         first: usize,
+        arrived: Arrived,
         parameters: &[Row],
-        parameter_width: usize,
         state: &mut [Row],
-        state_width: usize,
         out: &mut Output,
     ) {
-        // (Arrivals that are summed already need no tile.)
-        let steps = if self.inbox.is_summed() { 0 } else { self.window.steps as usize };
-        let mut room = Room {
-            tile: vec![Row([0; LANES]); steps.min(TILE_STEPS) * self.receptors],
-            flags: Vec::with_capacity(LANES),
-        };
-        let blocks = first..first + parameters.len() / parameter_width;
-        if self.is_undisturbed(blocks.clone()) {
-            return self.run_all(blocks, parameters, state, &mut room.flags, out);
+        let blocks = first..first + parameters.len() / self.parameters;
+        let mut room = std::mem::take(&mut out.room);
+        if self.is_undisturbed(blocks.clone(), arrived) {
+            self.run_all(blocks, arrived, parameters, state, &mut room.flags, out);
+        } else {
+            // (Arrivals that are summed already need no tile.)
+            let steps = if arrived.is_summed() { 0 } else { self.window.steps as usize };
+            let rows = (steps.min(TILE_STEPS) * self.receptors).max(room.tile.len());
+            room.tile.resize(rows, Row([0; LANES]));
+            let rows = parameters.chunks_exact(self.parameters);
+            let rows = rows.zip(state.chunks_exact_mut(self.state));
+            for (block, (parameters, state)) in blocks.zip(rows) {
+                self.run_block(block, arrived, parameters, state, &mut room, out);
+            }
         }
-        let rows = parameters.chunks_exact(parameter_width);
-        let rows = rows.zip(state.chunks_exact_mut(state_width));
-        for (block, (parameters, state)) in blocks.zip(rows) {
-            self.run_block(block, parameters, state, &mut room, out);
-        }
+        out.room = room;
     }
 
     /// Whether blocks can run through the window all at once: their arrivals are summed already, no
     /// parameter changes and no state is wanted within.
-    fn is_undisturbed(&self, blocks: Range<usize>) -> bool {
+    fn is_undisturbed(&self, blocks: Range<usize>, arrived: Arrived) -> bool {
         let (start, end) = (self.window.first_step, self.window.first_step + self.window.steps);
         let next_sample = self.next_sample(&self.requests(&blocks), start);
-        self.inbox.is_summed()
+        arrived.is_summed()
             && self.drives.is_empty()
             && !self.reference
             && next_sample.is_none_or(|step| step >= end)
@@ -281,6 +369,7 @@ impl Task<'_> {
     fn run_all(
         &self,
         blocks: Range<usize>,
+        arrived: Arrived,
         parameters: &[Row],
         state: &mut [Row],
         flags: &mut Vec<Flag>,
@@ -292,11 +381,11 @@ impl Task<'_> {
             self.sample(requests.clone(), 0, first_slot, state, out);
         }
         let counted = self.first_block + blocks.start..self.first_block + blocks.end;
-        for (block, arrival) in self.inbox.overflowed(counted.clone()) {
+        for (block, arrival) in arrived.overflowed(counted.clone()) {
             self.overflow(0, arrival, ((block - self.first_block) * LANES) as u32, out);
         }
         flags.clear();
-        self.kernel.advance(self.level, parameters, state, self.inbox.sums(counted), flags);
+        self.kernel.advance(self.level, parameters, state, arrived.sums(counted), flags);
         self.collect(flags, first_slot, 0, out);
         self.sample(requests, self.window.first_step + self.window.steps, first_slot, state, out);
     }
@@ -305,6 +394,7 @@ impl Task<'_> {
     fn run_block(
         &self,
         block: usize,
+        arrived: Arrived,
         parameters: &[Row],
         state: &mut [Row],
         Room { tile, flags }: &mut Room,
@@ -318,10 +408,10 @@ impl Task<'_> {
             self.sample(requests.clone(), 0, first_slot, state, out);
         }
         let block = self.first_block + block;
-        for (_, arrival) in self.inbox.overflowed(block..block + 1) {
+        for (_, arrival) in arrived.overflowed(block..block + 1) {
             self.overflow(0, arrival, first_slot, out);
         }
-        for (t, arrivals) in self.inbox.tiles(block).enumerate() {
+        for (t, arrivals) in arrived.tiles(block).enumerate() {
             let tile_start = t * TILE_STEPS;
             let steps = TILE_STEPS.min(self.window.steps as usize - tile_start);
             let sums = match arrivals {
@@ -477,7 +567,8 @@ impl<'a> Driven<'a> {
     }
 }
 
-/// What a piece needs room for.
+/// What a piece needs room for, which is kept.
+#[derive(Default)]
 struct Room {
     /// The sums of arrivals, a row for each step and receptor; zero but for the tile at hand.
     tile: Vec<Row<i32>>,

@@ -81,6 +81,19 @@ pub trait Backend: Send + Sync + 'static {
     /// window, if it took the network over); `out` is [empty](Advanced::clear).
     fn advance(&self, banks: &mut [Bank], inbox: &Inbox, window: &Window, out: &mut Advanced);
 
+    /// [Delivers](Router::deliver) what is due in a round, and [advances](Backend::advance) every neuron through it.
+    fn deliver_and_advance(
+        &self,
+        banks: &mut [Bank],
+        router: &mut Router,
+        inbox: &mut Inbox,
+        window: &Window,
+        out: &mut Advanced,
+    ) {
+        router.deliver(window, inbox, &|work| self.pool(work));
+        self.advance(banks, inbox, window, out);
+    }
+
     /// Brings state columns that it keeps elsewhere back into the banks, those that `what` says.
     ///
     /// # Errors
@@ -203,13 +216,18 @@ pub(crate) fn advance(
     samples.0.clear();
     let mut before: Option<Window> = None;
     for round in router.rounds(*window) {
-        if let Some(before) = before.replace(round) {
+        out.clear(banks.0.len());
+        if let Some(before) = before {
             router.route_populations(&mut spikes, &before, &mut inbox);
-            router.deliver(&round, &mut inbox, &|work| backend.0.pool(work));
         }
         let started = std::time::Instant::now();
-        out.clear(banks.0.len());
-        backend.0.advance(&mut banks.0, &inbox, &round, out);
+        match before.replace(round) {
+            Some(_) => {
+                backend.0.deliver_and_advance(&mut banks.0, &mut router, &mut inbox, &round, out)
+            }
+            // (To the first it is delivered already.)
+            None => backend.0.advance(&mut banks.0, &inbox, &round, out),
+        }
         times.advance += started.elapsed();
         for (population, digest) in out.digests.drain(..) {
             digests.0[population].merge(digest);

@@ -85,7 +85,7 @@ impl Default for Inbox {
 
 /// What the inbox of a round is like.
 #[derive(Debug, Default)]
-pub(super) struct Shape {
+pub(crate) struct Shape {
     rows: Arc<PortRows>,
     /// Steps of the round; 0 where all neurons are event-driven.
     steps: usize,
@@ -110,9 +110,10 @@ struct Part {
 }
 
 /// What one thread writes to: a part, and the sums of some rows.
-pub(super) struct Share<'a> {
+pub(crate) struct Share<'a> {
     part: &'a mut Part,
-    /// Rows of ports: it takes the edges that end there.
+    /// Blocks, and their rows of ports: it takes the edges that end there.
+    blocks: Range<usize>,
     rows: Range<usize>,
     sums: &'a mut [Row<i32>],
     touched: &'a mut [bool],
@@ -121,7 +122,7 @@ pub(super) struct Share<'a> {
 }
 
 /// The shares of some threads.
-pub(super) type Shares<'a> = SmallVec<[Share<'a>; 4]>;
+pub(crate) type Shares<'a> = SmallVec<[Share<'a>; 4]>;
 
 /// When something arrives.
 #[derive(Debug, Clone, Copy)]
@@ -178,19 +179,69 @@ impl<'a> Lists<'a> {
     }
 }
 
+/// What has arrived in a round, at all blocks or those of a [`Share`].
+#[derive(Clone, Copy)]
+pub(crate) struct Arrived<'a> {
+    shape: &'a Shape,
+    parts: &'a [Part],
+    /// Of a short round: sums, from those of this row of ports on.
+    first_row: usize,
+    sums: &'a [Row<i32>],
+}
+
+impl<'a> Arrived<'a> {
+    /// Whether arrivals are summed already.
+    pub(crate) fn is_summed(self) -> bool {
+        self.shape.is_summed()
+    }
+
+    /// What arrives at a block, tile by tile.
+    pub(crate) fn tiles(self, block: usize) -> impl Iterator<Item = Tile<'a>> {
+        let (tiles, blocks) = (self.shape.steps.div_ceil(TILE_STEPS), self.shape.rows.blocks());
+        (0..tiles).map(move |tile| {
+            if self.is_summed() {
+                Tile::Sums(self.sums(block..block + 1))
+            } else {
+                Tile::Lists(Lists { parts: self.parts, at: tile * blocks + block })
+            }
+        })
+    }
+
+    /// The sums of blocks in a short round: for each block and step a row for each receptor.
+    pub(crate) fn sums(self, blocks: Range<usize>) -> &'a [Row<i32>] {
+        let place = |block| (self.shape.first_row(block) - self.first_row) * self.shape.steps;
+        &self.sums[place(blocks.start)..place(blocks.end)]
+    }
+
+    /// The arrivals at blocks whose sum overflowed already, and their block.
+    pub(crate) fn overflowed(
+        self,
+        blocks: Range<usize>,
+    ) -> impl Iterator<Item = (usize, &'a Arrival)> {
+        let own = self.parts.iter().flat_map(|part| &part.overflowed);
+        let own = own.filter(move |(block, _)| blocks.contains(block));
+        own.map(|(block, arrival)| (*block, arrival))
+    }
+}
+
 impl Shape {
     /// Whether arrivals are summed already.
     fn is_summed(&self) -> bool {
         self.steps <= MOST_SUMMED_STEPS
     }
 
-    /// Where the rows of `k` of `threads` shares of the sums end: at the end of a block, and of what is emptied
-    /// together.
-    fn end_row(&self, k: usize, threads: usize) -> usize {
-        let (first_of_block, blocks) = (&self.rows.first_of_block, self.rows.blocks());
-        let mut rows = (blocks * k / threads..blocks).map(|block| first_of_block[block] as usize);
-        let end = rows.find(|row| (row * self.steps).is_multiple_of(TOUCHED_ROWS));
-        end.unwrap_or(self.rows.rows.len())
+    /// The first row of a block.
+    fn first_row(&self, block: usize) -> usize {
+        // (Where a device delivers there are none.)
+        self.rows.first_of_block.get(block).map_or(0, |row| *row as usize)
+    }
+
+    /// Where the blocks of `k` of `threads` shares of the sums end, and of what is emptied together.
+    fn end_block(&self, k: usize, threads: usize) -> usize {
+        let blocks = self.rows.blocks();
+        let ends =
+            |block: &usize| (self.first_row(*block) * self.steps).is_multiple_of(TOUCHED_ROWS);
+        (self.rows.block_of_part(k, threads)..blocks).find(ends).unwrap_or(blocks)
     }
 
     /// Lists of a longer round.
@@ -266,6 +317,17 @@ impl Share<'_> {
             self.touched.fill(true);
             self.is_all_touched = true;
         }
+    }
+
+    /// Its blocks, counted over all banks.
+    pub(crate) fn blocks(&self) -> Range<usize> {
+        self.blocks.clone()
+    }
+
+    /// What has arrived there.
+    pub(crate) fn arrived<'s>(&'s self, shape: &'s Shape) -> Arrived<'s> {
+        let parts = std::slice::from_ref(&*self.part);
+        Arrived { shape, parts, first_row: self.rows.start, sums: self.sums }
     }
 
     /// Room for what is due.
@@ -389,13 +451,13 @@ impl Inbox {
     }
 
     /// Whether several shares are of rows, not of what is delivered.
-    pub(super) fn is_shared_by_rows(&self) -> bool {
+    pub(crate) fn is_shared_by_rows(&self) -> bool {
         self.shape.is_summed() && self.shape.steps > 0
     }
 
     /// Shares for so many threads at most. Where some arrivals are summed and others are not, or lists are
     /// many, there is one alone.
-    pub(super) fn shares<'a>(&'a mut self, threads: usize) -> (&'a Shape, Shares<'a>) {
+    pub(crate) fn shares<'a>(&'a mut self, threads: usize) -> (&'a Shape, Shares<'a>) {
         let by_rows = self.is_shared_by_rows();
         let shape = &self.shape;
         let is_one = if by_rows { shape.has_events } else { shape.lists() > MOST_LISTS };
@@ -405,21 +467,21 @@ impl Inbox {
             grow(&mut self.sums, shape.rows.rows.len() * shape.steps, || Row([0; LANES]));
             grow(&mut self.touched, self.sums.len().div_ceil(TOUCHED_ROWS), || false);
         }
-        let (mut sums, mut touched, mut first_row) = (&mut self.sums[..], &mut self.touched[..], 0);
+        let blocks = shape.rows.blocks();
+        let (mut sums, mut touched, mut first) = (&mut self.sums[..], &mut self.touched[..], 0);
         let share = |(k, part): (usize, &'a mut Part)| {
             part.fit(shape);
-            let end_row =
-                if by_rows { shape.end_row(k + 1, threads) } else { shape.rows.rows.len() };
-            // The one that ends with the last row takes what is left, also what is of no use in this round.
-            let is_within = end_row < shape.rows.rows.len();
-            let len = if is_within { (end_row - first_row) * shape.steps } else { sums.len() };
+            let end = if by_rows { shape.end_block(k + 1, threads) } else { blocks };
+            let own = if by_rows { std::mem::replace(&mut first, end)..end } else { 0..blocks };
+            let rows = shape.first_row(own.start)..shape.first_row(own.end);
+            // The one that ends with the last block takes what is left, also what is of no use in this round.
+            let len = if end < blocks { rows.len() * shape.steps } else { sums.len() };
             let (own_sums, later) = std::mem::take(&mut sums).split_at_mut(len);
             let own_touched = std::mem::take(&mut touched);
             let (own_touched, still) = own_touched.split_at_mut(len.div_ceil(TOUCHED_ROWS));
             (sums, touched) = (later, still);
-            let rows = if by_rows { first_row..end_row } else { 0..shape.rows.rows.len() };
-            first_row = if by_rows { end_row } else { 0 };
-            Share { part, rows, sums: own_sums, touched: own_touched, is_all_touched: false }
+            let (sums, touched) = (own_sums, own_touched);
+            Share { part, blocks: own, rows, sums, touched, is_all_touched: false }
         };
         let shares = self.parts[..threads].iter_mut().enumerate().map(share).collect();
         (shape, shares)
@@ -442,38 +504,9 @@ impl Inbox {
         &self.parts[0].runs
     }
 
-    /// Whether arrivals are summed already.
-    pub(crate) fn is_summed(&self) -> bool {
-        self.shape.is_summed()
-    }
-
-    /// What arrives at a block, tile by tile.
-    pub(crate) fn tiles(&self, block: usize) -> impl Iterator<Item = Tile<'_>> {
-        let (tiles, blocks) = (self.shape.steps.div_ceil(TILE_STEPS), self.shape.rows.blocks());
-        (0..tiles).map(move |tile| {
-            if self.is_summed() {
-                Tile::Sums(self.sums(block..block + 1))
-            } else {
-                Tile::Lists(Lists { parts: &self.parts, at: tile * blocks + block })
-            }
-        })
-    }
-
-    /// The sums of blocks in a short round: for each block and step a row for each receptor.
-    pub(crate) fn sums(&self, blocks: Range<usize>) -> &[Row<i32>] {
-        let [from, to] = [blocks.start, blocks.end]
-            .map(|block| self.shape.rows.first_of_block[block] as usize * self.shape.steps);
-        &self.sums[from..to]
-    }
-
-    /// The arrivals at blocks whose sum overflowed already, and their block.
-    pub(crate) fn overflowed(
-        &self,
-        blocks: Range<usize>,
-    ) -> impl Iterator<Item = (usize, &Arrival)> {
-        let own = self.parts.iter().flat_map(|part| &part.overflowed);
-        let own = own.filter(move |(block, _)| blocks.contains(block));
-        own.map(|(block, arrival)| (*block, arrival))
+    /// What has arrived.
+    pub(crate) fn arrived(&self) -> Arrived<'_> {
+        Arrived { shape: &self.shape, parts: &self.parts, first_row: 0, sums: &self.sums }
     }
 
     /// The arrivals of a block (counted over all banks): the first step of their tile, and what arrives
@@ -483,7 +516,7 @@ impl Inbox {
         let mut arrivals = Vec::new();
         let first_of_block = &self.shape.rows.first_of_block;
         let receptors = (first_of_block[block + 1] - first_of_block[block]).max(1) as usize;
-        for (tile, own) in self.tiles(block).enumerate() {
+        for (tile, own) in self.arrived().tiles(block).enumerate() {
             let first_step = (tile * TILE_STEPS) as u64;
             match own {
                 Tile::Lists(lists) => arrivals.extend(lists.iter().map(|a| (first_step, *a))),
@@ -498,7 +531,8 @@ impl Inbox {
                 }
             }
         }
-        arrivals.extend(self.overflowed(block..block + 1).map(|(_, arrival)| (0, *arrival)));
+        let overflowed = self.arrived().overflowed(block..block + 1);
+        arrivals.extend(overflowed.map(|(_, arrival)| (0, *arrival)));
         arrivals
     }
 
@@ -576,7 +610,8 @@ mod tests {
             receptors: 2,
             is_event_driven: true,
         };
-        let rows = PortRows { rows: (0..6).map(row).collect(), first_of_block: vec![0, 2, 4, 6] };
+        let (first_of_block, cost_before) = (vec![0, 2, 4, 6], vec![0, 1, 2, 3]);
+        let rows = PortRows { rows: (0..6).map(row).collect(), first_of_block, cost_before };
         let mut inbox = Inbox::default();
         inbox.begin(&Arc::new(rows), None);
         inbox
@@ -594,7 +629,10 @@ mod tests {
                 block: row / 3, receptor: (row % 3) as u8, receptors: 3, is_event_driven: false,
             };
             let first_of_block = (0..=12).map(|block| block * 3).collect();
-            let rows = Arc::new(PortRows { rows: (0..36).map(row).collect(), first_of_block });
+            // (Some blocks cost more than others.)
+            let cost_before = (0..=12).map(|block| block * block).collect();
+            let rows = PortRows { rows: (0..36).map(row).collect(), first_of_block, cost_before };
+            let rows = Arc::new(rows);
             let mut edges: Vec<_> =
                 (1..).zip(ports).map(|(weight, port)| TableEdge { port: Port(port), weight }).collect();
             edges.sort_unstable();

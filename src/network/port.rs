@@ -58,22 +58,37 @@ pub(super) struct PortRows {
     pub(super) rows: Vec<PortRow>,
     /// The first row of each block, and the end.
     pub(super) first_of_block: Vec<u32>,
+    /// What all blocks before each cost about in a step, and what all do: rows that kernels read.
+    pub(super) cost_before: Vec<u64>,
 }
 
 impl PortRows {
     pub(super) fn new(banks: &[Bank]) -> PortRows {
-        let mut all = PortRows { rows: Vec::new(), first_of_block: vec![0] };
+        let mut all = PortRows { rows: Vec::new(), first_of_block: vec![0], cost_before: vec![0] };
+        let mut cost = 0;
         for bank in banks {
             let is_event_driven = matches!(bank.neurons, Neurons::Event(_));
+            let of_a_block = match &bank.neurons {
+                Neurons::Stepped(stepped) => stepped.parameters.width() + stepped.state.width(),
+                Neurons::Event(_) | Neurons::Host => 1,
+            };
             let receptors = bank.layout.receptors.len() as u8;
             for _ in 0..bank.blocks() {
                 let block = all.first_of_block.len() as u32 - 1;
                 let row = |receptor| PortRow { block, receptor, receptors, is_event_driven };
                 all.rows.extend((0..receptors).map(row));
                 all.first_of_block.push(all.rows.len() as u32);
+                cost += of_a_block as u64;
+                all.cost_before.push(cost);
             }
         }
         all
+    }
+
+    /// The first block of `k` of `parts` parts that cost as much as each other.
+    pub(super) fn block_of_part(&self, k: usize, parts: usize) -> usize {
+        let all = self.cost_before.last().map_or(0, |all| all * k as u64 / parts as u64);
+        self.cost_before.partition_point(|before| *before < all).min(self.blocks())
     }
 
     /// Blocks of all banks.

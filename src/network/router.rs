@@ -101,7 +101,7 @@ fn time_of(scene: &Scene, work: &Work) -> u64 {
 }
 
 /// What a pulse takes about on one thread.
-const NANOSECONDS_OF_A_PULSE: u64 = 10;
+pub(crate) const NANOSECONDS_OF_A_PULSE: u64 = 10;
 
 /// The threads that work of so many nanoseconds is worth, if any.
 pub type Threads<'a> = &'a dyn Fn(u64) -> Option<&'a Pool>;
@@ -297,10 +297,33 @@ impl Router {
     /// Delivers the arrivals of a round that are in the calendar into the inbox, which is emptied
     /// first.
     pub fn deliver(&mut self, window: &Window, inbox: &mut Inbox, threads: Threads) {
-        let end = window.first_step + window.steps;
-        // A round that `run_for` cut short may end within a page of the calendar.
-        let last_page = (end - 1) / self.round_steps;
-        let pages = (last_page + 1 - self.calendar_start).min(self.calendar.len() as u64) as usize;
+        let pulses = self.begin(window, inbox);
+        self.deliver_begun(pulses, window, inbox, threads);
+    }
+
+    /// The same for a round that [has begun](Router::begin).
+    pub(crate) fn deliver_begun(
+        &mut self,
+        pulses: u64,
+        window: &Window,
+        inbox: &mut Inbox,
+        threads: Threads,
+    ) {
+        let pool = self.pool(pulses, threads);
+        let by_rows = inbox.is_shared_by_rows();
+        let (shape, mut shares) = inbox.shares(pool.map_or(1, Pool::threads));
+        let count = shares.len();
+        threads::each(pool, &mut shares, |k, share| {
+            // Each thread delivers all that ends in its rows, or what is due in a part of the round.
+            let part = if by_rows { (0, 1) } else { (k as u64, count as u64) };
+            self.deliver_to(share, shape, window, part, pulses);
+        });
+        drop(shares);
+        self.end(window, inbox, count);
+    }
+
+    /// Begins a round, of which so many pulses are in the calendar.
+    pub(crate) fn begin(&mut self, window: &Window, inbox: &mut Inbox) -> u64 {
         if self.delivery == Delivery::Device {
             inbox.reset_runs();
         } else {
@@ -310,41 +333,55 @@ impl Router {
         if let Some(reweighted) = &mut self.table.reweighted {
             inbox.reweighted.append(reweighted);
         }
-        let due = self.calendar.iter().take(pages).flatten();
-        let pulses = due.map(|due| u64::from(due.len)).sum();
-        let pool = self.pool(pulses, threads);
-        let by_rows = inbox.is_shared_by_rows();
-        let (shape, mut shares) = inbox.shares(pool.map_or(1, Pool::threads));
-        let count = shares.len();
-        let deliver = |thread: usize, share: &mut Share| {
-            if self.delivery != Delivery::Device {
-                share.reset();
-                share.expect(shape, pulses);
-            }
-            // Each thread delivers what is due in a part of the round, or all that ends in its rows.
-            let steps = window.steps / count as u64;
-            let is_first = by_rows || thread == 0;
-            let from = if is_first { 0 } else { window.first_step + steps * thread as u64 };
-            let to = window.first_step + steps * (thread as u64 + 1);
-            let to = if by_rows || thread + 1 == count { end } else { to };
-            let pages = self.calendar.iter().take(pages);
-            if !shape.has_events {
-                return pages
-                    .for_each(|page| self.fan_out_all(page, from..to, window, shape, share));
-            }
-            // Event-driven neurons want them in the order of time.
-            let mut own = std::mem::take(share.due());
-            own.extend(pages.flatten().filter(|due| (from..to).contains(&due.step)));
-            own.sort_unstable_by_key(|due| due.step);
-            self.fan_out_all(&own, from..to, window, shape, share);
-            own.clear();
-            *share.due() = own;
-        };
-        threads::each(pool, &mut shares, deliver);
-        drop(shares);
+        self.pages(window).flatten().map(|due| u64::from(due.len)).sum()
+    }
+
+    /// The pages of the calendar of a round.
+    fn pages(&self, window: &Window) -> impl Iterator<Item = &Vec<Due>> {
+        // A round that `run_for` cut short may end within a page.
+        let last = (window.first_step + window.steps - 1) / self.round_steps;
+        self.calendar.iter().take((last + 1 - self.calendar_start) as usize)
+    }
+
+    /// Empties a share and delivers to it what is due in the `k`-th of `count` parts of a round, as far as it ends
+    /// in its rows. It is told how many `pulses` the round has.
+    pub(crate) fn deliver_to(
+        &self,
+        share: &mut Share,
+        shape: &Shape,
+        window: &Window,
+        (k, count): (u64, u64),
+        pulses: u64,
+    ) {
         if self.delivery != Delivery::Device {
-            inbox.reset_parts(count);
+            share.reset();
+            share.expect(shape, pulses);
         }
+        let steps = window.steps / count;
+        let from = if k == 0 { 0 } else { window.first_step + steps * k };
+        let to = if k + 1 == count { window.steps } else { steps * (k + 1) };
+        let steps = from..window.first_step + to;
+        let pages = self.pages(window);
+        if !shape.has_events {
+            return pages
+                .for_each(|page| self.fan_out_all(page, steps.clone(), window, shape, share));
+        }
+        // Event-driven neurons want them in the order of time.
+        let mut own = std::mem::take(share.due());
+        own.extend(pages.flatten().filter(|due| steps.contains(&due.step)));
+        own.sort_unstable_by_key(|due| due.step);
+        self.fan_out_all(&own, steps, window, shape, share);
+        own.clear();
+        *share.due() = own;
+    }
+
+    /// Ends the delivery of a round, which was to the first `shares` of the inbox.
+    pub(crate) fn end(&mut self, window: &Window, inbox: &mut Inbox, shares: usize) {
+        if self.delivery != Delivery::Device {
+            inbox.reset_parts(shares);
+        }
+        let end = window.first_step + window.steps;
+        let pages = self.pages(window).count();
         for page in self.calendar.iter_mut().take(pages) {
             if end.is_multiple_of(self.round_steps) {
                 page.clear();
