@@ -196,7 +196,7 @@ fn deliver(c: &mut Criterion) {
                 let spikes: Vec<(Time, u32)> =
                     (0..sources).map(|k| (window.start(), k as u32)).collect();
                 router.deliver(&window, &mut inbox, &|_| None);
-                router.route(GroupId::Source(0), &spikes, &window, &mut inbox, &|_| None);
+                router.route(GroupId::Source(0), &[&spikes], &window, &mut inbox, &|_| None);
                 first_step += window.steps;
             });
         });

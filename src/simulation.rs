@@ -73,7 +73,7 @@ pub struct StageTimes {
     pub connect: Duration,
     /// All windows.
     pub run: Duration,
-    /// The back end's part of that.
+    /// The back end's part of that, which delivers what arrives in the rounds of a window but for the first.
     pub advance: Duration,
     /// The part of host models.
     pub host: Duration,

@@ -97,7 +97,7 @@ fn delivered(
             }
         }
         for (group, spikes) in found {
-            router.route(group, &spikes, &window, &mut inbox, &|_| *pool);
+            router.route(group, &[&spikes], &window, &mut inbox, &|_| *pool);
         }
         let banks = simulation.world().resource::<Banks>();
         let mut block = 0;

@@ -7,7 +7,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use fearless_simd::Level;
 use smallvec::SmallVec;
 
-use super::{Advanced, Backend, Fault, FaultKind, Sample, append};
+use super::{Advanced, Backend, Fault, FaultKind, Sample};
 use crate::bank::{Bank, Drive, LANES, Neurons, Row, SampleRequest, Stepped};
 use crate::circuit::Waveform;
 use crate::network::inbox::{Arrival, Arrived, Inbox, Lists, Tile};
@@ -202,6 +202,7 @@ impl Backend for Cpu {
             let rows = parameters.chunks(task.parameters * piece);
             let rows = rows.zip(state.chunks_mut(task.state * piece));
             let mut outputs = self.outputs(pieces);
+            outputs.iter_mut().for_each(|output| output.take_back(index, out));
             let mut pieces: SmallVec<[_; 8]> = rows.zip(&mut outputs).collect();
             threads::each(pool, &mut pieces, |k, ((parameters, state), out)| {
                 task.run(k * piece, inbox.arrived(), parameters, state, out);
@@ -318,10 +319,17 @@ struct Output {
 }
 
 impl Output {
+    /// Takes a list back of those that it has handed over.
+    fn take_back(&mut self, bank: usize, out: &mut Advanced) {
+        if self.spikes.capacity() == 0 {
+            self.spikes = out.spikes[bank].spare();
+        }
+    }
+
     /// Adds what it has to what comes out of a round, and is empty then.
     fn hand_over(&mut self, bank: usize, out: &mut Advanced) {
-        append(&mut out.spikes[bank], &mut self.spikes);
-        append(&mut out.samples, &mut self.samples);
+        out.spikes[bank].append(&mut self.spikes);
+        out.samples.append(&mut self.samples);
         out.fault = out.fault.into_iter().chain(self.fault.take()).min();
     }
 }

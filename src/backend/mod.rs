@@ -20,6 +20,7 @@ use crate::error::Error;
 use crate::network::inbox::{Delivery, Inbox};
 use crate::network::router::Router;
 use crate::network::source::Emission;
+use crate::network::spikes::{Spike, SpikeLists};
 use crate::network::{GroupSpikes, NeuronId, Population, WindowSpikes};
 use crate::probe::digest::{SpikeDigest, SpikeDigests};
 use crate::schedule::{BuiltIn, Window, WindowSet};
@@ -116,8 +117,8 @@ pub struct CurrentBackend(pub Box<dyn Backend>);
 /// What comes out of a round.
 #[derive(Debug, Default)]
 pub struct Advanced {
-    /// For each bank: time and slot of its spikes.
-    pub spikes: Vec<Vec<(Time, u32)>>,
+    /// For each bank: time and slot of its spikes. Of each member they follow one another in a list.
+    pub spikes: Vec<SpikeLists>,
     /// Instead of spikes that nobody hears: populations and the digests of their spikes.
     pub digests: Vec<(usize, SpikeDigest)>,
     /// Spikes of sources that the back end has emitted: group, time and index.
@@ -135,8 +136,8 @@ pub struct Advanced {
 impl Advanced {
     /// Empties it for a round of so many banks. Lists keep their memory.
     pub fn clear(&mut self, banks: usize) {
-        self.spikes.resize_with(banks, Vec::new);
-        self.spikes.iter_mut().for_each(Vec::clear);
+        self.spikes.resize_with(banks, SpikeLists::default);
+        self.spikes.iter_mut().for_each(SpikeLists::clear);
         self.digests.clear();
         self.sources.clear();
         self.samples.clear();
@@ -243,7 +244,7 @@ pub(crate) fn advance(
             window.steps = round.first_step - window.first_step + steps;
             let end = window.end();
             // (With Euler the step of the fault has the time of its end.)
-            out.spikes.iter_mut().for_each(|s| s.retain(|(time, _)| *time <= end));
+            out.spikes.iter_mut().for_each(|s| s.retain(|time| time <= end));
             spikes.sources.iter_mut().for_each(|s| s.retain(|time| time < end));
             out.samples.retain(|sample| sample.time <= end);
         }
@@ -259,26 +260,29 @@ pub(crate) fn advance(
 }
 
 /// The spikes of a bank → those of its populations.
-fn emit(bank: &Bank, found: &mut Vec<(Time, u32)>, populations: &mut [GroupSpikes]) {
+fn emit(bank: &Bank, found: &mut SpikeLists, populations: &mut [GroupSpikes]) {
     if let [member] = &bank.members[..] {
         // Its slots are its neurons.
-        return append(populations[member.population].emit(), found);
+        return populations[member.population].emit().append_all(found);
     }
-    // Those of a member follow one another.
-    let mut rest = &found[..];
+    found.iter().for_each(|list| emit_list(bank, list, populations));
+}
+
+/// A list of spikes of a bank with several members → those of its populations.
+fn emit_list(bank: &Bank, mut rest: &[Spike], populations: &mut [GroupSpikes]) {
     while let Some((_, slot)) = rest.first() {
         let member = bank.member(*slot);
         let own = member.first..member.first + member.len;
         let (now, after) =
             rest.split_at(rest.iter().take_while(|(_, slot)| own.contains(slot)).count());
-        let emitted = populations[member.population].emit();
+        let emitted = populations[member.population].emit().list();
         emitted.extend(now.iter().map(|(time, slot)| (*time, slot - member.first)));
         rest = after;
     }
 }
 
 /// Moves items to the end of a list, all of them at once if that is empty.
-pub(crate) fn append<T>(list: &mut Vec<T>, items: &mut Vec<T>) {
+fn append<T>(list: &mut Vec<T>, items: &mut Vec<T>) {
     if list.is_empty() {
         std::mem::swap(list, items);
     } else {

@@ -13,6 +13,7 @@ use smallvec::SmallVec;
 use super::build;
 use super::inbox::{Delivery, Inbox, Moment, Run, Shape, Share};
 use super::plasticity::EdgeWeights;
+use super::spikes::{Spike, part};
 use super::table::{Numbering, Table};
 use super::{Edge, WindowSpikes};
 use crate::backend::{Backend, CurrentBackend};
@@ -113,6 +114,9 @@ pub(super) struct Due {
     len: u32,
     step: u64,
 }
+
+/// Lists of spikes.
+type Lists<'s> = SmallVec<[&'s [Spike]; 16]>;
 
 /// The table of edges and the calendar of arrivals.
 #[derive(Resource, Debug)]
@@ -405,12 +409,12 @@ impl Router {
         (self.delivery == Delivery::Host).then(pool).flatten()
     }
 
-    /// Routes spikes of a group: arrivals within the round `window` go into the inbox, later ones into the
-    /// calendar.
+    /// Routes spikes of a group, given in lists: arrivals within the round `window` go into the inbox, later ones
+    /// into the calendar.
     pub fn route(
         &mut self,
         group: GroupId,
-        spikes: &[(Time, u32)],
+        spikes: &[&[Spike]],
         window: &Window,
         inbox: &mut Inbox,
         threads: Threads,
@@ -422,19 +426,20 @@ impl Router {
         // Neurons have fired when the round's inboxes have been emptied already.
         let may_arrive_now = matches!(group, GroupId::Source(_));
         let of_a_spike = self.table.edges.len().div_ceil(self.table.groups.len().max(1));
-        let pulses = if may_arrive_now { spikes.len() * of_a_spike } else { 0 };
+        let count: usize = spikes.iter().map(|list| list.len()).sum();
+        if count == 0 {
+            return;
+        }
+        let pulses = if may_arrive_now { count * of_a_spike } else { 0 };
         let pool = self.pool(pulses as u64, threads);
         let mut lists = std::mem::take(&mut self.later);
-        let parts = pool.map_or(1, Pool::threads).max(lists.len());
-        lists.resize_with(parts, Vec::new);
+        let parts = pool.map_or(1, Pool::threads);
+        lists.resize_with(parts.max(lists.len()), Vec::new);
         if may_arrive_now && !inbox.is_shared_by_rows() {
             self.route_at_once(first, spikes, window, inbox, pool, &mut lists);
         } else {
-            let parts = pool.map_or(1, Pool::threads);
-            let parts = spikes.chunks(spikes.len().div_ceil(parts).max(1)).zip(&mut lists);
-            let mut parts: SmallVec<[_; 4]> = parts.collect();
-            threads::each(pool, &mut parts, |_, (spikes, list)| {
-                self.for_each_group(first, spikes, |group, own| {
+            threads::each(pool, &mut lists[..parts], |k, list| {
+                self.for_each_group(first, part(spikes, k, parts), |group, own| {
                     let (delay, (first, len)) =
                         (self.table.delay_steps(group), self.table.run_of(group));
                     for (time, _) in own {
@@ -472,7 +477,7 @@ impl Router {
     fn route_at_once(
         &self,
         first: u32,
-        spikes: &[(Time, u32)],
+        spikes: &[&[Spike]],
         window: &Window,
         inbox: &mut Inbox,
         pool: Option<&Pool>,
@@ -480,11 +485,11 @@ impl Router {
     ) {
         let end = window.first_step + window.steps;
         let (shape, mut shares) = inbox.shares(pool.map_or(1, Pool::threads));
-        let parts = spikes.chunks(spikes.len().div_ceil(shares.len()).max(1));
-        let mut parts: SmallVec<[_; 4]> = parts.zip(&mut shares).zip(lists).collect();
-        threads::each(pool, &mut parts, |_, ((spikes, share), list)| {
+        let parts = shares.len();
+        let mut shares: SmallVec<[_; 4]> = shares.iter_mut().zip(lists).collect();
+        threads::each(pool, &mut shares, |k, (share, list)| {
             let mut now = SmallVec::<[Moment; MOMENTS]>::new();
-            self.for_each_group(first, spikes, |group, own| {
+            self.for_each_group(first, part(spikes, k, parts), |group, own| {
                 let (delay, run) = (self.table.delay_steps(group), self.table.run_of(group));
                 for (time, _) in own {
                     let step = window.step_of(*time).saturating_add(delay);
@@ -508,16 +513,19 @@ impl Router {
     fn for_each_group<'s>(
         &self,
         first: u32,
-        spikes: &'s [(Time, u32)],
-        mut visit: impl FnMut(u32, &'s [(Time, u32)]),
+        lists: impl Iterator<Item = &'s [Spike]>,
+        mut visit: impl FnMut(u32, &'s [Spike]),
     ) {
-        let mut at = 0;
-        for own in spikes.chunk_by(|(_, a), (_, b)| a == b) {
-            at += own.len();
-            if let Some((_, soon)) = spikes.get(at + PREFETCH_EMITTERS) {
-                self.table.prefetch_groups((first + soon) as usize);
+        for spikes in lists {
+            let mut at = 0;
+            for own in spikes.chunk_by(|(_, a), (_, b)| a == b) {
+                at += own.len();
+                if let Some((_, soon)) = spikes.get(at + PREFETCH_EMITTERS) {
+                    self.table.prefetch_groups((first + soon) as usize);
+                }
+                let emitter = (first + own[0].1) as usize;
+                self.table.groups_of(emitter).for_each(|group| visit(group, own));
             }
-            self.table.groups_of((first + own[0].1) as usize).for_each(|group| visit(group, own));
         }
     }
 
@@ -534,7 +542,8 @@ impl Router {
         }
         for (index, spikes) in spikes.populations.iter_mut().enumerate() {
             let group = GroupId::Population(index);
-            self.route(group, spikes.take_unrouted(), round, inbox, &|_| None);
+            let spikes: Lists = spikes.take_unrouted().collect();
+            self.route(group, &spikes, round, inbox, &|_| None);
         }
     }
 
@@ -622,7 +631,8 @@ pub fn route_sources(
     let threads: Threads = &|work| backend.0.pool(work);
     for round in router.rounds(*window).take(1) {
         for (index, spikes) in spikes.sources.iter().enumerate() {
-            router.route(GroupId::Source(index), spikes.emitted(), &round, &mut inbox, threads);
+            let spikes: Lists = spikes.emitted().collect();
+            router.route(GroupId::Source(index), &spikes, &round, &mut inbox, threads);
         }
     }
 }

@@ -29,16 +29,15 @@ impl WindowSpikes {
 
     /// The spikes of a group, sorted by time and neuron.
     #[must_use]
-    pub fn of(&self, group: GroupId) -> &[(Time, u32)] {
+    pub fn of(&self, group: GroupId) -> &[Spike] {
         match group {
             GroupId::Source(index) => &self.sources[index],
             GroupId::Population(index) => &self.populations[index],
         }
     }
 
-    /// The spikes of a group in an order that means nothing.
-    #[must_use]
-    pub fn emitted(&self, group: GroupId) -> &[(Time, u32)] {
+    /// The spikes of a group in an order that means nothing, list by list.
+    pub fn emitted(&self, group: GroupId) -> impl Iterator<Item = &[Spike]> {
         match group {
             GroupId::Source(index) => self.sources[index].emitted(),
             GroupId::Population(index) => self.populations[index].emitted(),
@@ -50,66 +49,174 @@ impl WindowSpikes {
     }
 }
 
+/// Time and index.
+pub type Spike = (Time, u32);
+
+/// Spikes in the order in which they were emitted, which means nothing. They lie in several lists, so that long
+/// ones are handed on as they are.
+#[derive(Debug, Default)]
+pub struct SpikeLists {
+    lists: Vec<Vec<Spike>>,
+    /// The first so many may have spikes; the others keep their memory.
+    used: usize,
+}
+
+/// A list of fewer spikes is sooner copied than handed on.
+const LONG: usize = 1024;
+
+impl SpikeLists {
+    /// The list to which spikes are added.
+    pub fn list(&mut self) -> &mut Vec<Spike> {
+        if self.used == 0 { self.another() } else { &mut self.lists[self.used - 1] }
+    }
+
+    /// An empty one.
+    fn another(&mut self) -> &mut Vec<Spike> {
+        self.used += 1;
+        if self.lists.len() < self.used {
+            self.lists.push(Vec::new());
+        }
+        &mut self.lists[self.used - 1]
+    }
+
+    /// Adds a list, which is empty then.
+    pub fn append(&mut self, list: &mut Vec<Spike>) {
+        if list.len() < LONG {
+            self.list().append(list);
+        } else {
+            std::mem::swap(self.another(), list);
+        }
+    }
+
+    /// An empty list, which may have memory.
+    pub fn spare(&mut self) -> Vec<Spike> {
+        if self.used < self.lists.len() { self.lists.pop().unwrap_or_default() } else { Vec::new() }
+    }
+
+    /// Adds all lists of others, which are empty then.
+    pub fn append_all(&mut self, others: &mut SpikeLists) {
+        if self.used == 0 {
+            std::mem::swap(self, others);
+        } else {
+            others.lists[..others.used].iter_mut().for_each(|list| self.append(list));
+            others.used = 0;
+        }
+    }
+
+    /// The lists.
+    pub fn iter(&self) -> impl Iterator<Item = &[Spike]> {
+        self.lists[..self.used].iter().map(Vec::as_slice)
+    }
+
+    /// How many spikes there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.iter().map(<[Spike]>::len).sum()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.iter().all(<[Spike]>::is_empty)
+    }
+
+    /// Keeps the spikes whose time is wanted.
+    pub fn retain(&mut self, mut wanted: impl FnMut(Time) -> bool) {
+        let lists = self.lists[..self.used].iter_mut();
+        lists.for_each(|list| list.retain(|(time, _)| wanted(*time)));
+    }
+
+    /// Forgets all.
+    pub fn clear(&mut self) {
+        self.lists[..self.used].iter_mut().for_each(Vec::clear);
+        self.used = 0;
+    }
+}
+
 /// Spikes of a group, time and index: a slice sorted by both. They are sorted when somebody looks at
 /// that slice first, because most groups are only routed, for which their order does not matter.
 #[derive(Debug, Default)]
 pub struct GroupSpikes {
-    emitted: Vec<(Time, u32)>,
+    emitted: SpikeLists,
     /// How many of them have been routed.
     routed: usize,
-    /// `None` within: those emitted are sorted as they are.
-    sorted: OnceLock<Option<Vec<(Time, u32)>>>,
+    /// `None` within: those emitted are one list, and sorted as they are.
+    sorted: OnceLock<Option<Vec<Spike>>>,
 }
 
 impl GroupSpikes {
     /// Adds a spike.
     pub fn push(&mut self, time: Time, index: u32) {
-        self.emit().push((time, index));
+        self.emit().list().push((time, index));
     }
 
-    /// The list to which spikes are added, in any order.
-    pub fn emit(&mut self) -> &mut Vec<(Time, u32)> {
+    /// The lists to which spikes are added, in any order.
+    pub fn emit(&mut self) -> &mut SpikeLists {
         self.sorted.take();
         &mut self.emitted
     }
 
-    /// The spikes in the order in which they were emitted, which means nothing.
-    #[must_use]
-    pub fn emitted(&self) -> &[(Time, u32)] {
-        &self.emitted
+    /// The spikes in the order in which they were emitted, which means nothing, list by list.
+    pub fn emitted(&self) -> impl Iterator<Item = &[Spike]> {
+        self.emitted.iter()
     }
 
     /// Those emitted since it was asked last.
-    pub(crate) fn take_unrouted(&mut self) -> &[(Time, u32)] {
-        let from = std::mem::replace(&mut self.routed, self.emitted.len());
-        &self.emitted[from..]
+    pub(crate) fn take_unrouted(&mut self) -> impl Iterator<Item = &[Spike]> {
+        let mut routed = std::mem::replace(&mut self.routed, self.emitted.len());
+        self.emitted.iter().filter_map(move |list| {
+            let (before, rest) = list.split_at(routed.min(list.len()));
+            routed -= before.len();
+            (!rest.is_empty()).then_some(rest)
+        })
     }
 
     /// Keeps the spikes whose time is wanted; none of them is to be routed any more.
-    pub(crate) fn retain(&mut self, mut wanted: impl FnMut(Time) -> bool) {
-        self.sorted.take();
-        self.emitted.retain(|(time, _)| wanted(*time));
+    pub(crate) fn retain(&mut self, wanted: impl FnMut(Time) -> bool) {
+        self.emit().retain(wanted);
         self.routed = self.emitted.len();
     }
 
     fn clear(&mut self) {
-        self.sorted.take();
-        self.emitted.clear();
+        self.emit().clear();
         self.routed = 0;
     }
 }
 
 impl Deref for GroupSpikes {
-    type Target = [(Time, u32)];
+    type Target = [Spike];
 
-    fn deref(&self) -> &[(Time, u32)] {
-        let sort = || (!self.emitted.is_sorted()).then(|| sorted(&self.emitted));
-        self.sorted.get_or_init(sort).as_ref().unwrap_or(&self.emitted)
+    fn deref(&self) -> &[Spike] {
+        let lists = &self.emitted.lists[..self.emitted.used];
+        let sort = || match lists {
+            [] => None,
+            [list] => (!list.is_sorted()).then(|| sorted(list)),
+            lists => Some(sorted(&lists.concat())),
+        };
+        let as_emitted = || lists.first().map_or(&[][..], Vec::as_slice);
+        self.sorted.get_or_init(sort).as_deref().unwrap_or_else(as_emitted)
     }
 }
 
+/// The `k`-th of some parts of lists, which are as long as each other.
+pub(crate) fn part<'s>(
+    lists: &[&'s [Spike]],
+    k: usize,
+    parts: usize,
+) -> impl Iterator<Item = &'s [Spike]> {
+    let all: usize = lists.iter().map(|list| list.len()).sum();
+    let (from, to) = (all * k / parts, all * (k + 1) / parts);
+    let mut before = 0;
+    lists.iter().filter_map(move |list| {
+        let within = |at: usize| at.saturating_sub(before).min(list.len());
+        let part = &list[within(from)..within(to)];
+        before += list.len();
+        (!part.is_empty()).then_some(part)
+    })
+}
+
 /// The spikes sorted by time and index.
-pub(crate) fn sorted(spikes: &[(Time, u32)]) -> Vec<(Time, u32)> {
+pub(crate) fn sorted(spikes: &[Spike]) -> Vec<Spike> {
     let ticks = |time: &Time| time.picoseconds();
     let first = spikes.iter().map(|(time, _)| ticks(time)).min().unwrap_or(0);
     let span = spikes.iter().map(|(time, _)| ticks(time)).max().unwrap_or(0) - first;
@@ -121,7 +228,7 @@ pub(crate) fn sorted(spikes: &[(Time, u32)]) -> Vec<(Time, u32)> {
         return spikes;
     }
     // As one number each, which takes half the time.
-    let key = |(time, index): &(Time, u32)| (ticks(time) - first) << bits | u64::from(*index);
+    let key = |(time, index): &Spike| (ticks(time) - first) << bits | u64::from(*index);
     let highest = span << bits | ((1 << bits) - 1);
     let keys = sorted_numbers(spikes.iter().map(key), highest);
     let spike = |key: u64| {
@@ -171,7 +278,7 @@ mod tests {
         spikes
     }
 
-    fn expected(given: &[(u64, u32)]) -> Vec<(Time, u32)> {
+    fn expected(given: &[(u64, u32)]) -> Vec<Spike> {
         let mut sorted = given.to_vec();
         sorted.sort_unstable();
         sorted.into_iter().map(|(t, n)| (Time::from_picoseconds(t), n)).collect()
@@ -199,7 +306,27 @@ mod tests {
         spikes.retain(|time| time.picoseconds() != 3);
         assert_eq!(*spikes, expected(&[(4, 7), (5, 0)]));
         spikes.clear();
-        assert!(spikes.is_empty() && spikes.emitted().is_empty());
+        assert!(spikes.is_empty() && spikes.emitted().flatten().next().is_none());
+    }
+
+    /// So is their memory, which can be had back.
+    #[test]
+    fn long_lists_are_handed_on_as_they_are() {
+        let mut list: Vec<Spike> = (0..LONG as u32).map(|k| (Time::ZERO, k)).collect();
+        let place = list.as_ptr();
+        let (mut first, mut second) = (SpikeLists::default(), SpikeLists::default());
+        first.append(&mut vec![(Time::ZERO, 7)]);
+        first.append(&mut list);
+        second.append_all(&mut first);
+        assert!(first.is_empty() && list.is_empty() && second.len() == LONG + 1);
+        assert_eq!(
+            second.iter().last().map(|list| (list.as_ptr(), list.len())),
+            Some((place, LONG))
+        );
+        assert_eq!(second.spare().capacity(), 0);
+        second.clear();
+        let spare = second.spare();
+        assert_eq!((spare.as_ptr(), spare.len(), second.len()), (place, 0, 0));
     }
 
     #[test]
@@ -219,6 +346,38 @@ mod tests {
         ) {
             let given: Vec<_> = given.into_iter().map(|(t, n)| (start + t, n)).collect();
             prop_assert_eq!(&*spikes_of(&given), expected(&given));
+        }
+
+        /// In whatever lists they were emitted, and looked at in between: nothing is lost, and nothing comes twice.
+        #[test]
+        fn lists_of_any_length(
+            lengths in prop::collection::vec(prop::sample::select(vec![0, 1, 30, LONG, LONG + 3]), 0..7),
+            (parts, look) in (1_usize..5, 0_usize..7),
+        ) {
+            let mut spikes = GroupSpikes::default();
+            let (mut all, mut unrouted) = (Vec::new(), Vec::new());
+            for (k, length) in lengths.into_iter().enumerate() {
+                let spike = |n| (Time::from_picoseconds(10_000 - all.len() as u64), n);
+                let mut list: Vec<Spike> = (0..length as u32).map(spike).collect();
+                all.extend_from_slice(&list);
+                spikes.emit().append(&mut list);
+                if k == look {
+                    prop_assert_eq!(spikes.len(), all.len());
+                    unrouted.extend(spikes.take_unrouted().flatten().copied());
+                }
+            }
+            unrouted.extend(spikes.take_unrouted().flatten().copied());
+            prop_assert_eq!(&unrouted, &all);
+            prop_assert_eq!(spikes.take_unrouted().count(), 0);
+            let lists: Vec<&[Spike]> = spikes.emitted().collect();
+            prop_assert_eq!(&lists.concat(), &all);
+            let parts: Vec<Vec<Spike>> =
+                (0..parts).map(|k| part(&lists, k, parts).flatten().copied().collect()).collect();
+            let length = |limit: fn(_) -> Option<usize>| limit(parts.iter().map(Vec::len));
+            prop_assert!(length(Iterator::max) <= length(Iterator::min).map(|least| least + 1));
+            prop_assert_eq!(&parts.concat(), &all);
+            all.sort_unstable();
+            prop_assert_eq!(&*spikes, &all[..]);
         }
     }
 }

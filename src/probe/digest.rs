@@ -99,7 +99,7 @@ pub fn total<'a>(digests: impl Iterator<Item = (&'a str, SpikeDigest)>) -> Strin
 /// Adds the spikes of a window.
 pub(super) fn digest(spikes: Res<WindowSpikes>, mut digests: ResMut<SpikeDigests>) {
     for (digest, spikes) in digests.0.iter_mut().zip(&spikes.populations) {
-        digest.add(spikes.emitted());
+        spikes.emitted().for_each(|spikes| digest.add(spikes));
     }
 }
 

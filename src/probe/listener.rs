@@ -157,7 +157,7 @@ impl Listener {
         spikes: &WindowSpikes,
         each: impl FnMut(Time, u32, usize),
     ) {
-        self.hear_these(window, spikes.of(self.of), each);
+        self.hear_these(window, spikes.of(self.of).iter(), each);
     }
 
     /// The same, in any order: where it means nothing, nobody has to sort them.
@@ -167,7 +167,7 @@ impl Listener {
         spikes: &WindowSpikes,
         each: impl FnMut(Time, u32, usize),
     ) {
-        self.hear_these(window, spikes.emitted(self.of), each);
+        self.hear_these(window, spikes.emitted(self.of).flatten(), each);
     }
 
     /// Appends the spikes of a window to a list, in any order.
@@ -180,16 +180,16 @@ impl Listener {
         let is_whole = self.span.contains(window.start()) && self.span.contains(window.end());
         if self.positions.is_none() && is_whole {
             self.heard = window.end();
-            list.extend_from_slice(spikes.emitted(self.of));
+            spikes.emitted(self.of).for_each(|spikes| list.extend_from_slice(spikes));
         } else {
             self.hear_in_any_order(window, spikes, |time, neuron, _| list.push((time, neuron)));
         }
     }
 
-    fn hear_these(
+    fn hear_these<'s>(
         &mut self,
         window: &Window,
-        spikes: &[(Time, u32)],
+        spikes: impl Iterator<Item = &'s (Time, u32)>,
         mut each: impl FnMut(Time, u32, usize),
     ) {
         self.heard = window.end();

@@ -166,7 +166,7 @@ impl<D: Device> Outbox<D> {
             let end = piece.first_step + first as u64 + u64::from(*step) + 1;
             (Time::from_steps(end, piece.dt), *slot)
         });
-        out.spikes[bank as usize].extend(spikes);
+        out.spikes[bank as usize].list().extend(spikes);
         Ok(())
     }
 

@@ -142,7 +142,7 @@ impl<D: Device> Outbox<D> {
         let spikes = self.read[HEADER..HEADER + SPIKE * count].as_chunks::<SPIKE>().0;
         let spikes =
             spikes.iter().map(|[slot, time]| (Time::from_picoseconds(*time), *slot as u32));
-        out.spikes[index as usize].extend(spikes);
+        out.spikes[index as usize].list().extend(spikes);
         Ok(())
     }
 

@@ -35,7 +35,7 @@ use bevy_ecs::component::Mutable;
 use bevy_ecs::prelude::*;
 
 use super::{GroupSpikes, SourceGroup, SpikeSource, WindowSpikes};
-use crate::backend::{CurrentBackend, append};
+use crate::backend::CurrentBackend;
 use crate::circuit::math;
 use crate::circuit::number::with_width;
 use crate::plugins::Plugins;
@@ -175,6 +175,8 @@ pub struct Emitted {
     spikes: Vec<(Time, u32)>,
     /// Groups, each with the end of its spikes among these: those of a group lie together.
     groups: Vec<(usize, usize)>,
+    /// The group that has got the whole list.
+    got: Option<usize>,
     /// Room for the rows that are due, and for the chunks of [`TOGETHER`] rows with one of them.
     due: Vec<usize>,
     chunks: Vec<usize>,
@@ -225,14 +227,24 @@ impl Emitted {
         due.extend((first..next.len()).filter(|row| next[*row].0 < end));
     }
 
+    /// Takes a list back.
+    fn take_back(&mut self, groups: &mut [GroupSpikes]) {
+        if let Some(group) = self.got.take()
+            && self.spikes.capacity() == 0
+        {
+            self.spikes = groups[group].emit().spare();
+        }
+    }
+
     /// Hands the spikes over to their groups.
     fn hand_over(&mut self, groups: &mut [GroupSpikes]) {
         if let [(group, _)] = self.groups[..] {
-            append(groups[group].emit(), &mut self.spikes);
+            groups[group].emit().append(&mut self.spikes);
+            self.got = Some(group);
         } else {
             let mut first = 0;
             for (group, end) in &self.groups {
-                groups[*group].emit().extend_from_slice(&self.spikes[first..*end]);
+                groups[*group].emit().list().extend_from_slice(&self.spikes[first..*end]);
                 first = *end;
             }
             self.spikes.clear();
@@ -298,6 +310,7 @@ pub fn stimulate<T: SpikeTrain>(
         emitted.resize_with(parts, Emitted::default);
         let rows = sources.len().div_ceil(pieces).next_multiple_of(TOGETHER).max(TOGETHER);
         let rows = sources.chunks(rows).zip(next.chunks_mut(rows)).zip(trains.chunks_mut(rows));
+        emitted.iter_mut().for_each(|emitted| emitted.take_back(&mut spikes.sources));
         let piece = |(((sources, next), trains), emitted)| Piece { sources, next, trains, emitted };
         let mut pieces: Vec<_> = rows.zip(&mut *emitted).map(piece).collect();
         threads::each(pool, &mut pieces, |_, piece| piece.emit(end));
@@ -451,5 +464,38 @@ mod tests {
             spikes.clear();
         }
         assert_eq!(fired, [(0, 0), (0, 1), (4, 0), (5, 1)]);
+    }
+    /// So many that several threads are worth it, those of three groups one after the other.
+    #[test]
+    fn sources_of_several_groups_fire_on_all_threads() {
+        let second = Time::from_picoseconds(Time::PER_SECOND);
+        let times = |k: u32| vec![u64::from(k % 2), 1 + u64::from(k % 3), 3];
+        for threads in 1..4 {
+            let mut world = World::new();
+            world.insert_resource(WindowSpikes::new(3, 0));
+            world.insert_resource(CurrentBackend(Box::new(Cpu::new(Some(threads)))));
+            for k in 0..30_000 {
+                let (group, group_index) = (Entity::PLACEHOLDER, k as usize % 3);
+                let train = At(times(k));
+                let source = SpikeSource { group, group_index, index: k / 3 };
+                world.spawn((source, NextSpike(train.next()), train));
+            }
+            let mut schedule = Schedule::default();
+            schedule.add_systems(stimulate::<At>);
+            for step in 0..5 {
+                world.insert_resource(Window { first_step: step, steps: 1, dt: second });
+                schedule.run(&mut world);
+                let mut spikes = world.resource_mut::<WindowSpikes>();
+                for (group, spikes) in spikes.sources.iter().enumerate() {
+                    let own = (0..30_000).filter(|k| *k as usize % 3 == group);
+                    let fires = |k: u32| times(k).into_iter().filter(|time| *time == step).count();
+                    let expected: Vec<u32> =
+                        own.flat_map(|k| std::iter::repeat_n(k / 3, fires(k))).collect();
+                    let found: Vec<u32> = spikes.iter().map(|(_, index)| *index).collect();
+                    assert!(found == expected, "group {group} in step {step}");
+                }
+                spikes.clear();
+            }
+        }
     }
 }

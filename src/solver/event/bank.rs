@@ -445,9 +445,9 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
         };
         self.neurons = all;
         self.awake.clear();
-        for output in outputs {
+        for mut output in outputs {
             self.awake.extend(output.awake);
-            out.spikes[window.bank as usize].extend(output.spikes);
+            out.spikes[window.bank as usize].append(&mut output.spikes);
             out.work += output.work;
             let faults = output.faults.into_iter().map(|(time, slot, kind)| Fault {
                 step: (time - window.span.start).picoseconds(),
