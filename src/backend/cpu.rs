@@ -28,6 +28,8 @@ const NANOSECONDS_OF_WAKING: u64 = 25_000;
 const NANOSECONDS_OF_MUCH: u64 = 1_000_000;
 /// Of a piece that another thread than usual takes: its neurons lie in the cache of that one's core.
 const LEAST_OF_A_PIECE: u64 = 10_000;
+/// Of more steps than that for each thread, several pieces even out their load.
+const MOST_OF_A_PIECE: u64 = 4 * LEAST_OF_A_PIECE;
 /// What an arrival at an event-driven neuron costs on one thread, and a neuron that is awake.
 const NANOSECONDS_OF_AN_ARRIVAL: u64 = 100;
 /// See [`NANOSECONDS_OF_AN_ARRIVAL`].
@@ -225,35 +227,43 @@ impl Backend for Cpu {
         let pulses = router.begin(window, inbox);
         let steps: u64 = banks.iter().map(|bank| work(bank, window)).sum();
         let all_stepped = banks.iter().all(|bank| matches!(bank.neurons, Neurons::Stepped(_)));
+        // (Of more work a join is a small part, and several pieces for each thread even out their load.)
+        let is_little = steps <= MOST_OF_A_PIECE * self.threads as u64;
         let pool = self.pool(steps + NANOSECONDS_OF_A_PULSE.saturating_mul(pulses));
-        let pool = pool.filter(|_| all_stepped && inbox.is_shared_by_rows());
+        let pool = pool.filter(|_| all_stepped && is_little && inbox.is_shared_by_blocks());
         let Some(pool) = pool else {
             router.deliver_begun(pulses, window, inbox, &|work| self.pool(work));
             return self.advance(banks, inbox, window, out);
         };
         let (shape, shares) = inbox.shares(pool.threads());
         let count = shares.len();
-        let of_all = banks.len();
-        let mut outputs = self.outputs(count * of_all);
-        let mut kept = outputs.iter_mut();
+        let mut outputs = self.outputs(count * banks.len());
         let piece = |share| (share, SmallVec::<[BankPiece; 2]>::new());
         let mut pieces: SmallVec<[_; 4]> = shares.into_iter().map(piece).collect();
         let mut tasks = SmallVec::<[Task; 2]>::new();
         let mut first_block = 0;
-        for (index, bank) in banks.iter_mut().enumerate() {
+        let outputs_of_banks = outputs.chunks_mut(count);
+        for ((index, bank), outputs) in banks.iter_mut().enumerate().zip(outputs_of_banks) {
             let blocks = first_block..first_block + bank.blocks();
             first_block = blocks.end;
             let task = self.task(index, bank, blocks.start, window);
             let Some((task, mut parameters, mut state)) = task else { continue };
-            for (share, parts) in &mut pieces {
+            for ((share, parts), out) in pieces.iter_mut().zip(outputs) {
                 let own = share.blocks();
                 let own = own.start.max(blocks.start)..own.end.min(blocks.end);
-                let (Some(out), false) = (kept.next(), own.is_empty()) else { continue };
+                if own.is_empty() {
+                    continue;
+                }
+                let (own_parameters, rest) = parameters.split_at(own.len() * task.parameters);
+                parameters = rest;
+                let (own_state, rest) =
+                    std::mem::take(&mut state).split_at_mut(own.len() * task.state);
+                state = rest;
                 parts.push(BankPiece {
                     task: tasks.len(),
                     first: own.start - blocks.start,
-                    parameters: parameters.split_off(..own.len() * task.parameters).unwrap_or(&[]),
-                    state: state.split_off_mut(..own.len() * task.state).unwrap_or(&mut []),
+                    parameters: own_parameters,
+                    state: own_state,
                     out,
                 });
             }
@@ -268,7 +278,8 @@ impl Backend for Cpu {
             }
         });
         drop(pieces);
-        for (index, outputs) in outputs.chunks_mut(count).take(of_all).enumerate() {
+        let all = out.spikes.len();
+        for (index, outputs) in outputs.chunks_mut(count).take(all).enumerate() {
             outputs.iter_mut().for_each(|output| output.hand_over(index, out));
         }
         self.keep(outputs);

@@ -82,7 +82,9 @@ pub trait Backend: Send + Sync + 'static {
     /// window, if it took the network over); `out` is [empty](Advanced::clear).
     fn advance(&self, banks: &mut [Bank], inbox: &Inbox, window: &Window, out: &mut Advanced);
 
-    /// [Delivers](Router::deliver) what is due in a round, and [advances](Backend::advance) every neuron through it.
+    /// [Delivers](Router::deliver) what is due in a round, and [advances](Backend::advance) every neuron through it:
+    /// called for each round of a window but the first, to which it is delivered already and for which `advance` is
+    /// called.
     fn deliver_and_advance(
         &self,
         banks: &mut [Bank],

@@ -450,20 +450,20 @@ impl Inbox {
         self.reweighted.clear();
     }
 
-    /// Whether several shares are of rows, not of what is delivered.
-    pub(crate) fn is_shared_by_rows(&self) -> bool {
+    /// Whether several shares are of blocks, not of what is delivered.
+    pub(crate) fn is_shared_by_blocks(&self) -> bool {
         self.shape.is_summed() && self.shape.steps > 0
     }
 
     /// Shares for so many threads at most. Where some arrivals are summed and others are not, or lists are
     /// many, there is one alone.
     pub(crate) fn shares<'a>(&'a mut self, threads: usize) -> (&'a Shape, Shares<'a>) {
-        let by_rows = self.is_shared_by_rows();
+        let by_blocks = self.is_shared_by_blocks();
         let shape = &self.shape;
-        let is_one = if by_rows { shape.has_events } else { shape.lists() > MOST_LISTS };
+        let is_one = if by_blocks { shape.has_events } else { shape.lists() > MOST_LISTS };
         let threads = if is_one { 1 } else { threads };
         grow(&mut self.parts, threads, Part::default);
-        if by_rows {
+        if by_blocks {
             grow(&mut self.sums, shape.rows.rows.len() * shape.steps, || Row([0; LANES]));
             grow(&mut self.touched, self.sums.len().div_ceil(TOUCHED_ROWS), || false);
         }
@@ -471,8 +471,8 @@ impl Inbox {
         let (mut sums, mut touched, mut first) = (&mut self.sums[..], &mut self.touched[..], 0);
         let share = |(k, part): (usize, &'a mut Part)| {
             part.fit(shape);
-            let end = if by_rows { shape.end_block(k + 1, threads) } else { blocks };
-            let own = if by_rows { std::mem::replace(&mut first, end)..end } else { 0..blocks };
+            let end = if by_blocks { shape.end_block(k + 1, threads) } else { blocks };
+            let own = if by_blocks { std::mem::replace(&mut first, end)..end } else { 0..blocks };
             let rows = shape.first_row(own.start)..shape.first_row(own.end);
             // The one that ends with the last block takes what is left, also what is of no use in this round.
             let len = if end < blocks { rows.len() * shape.steps } else { sums.len() };
@@ -622,7 +622,9 @@ mod tests {
         #[test]
         fn shares_of_rows_are_all_rows(
             ports in prop::collection::vec(0_u32..2304, 0..150),
-            steps in 1_u64..6, threads in 1_usize..6, between in 1_u64..6, others in 1_usize..6, moments in prop::collection::vec(0_usize..6, 1..4),
+            (steps, threads) in (1_u64..6, 1_usize..6),
+            (between, others) in (1_u64..6, 1_usize..6),
+            moments in prop::collection::vec(0_usize..6, 1..4),
         ) {
             // Twelve blocks, each with three receptors.
             let row = |row: u32| PortRow {

@@ -43,7 +43,7 @@ pub use projection::{FanOut, HandMadeEdge, Projection};
 pub use replicas::{NeuronId, Replicas};
 pub use router::Router;
 pub use rule::{Edge, Edges, ListedEdge, Pairs, Rule};
-pub use spikes::{GroupSpikes, WindowSpikes};
+pub use spikes::{GroupSpikes, Spike, SpikeLists, WindowSpikes};
 
 /// The largest weight of an edge: pulses per spike.
 pub const MAX_WEIGHT: f64 = 65_536.0;

@@ -138,9 +138,10 @@ pub struct Router {
     /// Arrivals after this round, round by round, from round `calendar_start` on.
     calendar: VecDeque<Vec<Due>>,
     calendar_start: u64,
-    /// Empty pages, and room for what goes to the calendar, for each thread.
+    /// Empty pages, and room for what goes to the calendar, for each thread, and for what arrives now.
     spare_pages: Vec<Vec<Due>>,
     later: Vec<Vec<Due>>,
+    now: Vec<Due>,
 }
 
 impl Router {
@@ -189,6 +190,7 @@ impl Router {
             calendar_start: 0,
             spare_pages: Vec::new(),
             later: Vec::new(),
+            now: Vec::new(),
         })
     }
 
@@ -314,12 +316,12 @@ impl Router {
         threads: Threads,
     ) {
         let pool = self.pool(pulses, threads);
-        let by_rows = inbox.is_shared_by_rows();
+        let by_blocks = inbox.is_shared_by_blocks();
         let (shape, mut shares) = inbox.shares(pool.map_or(1, Pool::threads));
         let count = shares.len();
         threads::each(pool, &mut shares, |k, share| {
-            // Each thread delivers all that ends in its rows, or what is due in a part of the round.
-            let part = if by_rows { (0, 1) } else { (k as u64, count as u64) };
+            // Each thread delivers all that ends in its blocks, or what is due in a part of the round.
+            let part = if by_blocks { (0, 1) } else { (k as u64, count as u64) };
             self.deliver_to(share, shape, window, part, pulses);
         });
         drop(shares);
@@ -425,7 +427,14 @@ impl Router {
         }
         // Neurons have fired when the round's inboxes have been emptied already.
         let may_arrive_now = matches!(group, GroupId::Source(_));
-        let of_a_spike = self.table.edges.len().div_ceil(self.table.groups.len().max(1));
+        // In a round of few steps nearly all arrives later, and one thread puts the rest into rows that it has alone.
+        let goes_at_once = may_arrive_now && !inbox.is_shared_by_blocks();
+        let Table { edges, groups, .. } = &self.table;
+        let of_a_spike = if goes_at_once {
+            edges.len().div_ceil(groups.len().max(1))
+        } else {
+            groups.len().div_ceil(self.numbering.emitters())
+        };
         let count: usize = spikes.iter().map(|list| list.len()).sum();
         if count == 0 {
             return;
@@ -435,7 +444,7 @@ impl Router {
         let mut lists = std::mem::take(&mut self.later);
         let parts = pool.map_or(1, Pool::threads);
         lists.resize_with(parts.max(lists.len()), Vec::new);
-        if may_arrive_now && !inbox.is_shared_by_rows() {
+        if goes_at_once {
             self.route_at_once(first, spikes, window, inbox, pool, &mut lists);
         } else {
             threads::each(pool, &mut lists[..parts], |k, list| {
@@ -451,9 +460,8 @@ impl Router {
                 });
             });
         }
-        // Of a short round most are later.
         let end = window.first_step + window.steps;
-        let mut now = SmallVec::<[Due; MOMENTS]>::new();
+        let mut now = std::mem::take(&mut self.now);
         for list in &mut lists {
             for due in list.drain(..) {
                 if due.step < end {
@@ -469,7 +477,9 @@ impl Router {
             let (shape, mut shares) = inbox.shares(1);
             shares[0].expect(shape, now.iter().map(|due| u64::from(due.len)).sum());
             self.fan_out_all(&now, 0..end, window, shape, &mut shares[0]);
+            now.clear();
         }
+        self.now = now;
     }
 
     /// Routes spikes that mostly arrive in the round: each thread puts what does into its share of the inbox, and

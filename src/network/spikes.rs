@@ -81,10 +81,10 @@ impl SpikeLists {
 
     /// Adds a list, which is empty then.
     pub fn append(&mut self, list: &mut Vec<Spike>) {
-        if list.len() < LONG {
-            self.list().append(list);
-        } else {
-            std::mem::swap(self.another(), list);
+        match list.len() {
+            0 => {}
+            1..LONG => self.list().append(list),
+            _ => std::mem::swap(self.another(), list),
         }
     }
 

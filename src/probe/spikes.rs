@@ -75,6 +75,7 @@ impl ProbeKind for Spikes {
             spikes: Vec::new(),
             sink: None,
             shown: Arc::default(),
+            spare: Arc::default(),
         };
         listener::attach(recorder, probe, simulation);
     }
@@ -114,6 +115,8 @@ pub struct SpikeRecorder {
     sink: Option<TableSink>,
     /// What the picture shows of the spikes that were handed over.
     shown: Arc<Mutex<Evenly<(Time, u32)>>>,
+    /// A list that was handed over, empty again: its memory is used once more.
+    spare: Arc<Mutex<Vec<(Time, u32)>>>,
 }
 
 impl SpikeRecorder {
@@ -230,17 +233,21 @@ impl Record for SpikeRecorder {
 
 impl Hears for SpikeRecorder {
     fn hear(&mut self, window: &Window, spikes: &WindowSpikes) {
-        let SpikeRecorder { listener, spikes: record, sink, shown, .. } = self;
+        let SpikeRecorder { listener, spikes: record, sink, shown, spare, .. } = self;
         let Some(sink) = sink else {
             return listener.hear(window, spikes, |time, neuron, _| record.push((time, neuron)));
         };
         // The thread sorts them.
         listener.hear_into(window, spikes, record);
         if record.len() >= stream::ROWS {
-            let (spikes, shown) = (std::mem::take(record), shown.clone());
+            let (shown, spare) = (shown.clone(), spare.clone());
+            let kept = || spare.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut handed = std::mem::replace(record, std::mem::take(&mut *kept()));
             let replicas = listener.replicas();
-            sink.append(spikes.len(), move || {
-                let spikes = sorted(&spikes);
+            sink.append(handed.len(), move || {
+                let spikes = sorted(&handed);
+                handed.clear();
+                *spare.lock().unwrap_or_else(PoisonError::into_inner) = handed;
                 let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
                 spikes.iter().for_each(|spike| shown.push(*spike));
                 rows_of(&spikes, replicas)

@@ -89,7 +89,8 @@ pub trait Train: Debug + Send + Sync + 'static {
     fn insert(&self, group: &SourceGroup, simulation: &mut Simulation);
 }
 
-/// The spikes of one source, one after the other: a component of its entity.
+/// The spikes of one source, one after the other: a component of its entity. Several threads advance the trains
+/// of a group, in any order: when one fires may depend on itself alone.
 pub trait SpikeTrain: Component<Mutability = Mutable> {
     /// The time of the next spike; [`Time::MAX`]: there is none.
     fn next(&self) -> Time;
@@ -111,7 +112,7 @@ pub fn insert_trains<T: SpikeTrain>(
     mut train: impl FnMut(u32) -> Option<T>,
 ) {
     /// The system is there.
-    struct Emitted<T>(PhantomData<T>);
+    struct Stimulated<T>(PhantomData<T>);
 
     let world = simulation.world_mut();
     for (index, entity) in group.sources.iter().enumerate() {
@@ -120,7 +121,7 @@ pub fn insert_trains<T: SpikeTrain>(
             source.insert((NextSpike(train.next()), train));
         }
     }
-    if simulation.first_time::<Emitted<T>>() {
+    if simulation.first_time::<Stimulated<T>>() {
         // The order of these systems does not matter: the spikes of a window are sorted.
         simulation.add_systems(
             WindowSet::Stimulate,
@@ -465,6 +466,7 @@ mod tests {
         }
         assert_eq!(fired, [(0, 0), (0, 1), (4, 0), (5, 1)]);
     }
+
     /// So many that several threads are worth it, those of three groups one after the other.
     #[test]
     fn sources_of_several_groups_fire_on_all_threads() {
