@@ -181,6 +181,8 @@ fn deliver(c: &mut Criterion) {
             format!("populations.dpi.size={targets}"),
             format!("connections.0.rule={rule}"),
             format!("window={window}"),
+            // What arrives after the end of the scene is not delivered.
+            "duration=100000 s".into(),
             "probes={}".into(),
         ]);
         let dt = Time::from_seconds(1e-3).expect("a time");

@@ -165,6 +165,18 @@ fn short_rounds_are_alive() {
     assert_eq!(simulation.world().resource::<picoamp::network::Router>().round_steps(), 1);
 }
 
+/// So many rounds that one thread is tried now and then.
+#[test]
+fn many_short_rounds_on_any_threads() {
+    let of = |threads| {
+        let mut scene = suite::short_rounds_of("0 s");
+        scene.duration = Time::from_steps(3500, scene.solver.grid());
+        fingerprint(&run_on(scene, Cpu::new(Some(threads))))
+    };
+    let one = of(1);
+    assert!([2, 3].into_iter().all(|threads| of(threads) == one));
+}
+
 /// Runs of the schedule.
 #[derive(bevy_ecs::prelude::Resource, Default)]
 struct Windows(u64);
