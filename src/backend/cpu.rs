@@ -8,6 +8,7 @@ use std::time::Instant;
 use fearless_simd::Level;
 use smallvec::SmallVec;
 
+use super::pace::Pace;
 use super::{Advanced, Backend, Fault, FaultKind, Sample};
 use crate::bank::{Bank, Drive, LANES, Neurons, Row, SampleRequest, Stepped};
 use crate::circuit::Waveform;
@@ -47,6 +48,7 @@ pub struct Cpu {
     missed: AtomicU64,
     /// What pieces of a bank gave, taken out again: the room of their lists is kept.
     outputs: Mutex<Vec<Output>>,
+    /// Of short rounds.
     pace: Mutex<Pace>,
     level: Level,
     reference: bool,
@@ -294,70 +296,6 @@ impl Backend for Cpu {
         if let Some(began) = began {
             pace().took(began.elapsed().as_nanos() as f64 / work as f64);
         }
-    }
-}
-
-/// Whether short rounds take less time on all threads or on one. That depends on what else a machine does, and on how
-/// far its cores are from each other: on a shared one, two threads took 0.8 times as long as one in some minutes
-/// and 1.5 times in others. So the other way is tried now and then, the less often the longer it was no better.
-struct Pace {
-    /// One thread is the usual way.
-    is_alone: bool,
-    /// Rounds since the last trial ended, and so many before the next.
-    rounds: u32,
-    before_trial: u32,
-    /// The least time of a round for its work: before the trial, and on trial.
-    usual: f64,
-    trial: f64,
-}
-
-/// Which way a round takes.
-#[derive(Clone, Copy)]
-struct Turn {
-    is_alone: bool,
-    /// Its time counts.
-    counts: bool,
-}
-
-/// Rounds from one trial to the next: at least, and at most.
-const BEFORE_TRIAL: [u32; 2] = [1000, 32_000];
-/// Rounds of a trial, of which the last count: at first neurons are in the caches of other cores. As many before it
-/// count.
-const TRIAL: u32 = 32;
-/// See [`TRIAL`].
-const COUNTED: u32 = 12;
-/// The other way becomes the usual one if it takes less than that part of the time.
-const BETTER: f64 = 0.95;
-
-impl Default for Pace {
-    fn default() -> Pace {
-        let (usual, trial) = (f64::INFINITY, f64::INFINITY);
-        Pace { is_alone: false, rounds: 0, before_trial: BEFORE_TRIAL[0], usual, trial }
-    }
-}
-
-impl Pace {
-    /// The way of the next round.
-    fn turn(&mut self) -> Turn {
-        if self.rounds == self.before_trial + TRIAL {
-            let [least, most] = BEFORE_TRIAL;
-            let is_better = self.trial < BETTER * self.usual;
-            let before_trial = if is_better { least } else { most.min(2 * self.before_trial) };
-            *self = Pace { is_alone: self.is_alone != is_better, before_trial, ..Pace::default() };
-        }
-        self.rounds += 1;
-        let is_last = |of: u32| (of + 1 - COUNTED..=of).contains(&self.rounds);
-        Turn {
-            is_alone: self.is_alone != (self.rounds > self.before_trial),
-            counts: is_last(self.before_trial) || is_last(self.before_trial + TRIAL),
-        }
-    }
-
-    /// A round whose time counts took so long for its work.
-    fn took(&mut self, time: f64) {
-        let is_trial = self.rounds > self.before_trial;
-        let least = if is_trial { &mut self.trial } else { &mut self.usual };
-        *least = least.min(time);
     }
 }
 
@@ -695,41 +633,4 @@ fn lay_out(arrivals: Lists, tile: &mut [Row<i32>], receptors: usize) -> Option<A
         }
     }
     overflow
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Rounds of so many that one thread does, where a round takes that long on several threads and on one.
-    fn alone(pace: &mut Pace, rounds: u32, [together, alone]: [f64; 2]) -> u32 {
-        let mut count = 0;
-        for _ in 0..rounds {
-            let turn = pace.turn();
-            count += u32::from(turn.is_alone);
-            if turn.counts {
-                pace.took(if turn.is_alone { alone } else { together });
-            }
-        }
-        count
-    }
-
-    #[test]
-    fn the_faster_way_is_taken() {
-        let [least, most] = BEFORE_TRIAL;
-        let (first, last) = (least + TRIAL, most + TRIAL);
-        let mut pace = Pace::default();
-        // Only on trial; as fast is no reason to change.
-        assert_eq!(alone(&mut pace, first, [1.0, 1.3]), TRIAL);
-        assert_eq!(alone(&mut pace, first + least, [1.0, 0.97]), TRIAL);
-        // The less often the longer it is no better.
-        let rounds = alone(&mut pace, 100 * last, [1.0, 1.3]);
-        assert!((100 * TRIAL..106 * TRIAL).contains(&rounds), "{rounds}");
-        // The cores are far from each other: from the next trial on.
-        let rounds = alone(&mut pace, 100 * last, [1.5, 1.0]);
-        assert!((98 * last..100 * last).contains(&rounds), "{rounds}");
-        // And near again.
-        let rounds = alone(&mut pace, 100 * last, [0.8, 1.0]);
-        assert!((100 * TRIAL..2 * last).contains(&rounds), "{rounds}");
-    }
 }

@@ -3,6 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`cpu`] | the threads of this machine, in vector code |
+//! | `pace` | whether short rounds take less time on all of them or on one |
 //! | [`cuda`] | an NVIDIA GPU |
 //! | [`choice`] | which of them a run takes, and why |
 
@@ -10,6 +11,7 @@ pub mod choice;
 pub mod cpu;
 #[cfg(feature = "cuda")]
 pub mod cuda;
+mod pace;
 
 use bevy_ecs::prelude::*;
 use smallvec::SmallVec;
