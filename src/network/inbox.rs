@@ -101,7 +101,7 @@ struct Part {
     /// Arrivals (and their block) whose sum overflowed.
     overflowed: Vec<(usize, Arrival)>,
     /// Those of event-driven neurons, a list for each block; and blocks with any.
-    events: Vec<Vec<Event>>,
+    events: Vec<Vec<event::Arrival>>,
     with_events: Vec<u32>,
     /// Edges that the back end delivers itself.
     runs: Vec<Run>,
@@ -131,15 +131,6 @@ pub(super) struct Moment {
     pub(super) step: usize,
     /// The time, for event-driven neurons.
     pub(super) time: Time,
-}
-
-/// An arrival at an event-driven neuron of a block.
-#[derive(Debug, Clone, Copy)]
-struct Event {
-    time: Time,
-    weight: i32,
-    lane: u8,
-    receptor: u8,
 }
 
 /// Rows that are emptied together.
@@ -280,17 +271,20 @@ impl Part {
     fn push_edge(&mut self, rows: &[PortRow], edge: &TableEdge, time: Time) {
         let (row, lane) = edge.port.parts();
         let PortRow { block, receptor, .. } = rows[row];
-        let event = Event { time, weight: edge.weight, lane: lane as u8, receptor };
-        self.push_event(block as usize, event);
+        let weight = edge.weight;
+        self.push_event(
+            block as usize,
+            event::Arrival { time, receptor, weight, lane: lane as u8 },
+        );
     }
 
     #[inline]
-    fn push_event(&mut self, block: usize, event: Event) {
+    fn push_event(&mut self, block: usize, arrival: event::Arrival) {
         let list = &mut self.events[block];
         if list.is_empty() {
             self.with_events.push(block as u32);
         }
-        list.push(event);
+        list.push(arrival);
     }
 }
 
@@ -402,7 +396,8 @@ impl Share<'_> {
         let PortRow { block, receptor, receptors, is_event_driven } = shape.rows.rows[row];
         let (block, weight) = (block as usize, edge.weight);
         if is_event_driven {
-            return self.part.push_event(block, Event { time, weight, lane: lane as u8, receptor });
+            let arrival = event::Arrival { time, receptor, weight, lane: lane as u8 };
+            return self.part.push_event(block, arrival);
         }
         let arrival =
             Arrival { weight, step: (step % TILE_STEPS) as u8, lane: lane as u8, receptor };
@@ -556,6 +551,11 @@ impl Inbox {
         }
     }
 
+    /// How many arrive at the event-driven neurons of a block.
+    pub(crate) fn count_events(&self, block: usize) -> usize {
+        self.parts.iter().filter_map(|part| part.events.get(block)).map(Vec::len).sum()
+    }
+
     /// Appends the arrivals at the event-driven neurons of a block, neuron by neuron, those of each sorted;
     /// the result is where those of each end.
     pub(crate) fn events_of(
@@ -564,32 +564,33 @@ impl Inbox {
         arrivals: &mut Vec<event::Arrival>,
     ) -> [usize; LANES] {
         let lists = || self.parts.iter().filter_map(|part| part.events.get(block));
-        // Where the next one of each neuron belongs. (No lane is beyond the last; the compiler does not know.)
+        // (No lane is beyond the last; the compiler does not know.)
+        let lane_of = |arrival: &event::Arrival| usize::from(arrival.lane) % LANES;
+        // Where the next one of each neuron belongs, and room for all: what stands there now does not matter.
         let mut next = [0; LANES];
-        for list in lists() {
-            list.iter().for_each(|event| next[usize::from(event.lane) % LANES] += 1);
-        }
         let first = arrivals.len();
+        for list in lists() {
+            list.iter().for_each(|arrival| next[lane_of(arrival)] += 1);
+            arrivals.extend_from_slice(list);
+        }
         let mut end = first;
         for next in &mut next {
             end += std::mem::replace(next, end);
         }
-        arrivals.resize(end, event::Arrival { time: Time::ZERO, receptor: 0, weight: 0 });
-        for list in lists() {
-            for &Event { time, weight, lane, receptor } in list {
-                let next = &mut next[usize::from(lane) % LANES];
-                arrivals[*next] = event::Arrival { time, receptor, weight };
-                *next += 1;
-            }
+        // They are put down in the order of time, mostly, and few come together.
+        let (mut least, mut unsorted) = ([Time::ZERO; LANES], 0_u64);
+        for arrival in lists().flatten() {
+            let lane = lane_of(arrival);
+            arrivals[next[lane]] = *arrival;
+            next[lane] += 1;
+            unsorted |= u64::from(arrival.time < least[lane]) << lane;
+            least[lane] = Time::from_picoseconds(arrival.time.picoseconds() + 1);
         }
-        let mut from = first;
-        for end in next {
-            // They were put down in the order of time, mostly.
-            let own = &mut arrivals[from..end];
-            if !own.is_sorted() {
-                own.sort_unstable();
-            }
-            from = end;
+        while unsorted != 0 {
+            let lane = unsorted.trailing_zeros() as usize;
+            unsorted &= unsorted - 1;
+            let from = lane.checked_sub(1).map_or(first, |before| next[before]);
+            arrivals[from..next[lane]].sort_unstable();
         }
         next
     }
@@ -687,7 +688,7 @@ mod tests {
                     let time = Time::from_picoseconds(time);
                     shares[share].extend(shape, &[edge], &[Moment { step: 0, time }]);
                     let (row, lane) = (port / 64, port % 64);
-                    let arrival = event::Arrival { time, receptor: (row % 2) as u8, weight };
+                    let arrival = event::Arrival { time, receptor: (row % 2) as u8, weight, lane: lane as u8 };
                     expected.push((row / 2 * 64 + lane, arrival));
                 }
             }

@@ -1,7 +1,7 @@
 //! What arrives, and the ends of windows, between which it does.
 
 use super::dpi::{CALM_FOR, Phase};
-use super::equation::{AMPA, Form, GABAB, is_closed};
+use super::equation::{AMPA, Form, is_closed};
 use super::precision::Precision;
 use super::real::Real;
 use super::run::{Next, Run, seconds};
@@ -26,7 +26,7 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
                 count += 1;
                 sum += i64::from(arrival.weight);
             }
-            let c = self.model.place_of(first.receptor).min(N - 1);
+            let c = self.model.circuit_of(first.receptor);
             let jump = sum as f64 * job.neuron.raise[c];
             self.raise(lane, c, jump);
             self.way_mut(lane).arrival += count;
@@ -48,31 +48,6 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         self.way_mut(lane).floor = f64::INFINITY;
     }
 
-    /// Most windows of a network begin like this one: a membrane on its way, and the next event is an
-    /// arrival or the end. It is done here, at less cost than by [`Self::proceed`], with the same result.
-    #[inline(always)]
-    pub(super) fn begin(&mut self, lane: usize) -> Next {
-        let (way, lanes) = (self.way(lane), &self.lanes);
-        let (t, job) = (lanes.t[lane], &self.jobs[way.job]);
-        let is_plain = is_closed(N)
-            && way.phase == Phase::Run
-            && !way.is_at_floor
-            && way.refractory == f64::INFINITY
-            && job.stops.is_empty()
-            && job.dc.is_none();
-        #[cfg(test)]
-        let is_plain = is_plain && tests::may_be_short();
-        let arrives = job.arrivals.first().map_or(f64::INFINITY, |a| self.relative(a.time));
-        let event = arrives.min(self.end);
-        if !is_plain || event <= t || N == 2 && self.next_bend(lane, event) < f64::INFINITY {
-            return Next::Unknown;
-        }
-        let (other, way) = (self.end, self.way_mut(lane));
-        (way.arrives, way.other) = (arrives, other);
-        self.lanes.event[lane] = event;
-        self.set_out(lane)
-    }
-
     /// A membrane on its way goes on to the next event, or over some arrivals, unless it is calm.
     #[inline(always)]
     pub(super) fn set_out(&mut self, lane: usize) -> Next {
@@ -87,8 +62,8 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     }
 
     /// Most events that no step spans are like this one: a single arrival adds to a current that is
-    /// above its floor, and nothing else happens. As [`Self::begin`], with the result of
-    /// [`Self::proceed`].
+    /// above its floor, and nothing else happens. It is done here, at less cost than by [`Self::proceed`], with
+    /// the same result.
     #[inline(always)]
     pub(super) fn take_arrival(&mut self, lane: usize) -> Next {
         if !is_closed(N) {
@@ -116,7 +91,7 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let arrives = rest.first().map_or(f64::INFINITY, |next| seconds(next.time, self.origin));
         let event = arrives.min(way.other);
         let n = &*job.neuron;
-        let c = self.model.place_of(arrival.receptor).min(N - 1);
+        let c = self.model.circuit_of(arrival.receptor);
         let now = lanes.current(c, lane);
         let raised = R::Current::of(now + f64::from(arrival.weight) * n.raise[c]);
         // What comes together is summed, and what may lead to a floor is for others.
@@ -127,10 +102,9 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             // As [`Self::next_bend`] sees it.
             let ampa = if c == AMPA { raised.double() } else { lanes.current(AMPA, lane) };
             let gabab = if c == AMPA { lanes.current(N - 1, lane) } else { raised.double() };
-            let floor = |c: usize, current: f64| if current > 0.0 { 0.0 } else { n.floor[c] };
-            let constant = n.input + floor(AMPA, ampa) - floor(GABAB, gabab) - n.i0;
-            let left = 1.0 - std::f64::consts::LN_2 * n.decay[AMPA] * (event - t);
-            if n.a * constant + ampa * left - gabab <= 0.0 || n.a * constant + ampa < gabab {
+            let constant = n.constant_margin([ampa, gabab]);
+            let left = 1.0 - n.falls(AMPA) * (event - t);
+            if constant + ampa * left - gabab <= 0.0 || constant + ampa < gabab {
                 return Next::Unknown;
             }
         }
@@ -162,17 +136,15 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         }
         let job = self.job(lane);
         let n = &*job.neuron;
-        // Inhibition may be gone; below the floor of the sum is less.
-        let most = n.a * (n.input + n.floor[AMPA]) + lanes.current(AMPA, lane);
         job.stops.is_empty()
             && job.dc.is_none()
-            && lanes.y[lane].double() + most * left <= n.y_calm
+            && n.is_calm(lanes.y[lane].double(), lanes.current(AMPA, lane), left)
             && self.relative(self.absolute(t)) == t
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::cell::Cell;
     use std::path::Path;
 
@@ -185,12 +157,12 @@ mod tests {
     use crate::solver::event::Work;
 
     thread_local! {
-        /// Whether `begin` and `take_arrival` do what is theirs, and how many arrivals the latter took on
+        /// Whether `set_off` and `take_arrival` do what is theirs, and how many arrivals the latter took on
         /// charts q and z.
         static SHORT: Cell<(bool, [u64; 2])> = const { Cell::new((true, [0; 2])) };
     }
 
-    pub(super) fn may_be_short() -> bool {
+    pub(in super::super) fn may_be_short() -> bool {
         SHORT.get().0
     }
 
@@ -206,10 +178,10 @@ mod tests {
         let text = format!(
             "(duration: \"300 ms\", seed: 7, solver: Event(tolerance: \"{tolerance}\"),
             sources: {{
-                \"noise\": (size: 40, train: Poisson(rates: \"150 Hz\")),
+                \"noise\": (size: 200, train: Poisson(rates: \"150 Hz\")),
                 \"beat\": (size: 4, train: Regular(rates: \"50 Hz\")),
             }},
-            populations: {{ \"dpi\": (size: 40, model: arcana(
+            populations: {{ \"dpi\": (size: 200, model: arcana(
                 soma: (
                     Itau: \"4 pA\", Igain: \"80 pA\", Ith: \"12 mA\", Idc: \"10 pA\", refP: \"1 ms\",
                     Ipfb_th: \"0 A\", Ipfb_norm: \"1.4e9 /A\",

@@ -140,27 +140,27 @@ impl<M: EventModel> EventBank<M> {
         window: &EventWindow,
     ) -> Output {
         let first = blocks.first().map_or(0, |block| *block as usize);
-        let (mut arrivals, mut places) = (Vec::new(), Vec::with_capacity(blocks.len() * LANES));
-        for block in blocks {
-            let mut from = arrivals.len();
-            let ends = window.inbox.events_of(window.first_block + *block as usize, &mut arrivals);
-            for (slot, end) in (block * LANES as u32..).zip(ends) {
+        let inbox = window.inbox;
+        let blocks_of_all = || blocks.iter().map(|block| window.first_block + *block as usize);
+        let most = blocks_of_all().map(|block| inbox.count_events(block)).sum();
+        let mut arrivals = Vec::with_capacity(most);
+        let ends = blocks_of_all().map(|block| inbox.events_of(block, &mut arrivals));
+        let ends: Vec<[usize; LANES]> = ends.collect();
+        let mut jobs = Vec::with_capacity(blocks.len() * LANES);
+        let (mut neurons, mut next, mut from) = (neurons.chunks_mut(LANES), first, 0);
+        for (block, ends) in blocks.iter().zip(&ends) {
+            let Some(own) = neurons.nth(*block as usize - next) else { break };
+            next = *block as usize + 1;
+            for ((slot, neuron), end) in (block * LANES as u32..).zip(own).zip(ends) {
+                let arrivals = &arrivals[from..*end];
+                from = *end;
                 let is_awake = awake.first() == Some(&slot);
                 awake = &awake[usize::from(is_awake)..];
-                if is_awake || end > from {
-                    places.push((slot, from..end));
+                if is_awake || !arrivals.is_empty() {
+                    let dc = waveform(window.drives, slot);
+                    jobs.push(Job { neuron, slot, arrivals, stops: &[], dc });
                 }
-                from = end;
             }
-        }
-        let mut jobs = Vec::with_capacity(places.len());
-        let (mut rest, mut next) = (neurons, (first * LANES) as u32);
-        for (slot, arrived) in places {
-            let (_, after) = rest.split_at_mut((slot - next) as usize);
-            let Some((neuron, after)) = after.split_first_mut() else { break };
-            (rest, next) = (after, slot + 1);
-            let dc = waveform(window.drives, slot);
-            jobs.push(Job { neuron, slot, arrivals: &arrivals[arrived], stops: &[], dc });
         }
         let mut out = Output::default();
         self.model.run(window.level, &mut jobs, window.span.clone(), &mut out);
@@ -419,7 +419,7 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
             1 => PIECE / LANES,
             // Several for each thread, as many for one as for another, even out their load.
             threads => {
-                let rounds = (busy.len() * LANES).div_ceil(threads * PIECE).max(2);
+                let rounds = (busy.len() * LANES).div_ceil(threads * PIECE).max(4);
                 busy.len().div_ceil(rounds * threads).max(PIECE / LANES / 8)
             }
         };

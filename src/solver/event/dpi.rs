@@ -8,7 +8,7 @@ use fearless_simd::Level;
 use smallvec::SmallVec;
 
 use super::device::{EventCode, Word, double, doubles, math_macros, words};
-use super::equation::{AHP, AMPA, Form, GABAA, GABAB, Logistic, NMDA, PowerLaw};
+use super::equation::{AHP, AMPA, Form, GABAA, GABAB, Logistic, NMDA, PowerLaw, is_closed};
 use super::precision::Precision;
 use super::real::Analytic;
 use super::run::{self, Room};
@@ -66,6 +66,8 @@ pub struct DpiEvent<R: Precision<N>, F, const N: usize> {
     pub(super) b: f64,
     /// The tolerance of a step, s.
     pub(super) tolerance: f64,
+    /// Which of the circuits of a neuron each receptor of the layout is.
+    circuit_of: Vec<u8>,
     /// Room for neurons that are being advanced, for each thread that does so.
     rooms: Mutex<Vec<Box<Room<R, N>>>>,
     marker: PhantomData<F>,
@@ -86,6 +88,7 @@ impl<R: Precision<N>, F, const N: usize> DpiEvent<R, F, N> {
             circuits: circuits.clone(),
             b: kappa / (kappa + 1.0),
             tolerance: (STEP_TOLERANCE * tolerance.seconds()).min(LOOSEST_STEP),
+            circuit_of: dpi.circuits().iter().map(|c| place(*c).min(N - 1) as u8).collect(),
             rooms: Mutex::default(),
             marker: PhantomData,
         }
@@ -257,6 +260,49 @@ const _: () = assert!(DpiNeuron::<2>::HOT <= 5 * 64, "more than five lines of th
 impl<const N: usize> DpiNeuron<N> {
     /// The bytes that each window asks for (most of them: of one at which nothing arrives, `y_th` too).
     pub(super) const HOT: usize = std::mem::offset_of!(DpiNeuron<N>, i_gain);
+
+    /// What a pulse of a circuit adds, as a rate; what is one of GABA_B takes that from the input.
+    #[inline(always)]
+    pub(super) fn pulse(&self, c: usize, weight: i32) -> f64 {
+        let size = f64::from(weight) * self.raise[c];
+        if c == AMPA { size } else { -size }
+    }
+
+    /// By which part of itself a circuit's current falls, 1/s.
+    #[inline(always)]
+    pub(super) fn falls(&self, c: usize) -> f64 {
+        std::f64::consts::LN_2 * self.decay[c]
+    }
+
+    /// What a circuit has where it is at its floor, if it has one there; 0 where it is above.
+    #[inline(always)]
+    pub(super) fn floor_of(&self, c: usize, is_above: bool) -> f64 {
+        if is_above || !self.has_floor[c] { 0.0 } else { self.floor[c] }
+    }
+
+    /// The constant part of the input in closed form where it is open, A.
+    #[inline(always)]
+    pub(super) fn constant_input(&self, direct: f64, is_above: impl Fn(usize) -> bool) -> f64 {
+        let input = self.input + direct + self.floor_of(AMPA, is_above(AMPA));
+        // What it has at its floor is no more than a constant, taken from another.
+        if is_closed(N) { input - self.floor_of(GABAB, is_above(GABAB)) } else { input }
+    }
+
+    /// How far the sum of all input in closed form is above its floor without the currents of AMPA and GABA_B,
+    /// as a rate, where these are above theirs or 0.
+    #[inline(always)]
+    pub(super) fn constant_margin(&self, [ampa, gabab]: [f64; 2]) -> f64 {
+        let floor = |c: usize, current: f64| if current > 0.0 { 0.0 } else { self.floor[c] };
+        self.a * (self.input + floor(AMPA, ampa) - floor(GABAB, gabab) - self.i0)
+    }
+
+    /// Whether it cannot fire for a time, s (at most [`CALM_FOR`]), while nothing arrives, with `y` and the current
+    /// of AMPA now. (Inhibition may be gone; below the floor of the sum is less.)
+    #[inline(always)]
+    pub(super) fn is_calm(&self, y: f64, ampa: f64, time: f64) -> bool {
+        let most = self.a * (self.input + self.floor[AMPA]) + ampa;
+        y + most * time <= self.y_calm
+    }
 
     /// The state, to be changed.
     fn change(&mut self) -> &mut Anew<N> {
@@ -491,7 +537,7 @@ impl<R: Precision<N>, F: Form, const N: usize> EventModel for DpiEvent<R, F, N> 
 impl<R: Precision<N>, F: Form, const N: usize> DpiEvent<R, F, N> {
     /// Its kernel, `src/backend/cuda/kernels/event_{equation,dpi,span}.*`.
     fn code(&self) -> EventCode {
-        use super::equation::{OMEGA_OFFSET, OMEGA_SLOPE, RUN_AWAY, is_closed};
+        use super::equation::{OMEGA_OFFSET, OMEGA_SLOPE, RUN_AWAY};
         use super::span::{self, REST_OF_DECAY};
         use super::step::{self, A, C, E};
         let mut macros = math_macros(R::IS_SINGLE);
@@ -558,9 +604,10 @@ impl<R: Precision<N>, F: Form, const N: usize> DpiEvent<R, F, N> {
 }
 
 impl<R: Precision<N>, F, const N: usize> DpiEvent<R, F, N> {
-    /// Which of the five circuits a receptor of the layout is.
-    pub(super) fn place_of(&self, receptor: u8) -> usize {
-        place(self.dpi.circuits()[usize::from(receptor)])
+    /// Which of the circuits of a neuron a receptor of the layout is.
+    #[inline(always)]
+    pub(super) fn circuit_of(&self, receptor: u8) -> usize {
+        usize::from(self.circuit_of[usize::from(receptor)]).min(N - 1)
     }
 
     /// Whether the membrane is held while refractory (otherwise its input is cut).

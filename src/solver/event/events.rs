@@ -2,7 +2,7 @@
 //! chart, and what the verdict on a step asks for.
 
 use super::dpi::{DpiNeuron, Phase};
-use super::equation::{AHP, AMPA, Form, GABAA, GABAB, NMDA, Rate, is_closed};
+use super::equation::{AHP, Form, GABAA, GABAB, NMDA, Rate, is_closed};
 use super::lanes::Lanes;
 use super::precision::Precision;
 use super::real::{Analytic, Real};
@@ -24,16 +24,69 @@ fn first_step(way: f64, rate: f64) -> f64 {
     way.min(2.5) / rate.abs().max(1.0)
 }
 
-/// What a circuit that has decayed to its floor has there, A.
+/// The sums of what does not decay on a lane, whose input is open and above its floor or not; its direct input
+/// has a value and a slope.
 #[inline(always)]
-fn floor_of<R: Precision<N>, const N: usize>(
-    lanes: &Lanes<R, N>,
+pub(super) fn set_constants<R: Precision<N>, const N: usize>(
+    lanes: &mut Lanes<R, N>,
     lane: usize,
     n: &DpiNeuron<N>,
-    c: usize,
-) -> f64 {
-    let is_above = c < N && lanes.current(c.min(N - 1), lane) > 0.0;
-    if is_above || !n.has_floor[c] { 0.0 } else { n.floor[c] }
+    is_open: bool,
+    (direct, slope): (f64, f64),
+) {
+    let (of, kept) = (R::of, R::Current::of);
+    let above: [bool; N] = std::array::from_fn(|c| lanes.current(c, lane) > 0.0);
+    let is_above = |c: usize| c < N && above[c.min(N - 1)];
+    let floor = |c: usize| n.floor_of(c, is_above(c));
+    let input = if is_open { n.constant_input(direct, is_above) } else { n.i0 };
+    lanes.base.keep(lane, kept(n.a * input));
+    lanes.set_input(lane, is_open);
+    lanes.leak[lane] = of(n.a * (n.leak + floor(GABAA) + floor(AHP)));
+    if !is_closed(N) {
+        lanes.slope.keep(lane, kept(if is_open { n.a * slope } else { 0.0 }));
+        lanes.nmda[lane] = of(n.a * floor(NMDA));
+        lanes.gabab[lane] = of(n.a * floor(GABAB));
+    }
+}
+
+/// Where the chart of a lane ends.
+#[inline(always)]
+pub(super) fn set_chart<R: Precision<N>, F: Form, const N: usize>(
+    lanes: &mut Lanes<R, N>,
+    lane: usize,
+    n: &DpiNeuron<N>,
+    is_z: bool,
+) {
+    let (of, never) = (R::of, R::of(f64::from(f32::MAX)));
+    lanes.is_z[lane] = of(f64::from(is_z));
+    let up = of(n.y_open.min(f64::from(f32::MAX)));
+    lanes.x_th[lane] = of(if is_z { n.z_th } else { n.q_th });
+    lanes.y_up[lane] = if F::POWER && !is_z { up } else { never };
+    lanes.y_down[lane] = if is_z { of(n.y_down) } else { of(0.0) };
+}
+
+/// On chart z, with input and leak as they are now, z goes to the threshold in closed form: the leak less what
+/// the input is worth; and the speeds, as parts of b, at the threshold and where a lane stands.
+#[inline(always)]
+fn blow_up<R: Precision<N>, const N: usize>(lanes: &Lanes<R, N>, lane: usize) -> (f64, [f64; 2]) {
+    let (z, z_th) = (lanes.x[lane], lanes.x_th[lane].double());
+    let gain = 1.0 / (1.0 + lanes.y[lane].double());
+    let leak = lanes.leak[lane].double() - lanes.closed[lane].double() * gain;
+    let i0 = lanes.i0[lane].double();
+    (leak, [i0 - leak * z_th, i0 - leak * z])
+}
+
+/// On chart z, whether a membrane as fast as at the faster end of its way would come to the threshold before the
+/// next event: mostly that is enough to know.
+#[inline(always)]
+pub(super) fn threshold_is_near<R: Precision<N>, const N: usize>(
+    lanes: &Lanes<R, N>,
+    lane: usize,
+) -> bool {
+    let (_, [top, bottom]) = blow_up(lanes, lane);
+    let way = (lanes.x[lane] - lanes.x_th[lane].double()) / lanes.b;
+    let rest = lanes.event[lane] - lanes.t[lane];
+    (top > 0.0) & (bottom > 0.0) & (way / top.max(bottom) < rest)
 }
 
 impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
@@ -73,44 +126,16 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     #[inline(always)]
     pub(super) fn set_constants(&mut self, lane: usize) {
         let way = &self.ways[self.seat(lane)];
-        let n = &*self.jobs[way.job].neuron;
-        let lanes = &mut *self.lanes;
-        let (of, kept) = (R::of, R::Current::of);
         let (value, slope, from) = way.dc;
-        let direct = value + slope * (lanes.t[lane] - from);
-        let is_open = lanes.is_open[lane] > of(0.0) && !way.is_at_floor;
-        if is_open {
-            let mut input = n.input + direct + floor_of(lanes, lane, n, AMPA);
-            if is_closed(N) {
-                // What it has at its floor is no more than a constant, taken from another.
-                input -= floor_of(lanes, lane, n, GABAB);
-            }
-            lanes.base.keep(lane, kept(n.a * input));
-        } else {
-            lanes.base.keep(lane, kept(n.a * n.i0));
-        }
-        if !is_closed(N) {
-            lanes.slope.keep(lane, kept(if is_open { n.a * slope } else { 0.0 }));
-        }
-        lanes.set_input(lane, is_open);
-        lanes.leak[lane] =
-            of(n.a * (n.leak + floor_of(lanes, lane, n, GABAA) + floor_of(lanes, lane, n, AHP)));
-        if !is_closed(N) {
-            lanes.nmda[lane] = of(n.a * floor_of(lanes, lane, n, NMDA));
-            lanes.gabab[lane] = of(n.a * floor_of(lanes, lane, n, GABAB));
-        }
+        let direct = value + slope * (self.lanes.t[lane] - from);
+        let is_open = self.lanes.is_open[lane] > R::of(0.0) && !way.is_at_floor;
+        set_constants(self.lanes, lane, self.jobs[way.job].neuron, is_open, (direct, slope));
     }
 
     #[inline(always)]
     pub(super) fn set_chart(&mut self, lane: usize, is_z: bool) {
         let n = &*self.jobs[self.way(lane).job].neuron;
-        let lanes = &mut *self.lanes;
-        let (of, never) = (R::of, R::of(f64::from(f32::MAX)));
-        lanes.is_z[lane] = of(f64::from(is_z));
-        let up = of(n.y_open.min(f64::from(f32::MAX)));
-        lanes.x_th[lane] = of(if is_z { n.z_th } else { n.q_th });
-        lanes.y_up[lane] = if F::POWER && !is_z { up } else { never };
-        lanes.y_down[lane] = if is_z { of(n.y_down) } else { of(0.0) };
+        set_chart::<R, F, N>(self.lanes, lane, n, is_z);
     }
 
     /// Handles all that is due at a lane's time; `false` when its neuron has reached the end.
@@ -345,28 +370,21 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     /// On chart z, whether the membrane comes to the threshold before the next event.
     #[inline(always)]
     fn threshold_comes_first(&self, lane: usize) -> bool {
-        let lanes = &self.lanes;
-        let b = self.model.b;
-        let (z, z_th) = (lanes.x[lane], lanes.x_th[lane].double());
-        let gain = 1.0 / (1.0 + lanes.y[lane].double());
-        // With input and leak as they are now, z goes to the threshold in closed form.
-        let leak = lanes.leak[lane].double() - lanes.closed[lane].double() * gain;
-        let i0 = lanes.i0[lane].double();
-        let rest = lanes.event[lane] - lanes.t[lane];
-        let (top, bottom) = (i0 - leak * z_th, i0 - leak * z);
-        top > 0.0 && bottom > 0.0 && {
-            // In between what the speeds at both ends say: mostly that is enough to know.
-            let way = (z - z_th) / b;
-            let (soonest, latest) = (way / top.max(bottom), way / top.min(bottom));
+        let lanes = &*self.lanes;
+        threshold_is_near(lanes, lane) && {
+            let (z, i0) = (lanes.x[lane], lanes.i0[lane].double());
+            let (leak, [top, bottom]) = blow_up(lanes, lane);
+            let way = (z - lanes.x_th[lane].double()) / lanes.b;
+            let rest = lanes.event[lane] - lanes.t[lane];
+            let latest = way / top.min(bottom);
             let is_straight = (leak * z).abs() < 1e-6 * i0;
             let ln = |x: f64| R::of(x).log2().double() * std::f64::consts::LN_2;
-            soonest < rest
-                && (latest < rest
-                    || if is_straight {
-                        way / i0 < rest
-                    } else {
-                        ln(top / bottom) / (b * leak) < rest
-                    })
+            latest < rest
+                || if is_straight {
+                    way / i0 < rest
+                } else {
+                    ln(top / bottom) / (lanes.b * leak) < rest
+                }
         }
     }
 

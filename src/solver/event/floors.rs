@@ -164,12 +164,8 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     /// AMPA and GABA_B above theirs.
     #[inline(always)]
     pub(super) fn margins(&self, lane: usize) -> (f64, [f64; 2]) {
-        let n = self.neuron(lane);
-        let ampa = self.lanes.current(AMPA, lane);
-        let gabab = self.lanes.current(GABAB.min(N - 1), lane);
-        let floor_of_ampa = if ampa > 0.0 { 0.0 } else { n.floor[AMPA] };
-        let floor_of_gabab = if gabab > 0.0 { 0.0 } else { n.floor[GABAB] };
-        (n.a * (n.input + floor_of_ampa - floor_of_gabab - n.i0), [ampa, gabab])
+        let current = [AMPA, GABAB.min(N - 1)].map(|c| self.lanes.current(c, lane));
+        (self.neuron(lane).constant_margin(current), current)
     }
 
     /// The same, summed.
@@ -187,8 +183,8 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let length = to - t;
         let (constant, [ampa, gabab]) = self.margins(lane);
         let n = self.neuron(lane);
-        let fast_ampa = std::f64::consts::LN_2 * n.decay[AMPA];
-        let fast_gabab = std::f64::consts::LN_2 * n.decay[GABAB.min(N - 1)];
+        let fast_ampa = n.falls(AMPA);
+        let fast_gabab = n.falls(GABAB.min(N - 1));
         let is_at_floor = self.way(lane).is_at_floor;
         // What inhibits is no more than now, what excites no less than along its tangent; or the other way
         // round.

@@ -8,10 +8,14 @@ use crate::circuit::number::{Number, Packed, Width};
 /// Lanes that are worked on together, a whole number of [`Width`]s.
 pub const BLOCK: usize = 32;
 /// Neurons that are advanced at once.
-pub const NEURONS: usize = 96;
-/// Lanes: for as many on each chart, so that no vector holds both; and a few that stay empty, because
-/// rows a power of two apart would share few sets of the cache.
-pub const WIDTH: usize = 2 * NEURONS + 16;
+pub const NEURONS: usize = 128;
+/// How many begin together on each chart: whole blocks.
+pub const SIDE: usize = 32;
+/// The first lane of those that [begin](super::begin) a window: those on chart q, and then those on chart z.
+pub const BEGINNING: usize = 2 * NEURONS;
+/// Lanes: for as many on each chart, so that no vector holds both, and for those that begin; and a few that
+/// stay empty, because rows a power of two apart would share few sets of the cache.
+pub const WIDTH: usize = BEGINNING + 2 * SIDE + 16;
 /// One number for each lane.
 pub type Row<T> = [T; WIDTH];
 

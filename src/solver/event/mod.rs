@@ -15,6 +15,7 @@
 //! | [`lanes`] | many of them, on the lanes of vectors |
 //! | [`step`] | one adaptive step of all lanes, and the verdict on it |
 //! | `run` | which neuron is on which lane |
+//! | `begin` | neurons that begin a window side by side |
 //! | `events` | its way from event to event |
 //! | `arrivals` | what arrives, and the ends of windows |
 //! | `span` | steps that span arrivals |
@@ -24,6 +25,7 @@
 
 mod arrivals;
 mod bank;
+mod begin;
 pub mod device;
 pub mod dpi;
 pub mod equation;
@@ -74,6 +76,8 @@ pub struct Arrival {
     pub receptor: u8,
     /// Pulses in fixed point.
     pub weight: i32,
+    /// The neuron in its block.
+    pub lane: u8,
 }
 
 /// A neuron that is to be advanced.

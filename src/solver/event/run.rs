@@ -1,29 +1,26 @@
 //! Which neuron is on which lane.
 //!
-//! [`attempt_all`] steps all lanes at once; whatever is not simply accepted or rejected is
-//! [handled](super::events) lane by lane. A lane whose neuron has reached
-//! the end of the window takes the next one. Neurons on chart q are on other lanes than those on chart
-//! z, so that a vector has one chart. No lane looks at another, so a result does not depend on which
-//! neurons are advanced together.
+//! Neurons [begin](super::begin) a window many at a time, on lanes of their own; those that one step does not bring
+//! to its end go on here. [`attempt_all`] steps all lanes at once; whatever is not simply accepted or rejected is
+//! [handled](super::events) lane by lane. Neurons on chart q are on other lanes than those on chart z, so that
+//! a vector has one chart. No lane looks at another, so a result does not depend on which neurons are advanced
+//! together.
 
 use std::ops::Range;
 
 use smallvec::SmallVec;
 
+use super::begin::Beginning;
 use super::dpi::{DpiEvent, DpiNeuron, Phase};
 use super::equation::{AHP, AMPA, Form, GABAA, GABAB, NMDA, is_closed};
-use super::lanes::{BLOCK, Lanes, NEURONS, WIDTH};
+use super::lanes::{BEGINNING, BLOCK, Lanes, NEURONS, Row, SIDE, WIDTH};
 use super::precision::Precision;
 use super::real::{Analytic, Real};
 use super::step::{ACCEPTED, Attempt, STAGES, attempt_all};
 use super::{Job, Output, most_spikes};
 use crate::circuit::math::{exp, ln};
 use crate::circuit::number::Width;
-use crate::prefetch::prefetch;
 use crate::time::Time;
-
-/// Neurons are fetched that many before they are loaded.
-const PREFETCH: usize = 4;
 
 /// What a lane needs besides its numbers.
 #[derive(Clone, Copy)]
@@ -59,15 +56,44 @@ pub(super) struct Way {
     pub(super) spikes: u64,
 }
 
+impl Way {
+    /// Of no neuron.
+    pub(super) const IDLE: Way = Way {
+        job: usize::MAX,
+        arrival: 0,
+        spanned: 0,
+        longest_span: f64::INFINITY,
+        stop: 0,
+        arrives: f64::INFINITY,
+        other: f64::INFINITY,
+        phase: Phase::Run,
+        refractory: f64::INFINITY,
+        floor: f64::INFINITY,
+        dc_change: f64::INFINITY,
+        bend: f64::INFINITY,
+        is_at_floor: false,
+        dc: (0.0, 0.0, 0.0),
+        h: 0.0,
+        late: f64::NAN,
+        is_driven: false,
+        spikes: 0,
+    };
+}
+
 /// Room for neurons that are being advanced; no lane has one between windows.
 pub(super) struct Room<R: Precision<N>, const N: usize> {
     lanes: Lanes<R, N>,
     attempt: Attempt<R, N>,
+    beginning: Beginning,
 }
 
 impl<R: Precision<N>, const N: usize> Room<R, N> {
     pub(super) fn new(b: f64, tolerance: f64) -> Room<R, N> {
-        Room { lanes: Lanes::new(b, tolerance), attempt: Attempt::default() }
+        Room {
+            lanes: Lanes::new(b, tolerance),
+            attempt: Attempt::default(),
+            beginning: Beginning::default(),
+        }
     }
 }
 
@@ -89,13 +115,14 @@ pub(super) enum Next {
     Unknown,
 }
 
-/// A window's jobs on their lanes.
+/// A window's jobs on their lanes: `next` is the next one that has not begun.
 pub(super) struct Run<'a, 'j, R: Precision<N>, F, const N: usize> {
     pub(super) model: &'a DpiEvent<R, F, N>,
     pub(super) lanes: &'a mut Lanes<R, N>,
     pub(super) ways: [Way; NEURONS],
-    /// The index of each lane's way.
+    /// The index of each lane's way, and those that no lane has.
     pub(super) seats: [u8; WIDTH],
+    pub(super) free: Vec<u8>,
     pub(super) jobs: &'a mut [Job<'j, DpiNeuron<N>>],
     pub(super) next: usize,
     /// How many neurons are on chart q, and on chart z.
@@ -117,33 +144,14 @@ pub(super) fn run<W: Width, R: Precision<N>, F: Form, const N: usize>(
     out: &mut Output,
 ) {
     let end = (window.end - window.start).seconds();
-    let idle = Way {
-        job: usize::MAX,
-        arrival: 0,
-        spanned: 0,
-        longest_span: f64::INFINITY,
-        stop: 0,
-        arrives: f64::INFINITY,
-        other: f64::INFINITY,
-        phase: Phase::Rest,
-        refractory: f64::INFINITY,
-        floor: f64::INFINITY,
-        dc_change: f64::INFINITY,
-        bend: f64::INFINITY,
-        is_at_floor: false,
-        dc: (0.0, 0.0, 0.0),
-        h: 0.0,
-        late: f64::NAN,
-        is_driven: false,
-        spikes: 0,
-    };
     let mut room = model.take_room();
-    let Room { lanes, attempt } = &mut *room;
+    let Room { lanes, attempt, beginning } = &mut *room;
     let mut run = Run {
         model,
         lanes,
-        ways: [idle; NEURONS],
+        ways: [Way::IDLE; NEURONS],
         seats: [0; WIDTH],
+        free: (0..NEURONS as u8).collect(),
         jobs,
         next: 0,
         on: [0; 2],
@@ -155,33 +163,33 @@ pub(super) fn run<W: Width, R: Precision<N>, F: Form, const N: usize>(
     // Lanes that want attention, and those whose neuron leaves them.
     let mut handled: Vec<usize> = Vec::with_capacity(WIDTH);
     let mut leaving = [(); 2].map(|()| Vec::<usize>::with_capacity(NEURONS));
-    for seat in 0..NEURONS {
-        if run.next == run.jobs.len() {
-            break;
-        }
-        let lane = run.on[0];
-        run.seats[lane] = seat as u8;
-        run.on[0] += 1;
-        let next = run.load(lane);
-        run.go_on(lane, next);
-        if !run.is_in_place(lane) {
-            run.place(lane);
-        }
-    }
     loop {
-        let running = (run.on[0] + run.on[1]) as u64;
-        if running == 0 {
+        // Who goes on is stepped by whole blocks, as long as there are others that may fill one.
+        let are_more = run.next < run.jobs.len();
+        let whole = run.on.map(|lanes| lanes / BLOCK * BLOCK);
+        let begins = are_more && whole == [0; 2];
+        let stepped = if begins {
+            run.begin(width, beginning)
+        } else if are_more {
+            whole
+        } else {
+            run.on
+        };
+        if stepped == [0; 2] && !are_more {
             break;
         }
-        attempt_all::<W, R, F, N>(width, run.lanes, attempt, run.on);
-        let accepted = run.lanes.verdict.iter().filter(|v| **v > R::of(0.0)).count() as u64;
-        run.out.work.steps += running;
-        run.out.work.right_sides += STAGES * running;
-        run.out.work.rejected += running - accepted;
+        let from = if begins { [BEGINNING, BEGINNING + SIDE] } else { [0, NEURONS] };
+        let blocks =
+            |chart: usize| from[chart]..from[chart] + stepped[chart].next_multiple_of(BLOCK);
+        attempt_all::<W, R, F, N>(width, run.lanes, attempt, [blocks(0), blocks(1)]);
+        run.count_steps([blocks(0), blocks(1)]);
+        if begins {
+            run.go_on(stepped, beginning);
+            continue;
+        }
         handled.clear();
-        for (chart, lanes) in run.on.into_iter().enumerate() {
-            for block in (0..lanes.div_ceil(BLOCK)).rev() {
-                let from = chart * NEURONS + block * BLOCK;
+        for chart in [0, 1] {
+            for from in blocks(chart).step_by(BLOCK).rev() {
                 if run.wants_attention(from..from + BLOCK) {
                     let wanting = |lane: &usize| run.wants_attention(*lane..lane + 1);
                     handled.extend((from..from + BLOCK).rev().filter(wanting));
@@ -192,11 +200,7 @@ pub(super) fn run<W: Width, R: Precision<N>, F: Form, const N: usize>(
         from_q.clear();
         from_z.clear();
         for lane in &handled {
-            if run.handle(*lane) {
-                let next = run.take_arrival(*lane);
-                run.go_on(*lane, next);
-            }
-            run.lanes.verdict[*lane] = R::of(0.0);
+            run.attend(*lane);
             if !run.is_in_place(*lane) {
                 if *lane < NEURONS { &mut *from_q } else { &mut *from_z }.push(*lane);
             }
@@ -214,7 +218,64 @@ pub(super) fn run<W: Width, R: Precision<N>, F: Form, const N: usize>(
     model.put_room(room);
 }
 
+/// Puts the numbers of a neuron on a lane: it is at `t`, and the window has an end, s from its start.
+#[inline(always)]
+pub(super) fn fill<R: Precision<N>, const N: usize>(
+    lanes: &mut Lanes<R, N>,
+    lane: usize,
+    n: &DpiNeuron<N>,
+    t: f64,
+    end: f64,
+) {
+    let (of, kept) = (R::of, R::Current::of);
+    lanes.running[lane] = of(1.0);
+    lanes.t[lane] = t;
+    lanes.x[lane] = n.x;
+    lanes.k[lane] = of(n.k);
+    lanes.unforced[lane] = of(n.unforced);
+    lanes.h[lane] = of(n.h);
+    lanes.y[lane] = of(n.y);
+    lanes.is_swapped[lane] = of(0.0);
+    lanes.is_first[lane] = of(n.is_first);
+    lanes.first_q[lane] = of(n.first_q);
+    lanes.first_z[lane] = of(n.first_z);
+    // A hair below: rounding must not look like a fall.
+    lanes.x_floor[lane] = of(n.r - 16.0 * R::EPSILON * (1.0 + n.r));
+    for c in 0..N {
+        lanes.current[c].keep(lane, kept(n.current[c]));
+        lanes.rate[c].keep(lane, kept(n.decay[c]));
+    }
+    lanes.tau.keep(lane, kept(n.tau[AMPA]));
+    lanes.inhibition_tau.keep(lane, kept(n.tau[GABAB.min(N - 1)]));
+    if !is_closed(N) {
+        lanes.margin[lane] = of(n.margin);
+        lanes.y_nmda[lane] = of(n.y_nmda);
+    }
+    lanes.i0[lane] = of(n.a * n.i0);
+    // Rounding of currents, and that of time for the fastest synapse.
+    let clock = 4.0 * f64::EPSILON * end.max(-t) * n.fastest;
+    let rounding = (32.0 * R::Current::EPSILON + clock).min(1e-3);
+    lanes.i0_low[lane] = kept(n.a * n.i0 * (1.0 - rounding));
+    lanes.ln_r[lane] = of(n.ln_r);
+    lanes.feedback[lane] = of(n.feedback);
+    lanes.gate_slope[lane] = of(n.gate_slope);
+    lanes.gate_offset[lane] = of(n.gate_offset);
+}
+
 impl<'j, R: Precision<N>, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
+    /// Lanes have tried a step.
+    #[inline(always)]
+    fn count_steps(&mut self, lanes: [Range<usize>; 2]) {
+        let count = |row: &Row<R>| {
+            let own = lanes.iter().flat_map(|lanes| &row[lanes.clone()]);
+            own.filter(|number| **number > R::of(0.0)).count() as u64
+        };
+        let (running, accepted) = (count(&self.lanes.running), count(&self.lanes.verdict));
+        self.out.work.steps += running;
+        self.out.work.right_sides += STAGES * running;
+        self.out.work.rejected += running - accepted;
+    }
+
     #[inline(always)]
     pub(super) fn wants_attention(&self, lanes: Range<usize>) -> bool {
         let plain = |v: &R| (*v >= R::of(0.0)) & (*v <= R::of(f64::from(ACCEPTED)));
@@ -306,110 +367,75 @@ impl<'j, R: Precision<N>, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
         self.job(lane).neuron
     }
 
-    /// Goes on with a lane after an event; where its neuron has reached the end, with the next one.
+    /// Does what the verdict on a lane's step asks for, and what is due then.
     #[inline(always)]
-    pub(super) fn go_on(&mut self, lane: usize, next: Next) {
-        let mut next = next;
-        while next == Next::End || next == Next::Unknown && !self.proceed(lane) {
-            self.store(lane);
-            if self.next == self.jobs.len() {
-                self.clear(lane);
-                return;
+    pub(super) fn attend(&mut self, lane: usize) {
+        if self.handle(lane) {
+            let next = self.take_arrival(lane);
+            if next == Next::End || next == Next::Unknown && !self.proceed(lane) {
+                self.end(lane);
             }
-            next = self.load(lane);
         }
+        self.lanes.verdict[lane] = R::of(0.0);
     }
 
+    /// The neuron of a lane is done with the window.
     #[inline(always)]
-    pub(super) fn load(&mut self, lane: usize) -> Next {
-        let job = self.next;
-        self.next += 1;
-        if let Some(soon) = self.jobs.get(job + PREFETCH) {
-            prefetch(&*soon.neuron, DpiNeuron::<N>::HOT);
-        }
+    pub(super) fn end(&mut self, lane: usize) {
+        let seat = self.seat(lane);
+        let way = self.ways[seat];
+        self.store(lane, &way);
+        self.free.push(seat as u8);
+        self.clear(lane);
+    }
+
+    /// Gives a neuron a lane on chart q or z, and a way.
+    #[inline(always)]
+    pub(super) fn seat_down(&mut self, way: Way, chart: usize) -> usize {
+        let lane = chart * NEURONS + self.on[chart];
+        self.on[chart] += 1;
+        // There are no more neurons than seats.
+        self.seats[lane] = self.free.pop().unwrap_or(0);
+        self.ways[self.seat(lane)] = way;
+        lane
+    }
+
+    /// Takes a neuron to its window, whatever it is like.
+    #[inline(always)]
+    pub(super) fn take_in(&mut self, job: usize) {
         let n = &*self.jobs[job].neuron;
-        let (of, kept) = (R::of, R::Current::of);
         let is_refractory = n.refractory < Time::MAX;
         let refractory = if is_refractory { self.relative(n.refractory) } else { f64::INFINITY };
-        let way = Way {
-            job,
-            arrival: 0,
-            spanned: 0,
-            longest_span: f64::INFINITY,
-            stop: 0,
-            arrives: f64::INFINITY,
-            other: f64::INFINITY,
-            phase: n.phase,
-            refractory,
-            floor: f64::INFINITY,
-            dc_change: f64::INFINITY,
-            bend: f64::INFINITY,
-            is_at_floor: n.is_at_floor,
-            dc: (0.0, 0.0, 0.0),
-            h: n.h,
-            late: f64::NAN,
-            is_driven: false,
-            spikes: 0,
-        };
-        let t = self.relative(n.time);
-        let lanes = &mut *self.lanes;
-        lanes.running[lane] = of(1.0);
-        lanes.t[lane] = t;
-        lanes.x[lane] = n.x;
-        lanes.k[lane] = of(n.k);
-        lanes.unforced[lane] = of(n.unforced);
-        lanes.h[lane] = of(n.h);
-        lanes.y[lane] = of(n.y);
-        lanes.is_swapped[lane] = of(0.0);
-        lanes.is_first[lane] = of(n.is_first);
-        lanes.first_q[lane] = of(n.first_q);
-        lanes.first_z[lane] = of(n.first_z);
-        // A hair below: rounding must not look like a fall.
-        lanes.x_floor[lane] = of(n.r - 16.0 * R::EPSILON * (1.0 + n.r));
-        let is_open = !is_refractory || self.model.holds();
-        lanes.is_open[lane] = of(f64::from(is_open));
-        for c in 0..N {
-            lanes.current[c].keep(lane, kept(n.current[c]));
-            lanes.rate[c].keep(lane, kept(n.decay[c]));
-        }
-        lanes.tau.keep(lane, kept(n.tau[AMPA]));
-        lanes.inhibition_tau.keep(lane, kept(n.tau[GABAB.min(N - 1)]));
-        if !is_closed(N) {
-            lanes.margin[lane] = of(n.margin);
-            lanes.y_nmda[lane] = of(n.y_nmda);
-        }
-        lanes.i0[lane] = of(n.a * n.i0);
-        // Rounding of currents, and that of time for the fastest synapse.
-        let clock = 4.0 * f64::EPSILON * self.end.max(-t) * n.fastest;
-        let rounding = (32.0 * R::Current::EPSILON + clock).min(1e-3);
-        lanes.i0_low[lane] = kept(n.a * n.i0 * (1.0 - rounding));
-        lanes.ln_r[lane] = of(n.ln_r);
-        lanes.feedback[lane] = of(n.feedback);
-        lanes.gate_slope[lane] = of(n.gate_slope);
-        lanes.gate_offset[lane] = of(n.gate_offset);
-        let is_z = n.is_z;
-        let anew = n.is_anew;
-        self.ways[self.seat(lane)] = way;
+        let (phase, is_at_floor, h) = (n.phase, n.is_at_floor, n.h);
+        let (is_z, is_anew) = (n.is_z, n.is_anew);
+        let lane = self.seat_down(Way { job, phase, refractory, is_at_floor, h, ..Way::IDLE }, 0);
+        let t = self.relative(self.jobs[job].neuron.time);
+        fill(self.lanes, lane, self.jobs[job].neuron, t, self.end);
+        self.lanes.is_open[lane] = R::of(f64::from(!is_refractory || self.model.holds()));
         self.clear_span(lane);
         if let Some(waveform) = self.jobs[job].dc {
             self.read_direct_input(lane, waveform);
         }
         self.set_chart(lane, is_z);
         self.set_constants(lane);
-        if anew {
+        if is_anew {
             self.start_anew(lane);
-            return Next::Unknown;
         }
-        self.begin(lane)
+        if !self.proceed(lane) {
+            self.end(lane);
+        }
+        if !self.is_in_place(lane) {
+            self.place(lane);
+        }
     }
 
+    /// Puts back where a neuron has come to.
     #[inline(always)]
-    pub(super) fn store(&mut self, lane: usize) {
-        let way = self.ways[self.seat(lane)];
+    pub(super) fn store(&mut self, lane: usize, way: &Way) {
         let time = self.absolute(self.lanes.t[lane]);
         let is_refractory = way.refractory.is_finite();
         let refractory = if is_refractory { self.absolute(way.refractory) } else { Time::MAX };
-        let is_awake = !self.is_quiet(lane);
+        let is_awake = !self.is_quiet(lane, way);
         let lanes = &self.lanes;
         let n = &mut *self.jobs[way.job].neuron;
         n.time = time;
@@ -438,26 +464,36 @@ impl<'j, R: Precision<N>, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
     /// now or a little above, at which even the largest input and the smallest leak of the future
     /// lead downwards. Inputs that decay are largest now; what inhibits may be gone.
     #[inline(always)]
-    pub(super) fn is_quiet(&mut self, lane: usize) -> bool {
-        let way = self.ways[self.seat(lane)];
-        if way.is_driven || way.refractory.is_finite() || self.jobs[way.job].dc.is_some() {
+    pub(super) fn is_quiet(&mut self, lane: usize, way: &Way) -> bool {
+        let lanes = &*self.lanes;
+        if way.is_driven
+            || way.refractory.is_finite()
+            || self.jobs[way.job].dc.is_some()
+            || lanes.is_z[lane] > R::of(0.0)
+        {
             return false;
         }
-        let n = &*self.jobs[way.job].neuron;
-        let lanes = &self.lanes;
-        if lanes.is_z[lane] > R::of(0.0) {
-            return false;
-        }
-        let now = |c: usize| if c < N { lanes.current(c.min(N - 1), lane) } else { 0.0 };
+        let current = std::array::from_fn(|c| lanes.current(c, lane));
+        let (y, closed) = (lanes.y[lane].double(), lanes.closed[lane].double());
+        self.cannot_fire(way.job, y, closed, current)
+    }
+
+    /// The same of the neuron of a job on chart q, whose input is open and does not change by itself: it has
+    /// `y`, an input in closed form, and currents above their floor or 0.
+    #[inline(always)]
+    pub(super) fn cannot_fire(
+        &mut self,
+        job: usize,
+        y: f64,
+        closed: f64,
+        current: [f64; N],
+    ) -> bool {
+        let n = &*self.jobs[job].neuron;
+        let now = |c: usize| if c < N { current[c.min(N - 1)] } else { 0.0 };
         let floor = |c: usize| n.a * if n.has_floor[c] { n.floor[c] } else { 0.0 };
-        let closed = if N == 2 {
-            n.a * n.input + floor(AMPA).max(now(AMPA))
-        } else {
-            lanes.closed[lane].double()
-        };
+        let closed = if N == 2 { n.a * n.input + floor(AMPA).max(now(AMPA)) } else { closed };
         let nmda = floor(NMDA).max(now(NMDA));
         let leak = n.a * n.leak + floor(GABAA) + floor(AHP);
-        let y = lanes.y[lane].double();
         for factor in [1.0, 1.05, 1.5, 3.0] {
             let y = y * factor;
             if y >= n.y_th {

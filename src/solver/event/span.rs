@@ -12,6 +12,8 @@ use super::precision::Precision;
 use super::real::Real;
 use super::run::{Run, seconds};
 use crate::circuit::math::horner;
+use crate::circuit::number::{Mask, Number};
+use crate::time::Time;
 
 /// How far the integral of a smoothed pulse is off, at most, in units of what would arrive if it came at
 /// the start of the step and did not decay: where it comes in the middle.
@@ -36,44 +38,116 @@ pub(super) const REST_OF_DECAY: [f64; 9] = {
     c
 };
 
-/// What arrives in a step.
-#[derive(Default)]
-struct Arrived {
-    /// By circuit: what there is of it at the end, and the sum of all pulses (none is negative).
-    left: [f64; 2],
-    pulses: [f64; 2],
+/// What arrives in a step, of one neuron or of several side by side.
+#[derive(Clone, Copy)]
+pub(super) struct Arrived<V> {
+    /// Of AMPA and of GABA_B: what there is of it at the end, and the sum of all pulses (none is negative).
+    pub(super) left: [V; 2],
+    pulses: [V; 2],
     /// The integral of their input over the step, that of the integral, and that again.
-    integrals: [f64; 3],
+    pub(super) integrals: [V; 3],
 }
 
-impl Arrived {
-    /// A `pulse` of a circuit, which decays by `decay` (1/s), at a time before the end.
+/// The neuron at which they arrive, in rates as in [`DpiNeuron`](super::dpi::DpiNeuron).
+#[derive(Clone, Copy)]
+pub(super) struct Site<V> {
+    /// Imem/Igain.
+    pub(super) y: V,
+    /// The input in closed form at the start of the step; and what of its [margin](Run::margins) is constant.
+    pub(super) closed: V,
+    pub(super) constant: V,
+    /// The currents of AMPA and GABA_B, and by which part of itself AMPA's falls, 1/s.
+    pub(super) current: [V; 2],
+    pub(super) falls: V,
+}
+
+impl<V: Number> Arrived<V> {
+    /// Nothing; `like` is any number.
     #[inline(always)]
-    fn add(&mut self, circuit: usize, pulse: f64, decay: f64, time: f64) {
+    pub(super) fn nothing(like: V) -> Arrived<V> {
+        let zero = like.splat(0.0);
+        Arrived { left: [zero; 2], pulses: [zero; 2], integrals: [zero; 3] }
+    }
+
+    /// A `pulse`, with a minus where it is one of GABA_B, which decays by `decay` (1/s), at a time before the
+    /// end.
+    #[inline(always)]
+    pub(super) fn add(&mut self, pulse: V, decay: V, time: V) {
+        let (zero, one) = (pulse.splat(0.0), pulse.splat(1.0));
+        let (inhibits, size) = (pulse.lt(zero), pulse.abs());
         let r = time * decay;
         let third = horner(r, REST_OF_DECAY);
-        let second = f64::mul_add(-r, third, 0.5);
-        let first = f64::mul_add(-r, second, 1.0);
-        self.left[circuit] += pulse * f64::mul_add(-r, first, 1.0);
-        self.pulses[circuit] += pulse;
-        let integral = time * if circuit == AMPA { pulse } else { -pulse };
-        self.integrals[0] += integral * first;
-        self.integrals[1] += integral * time * second;
-        self.integrals[2] += integral * time * time * third;
+        let second = (-r).mul_add(third, pulse.splat(0.5));
+        let first = (-r).mul_add(second, one);
+        let left = size * (-r).mul_add(first, one);
+        for (sum, more) in [(&mut self.left, left), (&mut self.pulses, size)] {
+            sum[AMPA] = sum[AMPA] + inhibits.select(zero, more);
+            sum[GABAB] = sum[GABAB] + inhibits.select(more, zero);
+        }
+        let integral = time * pulse;
+        let [one, two, three] = &mut self.integrals;
+        *one = *one + integral * first;
+        *two = *two + integral * time * second;
+        *three = *three + integral * time * time * third;
+    }
+
+    /// How far smoothing may lead off within a step, on q.
+    #[inline(always)]
+    pub(super) fn detour(&self, length: V) -> V {
+        length.splat(FURTHEST) * (self.pulses[AMPA] + self.pulses[GABAB]) * length
+    }
+
+    /// Whether it changes little at a neuron of `N` circuits, which stays on its way.
+    #[inline(always)]
+    pub(super) fn is_small<const N: usize>(&self, site: &Site<V>, length: V) -> V::Mask {
+        let (zero, one) = (length.splat(0.0), length.splat(1.0));
+        let all = self.pulses[AMPA] + self.pulses[GABAB];
+        let largest = length.splat(LARGEST_DETOUR) * (one + site.y);
+        // At its floor a current does not decay.
+        let decays = |c: usize| self.pulses[c].le(zero) | site.current[c].gt(zero);
+        let is_small = self.detour(length).le(largest) & all.le(site.closed) & decays(AMPA);
+        if N == 1 {
+            return is_small;
+        }
+        // The sum of all input stays above its floor.
+        let [ampa, gabab] = site.current;
+        let ampa = ampa * (one - site.falls * length);
+        let least = site.constant + ampa - gabab - self.pulses[GABAB];
+        is_small & decays(GABAB) & least.gt(zero)
     }
 
     /// The parabola with these integrals over a step: value, slope and half the second derivative at its
     /// start.
     #[inline(always)]
-    fn parabola(&self, length: f64) -> [f64; 3] {
-        let scale = 1.0 / length;
+    pub(super) fn parabola(&self, length: V) -> [V; 3] {
+        let of = |x: f64| length.splat(x);
+        let scale = of(1.0) / length;
         let [one, two, three] = self.integrals;
         let (two, three) = (two * scale, three * scale * scale);
-        let value = 60.0 * three - 24.0 * two + 3.0 * one;
-        let slope = 168.0 * two - 24.0 * one - 360.0 * three;
-        let curve = 30.0 * one - 180.0 * two + 360.0 * three;
+        let value = of(60.0) * three - of(24.0) * two + of(3.0) * one;
+        let slope = of(168.0) * two - of(24.0) * one - of(360.0) * three;
+        let curve = of(30.0) * one - of(180.0) * two + of(360.0) * three;
         [value * scale, slope * scale * scale, curve * scale * scale * scale]
     }
+}
+
+/// The end of a step from `t` that spans arrivals, the first of which comes at `arrives`: it would be of `h`,
+/// and goes no further than `reach`.
+#[inline(always)]
+pub(super) fn end_of_span(t: f64, h: f64, reach: f64, arrives: f64, fastest: f64) -> f64 {
+    // No tiny step is left over.
+    let rest = reach - t;
+    let end = if h >= rest { reach } else { t + if 2.0 * h > rest { 0.5 * rest } else { h } };
+    let end = end.min(arrives + LONGEST_DECAY / fastest);
+    // As time is kept: a neuron may stay there.
+    let ticks = (end * Time::PER_SECOND as f64).round_ties_even();
+    if end < reach { ticks * (1.0 / Time::PER_SECOND as f64) } else { reach }
+}
+
+/// Whether a step over so many arrivals saves one: to span a single one does so only where a step ends anyway.
+#[inline(always)]
+pub(super) fn is_worth_it(spanned: usize, end: f64, reach: f64) -> bool {
+    spanned > 1 || spanned == 1 && end >= reach
 }
 
 impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
@@ -95,46 +169,27 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let job = &self.jobs[way.job];
         let n = &*job.neuron;
         let (t, h) = (lanes.t[lane], lanes.h[lane].double().min(way.longest_span));
-        // No tiny step is left over.
-        let rest = reach - t;
-        let end = if h >= rest { reach } else { t + if 2.0 * h > rest { 0.5 * rest } else { h } };
-        let end = end.min(way.arrives + LONGEST_DECAY / n.fastest);
-        // As time is kept: a neuron may stay there.
-        let end = if end < reach { self.relative(self.absolute(end)) } else { reach };
-        let decay = |c: usize| std::f64::consts::LN_2 * n.decay[c];
-        let (mut arrived, mut spanned) = (Arrived::default(), 0);
+        let end = end_of_span(t, h, reach, way.arrives, n.fastest);
+        let (mut arrived, mut spanned) = (Arrived::nothing(t), 0);
         for arrival in &job.arrivals[way.arrival..] {
             let before_end = end - self.relative(arrival.time);
             if before_end <= 0.0 {
                 break;
             }
-            let c = self.model.place_of(arrival.receptor).min(N - 1);
-            arrived.add(c, f64::from(arrival.weight) * n.raise[c], decay(c), before_end);
+            let c = self.model.circuit_of(arrival.receptor);
+            arrived.add(n.pulse(c, arrival.weight), n.falls(c), before_end);
             spanned += 1;
         }
-        // To span one saves a step only where a step ends anyway.
-        if spanned < 2 && (spanned < 1 || end < reach) {
+        if !is_worth_it(spanned, end, reach) {
             self.way_mut(lane).longest_span *= GROWTH;
             return;
         }
         let length = end - t;
-        let [excitation, inhibition] = arrived.pulses;
-        let all = excitation + inhibition;
-        let detour = FURTHEST * all * length;
         let (constant, current) = self.margins(lane);
-        // At its floor a current does not decay.
-        let decays = |c: usize| arrived.pulses[c] <= 0.0 || current[c] > 0.0;
-        let mut is_small = detour <= LARGEST_DETOUR * (1.0 + lanes.y[lane].double())
-            && all <= lanes.closed[lane].double()
-            && R::of(detour) > zero
-            && decays(AMPA);
-        if N == 2 {
-            // The sum of all input stays above its floor.
-            let [ampa, gabab] = current;
-            let least = constant + ampa * (1.0 - decay(AMPA) * length) - gabab - inhibition;
-            is_small = is_small && decays(GABAB) && least > 0.0;
-        }
-        if !is_small {
+        let (y, closed) = (lanes.y[lane].double(), lanes.closed[lane].double());
+        let site = Site { y, closed, constant, current, falls: n.falls(AMPA) };
+        let detour = R::of(arrived.detour(length));
+        if !(arrived.is_small::<N>(&site, length) && detour > zero) {
             self.way_mut(lane).longest_span = 0.5 * length;
             return;
         }
@@ -146,7 +201,7 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             lanes.left_of_gabab[lane] = R::Current::of(arrived.left[GABAB]);
         }
         lanes.integral[lane] = R::Current::of(arrived.integrals[0]);
-        lanes.detour[lane] = R::of(detour);
+        lanes.detour[lane] = detour;
         lanes.h[lane] = lanes.h[lane].or_more(R::of(length));
         lanes.event[lane] = end;
         self.way_mut(lane).spanned = spanned;
@@ -215,12 +270,12 @@ mod tests {
     fn pulses_are_summed_in_closed_form() {
         let tau = [30e-3, 7e-3];
         let pulses = [(0, 3.0, 0.9e-3), (1, 2.0, 3.5e-3), (0, 0.5, 1e-7)];
-        let mut arrived = Arrived::default();
+        let mut arrived = Arrived::nothing(0.0);
         let (mut left, mut sums) = ([0.0; 2], [0.0; 3]);
         for (c, pulse, time) in pulses {
-            arrived.add(c, pulse, 1.0 / tau[c], time);
-            left[c] += pulse * exp(-time / tau[c]);
             let sign = if c == 0 { pulse } else { -pulse };
+            arrived.add(sign, 1.0 / tau[c], time);
+            left[c] += pulse * exp(-time / tau[c]);
             for (sum, own) in sums.iter_mut().zip(integrals(tau[c], time)) {
                 *sum += sign * own;
             }
@@ -236,10 +291,10 @@ mod tests {
     /// The integral of a parabola is that of what it stands for, once, twice and three times.
     #[test]
     fn the_parabola_has_the_integrals_of_the_pulses() {
-        let length = 2e-3;
-        let mut arrived = Arrived::default();
-        arrived.add(0, 4.0, 1.0 / 30e-3, 1.3e-3);
-        arrived.add(1, 1.0, 1.0 / 7e-3, 0.2e-3);
+        let length = 2e-3_f64;
+        let mut arrived = Arrived::nothing(0.0);
+        arrived.add(4.0, 1.0 / 30e-3, 1.3e-3);
+        arrived.add(-1.0, 1.0 / 7e-3, 0.2e-3);
         let [value, slope, curve] = arrived.parabola(length);
         for (k, sum) in arrived.integrals.into_iter().enumerate() {
             // The n-th integral of t^p up to h is h^(p + n)·p!/(p + n)!.
@@ -256,8 +311,8 @@ mod tests {
     fn no_pulse_leads_off_further_than_that() {
         let mut furthest = 0.0_f64;
         for from in (1..100).map(|k| f64::from(k) / 100.0) {
-            let mut arrived = Arrived::default();
-            arrived.add(0, 1.0, 0.0, 1.0 - from);
+            let mut arrived = Arrived::nothing(0.0);
+            arrived.add(1.0, 0.0, 1.0 - from);
             let [value, slope, curve] = arrived.parabola(1.0);
             for t in (0..=1000).map(|k| f64::from(k) / 1000.0) {
                 let smooth = t * (value + t * (0.5 * slope + t * curve / 3.0));

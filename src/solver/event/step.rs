@@ -9,7 +9,7 @@
 use std::ops::Range;
 
 use super::equation::{AMPA, Form, Input, Rate, is_closed};
-use super::lanes::{BLOCK, Lanes, NEURONS, Place, Row, Side, WIDTH};
+use super::lanes::{BLOCK, Lanes, Place, Row, Side, WIDTH};
 use super::precision::{Kept, Precision};
 use super::real::{Analytic, Real};
 use crate::circuit::number::{Mask, Number, Packed, Width};
@@ -206,7 +206,7 @@ impl<R: Precision<N>, const N: usize> Default for Attempt<R, N> {
 
 /// One of both.
 #[inline(always)]
-fn select<T: Copy>(condition: bool, yes: T, no: T) -> T {
+pub(super) fn select<T: Copy>(condition: bool, yes: T, no: T) -> T {
     if condition { yes } else { no }
 }
 
@@ -379,18 +379,17 @@ fn decay<W: Width, R: Precision<N>, const N: usize, const Z: bool>(
     at.write(closed + arrived, to.closed_after.exact_mut());
 }
 
-/// Tries one step of all neurons, of which so many are on chart q, and so many on chart z.
+/// Tries one step of whole blocks of lanes, some on chart q and some on chart z.
 #[inline(always)]
 pub fn attempt_all<W: Width, R: Precision<N>, F: Form, const N: usize>(
     width: W,
     lanes: &mut Lanes<R, N>,
     room: &mut Attempt<R, N>,
-    [q, z]: [usize; 2],
+    [q, z]: [Range<usize>; 2],
 ) {
-    attempt::<W, R, F, N, false>(width, lanes, room, 0..q.next_multiple_of(BLOCK));
+    attempt::<W, R, F, N, false>(width, lanes, room, q);
     if F::POWER {
-        let all = NEURONS..NEURONS + z.next_multiple_of(BLOCK);
-        attempt::<W, R, F, N, true>(width, lanes, room, all);
+        attempt::<W, R, F, N, true>(width, lanes, room, z);
     }
 }
 
