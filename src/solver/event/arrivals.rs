@@ -103,8 +103,7 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             let ampa = if c == AMPA { raised.double() } else { lanes.current(AMPA, lane) };
             let gabab = if c == AMPA { lanes.current(N - 1, lane) } else { raised.double() };
             let constant = n.constant_margin([ampa, gabab]);
-            let left = 1.0 - n.falls(AMPA) * (event - t);
-            if constant + ampa * left - gabab <= 0.0 || constant + ampa < gabab {
+            if n.may_bend(constant, [ampa, gabab], event - t) || constant + ampa < gabab {
                 return Next::Unknown;
             }
         }
@@ -119,7 +118,7 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         lanes.event[lane] = event;
         let base = lanes.base.seen()[lane];
         #[cfg(test)]
-        tests::count(lanes.is_z[lane] > zero);
+        tests::count(tests::Short::Arrival, usize::from(lanes.is_z[lane] > zero));
         self.rate_after_event(lane, (before, base));
         self.set_out(lane)
     }
@@ -156,29 +155,45 @@ pub(super) mod tests {
     use crate::simulation::Simulation;
     use crate::solver::event::Work;
 
+    /// What has a short way.
+    #[derive(Clone, Copy)]
+    pub(in super::super) enum Short {
+        /// An arrival that `take_arrival` takes.
+        Arrival,
+        /// A neuron that begins with others; and stays calm.
+        Begun,
+        Calm,
+        /// Of those that have begun: the step spans arrivals; is the only one of the window; is not. And one near
+        /// the threshold.
+        Spanned,
+        Done,
+        Joined,
+        Near,
+    }
+    const KINDS: usize = 7;
+
     thread_local! {
-        /// Whether `set_off` and `take_arrival` do what is theirs, and how many arrivals the latter took on
-        /// charts q and z.
-        static SHORT: Cell<(bool, [u64; 2])> = const { Cell::new((true, [0; 2])) };
+        /// Whether short ways are taken, and how many were, on charts q and z.
+        static SHORT: Cell<(bool, [[u64; 2]; KINDS])> = const { Cell::new((true, [[0; 2]; KINDS])) };
     }
 
     pub(in super::super) fn may_be_short() -> bool {
         SHORT.get().0
     }
 
-    pub(super) fn count(is_z: bool) {
+    pub(in super::super) fn count(kind: Short, chart: usize) {
         let (may, mut taken) = SHORT.get();
-        taken[usize::from(is_z)] += 1;
+        taken[kind as usize][chart] += 1;
         SHORT.set((may, taken));
     }
 
     /// A recurrent network with strong inhibition, so that sums reach their floor, quiet times, so that
     /// currents do, and trains of which many arrive at once.
-    fn scene(tolerance: &str, receptors: &str, connections: &str) -> Scene {
+    fn scene(tolerance: &str, rate: &str, receptors: &str, connections: &str) -> Scene {
         let text = format!(
             "(duration: \"300 ms\", seed: 7, solver: Event(tolerance: \"{tolerance}\"),
             sources: {{
-                \"noise\": (size: 200, train: Poisson(rates: \"150 Hz\")),
+                \"noise\": (size: 200, train: Poisson(rates: \"{rate}\")),
                 \"beat\": (size: 4, train: Regular(rates: \"50 Hz\")),
             }},
             populations: {{ \"dpi\": (size: 200, model: arcana(
@@ -198,9 +213,9 @@ pub(super) mod tests {
         Scene::parse(&text, "test.ron", "test", Path::new("."), &[]).unwrap().scene
     }
 
-    /// Digest of all spikes, the bits of all states at the end, the work, and arrivals taken on q and z.
-    fn outcome(scene: Scene, may_be_short: bool) -> (String, Vec<u64>, Work, [u64; 2]) {
-        SHORT.set((may_be_short, [0; 2]));
+    /// Digest of all spikes, the bits of all states at the end, the work, and how many took a short way.
+    fn outcome(scene: Scene, may_be_short: bool) -> (String, Vec<u64>, Work, [[u64; 2]; KINDS]) {
+        SHORT.set((may_be_short, [[0; 2]; KINDS]));
         let mut simulation = Simulation::new(scene).unwrap();
         simulation.set_backend(Cpu::new(Some(1)));
         simulation.run().unwrap();
@@ -211,27 +226,78 @@ pub(super) mod tests {
             states.extend(entity.get::<SynapticCurrent>().map(|current| current.0.to_bits()));
         }
         let digest = format!("{:?}", world.resource::<SpikeDigests>());
-        (digest, states, world.resource::<EventWork>().0, SHORT.replace((true, [0; 2])).1)
+        (digest, states, world.resource::<EventWork>().0, SHORT.replace((true, [[0; 2]; KINDS])).1)
     }
 
-    /// In single precision and in double, and with GABA_B in mixed and in double.
+    /// In single precision and in double, and with GABA_B in mixed and in double; under few strong pulses, and under
+    /// many weak ones.
     #[test]
-    fn the_short_way_of_an_arrival_leads_where_the_general_one_does() {
-        let ampa = "ampa: (Itau: \"2 pA\", Igain: \"20 pA\", Iw: \"40 pA\"),";
-        let both = format!("{ampa} gabab: (Itau: \"2 pA\", Igain: \"20 pA\", Iw: \"60 pA\"),");
+    fn short_ways_lead_where_the_general_one_does() {
         let inhibition = "(from: \"dpi\", to: \"dpi\", receptor: gabab, rule: FixedInDegree(k: 6), \
                           weight: 4, delay: \"2 ms\"),";
-        for (tolerance, receptors, connections) in [
-            ("1 us", ampa, ""),
-            ("10 ns", ampa, ""),
-            ("1 us", &both, inhibition),
-            ("10 ns", &both, inhibition),
-        ] {
-            let of = |may_be_short| outcome(scene(tolerance, receptors, connections), may_be_short);
-            let (short, general) = (of(true), of(false));
-            assert!(short.3[0] > 500 && short.3[1] > 500, "taken: {:?}", short.3);
-            assert_eq!(general.3, [0; 2]);
-            assert_eq!((short.0, short.1, short.2), (general.0, general.1, general.2));
+        let mut all = [[0; 2]; KINDS];
+        for (rate, iw) in [("150 Hz", "40 pA"), ("3 kHz", "1 pA")] {
+            let ampa = format!("ampa: (Itau: \"2 pA\", Igain: \"20 pA\", Iw: \"{iw}\"),");
+            let both = format!("{ampa} gabab: (Itau: \"2 pA\", Igain: \"20 pA\", Iw: \"{iw}\"),");
+            for tolerance in ["1 us", "10 ns"] {
+                for (receptors, connections) in [(&ampa, ""), (&both, inhibition)] {
+                    let scene = || scene(tolerance, rate, receptors, connections);
+                    let (short, general) = (outcome(scene(), true), outcome(scene(), false));
+                    assert_eq!((short.0, short.1, short.2), (general.0, general.1, general.2));
+                    assert_eq!(general.3, [[0; 2]; KINDS]);
+                    let taken = short.3[Short::Arrival as usize];
+                    assert!(taken[0] > 500 && taken[1] > 500, "taken: {taken:?}");
+                    for (sum, own) in all.iter_mut().flatten().zip(short.3.iter().flatten()) {
+                        *sum += own;
+                    }
+                }
+            }
+        }
+        let [_, begun, calm, spanned, done, joined, near] = all;
+        let few = [begun, spanned, done, joined].into_iter().flatten().min();
+        assert!(few > Some(500) && calm[0] > 500 && near[1] > 500, "{all:?}");
+    }
+
+    /// Neurons that do nothing to each other come to the same however many there are, on lanes of whole blocks or
+    /// not.
+    #[test]
+    fn neurons_come_to_the_same_however_many_begin() {
+        let ampa = "ampa: (Itau: \"2 pA\", Igain: \"20 pA\", Iw: \"20 pA\"),";
+        let both = format!("{ampa} gabab: (Itau: \"2 pA\", Igain: \"20 pA\", Iw: \"10 pA\"),");
+        let membranes = |neurons: usize, inhibition: &str, receptors: &str| {
+            let text = format!(
+                "(duration: \"50 ms\", seed: 7, solver: Event(tolerance: \"1 us\"), window: \"1 ms\",
+                sources: {{
+                    \"noise\": (size: {neurons}, train: Poisson(rates: \"800 Hz\")),
+                    \"calm\": (size: {neurons}, train: Poisson(rates: \"300 Hz\")),
+                }},
+                populations: {{ \"dpi\": (size: {neurons}, model: arcana(
+                    soma: (
+                        Itau: \"4 pA\", Igain: \"80 pA\", Ith: \"12 mA\", Idc: \"10 pA\", refP: \"1 ms\",
+                        Ipfb_th: \"0 A\", Ipfb_norm: \"1.4e9 /A\",
+                    ),
+                    {receptors}
+                ), mismatch: {{ \"ampa.Iw\": LogNormal(cv: 0.5) }}) }},
+                connections: [
+                    (from: \"noise\", to: \"dpi\", receptor: ampa, rule: OneToOne),
+                    (from: \"calm\", to: \"dpi\", receptor: {inhibition}, rule: OneToOne),
+                ])"
+            );
+            let scene = Scene::parse(&text, "test.ron", "test", Path::new("."), &[]).unwrap().scene;
+            let mut simulation = Simulation::new(scene).unwrap();
+            simulation.set_backend(Cpu::new(Some(1)));
+            simulation.run().unwrap();
+            let entities = simulation.world().iter_entities();
+            let membranes = entities.filter_map(|neuron| neuron.get::<Membrane>());
+            membranes.map(|membrane| membrane.0.to_bits()).collect::<Vec<_>>()
+        };
+        for (inhibition, receptors) in [("ampa", ampa), ("gabab", &both)] {
+            let all = membranes(257, inhibition, receptors);
+            assert_eq!(all.len(), 257);
+            for neurons in [1, 31, 32, 33, 64, 127, 128, 129] {
+                let some = membranes(neurons, inhibition, receptors);
+                assert_eq!(some, all[..neurons], "{neurons} neurons, {inhibition}");
+            }
         }
     }
 }

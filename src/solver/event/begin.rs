@@ -6,10 +6,12 @@
 //! [run](super::run) from event to event. What comes out is what each would come to alone.
 
 use super::Job;
+#[cfg(test)]
+use super::arrivals::tests;
 use super::dpi::{CALM_FOR, DpiNeuron, Phase};
 use super::equation::{AMPA, Form, GABAB, is_closed};
 use super::events::{set_chart, set_constants, threshold_is_near};
-use super::lanes::{BEGINNING, NEURONS, SIDE};
+use super::lanes::{BEGINNING, COHORT, NEURONS};
 use super::precision::Precision;
 use super::real::Real;
 use super::run::{Run, Way, fill, seconds};
@@ -21,15 +23,15 @@ use crate::time::Time;
 
 /// Neurons are fetched that many before they are put on lanes.
 const PREFETCH: usize = 6;
-/// A step that spans more arrivals does not begin a window.
+/// Where more arrives in a window, a neuron does not begin it here: it takes more than a step.
 const MOST: usize = 12;
 
 /// As many as there are lanes for, on both charts.
-const BOTH: usize = 2 * SIDE;
+const BOTH: usize = 2 * COHORT;
 /// A number of each of them.
 type Row = [f64; BOTH];
 
-/// What is known of neurons that begin, besides what is on their lanes; those on chart z from [`SIDE`] on.
+/// What is known of neurons that begin, besides what is on their lanes; those on chart z from [`COHORT`] on.
 #[repr(align(64))]
 pub(super) struct Beginning {
     /// Their jobs.
@@ -91,8 +93,8 @@ impl Beginning {
     /// Where these do not span it, there is no detour.
     #[inline(always)]
     fn smooth<W: Width, const N: usize>(&mut self, width: W, chart: usize, t: &Row) {
-        let (from, most) = (chart.min(1) * SIDE, self.most[chart]);
-        for at in (from..from + SIDE).step_by(W::Double::LANES) {
+        let (from, most) = (chart.min(1) * COHORT, self.most[chart]);
+        for at in (from..from + COHORT).step_by(W::Double::LANES) {
             let read = |row: &Row| W::Double::read(width, &row[at..]);
             let length = read(&self.end) - read(t);
             let zero = length.splat(0.0);
@@ -128,21 +130,23 @@ impl Beginning {
         }
         // At the next ones less may arrive.
         for pulse in &mut self.pulse[..most] {
-            pulse[from..from + SIDE].fill(0.0);
+            pulse[from..from + COHORT].fill(0.0);
         }
         (self.begun[chart], self.most[chart]) = (0, 0);
     }
 }
 
 impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
-    /// Takes the next neurons. Those that begin with a step are put on lanes of their chart until these are full; the
-    /// others are taken in. How many are to be stepped, on each chart: all, once there are no others.
+    /// Takes the next neurons, until the lanes of one chart are full. Those that begin with a step are put on lanes of
+    /// their chart, calm ones left as they are, and the others taken in. How many lanes are to be stepped on each
+    /// chart: those that are full, and in the end all. (Some of z are empty: who may come to the threshold has
+    /// joined the others.)
     #[inline(always)]
     pub(super) fn begin<W: Width>(&mut self, width: W, all: &mut Beginning) -> [usize; 2] {
         // As many as there is room for, if all go on.
         let room = NEURONS - (self.on[0] + self.on[1] + all.begun[0] + all.begun[1]);
         let last = (self.next + room).min(self.jobs.len());
-        while self.next < last && !all.begun.contains(&SIDE) {
+        while self.next < last && !all.begun.contains(&COHORT) {
             let job = self.next;
             self.next += 1;
             if let Some(soon) = self.jobs.get(job + PREFETCH) {
@@ -153,16 +157,18 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             }
         }
         let are_all = self.next == self.jobs.len();
-        let stepped = all.begun.map(|begun| if are_all || begun == SIDE { begun } else { 0 });
+        let stepped = all.begun.map(|begun| if are_all || begun == COHORT { begun } else { 0 });
         for (chart, stepped) in stepped.into_iter().enumerate() {
             if stepped > 0 {
                 self.span_together(width, chart, all);
             }
         }
         // Those that may come to the threshold.
-        for k in SIDE..SIDE + stepped[1] {
+        for k in COHORT..COHORT + stepped[1] {
             let lane = BEGINNING + k;
             if threshold_is_near(self.lanes, lane) {
+                #[cfg(test)]
+                tests::count(tests::Short::Near, 1);
                 let to = self.join(k, all);
                 self.choose_way(to);
                 self.clear(lane);
@@ -174,12 +180,12 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     /// Lets the steps of those on a chart span what arrives, where they may.
     #[inline(always)]
     fn span_together<W: Width>(&mut self, width: W, chart: usize, all: &mut Beginning) {
-        let from = chart.min(1) * SIDE;
+        let from = chart.min(1) * COHORT;
         let lanes = &mut *self.lanes;
         let [t, ..] = lanes.t[BEGINNING..].as_chunks().0 else { return };
         all.smooth::<W, N>(width, chart, t);
         let (zero, none) = (R::of(0.0), R::Current::of(0.0));
-        for k in 0..SIDE {
+        for k in 0..COHORT {
             let k = from + k;
             let lane = BEGINNING + k;
             let detour = R::of(all.detour[k]);
@@ -193,7 +199,7 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             let longer = lanes.h[lane].or_more(R::of(all.length[k]));
             lanes.h[lane] = select(may, longer, lanes.h[lane]);
         }
-        for k in 0..SIDE {
+        for k in 0..COHORT {
             let k = from + k;
             let (lane, may) = (BEGINNING + k, R::of(all.detour[k]) > zero);
             let number = |row: &Row| select(may, R::Current::of(row[k]), none);
@@ -211,40 +217,42 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     /// (with the result of [`Self::take_in`]); whether it is one of these.
     #[inline(always)]
     fn set_off(&mut self, job: usize, all: &mut Beginning) -> bool {
+        if !is_closed(N) {
+            return false;
+        }
         let Job { neuron, arrivals, stops, dc, .. } = &self.jobs[job];
         let n = &**neuron;
-        let is_plain = is_closed(N)
-            && n.phase == Phase::Run
+        let is_plain = n.phase == Phase::Run
             && !(n.is_anew | n.is_at_floor | (n.is_z & (n.is_first > 0.0)))
             && n.refractory == Time::MAX
             && stops.is_empty()
             && dc.is_none()
             && arrivals.len() <= MOST;
         #[cfg(test)]
-        let is_plain = is_plain && super::arrivals::tests::may_be_short();
+        let is_plain = is_plain && tests::may_be_short();
         let t = self.relative(n.time);
         let arrives = arrivals.first().map_or(f64::INFINITY, |a| self.relative(a.time));
         let event = arrives.min(self.end);
         let current = [AMPA, GABAB.min(N - 1)].map(|c| n.current[c]);
         let constant = n.constant_margin(current);
-        // As [`Self::next_bend`] sees it.
-        let ampa_left = current[0] * (1.0 - n.falls(AMPA) * (event - t));
-        let bends = N == 2 && constant + ampa_left - current[1] <= 0.0;
-        if !is_plain || event <= t || bends {
+        if !is_plain || event <= t || n.may_bend(constant, current, event - t) {
             return false;
         }
         let is_idle = arrives >= self.end && self.end - t <= CALM_FOR;
         if is_idle && n.is_calm(n.y, current[0], self.end - t) {
-            // As a lane would have it.
+            // As a lane would have it. (Numbers of a neuron are those of a lane once more, where it is not anew; and
+            // time is whole picoseconds.)
             let base = R::Current::of(n.a * n.constant_input(0.0, |c| c < N && current[c] > 0.0));
             let closed = (base + R::Current::of(current[0])).double();
             let (y, is_z, current) = (n.y, n.is_z, n.current);
             let is_awake = is_z || !self.cannot_fire(job, y, R::of(closed).double(), current);
             self.jobs[job].neuron.is_awake = is_awake;
+            #[cfg(test)]
+            tests::count(tests::Short::Calm, usize::from(is_z));
             return true;
         }
         let chart = usize::from(n.is_z);
-        let k = chart * SIDE + all.begun[chart] % SIDE;
+        let k = chart * COHORT + all.begun[chart] % COHORT;
         let lane = BEGINNING + k;
         fill(self.lanes, lane, n, t, self.end);
         let lanes = &mut *self.lanes;
@@ -253,6 +261,8 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         set_constants(lanes, lane, n, true, (0.0, 0.0));
         lanes.event[lane] = event;
         all.begun[chart] += 1;
+        #[cfg(test)]
+        tests::count(tests::Short::Begun, chart);
         (all.jobs[k], all.arrives[k], all.spanned[k], all.end[k]) = (job, arrives, 0, t);
         if arrives >= self.end || lanes.is_first[lane] > R::of(0.0) {
             return true;
@@ -265,6 +275,7 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
                 break;
             }
             let c = self.model.circuit_of(arrival.receptor);
+            // (There are no more; the compiler does not know.)
             all.pulse[spanned % MOST][k] = n.pulse(c, arrival.weight);
             all.before_end[spanned % MOST][k] = before_end;
             spanned += 1;
@@ -288,15 +299,23 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     pub(super) fn go_on(&mut self, stepped: [usize; 2], all: &Beginning) {
         let done = R::of(f64::from(ACCEPTED + REACHED));
         for (chart, stepped) in stepped.into_iter().enumerate() {
-            for k in chart * SIDE..chart * SIDE + stepped {
+            for k in chart * COHORT..chart * COHORT + stepped {
                 let lane = BEGINNING + k;
                 if self.lanes.running[lane] <= R::of(0.0) {
                     continue;
                 }
                 let is_done =
                     self.lanes.verdict[lane] == done && self.lanes.event[lane] >= self.end;
+                let is_driven = self.lanes.detour[lane] > R::of(0.0);
+                #[cfg(test)]
+                {
+                    let kind = if is_done { tests::Short::Done } else { tests::Short::Joined };
+                    tests::count(kind, chart);
+                    if is_driven {
+                        tests::count(tests::Short::Spanned, chart);
+                    }
+                }
                 if is_done {
-                    let is_driven = self.lanes.detour[lane] > R::of(0.0);
                     self.store(lane, &Way { job: all.jobs[k], is_driven, ..Way::IDLE });
                 } else {
                     let to = self.join(k, all);
@@ -327,7 +346,7 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             h: self.jobs[all.jobs[k]].neuron.h,
             ..Way::IDLE
         };
-        let to = self.seat_down(way, k / SIDE);
+        let to = self.seat_down(way, k / COHORT);
         self.lanes.copy(lane, to);
         to
     }

@@ -261,7 +261,8 @@ impl<const N: usize> DpiNeuron<N> {
     /// The bytes that each window asks for (most of them: of one at which nothing arrives, `y_th` too).
     pub(super) const HOT: usize = std::mem::offset_of!(DpiNeuron<N>, i_gain);
 
-    /// What a pulse of a circuit adds, as a rate; what is one of GABA_B takes that from the input.
+    /// What a pulse of a circuit adds, as a rate (no weight is negative); with a minus where it is one of GABA_B,
+    /// which takes that from the input.
     #[inline(always)]
     pub(super) fn pulse(&self, c: usize, weight: i32) -> f64 {
         let size = f64::from(weight) * self.raise[c];
@@ -294,6 +295,13 @@ impl<const N: usize> DpiNeuron<N> {
     pub(super) fn constant_margin(&self, [ampa, gabab]: [f64; 2]) -> f64 {
         let floor = |c: usize, current: f64| if current > 0.0 { 0.0 } else { self.floor[c] };
         self.a * (self.input + floor(AMPA, ampa) - floor(GABAB, gabab) - self.i0)
+    }
+
+    /// Whether the sum of all input, which is above its floor by so much and by these currents, may reach that
+    /// within a time, s: where what inhibits is no less than now, and what excites falls along its tangent.
+    #[inline(always)]
+    pub(super) fn may_bend(&self, constant: f64, [ampa, gabab]: [f64; 2], time: f64) -> bool {
+        N == 2 && constant + ampa * (1.0 - self.falls(AMPA) * time) - gabab <= 0.0
     }
 
     /// Whether it cannot fire for a time, s (at most [`CALM_FOR`]), while nothing arrives, with `y` and the current
@@ -607,6 +615,7 @@ impl<R: Precision<N>, F, const N: usize> DpiEvent<R, F, N> {
     /// Which of the circuits of a neuron a receptor of the layout is.
     #[inline(always)]
     pub(super) fn circuit_of(&self, receptor: u8) -> usize {
+        // (It is no other; the compiler does not know.)
         usize::from(self.circuit_of[usize::from(receptor)]).min(N - 1)
     }
 

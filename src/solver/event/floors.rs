@@ -191,7 +191,7 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let is_far = if is_at_floor {
             constant + ampa - gabab * (1.0 - fast_gabab * length) < 0.0
         } else {
-            constant + ampa * (1.0 - fast_ampa * length) - gabab > 0.0
+            !n.may_bend(constant, [ampa, gabab], length)
         };
         if is_far || self.lanes.is_open[lane] <= R::of(0.0) {
             return f64::INFINITY;

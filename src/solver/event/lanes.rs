@@ -7,15 +7,15 @@ use crate::circuit::number::{Number, Packed, Width};
 
 /// Lanes that are worked on together, a whole number of [`Width`]s.
 pub const BLOCK: usize = 32;
-/// Neurons that are advanced at once.
+/// Neurons that are advanced at once, and lanes of each chart.
 pub const NEURONS: usize = 128;
 /// How many begin together on each chart: whole blocks.
-pub const SIDE: usize = 32;
+pub const COHORT: usize = 32;
 /// The first lane of those that [begin](super::begin) a window: those on chart q, and then those on chart z.
 pub const BEGINNING: usize = 2 * NEURONS;
 /// Lanes: for as many on each chart, so that no vector holds both, and for those that begin; and a few that
 /// stay empty, because rows a power of two apart would share few sets of the cache.
-pub const WIDTH: usize = BEGINNING + 2 * SIDE + 16;
+pub const WIDTH: usize = BEGINNING + 2 * COHORT + 16;
 /// One number for each lane.
 pub type Row<T> = [T; WIDTH];
 
@@ -76,7 +76,8 @@ macro_rules! lanes {
         { $($(#[$arrived_doc:meta])* $arrived:ident,)* }
     ) => {
         /// The neurons that are being advanced, one on each lane. Flags are 0 or 1. Neurons on chart q
-        /// fill lanes from the first on, those on chart z from lane [`NEURONS`] on.
+        /// fill lanes from the first on, those on chart z from lane [`NEURONS`] on, those that begin from
+        /// [`BEGINNING`] on.
         #[repr(align(64))]
         pub struct Lanes<R: Precision<N>, const N: usize> {
             $($(#[$doc])* pub $row: Row<R>,)*

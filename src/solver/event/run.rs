@@ -1,10 +1,10 @@
 //! Which neuron is on which lane.
 //!
 //! Neurons [begin](super::begin) a window many at a time, on lanes of their own; those that one step does not bring
-//! to its end go on here. [`attempt_all`] steps all lanes at once; whatever is not simply accepted or rejected is
-//! [handled](super::events) lane by lane. Neurons on chart q are on other lanes than those on chart z, so that
-//! a vector has one chart. No lane looks at another, so a result does not depend on which neurons are advanced
-//! together.
+//! to its end go on here. [`attempt_all`] steps whole blocks of lanes at once; as long as others are to begin, who
+//! does not fill a block waits. Whatever is not simply accepted or rejected is [handled](super::events) lane
+//! by lane. Neurons on chart q are on other lanes than those on chart z, so that a vector has one chart. No lane
+//! looks at another, so a result does not depend on which neurons are advanced together, or when.
 
 use std::ops::Range;
 
@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 use super::begin::Beginning;
 use super::dpi::{DpiEvent, DpiNeuron, Phase};
 use super::equation::{AHP, AMPA, Form, GABAA, GABAB, NMDA, is_closed};
-use super::lanes::{BEGINNING, BLOCK, Lanes, NEURONS, Row, SIDE, WIDTH};
+use super::lanes::{BEGINNING, BLOCK, COHORT, Lanes, NEURONS, Row, WIDTH};
 use super::precision::Precision;
 use super::real::{Analytic, Real};
 use super::step::{ACCEPTED, Attempt, STAGES, attempt_all};
@@ -178,7 +178,7 @@ pub(super) fn run<W: Width, R: Precision<N>, F: Form, const N: usize>(
         if stepped == [0; 2] && !are_more {
             break;
         }
-        let from = if begins { [BEGINNING, BEGINNING + SIDE] } else { [0, NEURONS] };
+        let from = if begins { [BEGINNING, BEGINNING + COHORT] } else { [0, NEURONS] };
         let blocks =
             |chart: usize| from[chart]..from[chart] + stepped[chart].next_multiple_of(BLOCK);
         attempt_all::<W, R, F, N>(width, run.lanes, attempt, [blocks(0), blocks(1)]);
@@ -395,6 +395,7 @@ impl<'j, R: Precision<N>, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
         let lane = chart * NEURONS + self.on[chart];
         self.on[chart] += 1;
         // There are no more neurons than seats.
+        debug_assert!(!self.free.is_empty());
         self.seats[lane] = self.free.pop().unwrap_or(0);
         self.ways[self.seat(lane)] = way;
         lane
