@@ -11,7 +11,7 @@ pub const BLOCK: usize = 32;
 pub const NEURONS: usize = 128;
 /// How many begin together on each chart: whole blocks.
 pub const COHORT: usize = 32;
-/// The first lane of those that [begin](super::begin) a window: those on chart q, and then those on chart z.
+/// The first lane of those that begin a window: those on chart q, and then those on chart z.
 pub const BEGINNING: usize = 2 * NEURONS;
 /// Lanes: for as many on each chart, so that no vector holds both, and for those that begin; and a few that
 /// stay empty, because rows a power of two apart would share few sets of the cache.
