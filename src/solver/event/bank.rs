@@ -419,7 +419,7 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
             1 => PIECE / LANES,
             // Several for each thread, as many for one as for another, even out their load.
             threads => {
-                let rounds = (busy.len() * LANES).div_ceil(threads * PIECE).max(4);
+                let rounds = (busy.len() * LANES).div_ceil(threads * PIECE).max(2);
                 busy.len().div_ceil(rounds * threads).max(PIECE / LANES / 8)
             }
         };
