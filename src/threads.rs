@@ -210,9 +210,14 @@ impl Pool {
         }
     }
 
-    /// Calls `work` once with the number of each of so many pieces, as far as threads are equally fast each time
-    /// for the same ones on the same thread: what a piece works on may still be in the cache of its core.
-    fn deal(&self, pieces: usize, work: impl Fn(usize) + Sync) {
+    /// Calls `work` on each thread that comes, with its number and a function that hands out the numbers of so many
+    /// pieces, each once: as far as threads are equally fast the same ones on the same thread each time, because
+    /// what a piece works on may still be in the cache of its core. A piece that nobody asks for is not done.
+    fn hand_out(
+        &self,
+        pieces: usize,
+        work: impl Fn(usize, &mut dyn FnMut() -> Option<usize>) + Sync,
+    ) {
         let own = pieces.div_ceil(self.threads());
         let is_begun = || AtomicBool::new(false);
         let begun: SmallVec<[AtomicBool; 32]> =
@@ -222,10 +227,16 @@ impl Pool {
             let first = (thread * own).min(pieces);
             let after = (first + own).min(pieces);
             let others = (after..pieces).rev().chain((0..first).rev());
-            for k in (first..after).chain(others) {
-                if !begun[k].swap(true, Ordering::Relaxed) {
-                    work(k);
-                }
+            let mut all = (first..after).chain(others);
+            work(thread, &mut || all.find(|k| !begun[*k].swap(true, Ordering::Relaxed)));
+        });
+    }
+
+    /// Calls `work` once with the number of each of so many pieces.
+    fn deal(&self, pieces: usize, work: impl Fn(usize) + Sync) {
+        self.hand_out(pieces, |_, next| {
+            while let Some(k) = next() {
+                work(k);
             }
         });
     }
@@ -236,13 +247,28 @@ impl Pool {
         pieces: Vec<P>,
         work: impl Fn(P) -> O + Sync,
     ) -> Vec<O> {
-        let results: Vec<OnceLock<O>> = pieces.iter().map(|_| OnceLock::new()).collect();
+        let shares = self.share(pieces.into_iter().enumerate().collect(), |next| {
+            let own = std::iter::from_fn(next).map(|(k, piece)| (k, work(piece)));
+            own.collect::<Vec<_>>()
+        });
+        let mut results: Vec<(usize, O)> = shares.into_iter().flatten().collect();
+        results.sort_unstable_by_key(|(k, _)| *k);
+        results.into_iter().map(|(_, result)| result).collect()
+    }
+
+    /// Calls `work` once on each thread that comes, with a function that hands out pieces, each mostly to the same
+    /// thread, until there are no more: all are done if `work` asks for pieces until there is none. The results are of
+    /// the threads that came, in their order.
+    pub fn share<P: Send, O: Send + Sync>(
+        &self,
+        pieces: Vec<P>,
+        work: impl Fn(&mut dyn FnMut() -> Option<P>) -> O + Sync,
+    ) -> Vec<O> {
+        let results: Vec<OnceLock<O>> = (0..self.threads()).map(|_| OnceLock::new()).collect();
         let pieces: Vec<_> = pieces.into_iter().map(|piece| Mutex::new(Some(piece))).collect();
-        self.deal(pieces.len(), |k| {
-            let piece = pieces[k].lock().unwrap_or_else(PoisonError::into_inner).take();
-            if let Some(piece) = piece {
-                let _ = results[k].set(work(piece));
-            }
+        self.hand_out(pieces.len(), |thread, next| {
+            let mut next = || pieces[next()?].lock().unwrap_or_else(PoisonError::into_inner).take();
+            let _ = results[thread].set(work(&mut next));
         });
         results.into_iter().filter_map(OnceLock::into_inner).collect()
     }
@@ -316,6 +342,27 @@ mod tests {
                 assert_eq!(results, (0..pieces).map(|piece| piece * piece).collect::<Vec<_>>());
             }
         }
+    }
+
+    /// Who is done with its own pieces is handed those of another that has not begun them, from their end.
+    #[test]
+    fn pieces_are_handed_to_who_asks() {
+        let pool = Pool::start(2).unwrap();
+        let both = Barrier::new(2);
+        let shares = pool.share((0..8).collect(), |next| {
+            let first = next();
+            both.wait();
+            if first == Some(4) {
+                // It is busy with it, until the other has had all that is left.
+                both.wait();
+            }
+            let all: Vec<i32> = first.into_iter().chain(std::iter::from_fn(next)).collect();
+            if first == Some(0) {
+                both.wait();
+            }
+            all
+        });
+        assert_eq!(shares, [vec![0, 1, 2, 3, 7, 6, 5], vec![4]]);
     }
 
     /// Where all threads are busy with their own pieces, none takes another's.

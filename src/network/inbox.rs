@@ -551,11 +551,6 @@ impl Inbox {
         }
     }
 
-    /// How many arrive at the event-driven neurons of a block.
-    pub(crate) fn count_events(&self, block: usize) -> usize {
-        self.parts.iter().filter_map(|part| part.events.get(block)).map(Vec::len).sum()
-    }
-
     /// Appends the arrivals at the event-driven neurons of a block, neuron by neuron, those of each sorted;
     /// the result is where those of each end.
     pub(crate) fn events_of(
@@ -701,7 +696,6 @@ mod tests {
                 let mut is_busy = [false];
                 inbox.mark_events(block, &mut is_busy);
                 prop_assert_eq!(is_busy, [arrivals.len() > from]);
-                prop_assert_eq!(inbox.count_events(block), arrivals.len() - from);
                 for (lane, end) in ends.into_iter().enumerate() {
                     let neuron = (block * LANES + lane) as u32;
                     all.extend(arrivals[from..end].iter().map(|arrival| (neuron, *arrival)));

@@ -13,8 +13,8 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let t = self.lanes.t[lane];
         let mut changed = false;
         loop {
-            let job = self.job(lane);
-            let arrivals = &job.arrivals[self.way(lane).arrival..];
+            let way = self.way(lane);
+            let arrivals = &self.jobs.arrivals_of(way.job)[way.arrival..];
             let Some(first) = arrivals.first().filter(|a| self.relative(a.time) <= t) else {
                 return changed;
             };
@@ -27,7 +27,7 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
                 sum += i64::from(arrival.weight);
             }
             let c = self.model.circuit_of(first.receptor);
-            let jump = sum as f64 * job.neuron.raise[c];
+            let jump = sum as f64 * self.neuron(lane).raise[c];
             self.raise(lane, c, jump);
             self.way_mut(lane).arrival += count;
             self.way_mut(lane).is_driven = true;
@@ -72,7 +72,7 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let (seat, zero) = (self.seat(lane), R::of(0.0));
         let (way, lanes) = (&mut self.ways[seat], &mut *self.lanes);
         let t = lanes.t[lane];
-        if t >= self.end && self.jobs[way.job].stops.is_empty() {
+        if t >= self.end && self.jobs.stops.is_empty() {
             return Next::End;
         }
         let is_plain = t == way.arrives
@@ -86,11 +86,11 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         if !is_plain {
             return Next::Unknown;
         }
-        let job = &self.jobs[way.job];
-        let [arrival, rest @ ..] = &job.arrivals[way.arrival..] else { return Next::Unknown };
+        let arrivals = self.jobs.arrivals_of(way.job);
+        let [arrival, rest @ ..] = &arrivals[way.arrival..] else { return Next::Unknown };
         let arrives = rest.first().map_or(f64::INFINITY, |next| seconds(next.time, self.origin));
         let event = arrives.min(way.other);
-        let n = &*job.neuron;
+        let n = &*self.jobs.list[way.job].neuron;
         let c = self.model.circuit_of(arrival.receptor);
         let now = lanes.current(c, lane);
         let raised = R::Current::of(now + f64::from(arrival.weight) * n.raise[c]);
@@ -135,7 +135,7 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         }
         let job = self.job(lane);
         let n = &*job.neuron;
-        job.stops.is_empty()
+        self.jobs.stops.is_empty()
             && job.dc.is_none()
             && n.is_calm(lanes.y[lane].double(), lanes.current(AMPA, lane), left)
             && self.relative(self.absolute(t)) == t

@@ -2,11 +2,15 @@
 
 use std::any::Any;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use fearless_simd::Level;
 
 use super::device::EventCode;
-use super::{Arrival, Assignment, Erased, EventModel, EventNeurons, EventWindow, Job, Output};
+use super::{
+    Arrival, Assignment, Erased, EventModel, EventNeurons, EventWindow, Job, Jobs, Output,
+};
 use crate::backend::{Advanced, Fault, Sample};
 use crate::bank::{Drive, LANES, SampleRequest};
 use crate::circuit::Waveform;
@@ -14,19 +18,31 @@ use crate::solver::kernel::Layout;
 use crate::threads::Pool;
 use crate::time::Time;
 
-/// Neurons that a thread takes at a time.
+/// Neurons that a thread takes at a time, at most.
 const PIECE: usize = 1024;
+/// Pieces of a window for each thread, if there are as many blocks (more, if they would be larger than that): the
+/// smaller the last ones are, the sooner all threads are done. Twice as many or half are no quicker.
+const PIECES: usize = 40;
+/// A thread takes one piece after another into the same run, because the last neurons of a run do not fill its
+/// lanes. Once it has so many jobs, or so many arrivals, it begins another run in the same memory, which stays a part
+/// of the second-level cache. (Tests of this module, of hundreds of neurons, do so too.)
+const MOST_JOBS: usize = if cfg!(test) { 100 } else { 1 << 13 };
+const MOST_ARRIVALS: usize = if cfg!(test) { 90 } else { 1 << 15 };
+/// A bit for each neuron of a block.
+const _: () = assert!(LANES == u64::BITS as usize);
 
 /// The neurons of a bank, of one model.
 pub struct EventBank<M: EventModel> {
     model: M,
     layout: Layout,
     neurons: Vec<M::Neuron>,
-    /// Slots of those that may spike without anything arriving, sorted.
-    awake: Vec<u32>,
+    /// Who may spike without anything arriving: the bits of each block.
+    awake: Vec<AtomicU64>,
     /// Slots whose biases or state changed since the last window, and whether each one's has.
     changed: Vec<u32>,
     is_changed: Vec<bool>,
+    /// Empty lists whose memory is used again, for each thread that runs some.
+    spare: Mutex<Vec<Memory<M::Neuron>>>,
     /// Where the neurons are on a device: what is to be changed there, and when.
     waiting: Option<Vec<Waiting<M>>>,
 }
@@ -45,6 +61,7 @@ impl<M: EventModel> EventBank<M> {
             layout,
             neurons: Vec::new(),
             awake: Vec::new(),
+            spare: Mutex::default(),
             changed: Vec::new(),
             is_changed: Vec::new(),
             waiting: None,
@@ -117,7 +134,7 @@ impl<M: EventModel> EventBank<M> {
                 }
             }
         }
-        self.awake = union(&self.awake, &self.changed);
+        self.changed.iter().for_each(|slot| self.wake(*slot));
         self.changed.clear();
     }
 
@@ -130,43 +147,69 @@ impl<M: EventModel> EventBank<M> {
         words
     }
 
-    /// The neurons of some blocks at which something happens, as jobs. `neurons` are those from the first of
-    /// these blocks on, and `awake` the slots of those that are.
-    fn run(
+    /// Advances the neurons of some pieces at which something happens.
+    fn run<'n>(
         &self,
-        neurons: &mut [M::Neuron],
-        blocks: &[u32],
-        mut awake: &[u32],
+        next: &mut dyn FnMut() -> Option<Piece<'n, M::Neuron>>,
         window: &EventWindow,
     ) -> Output {
-        let first = blocks.first().map_or(0, |block| *block as usize);
-        let inbox = window.inbox;
-        let blocks_of_all = || blocks.iter().map(|block| window.first_block + *block as usize);
-        let most = blocks_of_all().map(|block| inbox.count_events(block)).sum();
-        let mut arrivals = Vec::with_capacity(most);
-        let ends = blocks_of_all().map(|block| inbox.events_of(block, &mut arrivals));
-        let ends: Vec<[usize; LANES]> = ends.collect();
-        let mut jobs = Vec::with_capacity(blocks.len() * LANES);
-        let (mut neurons, mut next, mut from) = (neurons.chunks_mut(LANES), first, 0);
-        for (block, ends) in blocks.iter().zip(&ends) {
+        let spare = || self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut list, mut arrivals) = spare().pop().unwrap_or_default();
+        let mut out = Output::default();
+        while let Some(piece) = next() {
+            let mut jobs = emptied(list);
+            self.add_jobs(piece, window, &mut jobs, &mut arrivals);
+            let mut more = |jobs: &mut Vec<_>, arrivals: &mut Vec<Arrival>| {
+                if jobs.len() < MOST_JOBS
+                    && arrivals.len() < MOST_ARRIVALS
+                    && let Some(piece) = next()
+                {
+                    self.add_jobs(piece, window, jobs, arrivals);
+                }
+            };
+            let mut jobs = Jobs { list: jobs, arrivals, stops: &[], more: Some(&mut more) };
+            self.model.run(window.level, &mut jobs, window.span.clone(), &mut out);
+            for job in jobs.list.iter().filter(|job| self.model.is_awake(job.neuron)) {
+                self.wake(job.slot);
+            }
+            (list, arrivals) = (emptied(jobs.list), jobs.arrivals);
+            arrivals.clear();
+        }
+        spare().push((list, arrivals));
+        out
+    }
+
+    /// The neurons of a piece at which something happens become jobs; none is awake any more.
+    fn add_jobs<'n>(
+        &self,
+        Piece { blocks, neurons }: Piece<'n, M::Neuron>,
+        window: &'n EventWindow,
+        jobs: &mut Vec<Job<'n, M::Neuron>>,
+        arrivals: &mut Vec<Arrival>,
+    ) {
+        let mut next = blocks.first().map_or(0, |block| *block as usize);
+        let mut neurons = neurons.chunks_mut(LANES);
+        for block in blocks {
             let Some(own) = neurons.nth(*block as usize - next) else { break };
             next = *block as usize + 1;
+            let mut awake = self.awake[*block as usize].swap(0, Ordering::Relaxed);
+            let mut from = arrivals.len();
+            let ends = window.inbox.events_of(window.first_block + *block as usize, arrivals);
             for ((slot, neuron), end) in (block * LANES as u32..).zip(own).zip(ends) {
-                let arrivals = &arrivals[from..*end];
-                from = *end;
-                let is_awake = awake.first() == Some(&slot);
-                awake = &awake[usize::from(is_awake)..];
-                if is_awake || !arrivals.is_empty() {
+                if awake & 1 == 1 || from < end {
                     let dc = waveform(window.drives, slot);
-                    jobs.push(Job { neuron, slot, arrivals, stops: &[], dc });
+                    jobs.push(Job { neuron, slot, arrivals: from..end, dc });
                 }
+                (from, awake) = (end, awake >> 1);
             }
         }
-        let mut out = Output::default();
-        self.model.run(window.level, &mut jobs, window.span.clone(), &mut out);
-        let awake = jobs.iter().filter(|job| self.model.is_awake(job.neuron));
-        out.awake = awake.map(|job| job.slot).collect();
-        out
+    }
+
+    /// A neuron may spike without anything arriving. (In a window its block is one thread's.)
+    fn wake(&self, slot: u32) {
+        let awake = &self.awake[slot as usize / LANES];
+        awake
+            .store(awake.load(Ordering::Relaxed) | 1 << (slot as usize % LANES), Ordering::Relaxed);
     }
 
     /// The samples of a window, from copies of the neurons at its start: measuring does not change
@@ -197,12 +240,13 @@ impl<M: EventModel> EventBank<M> {
             }
             let Some((_, arrivals, ends)) = &arrived else { continue };
             let from = lane.checked_sub(1).map_or(0, |before| ends[before]);
-            let arrivals = &arrivals[from..ends[lane]];
+            let arrivals = arrivals[from..ends[lane]].to_vec();
             let mut neuron = self.neurons[slot as usize].clone();
             let dc = waveform(window.drives, slot);
-            let mut job = [Job { neuron: &mut neuron, slot, arrivals, stops: &stops, dc }];
+            let list = vec![Job { neuron: &mut neuron, slot, arrivals: 0..arrivals.len(), dc }];
+            let mut jobs = Jobs { list, arrivals, stops: &stops, more: None };
             let mut states = Output::default();
-            self.model.run(window.level, &mut job, window.span.clone(), &mut states);
+            self.model.run(window.level, &mut jobs, window.span.clone(), &mut states);
             for (_, time, state) in states.states {
                 for request in requests.clone() {
                     if window.samples[request].wants(time.picoseconds()) {
@@ -232,14 +276,24 @@ pub(crate) fn due(
         .map(Time::from_picoseconds)
 }
 
+/// Lists of jobs and of arrivals, empty.
+type Memory<N> = (Vec<Job<'static, N>>, Vec<Arrival>);
+
+/// An empty list in the same memory, for other neurons. (Collected in place, as `Vec` does where sizes agree.)
+fn emptied<'a, N>(mut list: Vec<Job<N>>) -> Vec<Job<'a, N>> {
+    list.clear();
+    list.into_iter().map_while(|_| None).collect()
+}
+
 /// Brings a neuron to a time at which its biases or state change.
 fn bring<M: EventModel>(model: &M, neuron: &mut M::Neuron, slot: u32, now: Time) {
     let from = model.time(neuron);
     if from < now {
         // With a stop there it does not stay behind.
         let stops = [now];
-        let mut job = [Job { neuron, slot, arrivals: &[], stops: &stops, dc: None }];
-        model.run(Level::new(), &mut job, from..now, &mut Output::default());
+        let list = vec![Job { neuron, slot, arrivals: 0..0, dc: None }];
+        let mut jobs = Jobs { list, arrivals: Vec::new(), stops: &stops, more: None };
+        model.run(Level::new(), &mut jobs, from..now, &mut Output::default());
     }
 }
 
@@ -258,20 +312,10 @@ fn waveform(drives: &[Drive], slot: u32) -> Option<&Waveform> {
     drives.get(at).filter(|drive| drive.slots.contains(&slot)).map(|drive| &drive.waveform)
 }
 
-/// Both of two sorted lists.
-fn union(a: &[u32], b: &[u32]) -> Vec<u32> {
-    let mut all: Vec<u32> = Vec::with_capacity(a.len() + b.len());
-    let (mut i, mut k) = (0, 0);
-    loop {
-        let next = match (a.get(i), b.get(k)) {
-            (Some(x), Some(y)) => *x.min(y),
-            (Some(x), None) | (None, Some(x)) => *x,
-            (None, None) => return all,
-        };
-        i += usize::from(a.get(i) == Some(&next));
-        k += usize::from(b.get(k) == Some(&next));
-        all.push(next);
-    }
+/// Neurons that one thread takes at a time: blocks at which something happens, and all from the first of them on.
+struct Piece<'a, N> {
+    blocks: &'a [u32],
+    neurons: &'a mut [N],
 }
 
 impl<M: EventModel> EventNeurons for EventBank<M> {
@@ -284,8 +328,10 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
     }
 
     fn resize(&mut self, neurons: usize) {
+        debug_assert!(neurons >= self.neurons.len(), "neurons do not go away");
         self.neurons.resize_with(neurons, || self.model.neuron());
         self.is_changed.resize(neurons, false);
+        self.awake.resize_with(neurons.div_ceil(LANES), AtomicU64::default);
     }
 
     fn set_somas(&mut self, somas: &[Assignment<Erased>], now: Time, pool: Option<&Pool>) {
@@ -326,14 +372,15 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
             let mut copies = neurons.to_vec();
             let start = copies.iter().map(|neuron| self.model.time(neuron)).min().unwrap_or(now);
             let jobs = copies.iter_mut().zip((piece * PIECE) as u32..);
-            let mut jobs: Vec<Job<M::Neuron>> = jobs
+            let list: Vec<Job<M::Neuron>> = jobs
                 .filter(|(neuron, _)| self.model.time(neuron) < now)
                 .map(|(neuron, slot)| {
                     let dc = waveform(drives, slot);
-                    Job { neuron, slot, arrivals: &[], stops: &stops, dc }
+                    Job { neuron, slot, arrivals: 0..0, dc }
                 })
                 .collect();
-            if !jobs.is_empty() {
+            if !list.is_empty() {
+                let mut jobs = Jobs { list, arrivals: Vec::new(), stops: &stops, more: None };
                 self.model.run(Level::new(), &mut jobs, start..now, &mut Output::default());
             }
             states.extend(copies.iter().flat_map(|neuron| self.model.state(neuron)));
@@ -403,50 +450,42 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
     }
 
     fn awake(&self) -> usize {
-        self.awake.len().max(self.changed.len())
+        let of_block = |bits: &AtomicU64| bits.load(Ordering::Relaxed).count_ones() as usize;
+        self.awake.iter().map(of_block).sum::<usize>().max(self.changed.len())
     }
 
     fn advance(&mut self, window: &EventWindow, out: &mut Advanced) {
         self.settle(window.pool);
         self.sample(window, &mut out.samples);
-        let mut is_busy = vec![false; self.neurons.len().div_ceil(LANES)];
-        self.awake.iter().for_each(|slot| is_busy[*slot as usize / LANES] = true);
+        let awake = self.awake.iter_mut();
+        let mut is_busy: Vec<bool> = awake.map(|awake| *awake.get_mut() != 0).collect();
         window.inbox.mark_events(window.first_block, &mut is_busy);
         let busy = (0..).zip(&is_busy).filter(|(_, is_busy)| **is_busy);
         let busy: Vec<u32> = busy.map(|(block, _)| block).collect();
         let mut all = std::mem::take(&mut self.neurons);
-        let blocks = match window.pool.map_or(1, Pool::threads) {
-            1 => PIECE / LANES,
-            // Several for each thread, as many for one as for another, even out their load.
-            threads => {
-                let rounds = (busy.len() * LANES).div_ceil(threads * PIECE).max(2);
-                busy.len().div_ceil(rounds * threads).max(PIECE / LANES / 8)
-            }
-        };
+        let pieces = PIECES * window.pool.map_or(1, Pool::threads);
+        let blocks = busy.len().div_ceil(pieces).clamp(1, PIECE / LANES);
         // Pieces of sorted blocks own disjoint parts of the neurons.
-        let mut pieces = Vec::new();
-        let (mut rest, mut next, mut awake) = (&mut all[..], 0, &self.awake[..]);
-        for piece in busy.chunks(blocks) {
-            let [first, last] = [piece.first(), piece.last()].map(|b| b.map_or(0, |b| *b as usize));
+        let mut pieces = Vec::with_capacity(busy.len().div_ceil(blocks));
+        let (mut rest, mut next) = (&mut all[..], 0);
+        for blocks in busy.chunks(blocks) {
+            let ends = [blocks.first(), blocks.last()];
+            let [first, last] = ends.map(|block| block.map_or(0, |block| *block as usize));
             let end = ((last + 1) * LANES).min(next + rest.len());
             let (own, after) = rest.split_at_mut(end - next);
-            let (_, own) = own.split_at_mut(first * LANES - next);
-            let (own_awake, later) =
-                awake.split_at(awake.partition_point(|slot| (*slot as usize) < end));
-            pieces.push((own, piece, own_awake));
-            (rest, next, awake) = (after, end, later);
+            let (_, neurons) = own.split_at_mut(first * LANES - next);
+            pieces.push(Piece { blocks, neurons });
+            (rest, next) = (after, end);
         }
-        let run = |(own, blocks, awake): (&mut [M::Neuron], &[u32], &[u32])| {
-            self.run(own, blocks, awake, window)
-        };
         let outputs: Vec<Output> = match window.pool {
-            Some(pool) if pieces.len() > 1 => pool.map(pieces, run),
-            _ => pieces.into_iter().map(run).collect(),
+            Some(pool) if pieces.len() > 1 => pool.share(pieces, |next| self.run(next, window)),
+            _ => {
+                let mut pieces = pieces.into_iter();
+                vec![self.run(&mut || pieces.next(), window)]
+            }
         };
         self.neurons = all;
-        self.awake.clear();
         for mut output in outputs {
-            self.awake.extend(output.awake);
             out.spikes[window.bank as usize].append(&mut output.spikes);
             out.work += output.work;
             let faults = output.faults.into_iter().map(|(time, slot, kind)| Fault {
@@ -457,5 +496,21 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
             });
             out.fault = out.fault.into_iter().chain(faults).min();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Windows follow one another within microseconds, and lists of a hundred kilobytes are memory that the system
+    /// takes back and clears each time.
+    #[test]
+    fn an_emptied_list_keeps_its_memory() {
+        let mut neuron = 1_u8;
+        let mut list = Vec::with_capacity(100);
+        list.push(Job { neuron: &mut neuron, slot: 0, arrivals: 0..0, dc: None });
+        let emptied: Vec<Job<'static, u8>> = emptied(list);
+        assert!(emptied.is_empty() && emptied.capacity() == 100);
     }
 }

@@ -145,18 +145,23 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     pub(super) fn begin<W: Width>(&mut self, width: W, all: &mut Beginning) -> [usize; 2] {
         // As many as there is room for, if all go on.
         let room = NEURONS - (self.on[0] + self.on[1] + all.begun[0] + all.begun[1]);
-        let last = (self.next + room).min(self.jobs.len());
+        let last = self.next + room;
         while self.next < last && !all.begun.contains(&COHORT) {
             let job = self.next;
+            // (No further ahead than there is room: another thread may begin those sooner.)
+            self.jobs.fetch((job + PREFETCH).min(last - 1));
+            if job == self.jobs.list.len() {
+                break;
+            }
             self.next += 1;
-            if let Some(soon) = self.jobs.get(job + PREFETCH) {
+            if let Some(soon) = self.jobs.list.get(job + PREFETCH) {
                 prefetch(&*soon.neuron, DpiNeuron::<N>::HOT);
             }
             if !self.set_off(job, all) {
                 self.take_in(job);
             }
         }
-        let are_all = self.next == self.jobs.len();
+        let are_all = self.next == self.jobs.list.len() && self.jobs.more.is_none();
         let stepped = all.begun.map(|begun| if are_all || begun == COHORT { begun } else { 0 });
         for (chart, stepped) in stepped.into_iter().enumerate() {
             if stepped > 0 {
@@ -220,12 +225,12 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         if !is_closed(N) {
             return false;
         }
-        let Job { neuron, arrivals, stops, dc, .. } = &self.jobs[job];
+        let (Job { neuron, dc, .. }, arrivals) = (&self.jobs.list[job], self.jobs.arrivals_of(job));
         let n = &**neuron;
         let is_plain = n.phase == Phase::Run
             && !(n.is_anew | n.is_at_floor | (n.is_z & (n.is_first > 0.0)))
             && n.refractory == Time::MAX
-            && stops.is_empty()
+            && self.jobs.stops.is_empty()
             && dc.is_none()
             && arrivals.len() <= MOST;
         #[cfg(test)]
@@ -246,7 +251,7 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             let closed = (base + R::Current::of(current[0])).double();
             let (y, is_z, current) = (n.y, n.is_z, n.current);
             let is_awake = is_z || !self.cannot_fire(job, y, R::of(closed).double(), current);
-            self.jobs[job].neuron.is_awake = is_awake;
+            self.jobs.list[job].neuron.is_awake = is_awake;
             #[cfg(test)]
             tests::count(tests::Short::Calm, usize::from(is_z));
             return true;
@@ -269,7 +274,7 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         }
         let end = end_of_span(t, lanes.h[lane].double(), self.end, arrives, n.fastest);
         let mut spanned = 0;
-        for arrival in *arrivals {
+        for arrival in arrivals {
             let before_end = end - seconds(arrival.time, self.origin);
             if before_end <= 0.0 {
                 break;
@@ -343,7 +348,7 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             other: self.end,
             spanned: if is_spanned { all.spanned[k] } else { 0 },
             longest_span: if is_too_much { 0.5 * all.length[k] } else { f64::INFINITY },
-            h: self.jobs[all.jobs[k]].neuron.h,
+            h: self.jobs.list[all.jobs[k]].neuron.h,
             ..Way::IDLE
         };
         let to = self.seat_down(way, k / COHORT);

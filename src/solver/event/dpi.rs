@@ -12,7 +12,7 @@ use super::equation::{AHP, AMPA, Form, GABAA, GABAB, Logistic, NMDA, PowerLaw, i
 use super::precision::Precision;
 use super::real::Analytic;
 use super::run::{self, Room};
-use super::{EventBank, EventModel, EventNeurons, Job, Output};
+use super::{EventBank, EventModel, EventNeurons, Jobs, Output};
 use crate::circuit::forms::{FeedbackForm, RefractoryForm};
 use crate::circuit::number::with_width;
 use crate::circuit::{Constants, Preset, Receptor, Soma, Synapse, math};
@@ -534,7 +534,7 @@ impl<R: Precision<N>, F: Form, const N: usize> EventModel for DpiEvent<R, F, N> 
     fn run(
         &self,
         level: Level,
-        jobs: &mut [Job<DpiNeuron<N>>],
+        jobs: &mut Jobs<DpiNeuron<N>>,
         window: Range<Time>,
         out: &mut Output,
     ) {

@@ -129,12 +129,12 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let (value, slope, from) = way.dc;
         let direct = value + slope * (self.lanes.t[lane] - from);
         let is_open = self.lanes.is_open[lane] > R::of(0.0) && !way.is_at_floor;
-        set_constants(self.lanes, lane, self.jobs[way.job].neuron, is_open, (direct, slope));
+        set_constants(self.lanes, lane, self.jobs.list[way.job].neuron, is_open, (direct, slope));
     }
 
     #[inline(always)]
     pub(super) fn set_chart(&mut self, lane: usize, is_z: bool) {
-        let n = &*self.jobs[self.way(lane).job].neuron;
+        let n = &*self.jobs.list[self.way(lane).job].neuron;
         set_chart::<R, F, N>(self.lanes, lane, n, is_z);
     }
 
@@ -143,7 +143,7 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     pub(super) fn proceed(&mut self, lane: usize) -> bool {
         loop {
             let t = self.lanes.t[lane];
-            while let Some(stop) = self.job(lane).stops.get(self.way(lane).stop)
+            while let Some(stop) = self.jobs.stops.get(self.way(lane).stop)
                 && self.relative(*stop) <= t
             {
                 let (slot, stop) = (self.job(lane).slot, *stop);
@@ -159,7 +159,7 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             changed |= self.receive(lane);
             let job = self.way(lane).job;
             if t >= self.way(lane).dc_change
-                && let Some(waveform) = self.jobs[job].dc
+                && let Some(waveform) = self.jobs.list[job].dc
             {
                 self.read_direct_input(lane, waveform);
                 changed = true;
@@ -184,10 +184,10 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
                 self.rate_after_event(lane, before);
             }
             let way = &self.ways[self.seat(lane)];
-            let job = &self.jobs[way.job];
+            let next = self.jobs.arrivals_of(way.job).get(way.arrival);
             let time = |time: Option<Time>| time.map_or(f64::INFINITY, |t| self.relative(t));
-            let arrives = time(job.arrivals.get(way.arrival).map(|a| a.time));
-            let other = time(job.stops.get(way.stop).copied())
+            let arrives = time(next.map(|a| a.time));
+            let other = time(self.jobs.stops.get(way.stop).copied())
                 .min(self.end)
                 .min(way.refractory)
                 .min(way.dc_change);
@@ -313,7 +313,7 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let holds = self.model.holds();
         let way = &mut self.ways[self.seat(lane)];
         way.spikes += 1;
-        let job = &mut self.jobs[way.job];
+        let job = &mut self.jobs.list[way.job];
         self.out.spikes.push((time, job.slot));
         if way.spikes > self.most_spikes {
             self.out.faults.push((time, job.slot, FaultKind::Storm));

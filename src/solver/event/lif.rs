@@ -11,7 +11,7 @@ use fearless_simd::Level;
 use smallvec::{SmallVec, smallvec};
 
 use super::device::{EventCode, double, math_macros, words};
-use super::{EventBank, EventModel, EventNeurons, Job, Output, most_spikes};
+use super::{Arrival, EventBank, EventModel, EventNeurons, Job, Jobs, Output, most_spikes};
 use crate::backend::FaultKind;
 use crate::circuit::{Receptor, math};
 use crate::model::lif::{LifSoma, LifSynapse};
@@ -250,18 +250,29 @@ impl EventModel for LifEvent {
         n.unpack(words);
     }
 
-    fn run(&self, _: Level, jobs: &mut [Job<LifNeuron>], window: Range<Time>, out: &mut Output) {
+    fn run(&self, _: Level, jobs: &mut Jobs<LifNeuron>, window: Range<Time>, out: &mut Output) {
         let most = most_spikes((window.end - window.start).seconds());
-        for job in jobs {
-            run(job, window.end, most, out);
+        let mut next = 0;
+        loop {
+            jobs.fetch(next);
+            let Some(job) = jobs.list.get_mut(next) else { break };
+            run(job, &jobs.arrivals[job.arrivals.clone()], jobs.stops, window.end, most, out);
+            next += 1;
         }
     }
 }
 
 /// Carries a neuron to the end of a window.
-fn run(job: &mut Job<LifNeuron>, end: Time, most: u64, out: &mut Output) {
+fn run(
+    job: &mut Job<LifNeuron>,
+    arrivals: &[Arrival],
+    stops: &[Time],
+    end: Time,
+    most: u64,
+    out: &mut Output,
+) {
     let n = &mut *job.neuron;
-    let (mut arrivals, mut stops) = (job.arrivals.iter().peekable(), job.stops.iter().peekable());
+    let (mut arrivals, mut stops) = (arrivals.iter().peekable(), stops.iter().peekable());
     let mut spikes = 0;
     loop {
         while let Some(stop) = stops.next_if(|stop| **stop <= n.time) {

@@ -86,12 +86,50 @@ pub struct Job<'a, N> {
     pub neuron: &'a mut N,
     /// Its slot in the bank.
     pub slot: u32,
-    /// What arrives until the end, sorted.
-    pub arrivals: &'a [Arrival],
-    /// When its state is wanted, sorted.
-    pub stops: &'a [Time],
+    /// Where in [`Jobs::arrivals`] lies what arrives until the end, sorted.
+    pub arrivals: Range<usize>,
     /// A direct input that changes in time.
     pub dc: Option<&'a Waveform>,
+}
+
+/// Neurons that are to be advanced: some are there, and others may follow. Who advances them asks with
+/// [`fetch`](Jobs::fetch) for one after the other, until there is none.
+pub struct Jobs<'a, N> {
+    /// Those that are there.
+    pub list: Vec<Job<'a, N>>,
+    /// What arrives at them.
+    pub arrivals: Vec<Arrival>,
+    /// When the state of each of them is wanted, sorted.
+    pub stops: &'a [Time],
+    /// Appends others. If it appends none, there are no more in this run; `None`: there are none.
+    pub more: Option<More<'a, N>>,
+}
+
+/// Appends jobs, and what arrives at them.
+pub type More<'a, N> = &'a mut dyn FnMut(&mut Vec<Job<'a, N>>, &mut Vec<Arrival>);
+
+impl<N> Jobs<'_, N> {
+    /// Sees to it that `list` has a job of index `k`, if there are so many.
+    pub fn fetch(&mut self, k: usize) {
+        while self.list.len() <= k
+            && let Some(more) = &mut self.more
+        {
+            let before = self.list.len();
+            more(&mut self.list, &mut self.arrivals);
+            if self.list.len() == before {
+                self.more = None;
+            }
+        }
+    }
+
+    /// What arrives at the neuron of a job, given by its index.
+    ///
+    /// # Panics
+    /// If `list` has none of that index.
+    #[must_use]
+    pub fn arrivals_of(&self, job: usize) -> &[Arrival] {
+        &self.arrivals[self.list[job].arrivals.clone()]
+    }
 }
 
 /// What the work came to.
@@ -120,8 +158,6 @@ pub struct Output {
     pub spikes: Vec<(Time, u32)>,
     /// State at the stops: slot, time, columns.
     pub states: Vec<(u32, Time, SmallVec<[f64; 4]>)>,
-    /// Slots that may spike without anything arriving, sorted.
-    pub awake: Vec<u32>,
     /// Neurons whose state is not a number, or that fire without bound: when, slot, and why.
     pub faults: Vec<(Time, u32, FaultKind)>,
     /// What it cost.
@@ -141,7 +177,7 @@ pub trait EventModel: Send + Sync + 'static {
     /// The biases of a synapse circuit.
     type Synapse: Block;
     /// Everything of one neuron: what follows from its biases, its state and its time.
-    type Neuron: Clone + Send + Sync;
+    type Neuron: Clone + Send + Sync + 'static;
 
     /// Receptors and state columns.
     fn layout(&self) -> Layout;
@@ -181,11 +217,12 @@ pub trait EventModel: Send + Sync + 'static {
     fn unpack(&self, neuron: &mut Self::Neuron, words: &[u64]) {
         let _ = (neuron, words);
     }
-    /// Carries neurons to the end of a window; what comes out does not depend on the instruction set.
+    /// Carries neurons to the end of a window: all that [`Jobs::fetch`] brings. What comes out does not depend on the
+    /// instruction set, nor on which neurons are carried together.
     fn run(
         &self,
         level: Level,
-        jobs: &mut [Job<Self::Neuron>],
+        jobs: &mut Jobs<Self::Neuron>,
         window: Range<Time>,
         out: &mut Output,
     );

@@ -17,7 +17,7 @@ use super::lanes::{BEGINNING, BLOCK, COHORT, Lanes, NEURONS, Row, WIDTH};
 use super::precision::Precision;
 use super::real::{Analytic, Real};
 use super::step::{ACCEPTED, Attempt, STAGES, attempt_all};
-use super::{Job, Output, most_spikes};
+use super::{Job, Jobs, Output, most_spikes};
 use crate::circuit::math::{exp, ln};
 use crate::circuit::number::Width;
 use crate::time::Time;
@@ -123,7 +123,7 @@ pub(super) struct Run<'a, 'j, R: Precision<N>, F, const N: usize> {
     /// The index of each lane's way, and those that no lane has.
     pub(super) seats: [u8; WIDTH],
     pub(super) free: Vec<u8>,
-    pub(super) jobs: &'a mut [Job<'j, DpiNeuron<N>>],
+    pub(super) jobs: &'a mut Jobs<'j, DpiNeuron<N>>,
     pub(super) next: usize,
     /// How many neurons are on chart q, and on chart z.
     pub(super) on: [usize; 2],
@@ -139,7 +139,7 @@ pub(super) struct Run<'a, 'j, R: Precision<N>, F, const N: usize> {
 pub(super) fn run<W: Width, R: Precision<N>, F: Form, const N: usize>(
     width: W,
     model: &DpiEvent<R, F, N>,
-    jobs: &mut [Job<DpiNeuron<N>>],
+    jobs: &mut Jobs<DpiNeuron<N>>,
     window: Range<Time>,
     out: &mut Output,
 ) {
@@ -165,7 +165,7 @@ pub(super) fn run<W: Width, R: Precision<N>, F: Form, const N: usize>(
     let mut leaving = [(); 2].map(|()| Vec::<usize>::with_capacity(NEURONS));
     loop {
         // Who goes on is stepped by whole blocks, as long as there are others that may fill one.
-        let are_more = run.next < run.jobs.len();
+        let are_more = run.next < run.jobs.list.len() || run.jobs.more.is_some();
         let whole = run.on.map(|lanes| lanes / BLOCK * BLOCK);
         let begins = are_more && whole == [0; 2];
         let stepped = if begins {
@@ -335,13 +335,13 @@ impl<'j, R: Precision<N>, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
 
     #[inline(always)]
     pub(super) fn job(&self, lane: usize) -> &Job<'j, DpiNeuron<N>> {
-        &self.jobs[self.way(lane).job]
+        &self.jobs.list[self.way(lane).job]
     }
 
     #[inline(always)]
     pub(super) fn neuron_mut(&mut self, lane: usize) -> &mut DpiNeuron<N> {
         let job = self.way(lane).job;
-        self.jobs[job].neuron
+        self.jobs.list[job].neuron
     }
 
     #[inline(always)]
@@ -404,17 +404,17 @@ impl<'j, R: Precision<N>, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
     /// Takes a neuron to its window, whatever it is like.
     #[inline(always)]
     pub(super) fn take_in(&mut self, job: usize) {
-        let n = &*self.jobs[job].neuron;
+        let n = &*self.jobs.list[job].neuron;
         let is_refractory = n.refractory < Time::MAX;
         let refractory = if is_refractory { self.relative(n.refractory) } else { f64::INFINITY };
         let (phase, is_at_floor, h) = (n.phase, n.is_at_floor, n.h);
         let (is_z, is_anew) = (n.is_z, n.is_anew);
         let lane = self.seat_down(Way { job, phase, refractory, is_at_floor, h, ..Way::IDLE }, 0);
-        let t = self.relative(self.jobs[job].neuron.time);
-        fill(self.lanes, lane, self.jobs[job].neuron, t, self.end);
+        let t = self.relative(self.jobs.list[job].neuron.time);
+        fill(self.lanes, lane, self.jobs.list[job].neuron, t, self.end);
         self.lanes.is_open[lane] = R::of(f64::from(!is_refractory || self.model.holds()));
         self.clear_span(lane);
-        if let Some(waveform) = self.jobs[job].dc {
+        if let Some(waveform) = self.jobs.list[job].dc {
             self.read_direct_input(lane, waveform);
         }
         self.set_chart(lane, is_z);
@@ -438,7 +438,7 @@ impl<'j, R: Precision<N>, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
         let refractory = if is_refractory { self.absolute(way.refractory) } else { Time::MAX };
         let is_awake = !self.is_quiet(lane, way);
         let lanes = &self.lanes;
-        let n = &mut *self.jobs[way.job].neuron;
+        let n = &mut *self.jobs.list[way.job].neuron;
         n.time = time;
         n.phase = way.phase;
         n.is_at_floor = way.is_at_floor;
@@ -469,7 +469,7 @@ impl<'j, R: Precision<N>, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
         let lanes = &*self.lanes;
         if way.is_driven
             || way.refractory.is_finite()
-            || self.jobs[way.job].dc.is_some()
+            || self.jobs.list[way.job].dc.is_some()
             || lanes.is_z[lane] > R::of(0.0)
         {
             return false;
@@ -489,7 +489,7 @@ impl<'j, R: Precision<N>, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
         closed: f64,
         current: [f64; N],
     ) -> bool {
-        let n = &*self.jobs[job].neuron;
+        let n = &*self.jobs.list[job].neuron;
         let now = |c: usize| if c < N { current[c.min(N - 1)] } else { 0.0 };
         let floor = |c: usize| n.a * if n.has_floor[c] { n.floor[c] } else { 0.0 };
         let closed = if N == 2 { n.a * n.input + floor(AMPA).max(now(AMPA)) } else { closed };

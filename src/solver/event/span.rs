@@ -166,12 +166,11 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         if !is_plain {
             return;
         }
-        let job = &self.jobs[way.job];
-        let n = &*job.neuron;
+        let n = &*self.jobs.list[way.job].neuron;
         let (t, h) = (lanes.t[lane], lanes.h[lane].double().min(way.longest_span));
         let end = end_of_span(t, h, reach, way.arrives, n.fastest);
         let (mut arrived, mut spanned) = (Arrived::nothing(t), 0);
-        for arrival in &job.arrivals[way.arrival..] {
+        for arrival in &self.jobs.arrivals_of(way.job)[way.arrival..] {
             let before_end = end - self.relative(arrival.time);
             if before_end <= 0.0 {
                 break;
@@ -248,7 +247,7 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         way.arrival += way.spanned;
         way.is_driven = true;
         (way.floor, way.bend) = (f64::INFINITY, f64::INFINITY);
-        let next = self.jobs[way.job].arrivals.get(way.arrival);
+        let next = self.jobs.arrivals_of(way.job).get(way.arrival);
         way.arrives = next.map_or(f64::INFINITY, |next| seconds(next.time, self.origin));
         self.clear_span(lane);
     }
