@@ -37,8 +37,9 @@ struct Work {
 /// A device for about ten milliseconds; where spikes are heard these have to be kept meanwhile.
 const BUSY_DEVICE: Work = Work { steps: 1 << 32, seconds: 1e4, spikes: f64::INFINITY };
 const HEARD_DEVICE: Work = Work { steps: 1 << 28, seconds: 1e4, spikes: f64::INFINITY };
-/// A thread for half a millisecond or more, of which the systems of a window take some microseconds.
-const BUSY_THREAD: Work = Work { steps: 1 << 19, seconds: 10.0, spikes: 1e5 };
+/// A thread for half a millisecond or more (with event-driven neurons, for a few), of which the systems of a window
+/// take some microseconds, and those of sources look at each of them.
+const BUSY_THREAD: Work = Work { steps: 1 << 19, seconds: 40.0, spikes: 1e5 };
 /// The most rounds of a window, however small the network: ten milliseconds or more of a device.
 const MOST_ROUNDS: u64 = 1 << 10;
 
