@@ -24,8 +24,8 @@ const PIECE: usize = 1024;
 /// smaller the last ones are, the sooner all threads are done. Twice as many or half are no quicker.
 const PIECES: usize = 40;
 /// A thread takes one piece after another into the same run, because the last neurons of a run do not fill its
-/// lanes. Once it has so many jobs, or so many arrivals, it begins another run in the same memory, which stays a part
-/// of the second-level cache. (Tests of this module, of hundreds of neurons, do so too.)
+/// lanes. Once it has so many jobs, or so many arrivals, it begins another run in the same memory, which so stays below
+/// a megabyte. (In unit tests with few, so that hundreds of neurons take several runs.)
 const MOST_JOBS: usize = if cfg!(test) { 100 } else { 1 << 13 };
 const MOST_ARRIVALS: usize = if cfg!(test) { 90 } else { 1 << 15 };
 /// A bit for each neuron of a block.
