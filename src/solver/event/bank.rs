@@ -21,7 +21,7 @@ use crate::time::Time;
 /// Neurons that a thread takes at a time, at most.
 const PIECE: usize = 1024;
 /// Pieces of a window for each thread, if there are as many blocks (more, if they would be larger than that): the
-/// smaller the last ones are, the sooner all threads are done. Twice as many or half are no quicker.
+/// smaller the last ones are, the sooner all threads are done. (Half as many are no slower.)
 const PIECES: usize = 40;
 /// A thread takes one piece after another into the same run, because the last neurons of a run do not fill its
 /// lanes. Once it has so many jobs, or so many arrivals, it begins another run in the same memory, which so stays below
