@@ -57,7 +57,11 @@ impl Time {
     /// `self` in whole steps, rounded to the nearest (halves up).
     #[must_use]
     pub fn steps(self, dt: Time) -> u64 {
-        self.0 / dt.0 + u64::from(self.0 % dt.0 >= dt.half().0)
+        // (Without a division where all times are whole steps.)
+        match dt {
+            Time::TICK => self.0,
+            _ => self.0 / dt.0 + u64::from(self.0 % dt.0 >= dt.half().0),
+        }
     }
 
     /// Half of it, rounded up: what is as long is rounded to it.

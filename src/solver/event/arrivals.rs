@@ -5,6 +5,7 @@ use super::equation::{AMPA, Form, is_closed};
 use super::precision::Precision;
 use super::real::Real;
 use super::run::{Next, Run, seconds};
+use crate::circuit::number::Number;
 
 impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     /// Takes the pulses that have arrived.
@@ -89,7 +90,7 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let arrivals = self.jobs.arrivals_of(way.job);
         let [arrival, rest @ ..] = &arrivals[way.arrival..] else { return Next::Unknown };
         let arrives = rest.first().map_or(f64::INFINITY, |next| seconds(next.time, self.origin));
-        let event = arrives.min(way.other);
+        let event = arrives.or_less(way.other);
         let n = &*self.jobs.list[way.job].neuron;
         let c = self.model.circuit_of(arrival.receptor);
         let now = lanes.current(c, lane);

@@ -154,8 +154,8 @@ impl<M: EventModel> EventBank<M> {
         window: &EventWindow,
     ) -> Output {
         let spare = || self.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut list, mut arrivals) = spare().pop().unwrap_or_default();
-        let mut out = Output::default();
+        let (mut list, mut arrivals, awake) = spare().pop().unwrap_or_default();
+        let mut out = Output { awake, ..Output::default() };
         while let Some(piece) = next() {
             let mut jobs = emptied(list);
             self.add_jobs(piece, window, &mut jobs, &mut arrivals);
@@ -169,13 +169,11 @@ impl<M: EventModel> EventBank<M> {
             };
             let mut jobs = Jobs { list: jobs, arrivals, stops: &[], more: Some(&mut more) };
             self.model.run(window.level, &mut jobs, window.span.clone(), &mut out);
-            for job in jobs.list.iter().filter(|job| self.model.is_awake(job.neuron)) {
-                self.wake(job.slot);
-            }
             (list, arrivals) = (emptied(jobs.list), jobs.arrivals);
             arrivals.clear();
+            out.awake.drain(..).for_each(|slot| self.wake(slot));
         }
-        spare().push((list, arrivals));
+        spare().push((list, arrivals, std::mem::take(&mut out.awake)));
         out
     }
 
@@ -276,8 +274,8 @@ pub(crate) fn due(
         .map(Time::from_picoseconds)
 }
 
-/// Lists of jobs and of arrivals, empty.
-type Memory<N> = (Vec<Job<'static, N>>, Vec<Arrival>);
+/// Lists of jobs, of arrivals, and of who is awake, empty.
+type Memory<N> = (Vec<Job<'static, N>>, Vec<Arrival>, Vec<u32>);
 
 /// An empty list in the same memory, for other neurons. (Collected in place, as `Vec` does where sizes agree.)
 fn emptied<'a, N>(mut list: Vec<Job<N>>) -> Vec<Job<'a, N>> {
@@ -501,7 +499,51 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::backend::EventWork;
+    use crate::backend::cpu::Cpu;
+    use crate::circuit::Membrane;
+    use crate::probe::digest::SpikeDigests;
+    use crate::scene::Scene;
+    use crate::simulation::Simulation;
+
+    /// Pieces go to who asks for them, and in unit tests a thread cuts its run off after a hundred neurons: all
+    /// are carried to the end, each once, whoever takes which. Some are awake without input, others only under
+    /// theirs.
+    #[test]
+    fn threads_that_take_pieces_come_to_what_one_does() {
+        let scene = || {
+            let text = "(duration: \"20 ms\", seed: 3, solver: Event(tolerance: \"1 us\"),
+                sources: { \"noise\": (size: 2000, train: Poisson(rates: \"150 Hz\")) },
+                populations: { \"dpi\": (size: 2000, model: arcana(
+                    soma: (Itau: \"4 pA\", Igain: \"80 pA\", Ith: \"12 mA\", Idc: \"400 pA\", refP: \"1 ms\",
+                           Ipfb_th: \"0 A\", Ipfb_norm: \"1.4e9 /A\"),
+                    ampa: (Itau: \"2 pA\", Igain: \"20 pA\", Iw: \"100 pA\"),
+                ), mismatch: { \"soma.Idc\": LogNormal(cv: 0.9) }) },
+                connections: [
+                    (from: \"noise\", to: \"dpi\", receptor: ampa, rule: OneToOne),
+                    (from: \"dpi\", to: \"dpi\", receptor: ampa, rule: FixedInDegree(k: 5), delay: \"1 ms\"),
+                ])";
+            Scene::parse(text, "test.ron", "test", Path::new("."), &[]).unwrap().scene
+        };
+        let outcome = |threads: usize| {
+            let mut simulation = Simulation::new(scene()).unwrap();
+            simulation.set_backend(Cpu::new(Some(threads)));
+            simulation.run().unwrap();
+            let world = simulation.world();
+            let neurons = world.iter_entities().filter_map(|neuron| neuron.get::<Membrane>());
+            let membranes: Vec<u64> = neurons.map(|membrane| membrane.0.to_bits()).collect();
+            let digest = format!("{:?}", world.resource::<SpikeDigests>());
+            (membranes, world.resource::<EventWork>().0, digest)
+        };
+        let one = outcome(1);
+        assert!(one.0.len() == 2000 && one.1.steps > 20_000, "{:?}", one.1);
+        for threads in [2, 3, 7] {
+            assert!(outcome(threads) == one, "on {threads} threads");
+        }
+    }
 
     /// Windows follow one another within microseconds, and lists of a hundred kilobytes are memory that the system
     /// takes back and clears each time.

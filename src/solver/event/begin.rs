@@ -98,10 +98,14 @@ impl Beginning {
             let read = |row: &Row| W::Double::read(width, &row[at..]);
             let length = read(&self.end) - read(t);
             let zero = length.splat(0.0);
-            let falls = [AMPA, GABAB].map(|c| read(&self.falls[c]));
+            // (Written out: `map` of an array would be a function that knows nothing of the instruction set.)
+            let falls = [read(&self.falls[AMPA]), read(&self.falls[GABAB])];
             let mut arrived = Arrived::nothing(length);
-            for (pulse, before_end) in self.pulse.iter().zip(&self.before_end).take(most) {
-                let pulse = read(pulse);
+            for (pulses, before_end) in self.pulse.iter_mut().zip(&self.before_end).take(most) {
+                let pulses = &mut pulses[at..];
+                let pulse = W::Double::read(width, pulses);
+                // At the next ones less may arrive.
+                zero.write(pulses);
                 let own = if N == 1 {
                     falls[AMPA]
                 } else {
@@ -113,7 +117,7 @@ impl Beginning {
                 y: read(&self.y),
                 closed: read(&self.closed),
                 constant: read(&self.constant),
-                current: [AMPA, GABAB].map(|c| read(&self.current[c])),
+                current: [read(&self.current[AMPA]), read(&self.current[GABAB])],
                 falls: falls[AMPA],
             };
             let may = arrived.is_small::<N>(&site, length);
@@ -127,10 +131,6 @@ impl Beginning {
                 write(number, row);
             }
             write(arrived.integrals[0], &mut self.integral);
-        }
-        // At the next ones less may arrive.
-        for pulse in &mut self.pulse[..most] {
-            pulse[from..from + COHORT].fill(0.0);
         }
         (self.begun[chart], self.most[chart]) = (0, 0);
     }
@@ -162,9 +162,12 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             }
         }
         let are_all = self.next == self.jobs.list.len() && self.jobs.more.is_none();
-        let stepped = all.begun.map(|begun| if are_all || begun == COHORT { begun } else { 0 });
-        for (chart, stepped) in stepped.into_iter().enumerate() {
-            if stepped > 0 {
+        let mut stepped = all.begun;
+        for (chart, stepped) in stepped.iter_mut().enumerate() {
+            if !are_all && *stepped < COHORT {
+                *stepped = 0;
+            }
+            if *stepped > 0 {
                 self.span_together(width, chart, all);
             }
         }
@@ -237,8 +240,8 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let is_plain = is_plain && tests::may_be_short();
         let t = self.relative(n.time);
         let arrives = arrivals.first().map_or(f64::INFINITY, |a| self.relative(a.time));
-        let event = arrives.min(self.end);
-        let current = [AMPA, GABAB.min(N - 1)].map(|c| n.current[c]);
+        let event = arrives.or_less(self.end);
+        let current = [n.current[AMPA], n.current[GABAB.min(N - 1)]];
         let constant = n.constant_margin(current);
         if !is_plain || event <= t || n.may_bend(constant, current, event - t) {
             return false;
@@ -251,7 +254,11 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             let closed = (base + R::Current::of(current[0])).double();
             let (y, is_z, current) = (n.y, n.is_z, n.current);
             let is_awake = is_z || !self.cannot_fire(job, y, R::of(closed).double(), current);
-            self.jobs.list[job].neuron.is_awake = is_awake;
+            let job = &mut self.jobs.list[job];
+            job.neuron.is_awake = is_awake;
+            if is_awake {
+                self.out.awake.push(job.slot);
+            }
             #[cfg(test)]
             tests::count(tests::Short::Calm, usize::from(is_z));
             return true;

@@ -515,10 +515,6 @@ impl<R: Precision<N>, F: Form, const N: usize> EventModel for DpiEvent<R, F, N> 
         n.time
     }
 
-    fn is_awake(&self, n: &DpiNeuron<N>) -> bool {
-        n.is_awake
-    }
-
     fn device_code(&self) -> Option<EventCode> {
         Some(self.code())
     }

@@ -13,6 +13,7 @@ use super::step::{
 };
 use crate::backend::FaultKind;
 use crate::circuit::Waveform;
+use crate::circuit::number::Number;
 use crate::time::Time;
 
 /// After an event that makes a membrane so many times as fast, its step is a first one.
@@ -21,7 +22,7 @@ pub(super) const FASTER: f64 = 4.0;
 /// How long a first step is, s, that comes to `way` on q at a rate.
 #[inline(always)]
 fn first_step(way: f64, rate: f64) -> f64 {
-    way.min(2.5) / rate.abs().max(1.0)
+    way.or_less(2.5) / rate.abs().or_more(1.0)
 }
 
 /// The sums of what does not decay on a lane, whose input is open and above its floor or not; its direct input
@@ -35,17 +36,16 @@ pub(super) fn set_constants<R: Precision<N>, const N: usize>(
     (direct, slope): (f64, f64),
 ) {
     let (of, kept) = (R::of, R::Current::of);
-    let above: [bool; N] = std::array::from_fn(|c| lanes.current(c, lane) > 0.0);
-    let is_above = |c: usize| c < N && above[c.min(N - 1)];
-    let floor = |c: usize| n.floor_of(c, is_above(c));
-    let input = if is_open { n.constant_input(direct, is_above) } else { n.i0 };
+    let is_above = |lanes: &Lanes<R, N>, c: usize| c < N && lanes.current(c.min(N - 1), lane) > 0.0;
+    let input = if is_open { n.constant_input(direct, |c| is_above(lanes, c)) } else { n.i0 };
     lanes.base.keep(lane, kept(n.a * input));
     lanes.set_input(lane, is_open);
-    lanes.leak[lane] = of(n.a * (n.leak + floor(GABAA) + floor(AHP)));
+    let floor = |lanes: &Lanes<R, N>, c: usize| n.floor_of(c, is_above(lanes, c));
+    lanes.leak[lane] = of(n.a * (n.leak + floor(lanes, GABAA) + floor(lanes, AHP)));
     if !is_closed(N) {
         lanes.slope.keep(lane, kept(if is_open { n.a * slope } else { 0.0 }));
-        lanes.nmda[lane] = of(n.a * floor(NMDA));
-        lanes.gabab[lane] = of(n.a * floor(GABAB));
+        lanes.nmda[lane] = of(n.a * floor(lanes, NMDA));
+        lanes.gabab[lane] = of(n.a * floor(lanes, GABAB));
     }
 }
 
@@ -59,7 +59,7 @@ pub(super) fn set_chart<R: Precision<N>, F: Form, const N: usize>(
 ) {
     let (of, never) = (R::of, R::of(f64::from(f32::MAX)));
     lanes.is_z[lane] = of(f64::from(is_z));
-    let up = of(n.y_open.min(f64::from(f32::MAX)));
+    let up = of(n.y_open.or_less(f64::from(f32::MAX)));
     lanes.x_th[lane] = of(if is_z { n.z_th } else { n.q_th });
     lanes.y_up[lane] = if F::POWER && !is_z { up } else { never };
     lanes.y_down[lane] = if is_z { of(n.y_down) } else { of(0.0) };
@@ -86,7 +86,7 @@ pub(super) fn threshold_is_near<R: Precision<N>, const N: usize>(
     let (_, [top, bottom]) = blow_up(lanes, lane);
     let way = (lanes.x[lane] - lanes.x_th[lane].double()) / lanes.b;
     let rest = lanes.event[lane] - lanes.t[lane];
-    (top > 0.0) & (bottom > 0.0) & (way / top.max(bottom) < rest)
+    (top > 0.0) & (bottom > 0.0) & (way / top.or_more(bottom) < rest)
 }
 
 impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
@@ -188,15 +188,15 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             let time = |time: Option<Time>| time.map_or(f64::INFINITY, |t| self.relative(t));
             let arrives = time(next.map(|a| a.time));
             let other = time(self.jobs.stops.get(way.stop).copied())
-                .min(self.end)
-                .min(way.refractory)
-                .min(way.dc_change);
-            let event = arrives.min(other).min(way.floor);
+                .or_less(self.end)
+                .or_less(way.refractory)
+                .or_less(way.dc_change);
+            let event = arrives.or_less(other).or_less(way.floor);
             let way = self.way_mut(lane);
             (way.arrives, way.other) = (arrives, other);
             let bend = if N == 2 { self.next_bend(lane, event) } else { f64::INFINITY };
             self.way_mut(lane).bend = bend;
-            let event = event.min(bend);
+            let event = event.or_less(bend);
             self.lanes.event[lane] = event;
             match self.way(lane).phase {
                 Phase::Run => return self.set_out(lane) == Next::Step,
@@ -269,7 +269,7 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let fast = (lanes.k[lane] + lanes.closed[lane]).abs();
         if fast > R::of(FASTER) * slow.abs() {
             let first = first_step(lanes.first_q[lane].double(), fast.double());
-            lanes.h[lane] = R::of(lanes.h[lane].double().min(first));
+            lanes.h[lane] = R::of(lanes.h[lane].double().or_less(first));
         }
     }
 
@@ -361,7 +361,7 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         };
         if comes_first && !self.is_at_threshold(lane) {
             self.swap(lane);
-            self.lanes.h[lane] = R::of(-step.min(z - z_th));
+            self.lanes.h[lane] = R::of(-step.or_less(z - z_th));
         } else if is_first {
             self.lanes.h[lane] = R::of(if speed * rest > step { step / speed } else { rest });
         }
@@ -376,7 +376,7 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             let (leak, [top, bottom]) = blow_up(lanes, lane);
             let way = (z - lanes.x_th[lane].double()) / lanes.b;
             let rest = lanes.event[lane] - lanes.t[lane];
-            let latest = way / top.min(bottom);
+            let latest = way / top.or_less(bottom);
             let is_straight = (leak * z).abs() < 1e-6 * i0;
             let ln = |x: f64| R::of(x).log2().double() * std::f64::consts::LN_2;
             latest < rest
@@ -413,7 +413,7 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let closed = if lanes.is_z[lane] > R::of(0.0) { R::of(0.0) } else { lanes.closed[lane] };
         lanes.is_swapped[lane] = R::of(0.0);
         // No factor leads away from 0; beyond the next event no step goes.
-        lanes.h[lane] = R::of(h.max(self.model.tolerance));
+        lanes.h[lane] = R::of(h.or_more(self.model.tolerance));
         lanes.k[lane] = R::of(1.0) / lanes.k[lane] - closed;
     }
 

@@ -164,7 +164,7 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     /// AMPA and GABA_B above theirs.
     #[inline(always)]
     pub(super) fn margins(&self, lane: usize) -> (f64, [f64; 2]) {
-        let current = [AMPA, GABAB.min(N - 1)].map(|c| self.lanes.current(c, lane));
+        let current = [self.lanes.current(AMPA, lane), self.lanes.current(GABAB.min(N - 1), lane)];
         (self.neuron(lane).constant_margin(current), current)
     }
 

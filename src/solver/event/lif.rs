@@ -221,10 +221,6 @@ impl EventModel for LifEvent {
         n.time
     }
 
-    fn is_awake(&self, n: &LifNeuron) -> bool {
-        n.is_awake
-    }
-
     fn device_code(&self) -> Option<EventCode> {
         let mut macros = math_macros(false);
         macros.extend([("SAME", double(SAME)), ("MOMENT", double(MOMENT))]);
@@ -341,4 +337,7 @@ fn run(
     n.is_awake = n.refractory.is_some()
         || job.dc.is_some()
         || Course::new(n, n.dc, 0.0).bound(0.0, f64::INFINITY) >= n.threshold;
+    if n.is_awake {
+        out.awake.push(job.slot);
+    }
 }

@@ -110,7 +110,15 @@ pub type More<'a, N> = &'a mut dyn FnMut(&mut Vec<Job<'a, N>>, &mut Vec<Arrival>
 
 impl<N> Jobs<'_, N> {
     /// Sees to it that `list` has a job of index `k`, if there are so many.
+    #[inline(always)]
     pub fn fetch(&mut self, k: usize) {
+        if self.list.len() <= k {
+            self.fetch_more(k);
+        }
+    }
+
+    #[inline(never)]
+    fn fetch_more(&mut self, k: usize) {
         while self.list.len() <= k
             && let Some(more) = &mut self.more
         {
@@ -127,6 +135,7 @@ impl<N> Jobs<'_, N> {
     /// # Panics
     /// If `list` has none of that index.
     #[must_use]
+    #[inline(always)]
     pub fn arrivals_of(&self, job: usize) -> &[Arrival] {
         &self.arrivals[self.list[job].arrivals.clone()]
     }
@@ -156,6 +165,8 @@ impl AddAssign for Work {
 pub struct Output {
     /// Time and slot of each spike.
     pub spikes: Vec<(Time, u32)>,
+    /// Slots of neurons that may spike after the window without anything arriving.
+    pub awake: Vec<u32>,
     /// State at the stops: slot, time, columns.
     pub states: Vec<(u32, Time, SmallVec<[f64; 4]>)>,
     /// Neurons whose state is not a number, or that fire without bound: when, slot, and why.
@@ -203,8 +214,6 @@ pub trait EventModel: Send + Sync + 'static {
     fn state(&self, neuron: &Self::Neuron) -> SmallVec<[f64; 4]>;
     /// The time that a neuron has reached.
     fn time(&self, neuron: &Self::Neuron) -> Time;
-    /// Whether it may spike without anything arriving.
-    fn is_awake(&self, neuron: &Self::Neuron) -> bool;
     /// The same equations for devices; `None`: there is no source for them.
     fn device_code(&self) -> Option<EventCode> {
         None
@@ -217,8 +226,9 @@ pub trait EventModel: Send + Sync + 'static {
     fn unpack(&self, neuron: &mut Self::Neuron, words: &[u64]) {
         let _ = (neuron, words);
     }
-    /// Carries neurons to the end of a window: all that [`Jobs::fetch`] brings. What comes out does not depend on the
-    /// instruction set, nor on which neurons are carried together.
+    /// Carries neurons to the end of a window: all that [`Jobs::fetch`] brings, and says which of them are
+    /// [awake](Output::awake) then. What comes out does not depend on the instruction set, nor on which neurons are
+    /// carried together.
     fn run(
         &self,
         level: Level,

@@ -13,13 +13,13 @@ use smallvec::SmallVec;
 use super::begin::Beginning;
 use super::dpi::{DpiEvent, DpiNeuron, Phase};
 use super::equation::{AHP, AMPA, Form, GABAA, GABAB, NMDA, is_closed};
-use super::lanes::{BEGINNING, BLOCK, COHORT, Lanes, NEURONS, Row, WIDTH};
+use super::lanes::{BEGINNING, BLOCK, COHORT, Lanes, NEURONS, WIDTH};
 use super::precision::Precision;
 use super::real::{Analytic, Real};
 use super::step::{ACCEPTED, Attempt, STAGES, attempt_all};
 use super::{Job, Jobs, Output, most_spikes};
 use crate::circuit::math::{exp, ln};
-use crate::circuit::number::Width;
+use crate::circuit::number::{Number, Width};
 use crate::time::Time;
 
 /// What a lane needs besides its numbers.
@@ -166,7 +166,8 @@ pub(super) fn run<W: Width, R: Precision<N>, F: Form, const N: usize>(
     loop {
         // Who goes on is stepped by whole blocks, as long as there are others that may fill one.
         let are_more = run.next < run.jobs.list.len() || run.jobs.more.is_some();
-        let whole = run.on.map(|lanes| lanes / BLOCK * BLOCK);
+        let [on_q, on_z] = run.on;
+        let whole = [on_q / BLOCK * BLOCK, on_z / BLOCK * BLOCK];
         let begins = are_more && whole == [0; 2];
         let stepped = if begins {
             run.begin(width, beginning)
@@ -190,9 +191,13 @@ pub(super) fn run<W: Width, R: Precision<N>, F: Form, const N: usize>(
         handled.clear();
         for chart in [0, 1] {
             for from in blocks(chart).step_by(BLOCK).rev() {
-                if run.wants_attention(from..from + BLOCK) {
-                    let wanting = |lane: &usize| run.wants_attention(*lane..lane + 1);
-                    handled.extend((from..from + BLOCK).rev().filter(wanting));
+                if !run.wants_attention(from..from + BLOCK) {
+                    continue;
+                }
+                for lane in (from..from + BLOCK).rev() {
+                    if run.wants_attention(lane..lane + 1) {
+                        handled.push(lane);
+                    }
                 }
             }
         }
@@ -253,8 +258,8 @@ pub(super) fn fill<R: Precision<N>, const N: usize>(
     }
     lanes.i0[lane] = of(n.a * n.i0);
     // Rounding of currents, and that of time for the fastest synapse.
-    let clock = 4.0 * f64::EPSILON * end.max(-t) * n.fastest;
-    let rounding = (32.0 * R::Current::EPSILON + clock).min(1e-3);
+    let clock = 4.0 * f64::EPSILON * end.or_more(-t) * n.fastest;
+    let rounding = (32.0 * R::Current::EPSILON + clock).or_less(1e-3);
     lanes.i0_low[lane] = kept(n.a * n.i0 * (1.0 - rounding));
     lanes.ln_r[lane] = of(n.ln_r);
     lanes.feedback[lane] = of(n.feedback);
@@ -266,11 +271,17 @@ impl<'j, R: Precision<N>, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
     /// Lanes have tried a step.
     #[inline(always)]
     fn count_steps(&mut self, lanes: [Range<usize>; 2]) {
-        let count = |row: &Row<R>| {
-            let own = lanes.iter().flat_map(|lanes| &row[lanes.clone()]);
-            own.filter(|number| **number > R::of(0.0)).count() as u64
-        };
-        let (running, accepted) = (count(&self.lanes.running), count(&self.lanes.verdict));
+        let (mut running, mut accepted) = (0, 0);
+        for lanes in lanes {
+            for first in lanes.step_by(BLOCK) {
+                let first = first.min(WIDTH - BLOCK);
+                for lane in first..first + BLOCK {
+                    running += u32::from(self.lanes.running[lane] > R::of(0.0));
+                    accepted += u32::from(self.lanes.verdict[lane] > R::of(0.0));
+                }
+            }
+        }
+        let (running, accepted) = (u64::from(running), u64::from(accepted));
         self.out.work.steps += running;
         self.out.work.right_sides += STAGES * running;
         self.out.work.rejected += running - accepted;
@@ -459,6 +470,9 @@ impl<'j, R: Precision<N>, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
         }
         n.refractory = refractory;
         n.is_awake = is_awake;
+        if is_awake {
+            self.out.awake.push(self.jobs.list[way.job].slot);
+        }
     }
 
     /// Whether a neuron provably cannot spike unless something arrives: there is a membrane current,
@@ -474,7 +488,10 @@ impl<'j, R: Precision<N>, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
         {
             return false;
         }
-        let current = std::array::from_fn(|c| lanes.current(c, lane));
+        let mut current = [0.0; N];
+        for (c, current) in current.iter_mut().enumerate() {
+            *current = lanes.current(c, lane);
+        }
         let (y, closed) = (lanes.y[lane].double(), lanes.closed[lane].double());
         self.cannot_fire(way.job, y, closed, current)
     }
@@ -492,8 +509,8 @@ impl<'j, R: Precision<N>, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
         let n = &*self.jobs.list[job].neuron;
         let now = |c: usize| if c < N { current[c.min(N - 1)] } else { 0.0 };
         let floor = |c: usize| n.a * if n.has_floor[c] { n.floor[c] } else { 0.0 };
-        let closed = if N == 2 { n.a * n.input + floor(AMPA).max(now(AMPA)) } else { closed };
-        let nmda = floor(NMDA).max(now(NMDA));
+        let closed = if N == 2 { n.a * n.input + floor(AMPA).or_more(now(AMPA)) } else { closed };
+        let nmda = floor(NMDA).or_more(now(NMDA));
         let leak = n.a * n.leak + floor(GABAA) + floor(AHP);
         for factor in [1.0, 1.05, 1.5, 3.0] {
             let y = y * factor;
@@ -501,7 +518,7 @@ impl<'j, R: Precision<N>, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
                 return false;
             }
             let gated = if is_closed(N) { 0.0 } else { nmda * y / (y + n.y_nmda) - floor(GABAB) };
-            let input = (closed + gated).max(n.a * n.i0);
+            let input = (closed + gated).or_more(n.a * n.i0);
             // The feedback does not pull down.
             if input >= leak * (1.0 + y) {
                 continue;

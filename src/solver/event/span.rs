@@ -138,7 +138,7 @@ pub(super) fn end_of_span(t: f64, h: f64, reach: f64, arrives: f64, fastest: f64
     // No tiny step is left over.
     let rest = reach - t;
     let end = if h >= rest { reach } else { t + if 2.0 * h > rest { 0.5 * rest } else { h } };
-    let end = end.min(arrives + LONGEST_DECAY / fastest);
+    let end = end.or_less(arrives + LONGEST_DECAY / fastest);
     // As time is kept: a neuron may stay there.
     let ticks = (end * Time::PER_SECOND as f64).round_ties_even();
     if end < reach { ticks * (1.0 / Time::PER_SECOND as f64) } else { reach }
@@ -192,9 +192,11 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             self.way_mut(lane).longest_span = 0.5 * length;
             return;
         }
-        let [value, slope, curve] = arrived.parabola(length).map(R::of);
+        let [value, slope, curve] = arrived.parabola(length);
         let lanes = &mut *self.lanes;
-        (lanes.rise[lane], lanes.rise_slope[lane], lanes.rise_curve[lane]) = (value, slope, curve);
+        lanes.rise[lane] = R::of(value);
+        lanes.rise_slope[lane] = R::of(slope);
+        lanes.rise_curve[lane] = R::of(curve);
         lanes.left_of_ampa[lane] = R::Current::of(arrived.left[AMPA]);
         if N == 2 {
             lanes.left_of_gabab[lane] = R::Current::of(arrived.left[GABAB]);

@@ -405,6 +405,13 @@ fn by_input<V: Number>(b: f64, z: V, y: V) -> V {
     y.splat(-b) * z / (y.splat(1.0) + y)
 }
 
+/// On chart z, d/dq of (Ifb − L)(1 + y), with its gate open.
+#[inline(always)]
+fn slope_on_z<V: Number>(b: V, i0: V, leak: V, z: V, y: V) -> V {
+    let feedback = i0 / z;
+    (feedback - leak).mul_add(y / (y.splat(1.0) + y), b * feedback)
+}
+
 /// What the smoothed input of arrivals does to a step: how far it may lead off in between, and at the end,
 /// on the chart; 0 where the step spans none.
 #[inline(always)]
@@ -420,18 +427,16 @@ fn smoothing<W: Width, R: Precision<N>, const N: usize, const Z: bool>(
     if Z {
         let (i0, leak, y) = (at.read(&lanes.i0), at.read(&lanes.leak), at.read(&lanes.y));
         let b = h.splat(lanes.b);
-        // d/dq of (Ifb - L)(1 + y), with its gate open.
-        let derivative = |x: R::Wide<W>, y: R::Wide<W>| {
-            let feedback = i0 / x;
-            (feedback - leak).mul_add(y / (one + y), b * feedback)
-        };
         let x_end = x + end.dx;
-        let change = (derivative(x_end, end.y) - derivative(x, y)).abs();
+        let (before, after) =
+            (slope_on_z(b, i0, leak, x, y), slope_on_z(b, i0, leak, x_end, end.y));
+        let change = (after - before).abs();
         let detour = detour * (b * x_end.or_more(x) / (one + end.y.or_less(y)));
         (detour, spans.select(part * change * detour, zero))
     } else {
         // dk/dq is dk/dt by dq/dt, of which the mean is known: at the first stages, and at the last.
-        let [first, early, late] = [0, 2, 3].map(|stage| at.read(&to.stages[stage]));
+        let [first, _, early, late, ..] = &to.stages;
+        let (first, early, late) = (at.read(first), at.read(early), at.read(late));
         let start = (early - first) * h.splat(1.0 / C[2]);
         let last = (end.k - late) * h.splat(1.0 / (1.0 - C[3]));
         let change = ((last - start) / end.dx).abs();
