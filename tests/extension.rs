@@ -420,6 +420,45 @@ fn a_nan_stops_the_run_and_keeps_the_record() {
     assert_eq!(trace.samples(20, Variable::Vmem).last().unwrap().0.to_string(), "0.3");
 }
 
+/// The same from event to event, in every precision, and wherever in a neuron it comes from.
+#[test]
+fn a_nan_stops_an_event_driven_run() {
+    let biases: [fn(&mut Soma); 4] = [
+        |soma| soma.i_gain = f64::NAN,
+        |soma| soma.i_tau = f64::NAN,
+        |soma| soma.i_dc = f64::NAN,
+        |soma| soma.c = f64::NAN,
+    ];
+    let own = "soma: (Idc: \"30 pA\", Ipfb_norm: \"1.4e9 /A\"), ampa: (Iw: \"100 pA\")";
+    let models = [
+        format!("arcana({own})"),
+        format!("arcana({own}, gabab: (Iw: \"10 pA\"))"),
+        "dynapse1(soma: (Idc: \"30 pA\"))".to_owned(),
+    ];
+    for (model, poison) in models.iter().flat_map(|model| biases.map(|poison| (model, poison))) {
+        let text = format!(
+            r#"(
+                duration: "50 ms", window: "10 ms",
+                sources: {{ "in": (size: 5, train: Regular(rates: "500 Hz")) }},
+                populations: {{ "dpi": (size: 5, model: {model}) }},
+                connections: [(from: "in", to: "dpi", receptor: ampa, rule: OneToOne)],
+            )"#
+        );
+        let mut simulation = Simulation::new(parse(&text, std::path::Path::new("."))).unwrap();
+        simulation.add_systems(
+            WindowSet::First,
+            move |window: Res<Window>, mut somas: Query<(&Neuron, &mut Soma)>| {
+                let is_time = window.start() == Time::from_seconds(0.02).unwrap();
+                let third = somas.iter_mut().find(|(neuron, _)| is_time && neuron.index == 3);
+                third.into_iter().for_each(|(_, mut soma)| poison(&mut soma));
+            },
+        );
+        let error = simulation.run().unwrap_err().to_string();
+        let expected = "the state of neuron 3 of `dpi` is not a number at t = 0.02";
+        assert!(error.starts_with(expected), "{model}: {error}");
+    }
+}
+
 /// Pulses beyond the fixed-point sum stop the run by name instead of wrapping around.
 #[test]
 fn an_overflowing_sum_stops_the_run() {

@@ -54,7 +54,8 @@ pub trait Number:
         other.le(self)
     }
 
-    /// `self`, but at least `floor`. What is not a number stays so.
+    /// `self`, but at least `floor`. What is not a number stays so, which takes one instruction; `f64::max` and
+    /// `f64::min`, which take three, prefer the number.
     fn or_more(self, floor: Self) -> Self;
 
     /// `self`, but at most `ceiling`. What is not a number stays so.
@@ -526,8 +527,11 @@ pub struct Vectors<S>(pub S);
 
 /// Evaluates something with the [`Width`] of an instruction set that has fused multiply-adds, compiled
 /// for that instruction set: AVX-512 as from Ice Lake and Zen 4 on, AVX2, or NEON; without one, one by
-/// one. (To emulate them in vectors takes longer than
-/// that.)
+/// one. (To emulate them in vectors takes longer than that.)
+///
+/// What it calls has to be inlined: any other function is compiled without the instruction set, so that vectors go
+/// through memory and each operation on them is a call. That may befall a closure of several uses, `map` of an array,
+/// and `array::from_fn`.
 macro_rules! with_width {
     ($level:expr, $width:ident => $evaluate:expr) => {{
         use $crate::circuit::number::{OneByOne, Vectors};

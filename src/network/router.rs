@@ -564,7 +564,7 @@ impl Router {
         // (Mostly it is one of the first, and a division takes longer than all else here.)
         let page = match ahead {
             _ if ahead < self.round_steps => 0,
-            _ if ahead < 2 * self.round_steps => 1,
+            _ if ahead - self.round_steps < self.round_steps => 1,
             _ => (ahead / self.round_steps) as usize,
         };
         while self.calendar.len() <= page {

@@ -1,7 +1,7 @@
 //! Inboxes: what arrives in the round at hand, as the solvers want it.
 //!
 //! Kernels get sums in a short round and lists in a longer one, and neurons that are carried from event to
-//! event [each its own arrivals](events), sorted.
+//! event each its own arrivals, sorted (`events`).
 
 mod events;
 
@@ -573,6 +573,5 @@ mod tests {
             inbox.shares(1);
             prop_assert!((0..12).all(|block| inbox.of_block(block).is_empty()));
         }
-
     }
 }

@@ -98,7 +98,6 @@ impl Beginning {
             let read = |row: &Row| W::Double::read(width, &row[at..]);
             let length = read(&self.end) - read(t);
             let zero = length.splat(0.0);
-            // (Written out: `map` of an array would be a function that knows nothing of the instruction set.)
             let falls = [read(&self.falls[AMPA]), read(&self.falls[GABAB])];
             let mut arrived = Arrived::nothing(length);
             for (pulses, before_end) in self.pulse.iter_mut().zip(&self.before_end).take(most) {

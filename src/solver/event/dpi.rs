@@ -223,6 +223,7 @@ pub struct DpiNeuron<const N: usize> {
     pub(super) is_z: bool,
     /// Whether the sum of all input in closed form is at its floor.
     pub(super) is_at_floor: bool,
+    /// For devices; see [`Output::awake`].
     pub(super) is_awake: bool,
     /// Biases or state have changed: chart and rate are to be found anew.
     pub(super) is_anew: bool,

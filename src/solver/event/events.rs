@@ -19,10 +19,11 @@ use crate::time::Time;
 /// After an event that makes a membrane so many times as fast, its step is a first one.
 pub(super) const FASTER: f64 = 4.0;
 
-/// How long a first step is, s, that comes to `way` on q at a rate.
+/// How long a first step is, s, that comes to `way` on q at a rate. (A number, also where the rate is none: the step
+/// finds that.)
 #[inline(always)]
 fn first_step(way: f64, rate: f64) -> f64 {
-    way.or_less(2.5) / rate.abs().or_more(1.0)
+    way.min(2.5) / rate.abs().max(1.0)
 }
 
 /// The sums of what does not decay on a lane, whose input is open and above its floor or not; its direct input
@@ -269,7 +270,7 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let fast = (lanes.k[lane] + lanes.closed[lane]).abs();
         if fast > R::of(FASTER) * slow.abs() {
             let first = first_step(lanes.first_q[lane].double(), fast.double());
-            lanes.h[lane] = R::of(lanes.h[lane].double().or_less(first));
+            lanes.h[lane] = R::of(lanes.h[lane].double().min(first));
         }
     }
 
@@ -361,7 +362,7 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         };
         if comes_first && !self.is_at_threshold(lane) {
             self.swap(lane);
-            self.lanes.h[lane] = R::of(-step.or_less(z - z_th));
+            self.lanes.h[lane] = R::of(-step.min(z - z_th));
         } else if is_first {
             self.lanes.h[lane] = R::of(if speed * rest > step { step / speed } else { rest });
         }
@@ -413,7 +414,7 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let closed = if lanes.is_z[lane] > R::of(0.0) { R::of(0.0) } else { lanes.closed[lane] };
         lanes.is_swapped[lane] = R::of(0.0);
         // No factor leads away from 0; beyond the next event no step goes.
-        lanes.h[lane] = R::of(h.or_more(self.model.tolerance));
+        lanes.h[lane] = R::of(h.max(self.model.tolerance));
         lanes.k[lane] = R::of(1.0) / lanes.k[lane] - closed;
     }
 

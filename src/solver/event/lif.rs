@@ -50,6 +50,7 @@ pub struct LifNeuron {
     late: f64,
     current: [f64; 2],
     refractory: Option<Time>,
+    /// For devices; see [`Output::awake`].
     is_awake: bool,
 }
 

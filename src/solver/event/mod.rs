@@ -117,6 +117,7 @@ impl<N> Jobs<'_, N> {
         }
     }
 
+    /// (Apart, because it is rare.)
     #[inline(never)]
     fn fetch_more(&mut self, k: usize) {
         while self.list.len() <= k

@@ -274,6 +274,7 @@ impl<'j, R: Precision<N>, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
         let (mut running, mut accepted) = (0, 0);
         for lanes in lanes {
             for first in lanes.step_by(BLOCK) {
+                // Never less; the compiler knows by this that there are so many lanes.
                 let first = first.min(WIDTH - BLOCK);
                 for lane in first..first + BLOCK {
                     running += u32::from(self.lanes.running[lane] > R::of(0.0));
