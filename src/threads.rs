@@ -13,7 +13,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockE
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 /// So long a thread with nothing to do stays awake: to wake it would take a tenth of a millisecond, and the
 /// next window of a network often wants it sooner than that. Meanwhile it gives way to all others.
@@ -232,15 +232,6 @@ impl Pool {
         });
     }
 
-    /// Calls `work` once with the number of each of so many pieces.
-    fn deal(&self, pieces: usize, work: impl Fn(usize) + Sync) {
-        self.hand_out(pieces, |_, next| {
-            while let Some(k) = next() {
-                work(k);
-            }
-        });
-    }
-
     /// Does pieces of work, each mostly on the same thread. The results are in the order of the pieces.
     pub fn map<P: Send, O: Send + Sync>(
         &self,
@@ -273,11 +264,22 @@ impl Pool {
         results.into_iter().filter_map(OnceLock::into_inner).collect()
     }
 
-    /// Calls `work` with each item and its index, each mostly on the same thread.
-    pub fn each<T: Send>(&self, items: &mut [T], work: impl Fn(usize, &mut T) + Sync) {
+    /// Calls `work` with each item and its index, each mostly on the same thread, and with what that thread has for
+    /// itself: as many threads as there are such `owned` take part.
+    fn each_with<S: Send, T: Send>(
+        &self,
+        owned: &mut [S],
+        items: &mut [T],
+        work: impl Fn(&mut S, usize, &mut T) + Sync,
+    ) {
+        let owned: SmallVec<[Mutex<&mut S>; 8]> = owned.iter_mut().map(Mutex::new).collect();
         let items: SmallVec<[Mutex<&mut T>; 8]> = items.iter_mut().map(Mutex::new).collect();
-        self.deal(items.len(), |k| {
-            work(k, &mut items[k].lock().unwrap_or_else(PoisonError::into_inner));
+        self.hand_out(items.len(), |thread, next| {
+            let Some(owned) = owned.get(thread) else { return };
+            let owned = &mut owned.lock().unwrap_or_else(PoisonError::into_inner);
+            while let Some(k) = next() {
+                work(owned, k, &mut items[k].lock().unwrap_or_else(PoisonError::into_inner));
+            }
         });
     }
 }
@@ -285,9 +287,21 @@ impl Pool {
 /// Calls `work` with each item and its index: on the threads of a pool, if there is one, each item mostly on the
 /// same thread.
 pub fn each<T: Send>(pool: Option<&Pool>, items: &mut [T], work: impl Fn(usize, &mut T) + Sync) {
-    match pool {
-        Some(pool) if items.len() > 1 => pool.each(items, work),
-        _ => items.iter_mut().enumerate().for_each(|(k, item)| work(k, item)),
+    let mut nothing: SmallVec<[(); 1]> = smallvec![(); pool.map_or(1, Pool::threads)];
+    each_with(pool, &mut nothing, items, |(), k, item| work(k, item));
+}
+
+/// The same with what a thread has for itself: as many threads as there are such `owned`, one at least, take part.
+pub fn each_with<S: Send, T: Send>(
+    pool: Option<&Pool>,
+    owned: &mut [S],
+    items: &mut [T],
+    work: impl Fn(&mut S, usize, &mut T) + Sync,
+) {
+    match (pool, owned) {
+        (Some(pool), owned @ [_, _, ..]) if items.len() > 1 => pool.each_with(owned, items, work),
+        (_, [first, ..]) => items.iter_mut().enumerate().for_each(|(k, item)| work(first, k, item)),
+        (_, []) => debug_assert!(false, "nobody takes part"),
     }
 }
 
@@ -382,6 +396,31 @@ mod tests {
         }
     }
 
+    /// Who comes late finds what others have not begun, and what a thread has for itself it has alone.
+    #[test]
+    fn each_thread_has_something_of_its_own() {
+        let pool = Pool::start(3).unwrap();
+        for threads in 1..=3 {
+            let mut owned = vec![Vec::new(); threads];
+            let mut items = [0; 9];
+            let both = Barrier::new(2);
+            each_with(Some(&pool), &mut owned, &mut items, |own, k, item| {
+                if threads == 2 && own.is_empty() {
+                    both.wait();
+                }
+                own.push(k);
+                *item += 1;
+            });
+            assert_eq!(items, [1; 9]);
+            if threads == 2 {
+                assert!(owned.iter().all(|own| !own.is_empty()), "{owned:?}");
+            }
+            let mut all = owned.concat();
+            all.sort_unstable();
+            assert_eq!(all, (0..9).collect::<Vec<_>>());
+        }
+    }
+
     /// Those that work read what the one that asks has written, and the other way round.
     #[test]
     fn many_short_rounds() {
@@ -390,7 +429,7 @@ mod tests {
         for round in 0..if cfg!(miri) { 50 } else { 5000 } {
             let expected = [round; 7];
             assert_eq!(numbers, expected);
-            pool.each(&mut numbers, |_, number| *number += 1);
+            each(Some(&pool), &mut numbers, |_, number| *number += 1);
         }
     }
 

@@ -32,6 +32,10 @@ const NANOSECONDS_OF_MUCH: u64 = 1_000_000;
 const LEAST_OF_A_PIECE: u64 = 10_000;
 /// Of more steps than that for each thread, several pieces even out their load.
 const MOST_OF_A_PIECE: u64 = 4 * LEAST_OF_A_PIECE;
+/// And of much more, pieces of that length, for the threads seldom begin and end together: a table is written meanwhile.
+const NANOSECONDS_OF_A_PIECE: u64 = 250_000;
+/// But no more pieces than that for each thread, because each has lists.
+const MOST_PIECES: u64 = 32;
 /// What an arrival at an event-driven neuron costs on one thread, and a neuron that is awake.
 const NANOSECONDS_OF_AN_ARRIVAL: u64 = 100;
 /// See [`NANOSECONDS_OF_AN_ARRIVAL`].
@@ -46,8 +50,8 @@ pub struct Cpu {
     pool: OnceLock<Option<Pool>>,
     /// Work in small pieces that was done while they slept, in nanoseconds.
     missed: AtomicU64,
-    /// What pieces of a bank gave, taken out again: the room of their lists is kept.
-    outputs: Mutex<Vec<Output>>,
+    /// What pieces of a bank gave, taken out again, and what threads need room for: their memory is kept.
+    outputs: Mutex<(Vec<Output>, Vec<Room>)>,
     /// Of short rounds.
     pace: Mutex<Pace>,
     level: Level,
@@ -129,17 +133,18 @@ impl Cpu {
         Some((task, parameters.rows(), state.rows_mut()))
     }
 
-    /// Empty outputs, so many at least.
-    fn outputs(&self, pieces: usize) -> Vec<Output> {
+    /// Empty outputs, so many at least, and room for the threads.
+    fn outputs(&self, pieces: usize) -> (Vec<Output>, Vec<Room>) {
         let mut kept = self.outputs.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut outputs = std::mem::take(&mut *kept);
+        let (mut outputs, mut rooms) = std::mem::take(&mut *kept);
         outputs.resize_with(pieces.max(outputs.len()), Output::default);
-        outputs
+        rooms.resize_with(self.threads.max(1), Room::default);
+        (outputs, rooms)
     }
 
-    /// Keeps the room of outputs.
-    fn keep(&self, outputs: Vec<Output>) {
-        *self.outputs.lock().unwrap_or_else(PoisonError::into_inner) = outputs;
+    /// Keeps their memory.
+    fn keep(&self, outputs: Vec<Output>, rooms: Vec<Room>) {
+        *self.outputs.lock().unwrap_or_else(PoisonError::into_inner) = (outputs, rooms);
     }
 }
 
@@ -202,21 +207,27 @@ impl Backend for Cpu {
             let pool = self.pool(work);
             // Several pieces for each thread even out their load; of little work each keeps its own.
             let pieces = pool.map_or(1, |pool| {
-                let threads = pool.threads() as u64;
-                (work / (threads * LEAST_OF_A_PIECE)).clamp(1, 4) as usize * pool.threads()
+                let own = work / pool.threads() as u64;
+                let few = (own / LEAST_OF_A_PIECE).clamp(1, MOST_OF_A_PIECE / LEAST_OF_A_PIECE);
+                (own / NANOSECONDS_OF_A_PIECE).clamp(few, MOST_PIECES) as usize * pool.threads()
             });
             let piece = blocks.div_ceil(pieces).max(1);
             let rows = parameters.chunks(task.parameters * piece);
             let rows = rows.zip(state.chunks_mut(task.state * piece));
-            let mut outputs = self.outputs(pieces);
+            let (mut outputs, mut rooms) = self.outputs(pieces);
             outputs.iter_mut().for_each(|output| output.take_back(index, out));
             let mut pieces: SmallVec<[_; 8]> = rows.zip(&mut outputs).collect();
-            threads::each(pool, &mut pieces, |k, ((parameters, state), out)| {
-                task.run(k * piece, inbox.arrived(), parameters, state, out);
-            });
+            threads::each_with(
+                pool,
+                &mut rooms,
+                &mut pieces,
+                |room, k, ((parameters, state), out)| {
+                    task.run(k * piece, inbox.arrived(), parameters, state, room, out);
+                },
+            );
             drop(pieces);
             outputs.iter_mut().for_each(|output| output.hand_over(index, out));
-            self.keep(outputs);
+            self.keep(outputs, rooms);
         }
     }
 
@@ -246,7 +257,7 @@ impl Backend for Cpu {
         let began = turn.filter(|turn| turn.counts).map(|_| Instant::now());
         let (shape, shares) = inbox.shares(pool.map_or(1, Pool::threads));
         let count = shares.len();
-        let mut outputs = self.outputs(count * banks.len());
+        let (mut outputs, mut rooms) = self.outputs(count * banks.len());
         let piece = |share| (share, SmallVec::<[BankPiece; 2]>::new());
         let mut pieces: SmallVec<[_; 4]> = shares.into_iter().map(piece).collect();
         let mut tasks = SmallVec::<[Task; 2]>::new();
@@ -279,11 +290,11 @@ impl Backend for Cpu {
             tasks.push(task);
         }
         let due = &*router;
-        threads::each(pool, &mut pieces, |_, (share, banks)| {
+        threads::each_with(pool, &mut rooms, &mut pieces, |room, _, (share, banks)| {
             due.deliver_to(share, shape, window, (0, 1), pulses);
             let arrived = share.arrived(shape);
             for BankPiece { task, first, parameters, state, out } in banks {
-                tasks[*task].run(*first, arrived, parameters, state, out);
+                tasks[*task].run(*first, arrived, parameters, state, room, out);
             }
         });
         drop(pieces);
@@ -291,7 +302,7 @@ impl Backend for Cpu {
         for (index, outputs) in outputs.chunks_mut(count).take(all).enumerate() {
             outputs.iter_mut().for_each(|output| output.hand_over(index, out));
         }
-        self.keep(outputs);
+        self.keep(outputs, rooms);
         router.end(window, inbox, count);
         if let Some(began) = began {
             pace().took(began.elapsed().as_nanos() as f64 / work as f64);
@@ -338,7 +349,6 @@ struct Output {
     spikes: Vec<(Time, u32)>,
     samples: Vec<Sample>,
     fault: Option<Fault>,
-    room: Room,
 }
 
 impl Output {
@@ -365,10 +375,12 @@ impl Task<'_> {
         arrived: Arrived,
         parameters: &[Row],
         state: &mut [Row],
+        kept: &mut Room,
         out: &mut Output,
     ) {
         let blocks = first..first + parameters.len() / self.parameters;
-        let mut room = std::mem::take(&mut out.room);
+        // (Taken out: what lies beside that of another thread goes back and forth between their caches.)
+        let mut room = std::mem::take(kept);
         if self.is_undisturbed(blocks.clone(), arrived) {
             self.run_all(blocks, arrived, parameters, state, &mut room.flags, out);
         } else {
@@ -382,7 +394,7 @@ impl Task<'_> {
                 self.run_block(block, arrived, parameters, state, &mut room, out);
             }
         }
-        out.room = room;
+        *kept = room;
     }
 
     /// Whether blocks can run through the window all at once: their arrivals are summed already, no
@@ -598,7 +610,7 @@ impl<'a> Driven<'a> {
     }
 }
 
-/// What a piece needs room for, which is kept.
+/// What a thread needs room for.
 #[derive(Default)]
 struct Room {
     /// The sums of arrivals, a row for each step and receptor; zero but for the tile at hand.
@@ -612,16 +624,17 @@ fn clear(arrivals: Lists, tile: &mut [Row<i32>], receptors: usize) {
         tile.fill(Row([0; LANES]));
         return;
     }
-    for arrival in arrivals.iter() {
+    arrivals.iter().for_each(|arrival| {
         let row = usize::from(arrival.step) * receptors + usize::from(arrival.receptor);
         tile[row].0[usize::from(arrival.lane)] = 0;
-    }
+    });
 }
 
 /// Sums the arrivals of a tile into zeros; the result is the earliest arrival that overflowed its sum.
 fn lay_out(arrivals: Lists, tile: &mut [Row<i32>], receptors: usize) -> Option<Arrival> {
     let mut overflow: Option<Arrival> = None;
-    for arrival in arrivals.iter() {
+    // (`for_each`: in a loop over several lists the compiler would look for the next list at each arrival.)
+    arrivals.iter().for_each(|arrival| {
         let row = usize::from(arrival.step) * receptors + usize::from(arrival.receptor);
         let sum = &mut tile[row].0[usize::from(arrival.lane)];
         match sum.checked_add(arrival.weight) {
@@ -631,6 +644,6 @@ fn lay_out(arrivals: Lists, tile: &mut [Row<i32>], receptors: usize) -> Option<A
                 overflow = overflow.into_iter().chain([*arrival]).min_by_key(when);
             }
         }
-    }
+    });
     overflow
 }

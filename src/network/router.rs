@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use bevy_ecs::prelude::*;
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use super::build;
 use super::inbox::{Delivery, Inbox, Moment, Run, Shape, Share};
@@ -43,7 +43,9 @@ const BUSY_THREAD: Work = Work { steps: 1 << 19, seconds: 40.0, spikes: 1e5 };
 /// The most rounds of a window, however small the network: ten milliseconds or more of a device.
 const MOST_ROUNDS: u64 = 1 << 10;
 
-/// Arrivals of an emitter in a window that need no memory.
+/// Several pieces of what arrives at once for each thread even out their load.
+const PIECES: usize = 8;
+/// Arrivals by a run of edges that are put down together.
 const MOMENTS: usize = 16;
 /// Edges are fetched that many spikes before they are delivered.
 const PREFETCH: usize = 4;
@@ -118,6 +120,25 @@ pub(super) struct Due {
 
 /// Lists of spikes.
 type Lists<'s> = SmallVec<[&'s [Spike]; 16]>;
+
+/// Says when something arrives in a round, as solvers want it.
+#[derive(Clone, Copy)]
+struct Clock {
+    window: Window,
+    /// Steps of the window in one of the neurons that are advanced by steps. With Euler it is one; among
+    /// event-driven neurons an arrival acts on stepped ones in the step in which it falls.
+    step: u64,
+}
+
+impl Clock {
+    #[inline(always)]
+    fn moment(self, step: u64) -> Moment {
+        debug_assert!(step >= self.window.first_step, "an arrival came too late");
+        let at = step - self.window.first_step;
+        let at = if self.step == 1 { at } else { at / self.step };
+        Moment { step: at as usize, time: Time::from_steps(step, self.window.dt) }
+    }
+}
 
 /// The table of edges and the calendar of arrivals.
 #[derive(Resource, Debug)]
@@ -494,25 +515,31 @@ impl Router {
         pool: Option<&Pool>,
         lists: &mut [Vec<Due>],
     ) {
-        let end = window.first_step + window.steps;
+        let (end, clock) = (window.first_step + window.steps, self.clock(window));
         let (shape, mut shares) = inbox.shares(pool.map_or(1, Pool::threads));
-        let parts = shares.len();
         let mut shares: SmallVec<[_; 4]> = shares.iter_mut().zip(lists).collect();
-        threads::each(pool, &mut shares, |k, (share, list)| {
-            let mut now = SmallVec::<[Moment; MOMENTS]>::new();
+        let parts = PIECES * shares.len();
+        let mut pieces: SmallVec<[(); 8]> = smallvec![(); parts];
+        threads::each_with(pool, &mut shares, &mut pieces, |(share, list), k, ()| {
+            // (Copies, which stay in registers while arrivals are written.)
+            let (end, clock) = (end, clock);
+            let mut now = [Moment { step: 0, time: Time::ZERO }; MOMENTS];
             self.for_each_group(first, part(spikes, k, parts), |group, own| {
                 let (delay, run) = (self.table.delay_steps(group), self.table.run_of(group));
-                for (time, _) in own {
-                    let step = window.step_of(*time).saturating_add(delay);
-                    if step < end {
-                        now.push(self.moment(step, window));
-                    } else if step < self.total_steps {
-                        list.push(Due { first: run.0, len: run.1, step });
+                for own in own.chunks(MOMENTS) {
+                    let mut count = 0;
+                    for (time, _) in own {
+                        let step = clock.window.step_of(*time).saturating_add(delay);
+                        if step < end {
+                            now[count] = clock.moment(step);
+                            count += 1;
+                        } else if step < self.total_steps {
+                            list.push(Due { first: run.0, len: run.1, step });
+                        }
                     }
-                }
-                if !now.is_empty() {
-                    self.fan_out(run, &now, shape, share);
-                    now.clear();
+                    if count > 0 {
+                        self.fan_out(run, &now[..count], shape, share);
+                    }
                 }
             });
         });
@@ -573,17 +600,10 @@ impl Router {
         &mut self.calendar[page]
     }
 
-    /// A step in which something arrives, as solvers want it.
-    #[inline(always)]
-    fn moment(&self, step: u64, window: &Window) -> Moment {
-        debug_assert!(step >= window.first_step, "an arrival came too late");
-        let time = Time::from_steps(step, self.dt);
-        // With Euler a whole number of steps; among event-driven neurons an arrival acts on stepped
-        // ones in the step in which it falls.
-        let at = step - window.first_step;
-        let at =
-            self.step.filter(|step| *step != self.dt).map_or(at, |step| at / step.whole(self.dt));
-        Moment { step: at as usize, time }
+    /// What says when something arrives in a round.
+    fn clock(&self, window: &Window) -> Clock {
+        let step = self.step.map_or(1, |step| step.whole(self.dt));
+        Clock { window: *window, step }
     }
 
     /// Puts what is due in these steps into a share of the inbox.
@@ -596,12 +616,13 @@ impl Router {
         shape: &Shape,
         share: &mut Share,
     ) {
+        let clock = self.clock(window);
         for (k, &Due { first, len, step }) in due.iter().enumerate() {
             if let Some(soon) = due.get(k + PREFETCH).filter(|soon| steps.contains(&soon.step)) {
                 self.table.prefetch((soon.first, soon.len));
             }
             if steps.contains(&step) {
-                self.fan_out((first, len), &[self.moment(step, window)], shape, share);
+                self.fan_out((first, len), &[clock.moment(step)], shape, share);
             }
         }
     }

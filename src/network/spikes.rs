@@ -218,10 +218,13 @@ pub(crate) fn part<'s>(
 /// The spikes sorted by time and index.
 pub(crate) fn sorted(spikes: &[Spike]) -> Vec<Spike> {
     let ticks = |time: &Time| time.picoseconds();
-    let first = spikes.iter().map(|(time, _)| ticks(time)).min().unwrap_or(0);
-    let span = spikes.iter().map(|(time, _)| ticks(time)).max().unwrap_or(0) - first;
-    let bits = spikes.iter().map(|(_, index)| *index).max().unwrap_or(0).checked_ilog2();
-    let bits = bits.map_or(0, |highest| highest + 1);
+    let (mut first, mut last, mut indices) = (u64::MAX, 0, 0);
+    for (time, index) in spikes {
+        (first, last, indices) = (first.min(ticks(time)), last.max(ticks(time)), indices | *index);
+    }
+    let span = last.saturating_sub(first);
+    // Of the highest index, as many as of all together.
+    let bits = u32::BITS - indices.leading_zeros();
     if span.leading_zeros() < bits {
         let mut spikes = spikes.to_vec();
         spikes.sort_unstable();

@@ -196,7 +196,7 @@ impl Record for SpikeRecorder {
             None => f64::from(neuron),
         };
         let mut all = self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        self.left().iter().for_each(|spike| all.push(*spike));
+        all.extend(&self.left());
         let shown = all.shown();
         let shown: Vec<(f64, f64)> =
             shown.iter().map(|(time, neuron)| (time.seconds(), y(*neuron))).collect();
@@ -249,7 +249,7 @@ impl Hears for SpikeRecorder {
                 handed.clear();
                 *spare.lock().unwrap_or_else(PoisonError::into_inner) = handed;
                 let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
-                spikes.iter().for_each(|spike| shown.push(*spike));
+                shown.extend(&spikes);
                 rows_of(&spikes, replicas)
             });
         }

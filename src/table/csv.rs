@@ -30,22 +30,24 @@ pub fn write(rows: &Rows, out: &mut dyn Write) -> io::Result<()> {
     Text::new().put(rows, out).map(|_| ())
 }
 
-/// Rows as text, some at a time. Tables are full of indices and times, which are written without a formatter:
-/// from their last digit on, so that the text begins somewhere and goes on to the end of its bytes.
+/// Rows as text, some at a time.
 struct Text {
     bytes: Vec<u8>,
-    start: usize,
-    /// Rows are sorted by time, and where it goes by steps many have the same: the last one and its text, at the
-    /// end of a cell.
+    last: LastTime,
+}
+
+/// Rows are sorted by time, and where it goes by steps many have the same: the last one and its text, at the end of
+/// a cell.
+struct LastTime {
     time: Time,
-    time_text: [u8; CELL_BYTES],
-    time_len: usize,
+    text: [u8; CELL_BYTES],
+    len: usize,
 }
 
 impl Text {
     fn new() -> Text {
-        let (bytes, time_text) = (vec![0; TEXT_BYTES], [0; CELL_BYTES]);
-        Text { start: bytes.len(), bytes, time: Time::ZERO, time_text, time_len: 0 }
+        let last = LastTime { time: Time::ZERO, text: [0; CELL_BYTES], len: 0 };
+        Text { bytes: vec![0; TEXT_BYTES], last }
     }
 
     /// Writes rows, always whole ones; gives back their bytes.
@@ -54,112 +56,109 @@ impl Text {
         self.bytes.resize(row_bytes.max(TEXT_BYTES), 0);
         let most = self.bytes.len() / row_bytes;
         let mut bytes = 0;
+        let (text, last) = (&mut self.bytes[..], &mut self.last);
         for first in (0..rows.len()).step_by(most) {
-            self.start = self.bytes.len();
+            let mut start = text.len();
             for row in (first..rows.len().min(first + most)).rev() {
-                self.row(rows, row);
+                let mut end = b'\n';
+                for column in rows.columns().iter().rev() {
+                    start = put_byte(text, start, std::mem::replace(&mut end, b','));
+                    start = match &column.cells {
+                        Cells::Index(cells) => put_number(text, start, cells[row].into()),
+                        Cells::Time(cells) => put_time(text, start, cells[row], last),
+                        Cells::Value(cells) => put_value(text, start, cells[row]),
+                    };
+                }
             }
-            out.write_all(&self.bytes[self.start..])?;
-            bytes += self.bytes.len() - self.start;
+            out.write_all(&text[start..])?;
+            bytes += text.len() - start;
         }
         Ok(bytes)
     }
+}
 
-    /// Puts a row before those that are there.
-    #[inline]
-    fn row(&mut self, rows: &Rows, row: usize) {
-        let mut end = b'\n';
-        for column in rows.columns().iter().rev() {
-            self.byte(std::mem::replace(&mut end, b','));
-            match &column.cells {
-                Cells::Index(cells) => self.number(cells[row].into()),
-                Cells::Time(cells) => self.time(cells[row]),
-                Cells::Value(cells) => self.value(cells[row]),
-            }
+// Tables are full of indices and times, which are written without a formatter, from their last digit on: each
+// function puts something into a text so that it ends at `end`, and says where it begins.
+
+#[inline(always)]
+fn put_byte(text: &mut [u8], end: usize, byte: u8) -> usize {
+    text[end - 1] = byte;
+    end - 1
+}
+
+/// The last characters of a cell.
+#[inline(always)]
+fn put_cell(text: &mut [u8], end: usize, cell: &[u8; CELL_BYTES], len: usize) -> usize {
+    debug_assert!(end >= CELL_BYTES, "no cell is longer than there is room for");
+    if let Some(room) = text[..end].last_chunk_mut() {
+        *room = *cell;
+    }
+    end - len
+}
+
+/// The last digits of a number, at most four, with zeros in front.
+#[inline(always)]
+fn put_digits(text: &mut [u8], end: usize, number: u64, len: usize) -> usize {
+    debug_assert!(end >= 4, "no cell is longer than there is room for");
+    let [high, low] = [number / 100 % 100, number % 100].map(|pair| PAIRS[pair as usize]);
+    if let Some(room) = text[..end].last_chunk_mut() {
+        *room = [high[0], high[1], low[0], low[1]];
+    }
+    end - len
+}
+
+#[inline(always)]
+fn put_number(text: &mut [u8], mut end: usize, mut number: u64) -> usize {
+    while number >= 10_000 {
+        end = put_digits(text, end, number, 4);
+        number /= 10_000;
+    }
+    let more = |least| usize::from(number >= least);
+    put_digits(text, end, number, 1 + more(10) + more(100) + more(1000))
+}
+
+/// Seconds, exact, as `Time` shows them.
+#[inline(always)]
+fn put_time(text: &mut [u8], end: usize, time: Time, last: &mut LastTime) -> usize {
+    if last.len > 0 && last.time == time {
+        return put_cell(text, end, &last.text, last.len);
+    }
+    let start = put_seconds(text, end, time);
+    if let Some(text) = text[..end].last_chunk() {
+        *last = LastTime { time, text: *text, len: end - start };
+    }
+    start
+}
+
+#[inline(never)]
+fn put_seconds(text: &mut [u8], mut end: usize, time: Time) -> usize {
+    let mut picoseconds = time.picoseconds() % Time::PER_SECOND;
+    if picoseconds > 0 {
+        let mut places = 12;
+        while picoseconds.is_multiple_of(10_000) {
+            (picoseconds, places) = (picoseconds / 10_000, places - 4);
         }
-    }
-
-    #[inline]
-    fn byte(&mut self, byte: u8) {
-        self.start -= 1;
-        self.bytes[self.start] = byte;
-    }
-
-    /// The last characters of a cell.
-    #[inline]
-    fn cell(&mut self, cell: &[u8; CELL_BYTES], len: usize) {
-        debug_assert!(self.start >= CELL_BYTES, "no cell is longer than there is room for");
-        if let Some(room) = self.bytes[..self.start].last_chunk_mut() {
-            *room = *cell;
+        while picoseconds.is_multiple_of(10) {
+            (picoseconds, places) = (picoseconds / 10, places - 1);
         }
-        self.start -= len;
-    }
-
-    /// The last digits of a number, at most four, with zeros in front.
-    #[inline]
-    fn digits(&mut self, number: u64, len: usize) {
-        debug_assert!(self.start >= 4, "no cell is longer than there is room for");
-        let [high, low] = [number / 100 % 100, number % 100].map(|pair| PAIRS[pair as usize]);
-        if let Some(room) = self.bytes[..self.start].last_chunk_mut() {
-            *room = [high[0], high[1], low[0], low[1]];
+        while places > 0 {
+            let len = places.min(4);
+            end = put_digits(text, end, picoseconds, len);
+            (picoseconds, places) = (picoseconds / 10_000, places - len);
         }
-        self.start -= len;
+        end = put_byte(text, end, b'.');
     }
+    put_number(text, end, time.picoseconds() / Time::PER_SECOND)
+}
 
-    #[inline]
-    fn number(&mut self, mut number: u64) {
-        while number >= 10_000 {
-            self.digits(number, 4);
-            number /= 10_000;
-        }
-        self.digits(
-            number,
-            [10, 100, 1000].iter().fold(1, |len, n| len + usize::from(number >= *n)),
-        );
-    }
-
-    /// Seconds, exact, as `Time` shows them.
-    #[inline]
-    fn time(&mut self, time: Time) {
-        if self.time_len > 0 && self.time == time {
-            let text = self.time_text;
-            return self.cell(&text, self.time_len);
-        }
-        let end = self.start;
-        self.seconds(time.picoseconds() / Time::PER_SECOND, time.picoseconds() % Time::PER_SECOND);
-        if let Some(text) = self.bytes[..end].last_chunk() {
-            (self.time, self.time_text, self.time_len) = (time, *text, end - self.start);
-        }
-    }
-
-    fn seconds(&mut self, whole: u64, mut picoseconds: u64) {
-        if picoseconds > 0 {
-            let mut places = 12;
-            while picoseconds.is_multiple_of(10_000) {
-                (picoseconds, places) = (picoseconds / 10_000, places - 4);
-            }
-            while picoseconds.is_multiple_of(10) {
-                (picoseconds, places) = (picoseconds / 10, places - 1);
-            }
-            while places > 0 {
-                let len = places.min(4);
-                self.digits(picoseconds, len);
-                (picoseconds, places) = (picoseconds / 10_000, places - len);
-            }
-            self.byte(b'.');
-        }
-        self.number(whole);
-    }
-
-    fn value(&mut self, value: f64) {
-        let mut cell = [0; CELL_BYTES];
-        let mut rest = &mut cell[..];
-        let written = write!(rest, "{value:e}");
-        debug_assert!(written.is_ok(), "a cell has room for any number");
-        let len = CELL_BYTES - rest.len();
-        cell.copy_within(..len, CELL_BYTES - len);
-        self.cell(&cell, len);
-    }
+fn put_value(text: &mut [u8], end: usize, value: f64) -> usize {
+    let mut cell = [0; CELL_BYTES];
+    let mut rest = &mut cell[..];
+    let written = write!(rest, "{value:e}");
+    debug_assert!(written.is_ok(), "a cell has room for any number");
+    let len = CELL_BYTES - rest.len();
+    cell.copy_within(..len, CELL_BYTES - len);
+    put_cell(text, end, &cell, len)
 }
 
 /// The numbers below 100, as two digits.
@@ -388,10 +387,9 @@ mod tests {
         fn times_stand_as_they_are_shown(ticks in any::<u64>(), zeros in 0_u32..19) {
             let unit = 10_u64.pow(zeros);
             let time = Time::from_picoseconds(ticks / unit * unit);
-            let mut text = Text::new();
-            text.time(time);
-            let found = text.bytes.split_off(text.start);
-            prop_assert_eq!(String::from_utf8(found).unwrap(), time.to_string());
+            let mut text = [0; CELL_BYTES];
+            let start = put_seconds(&mut text, CELL_BYTES, time);
+            prop_assert_eq!(std::str::from_utf8(&text[start..]).unwrap(), time.to_string());
         }
     }
 }

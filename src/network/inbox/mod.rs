@@ -340,12 +340,17 @@ impl Share<'_> {
         }
         if !shape.is_summed() {
             let blocks = shape.rows.blocks();
-            for moment in moments {
-                let (tile, step) = (moment.step / TILE_STEPS, (moment.step % TILE_STEPS) as u8);
-                let lists = &mut self.part.lists[tile * blocks..];
-                match edges {
-                    [edge] => list(lists, rows, edge, step),
-                    _ => list_all(&mut lists[..blocks], rows, edges, step),
+            let tile = |moment: &Moment| (moment.step / TILE_STEPS, moment.step % TILE_STEPS);
+            if let [edge] = edges {
+                let (block, arrival) = arrival(rows, edge, 0);
+                for (tile, step) in moments.iter().map(tile) {
+                    let list = &mut self.part.lists[tile * blocks + block];
+                    list.push(Arrival { step: step as u8, ..arrival });
+                }
+            } else {
+                for (tile, step) in moments.iter().map(tile) {
+                    let lists = &mut self.part.lists[tile * blocks..][..blocks];
+                    list_all(lists, rows, edges, step as u8);
                 }
             }
             return;
@@ -394,19 +399,22 @@ impl Share<'_> {
     }
 }
 
-/// Adds what arrives by an edge to the list of its block.
+/// What arrives by an edge in a step of a tile, and its block.
 #[inline(always)]
-fn list(lists: &mut [Vec<Arrival>], rows: &[PortRow], edge: &TableEdge, step: u8) {
+fn arrival(rows: &[PortRow], edge: &TableEdge, step: u8) -> (usize, Arrival) {
     let (row, lane) = edge.port.parts();
     let PortRow { block, receptor, .. } = rows[row];
-    let arrival = Arrival { weight: edge.weight, step, lane: lane as u8, receptor };
-    lists[block as usize].push(arrival);
+    (block as usize, Arrival { weight: edge.weight, step, lane: lane as u8, receptor })
 }
 
-/// Adds what arrives by many edges. (Apart from the rest, in which the compiler makes less of the loop.)
+/// Adds what arrives by many edges to the lists of their blocks. (Apart from the rest, in which the compiler makes
+/// less of the loop.)
 #[inline(never)]
 fn list_all(lists: &mut [Vec<Arrival>], rows: &[PortRow], edges: &[TableEdge], step: u8) {
-    edges.iter().for_each(|edge| list(lists, rows, edge, step));
+    for edge in edges {
+        let (block, arrival) = arrival(rows, edge, step);
+        lists[block].push(arrival);
+    }
 }
 
 impl Inbox {

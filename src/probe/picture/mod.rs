@@ -174,6 +174,20 @@ impl<T: Copy> Evenly<T> {
         self.count += 1;
     }
 
+    /// Adds points.
+    pub fn extend(&mut self, mut points: &[T]) {
+        // (Most are not kept, once there are many.)
+        let before_the_next = |evenly: &Evenly<T>| evenly.count.wrapping_neg() & (evenly.every - 1);
+        while let Some((next, rest)) =
+            points.get(before_the_next(self) as usize..).and_then(<[T]>::split_first)
+        {
+            self.count += before_the_next(self);
+            self.push(*next);
+            points = rest;
+        }
+        self.count += points.len() as u64;
+    }
+
     /// How many points there were.
     #[must_use]
     pub fn count(&self) -> u64 {

@@ -317,6 +317,11 @@ fn evenly_spaced_points_are_as_many_as_a_picture_shows() {
         let mut evenly = Evenly::default();
         (0..count).for_each(|k| evenly.push(k));
         let shown = evenly.shown();
+        // Many at a time, some of them far fewer than lie between those that are kept.
+        let mut together = Evenly::default();
+        let all: Vec<usize> = (0..count).collect();
+        all.chunk_by(|k, _| k % 10_007 > 3).for_each(|some| together.extend(some));
+        assert_eq!((together.count(), together.shown()), (count as u64, shown.clone()));
         assert_eq!((evenly.count(), shown.len()), (count as u64, count.min(MOST_DOTS)));
         let gaps: Vec<usize> = shown.windows(2).map(|pair| pair[1] - pair[0]).collect();
         let (least, most) = (gaps.iter().min(), gaps.iter().max());
