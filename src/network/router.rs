@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use bevy_ecs::prelude::*;
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 
 use super::build;
 use super::inbox::{Delivery, Inbox, Moment, Run, Shape, Share};
@@ -43,8 +43,10 @@ const BUSY_THREAD: Work = Work { steps: 1 << 19, seconds: 40.0, spikes: 1e5 };
 /// The most rounds of a window, however small the network: ten milliseconds or more of a device.
 const MOST_ROUNDS: u64 = 1 << 10;
 
-/// Several pieces of what arrives at once for each thread even out their load.
-const PIECES: usize = 8;
+/// Several pieces of what arrives at once for each thread even out their load. (Each has a share of the inbox, whose
+/// lists solvers look through: a share of each thread would need fewer, but more memory the more threads have had
+/// pieces of each other.)
+const PIECES: usize = 2;
 /// Arrivals by a run of edges that are put down together.
 const MOMENTS: usize = 16;
 /// Edges are fetched that many spikes before they are delivered.
@@ -464,10 +466,10 @@ impl Router {
         let pulses = if may_arrive_now { count * of_a_spike } else { 0 };
         let pool = self.pool(pulses as u64, threads);
         let mut lists = std::mem::take(&mut self.later);
-        let parts = pool.map_or(1, Pool::threads);
+        let parts = pool.map_or(1, |pool| pool.threads() * if goes_at_once { PIECES } else { 1 });
         lists.resize_with(parts.max(lists.len()), Vec::new);
         if goes_at_once {
-            self.route_at_once(first, spikes, window, inbox, pool, &mut lists);
+            self.route_at_once(first, spikes, window, inbox, pool, &mut lists[..parts]);
         } else {
             threads::each(pool, &mut lists[..parts], |k, list| {
                 self.for_each_group(first, part(spikes, k, parts), |group, own| {
@@ -504,8 +506,8 @@ impl Router {
         self.now = now;
     }
 
-    /// Routes spikes that mostly arrive in the round: each thread puts what does into its share of the inbox, and
-    /// the rest into its list.
+    /// Routes spikes that mostly arrive in the round, as many pieces of them as there are `lists`: what does goes into
+    /// the share of the inbox that a piece has, and the rest into its list.
     fn route_at_once(
         &self,
         first: u32,
@@ -516,11 +518,10 @@ impl Router {
         lists: &mut [Vec<Due>],
     ) {
         let (end, clock) = (window.first_step + window.steps, self.clock(window));
-        let (shape, mut shares) = inbox.shares(pool.map_or(1, Pool::threads));
-        let mut shares: SmallVec<[_; 4]> = shares.iter_mut().zip(lists).collect();
-        let parts = PIECES * shares.len();
-        let mut pieces: SmallVec<[(); 8]> = smallvec![(); parts];
-        threads::each_with(pool, &mut shares, &mut pieces, |(share, list), k, ()| {
+        let (shape, mut shares) = inbox.shares(lists.len());
+        let parts = shares.len();
+        let mut pieces: SmallVec<[_; 4]> = shares.iter_mut().zip(lists).collect();
+        threads::each(pool, &mut pieces, |k, (share, list)| {
             // (Copies, which stay in registers while arrivals are written.)
             let (end, clock) = (end, clock);
             let mut now = [Moment { step: 0, time: Time::ZERO }; MOMENTS];
