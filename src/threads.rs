@@ -292,7 +292,7 @@ pub fn each<T: Send>(pool: Option<&Pool>, items: &mut [T], work: impl Fn(usize, 
 }
 
 /// The same with what a thread has for itself: as many threads as there are such `owned`, one at least, take part.
-pub fn each_with<S: Send, T: Send>(
+pub(crate) fn each_with<S: Send, T: Send>(
     pool: Option<&Pool>,
     owned: &mut [S],
     items: &mut [T],
@@ -396,7 +396,7 @@ mod tests {
         }
     }
 
-    /// Who comes late finds what others have not begun, and what a thread has for itself it has alone.
+    /// Each piece is done once, also those of threads that take no part, because nothing is theirs.
     #[test]
     fn each_thread_has_something_of_its_own() {
         let pool = Pool::start(3).unwrap();

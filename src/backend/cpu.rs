@@ -142,7 +142,7 @@ impl Cpu {
         (outputs, rooms)
     }
 
-    /// Keeps their memory.
+    /// Keeps the memory of outputs and rooms for the next window.
     fn keep(&self, outputs: Vec<Output>, rooms: Vec<Room>) {
         *self.outputs.lock().unwrap_or_else(PoisonError::into_inner) = (outputs, rooms);
     }

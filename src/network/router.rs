@@ -43,11 +43,11 @@ const BUSY_THREAD: Work = Work { steps: 1 << 19, seconds: 40.0, spikes: 1e5 };
 /// The most rounds of a window, however small the network: ten milliseconds or more of a device.
 const MOST_ROUNDS: u64 = 1 << 10;
 
-/// Several pieces of what arrives at once for each thread even out their load. (Each has a share of the inbox, whose
-/// lists solvers look through: a share of each thread would need fewer, but more memory the more threads have had
-/// pieces of each other.)
+/// Several pieces of what arrives at once for each thread even out their load. (Each piece has a share of the inbox.
+/// With one for each thread there would be fewer lists to look through, but those of each thread would grow to what it
+/// took in its worst window.)
 const PIECES: usize = 2;
-/// Arrivals by a run of edges that are put down together.
+/// Arrivals by a run of edges that are put down together: they lie on the stack, and few runs have more in a window.
 const MOMENTS: usize = 16;
 /// Edges are fetched that many spikes before they are delivered.
 const PREFETCH: usize = 4;
@@ -127,9 +127,9 @@ type Lists<'s> = SmallVec<[&'s [Spike]; 16]>;
 #[derive(Clone, Copy)]
 struct Clock {
     window: Window,
-    /// Steps of the window in one of the neurons that are advanced by steps. With Euler it is one; among
-    /// event-driven neurons an arrival acts on stepped ones in the step in which it falls.
-    step: u64,
+    /// Steps of the window in one of the neurons that are advanced by steps. With Euler it is one, and nothing is
+    /// divided; among event-driven neurons an arrival acts on stepped ones in the step in which it falls.
+    unit: u64,
 }
 
 impl Clock {
@@ -137,7 +137,7 @@ impl Clock {
     fn moment(self, step: u64) -> Moment {
         debug_assert!(step >= self.window.first_step, "an arrival came too late");
         let at = step - self.window.first_step;
-        let at = if self.step == 1 { at } else { at / self.step };
+        let at = if self.unit == 1 { at } else { at / self.unit };
         Moment { step: at as usize, time: Time::from_steps(step, self.window.dt) }
     }
 }
@@ -603,8 +603,8 @@ impl Router {
 
     /// What says when something arrives in a round.
     fn clock(&self, window: &Window) -> Clock {
-        let step = self.step.map_or(1, |step| step.whole(self.dt));
-        Clock { window: *window, step }
+        let unit = self.step.map_or(1, |step| step.whole(self.dt));
+        Clock { window: *window, unit }
     }
 
     /// Puts what is due in these steps into a share of the inbox.

@@ -223,7 +223,7 @@ pub(crate) fn sorted(spikes: &[Spike]) -> Vec<Spike> {
         (first, last, indices) = (first.min(ticks(time)), last.max(ticks(time)), indices | *index);
     }
     let span = last.saturating_sub(first);
-    // Of the highest index, as many as of all together.
+    // (The highest bit that any index has is that of the highest.)
     let bits = u32::BITS - indices.leading_zeros();
     if span.leading_zeros() < bits {
         let mut spikes = spikes.to_vec();

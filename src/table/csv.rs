@@ -60,9 +60,9 @@ impl Text {
         for first in (0..rows.len()).step_by(most) {
             let mut start = text.len();
             for row in (first..rows.len().min(first + most)).rev() {
-                let mut end = b'\n';
+                let mut separator = b'\n';
                 for column in rows.columns().iter().rev() {
-                    start = put_byte(text, start, std::mem::replace(&mut end, b','));
+                    start = put_byte(text, start, std::mem::replace(&mut separator, b','));
                     start = match &column.cells {
                         Cells::Index(cells) => put_number(text, start, cells[row].into()),
                         Cells::Time(cells) => put_time(text, start, cells[row], last),
@@ -78,7 +78,7 @@ impl Text {
 }
 
 // Tables are full of indices and times, which are written without a formatter, from their last digit on: each
-// function puts something into a text so that it ends at `end`, and says where it begins.
+// function puts something into a text so that it ends at `end`, and says where it begins, which so stays in a register.
 
 #[inline(always)]
 fn put_byte(text: &mut [u8], end: usize, byte: u8) -> usize {
