@@ -78,7 +78,7 @@ impl Text {
 }
 
 // Tables are full of indices and times, which are written without a formatter, from their last digit on: each
-// function puts something into a text so that it ends at `end`, and says where it begins, which so stays in a register.
+// function puts something into a text so that it ends at `end`, and says where it begins, so that this stays in a register.
 
 #[inline(always)]
 fn put_byte(text: &mut [u8], end: usize, byte: u8) -> usize {
