@@ -13,7 +13,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockE
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use smallvec::{SmallVec, smallvec};
+use smallvec::SmallVec;
 
 /// So long a thread with nothing to do stays awake: to wake it would take a tenth of a millisecond, and the
 /// next window of a network often wants it sooner than that. Meanwhile it gives way to all others.
@@ -263,31 +263,12 @@ impl Pool {
         });
         results.into_iter().filter_map(OnceLock::into_inner).collect()
     }
-
-    /// Calls `work` with each item and its index, each mostly on the same thread, and with what that thread has for
-    /// itself: as many threads as there are such `owned` take part.
-    fn each_with<S: Send, T: Send>(
-        &self,
-        owned: &mut [S],
-        items: &mut [T],
-        work: impl Fn(&mut S, usize, &mut T) + Sync,
-    ) {
-        let owned: SmallVec<[Mutex<&mut S>; 8]> = owned.iter_mut().map(Mutex::new).collect();
-        let items: SmallVec<[Mutex<&mut T>; 8]> = items.iter_mut().map(Mutex::new).collect();
-        self.hand_out(items.len(), |thread, next| {
-            let Some(owned) = owned.get(thread) else { return };
-            let owned = &mut owned.lock().unwrap_or_else(PoisonError::into_inner);
-            while let Some(k) = next() {
-                work(owned, k, &mut items[k].lock().unwrap_or_else(PoisonError::into_inner));
-            }
-        });
-    }
 }
 
 /// Calls `work` with each item and its index: on the threads of a pool, if there is one, each item mostly on the
 /// same thread.
 pub fn each<T: Send>(pool: Option<&Pool>, items: &mut [T], work: impl Fn(usize, &mut T) + Sync) {
-    let mut nothing: SmallVec<[(); 1]> = smallvec![(); pool.map_or(1, Pool::threads)];
+    let mut nothing = vec![(); pool.map_or(1, Pool::threads)];
     each_with(pool, &mut nothing, items, |(), k, item| work(k, item));
 }
 
@@ -298,11 +279,20 @@ pub(crate) fn each_with<S: Send, T: Send>(
     items: &mut [T],
     work: impl Fn(&mut S, usize, &mut T) + Sync,
 ) {
-    match (pool, owned) {
-        (Some(pool), owned @ [_, _, ..]) if items.len() > 1 => pool.each_with(owned, items, work),
-        (_, [first, ..]) => items.iter_mut().enumerate().for_each(|(k, item)| work(first, k, item)),
-        (_, []) => debug_assert!(false, "nobody takes part"),
-    }
+    assert!(!owned.is_empty(), "nobody takes part");
+    let Some(pool) = pool.filter(|_| owned.len() > 1 && items.len() > 1) else {
+        let all = items.iter_mut().enumerate();
+        return all.for_each(|(k, item)| work(&mut owned[0], k, item));
+    };
+    let owned: SmallVec<[Mutex<&mut S>; 8]> = owned.iter_mut().map(Mutex::new).collect();
+    let items: SmallVec<[Mutex<&mut T>; 8]> = items.iter_mut().map(Mutex::new).collect();
+    pool.hand_out(items.len(), |thread, next| {
+        let Some(owned) = owned.get(thread) else { return };
+        let owned = &mut owned.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(k) = next() {
+            work(owned, k, &mut items[k].lock().unwrap_or_else(PoisonError::into_inner));
+        }
+    });
 }
 
 impl Drop for Pool {

@@ -30,9 +30,9 @@ const NANOSECONDS_OF_WAKING: u64 = 25_000;
 const NANOSECONDS_OF_MUCH: u64 = 1_000_000;
 /// Of a piece that another thread than usual takes: its neurons lie in the cache of that one's core.
 const LEAST_OF_A_PIECE: u64 = 10_000;
-/// Of more steps than that for each thread, several pieces even out their load.
-const MOST_OF_A_PIECE: u64 = 4 * LEAST_OF_A_PIECE;
-/// And of much more, pieces of that length, for the threads seldom begin and end together: a table is written meanwhile.
+/// So many pieces for each thread even out their load, where they are no shorter than that.
+const FEW_PIECES: u64 = 4;
+/// Of much work, pieces of that length, for the threads seldom begin and end together: a table is written meanwhile.
 const NANOSECONDS_OF_A_PIECE: u64 = 250_000;
 /// But no more pieces than that for each thread, because each has lists.
 const MOST_PIECES: u64 = 32;
@@ -208,7 +208,7 @@ impl Backend for Cpu {
             // Several pieces for each thread even out their load; of little work each keeps its own.
             let pieces = pool.map_or(1, |pool| {
                 let own = work / pool.threads() as u64;
-                let few = (own / LEAST_OF_A_PIECE).clamp(1, MOST_OF_A_PIECE / LEAST_OF_A_PIECE);
+                let few = (own / LEAST_OF_A_PIECE).clamp(1, FEW_PIECES);
                 (own / NANOSECONDS_OF_A_PIECE).clamp(few, MOST_PIECES) as usize * pool.threads()
             });
             let piece = blocks.div_ceil(pieces).max(1);
@@ -244,7 +244,7 @@ impl Backend for Cpu {
         let steps: u64 = banks.iter().map(|bank| work(bank, window)).sum();
         let all_stepped = banks.iter().all(|bank| matches!(bank.neurons, Neurons::Stepped(_)));
         // (Of more work a join is a small part, and several pieces for each thread even out their load.)
-        let is_little = steps <= MOST_OF_A_PIECE * self.threads as u64;
+        let is_little = steps <= FEW_PIECES * LEAST_OF_A_PIECE * self.threads as u64;
         if !(all_stepped && is_little && inbox.is_shared_by_blocks()) {
             router.deliver_begun(pulses, window, inbox, &|work| self.pool(work));
             return self.advance(banks, inbox, window, out);

@@ -202,14 +202,15 @@ pub fn seed_experiment_at_a_fine_step() -> Vec<Scene> {
     vec![scene("scenes/ff_mismatch.ron", &["solver=Euler(dt: \"20 us\")", "duration=200 ms"])]
 }
 
-/// Windows that are worth threads, in two banks of different lengths, of which one has two populations.
+/// Windows that are worth threads, in two banks of different lengths, of which one has two populations, and so much
+/// work that pieces go by time.
 pub fn banks_with_much_work() -> Vec<Scene> {
     let text = r#"(seed: 9, duration: "120 ms", solver: Euler(dt: "20 us"),
-        sources: { "noise": (size: 200, train: Poisson(rates: "200 Hz")) },
+        sources: { "noise": (size: 700, train: Poisson(rates: "200 Hz")) },
         populations: {
             "first": (size: 130, model: MODEL, mismatch: { "soma.Itau": LogNormal(cv: 0.2) }),
             "dynapse1": (size: 90, model: dynapse1(soma: (Idc: "700 pA")), mismatch: { "soma.Itau": LogNormal(cv: 0.2) }),
-            "second": (size: 200, model: MODEL, mismatch: { "soma.Igain": LogNormal(cv: 0.2) }),
+            "second": (size: 700, model: MODEL, mismatch: { "soma.Igain": LogNormal(cv: 0.2) }),
         },
         connections: [
             (from: "noise", to: "second", receptor: ampa, rule: OneToOne, weight: 2),

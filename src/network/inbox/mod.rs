@@ -141,8 +141,9 @@ pub(super) struct Moment {
 
 /// Rows that are emptied together.
 const TOUCHED_ROWS: usize = 8;
-/// Lists of a part; where there are more (24 bytes each, and looked through each round), one thread delivers.
-const MOST_LISTS: usize = 1 << 18;
+/// Lists of all shares together (24 bytes each, and looked through each round): where there would be more, shares
+/// are fewer.
+const MOST_LISTS: usize = 1 << 19;
 
 /// What arrives at a block in a tile.
 #[derive(Clone, Copy)]
@@ -342,10 +343,10 @@ impl Share<'_> {
             let blocks = shape.rows.blocks();
             let tile = |moment: &Moment| (moment.step / TILE_STEPS, moment.step % TILE_STEPS);
             if let [edge] = edges {
-                let (block, arrival) = arrival(rows, edge, 0);
+                let (block, first) = arrival(rows, edge, 0);
                 for (tile, step) in moments.iter().map(tile) {
                     let list = &mut self.part.lists[tile * blocks + block];
-                    list.push(Arrival { step: step as u8, ..arrival });
+                    list.push(Arrival { step: step as u8, ..first });
                 }
             } else {
                 for (tile, step) in moments.iter().map(tile) {
@@ -437,14 +438,18 @@ impl Inbox {
         self.shape.is_summed() && self.shape.steps > 0
     }
 
-    /// Shares for so many threads at most. Where some arrivals are summed and others are not, or lists are
-    /// many, there is one alone.
-    pub(crate) fn shares<'a>(&'a mut self, threads: usize) -> (&'a Shape, Shares<'a>) {
+    /// So many shares, or fewer where there would be too many lists; where some arrivals are summed and others are
+    /// not, there is one alone.
+    pub(crate) fn shares<'a>(&'a mut self, count: usize) -> (&'a Shape, Shares<'a>) {
         let by_blocks = self.is_shared_by_blocks();
         let shape = &self.shape;
-        let is_one = if by_blocks { shape.has_events } else { shape.lists() > MOST_LISTS };
-        let threads = if is_one { 1 } else { threads };
-        grow(&mut self.parts, threads, Part::default);
+        let most = match by_blocks {
+            true if shape.has_events => 1,
+            true => count,
+            false => MOST_LISTS / shape.lists().max(1),
+        };
+        let count = count.min(most.max(1));
+        grow(&mut self.parts, count, Part::default);
         if by_blocks {
             grow(&mut self.sums, shape.rows.rows.len() * shape.steps, || Row([0; LANES]));
             grow(&mut self.touched, self.sums.len().div_ceil(TOUCHED_ROWS), || false);
@@ -453,7 +458,7 @@ impl Inbox {
         let (mut sums, mut touched, mut first) = (&mut self.sums[..], &mut self.touched[..], 0);
         let share = |(k, part): (usize, &'a mut Part)| {
             part.fit(shape);
-            let end = if by_blocks { shape.end_block(k + 1, threads) } else { blocks };
+            let end = if by_blocks { shape.end_block(k + 1, count) } else { blocks };
             let own = if by_blocks { std::mem::replace(&mut first, end)..end } else { 0..blocks };
             let rows = shape.first_row(own.start)..shape.first_row(own.end);
             // The one that ends with the last block takes what is left, also what is of no use in this round.
@@ -465,7 +470,7 @@ impl Inbox {
             let (sums, touched) = (own_sums, own_touched);
             Share { part, blocks: own, rows, sums, touched, is_all_touched: false }
         };
-        let shares = self.parts[..threads].iter_mut().enumerate().map(share).collect();
+        let shares = self.parts[..count].iter_mut().enumerate().map(share).collect();
         (shape, shares)
     }
 

@@ -104,7 +104,7 @@ impl<F: Feedback, const HOLD: bool> Dynapse1Euler<F, HOLD> {
         let (dt_over_tau, rest_slope) = (neurons.parameter(4), neurons.parameter(5));
         let (i_dc, i_th, i_reset) =
             (neurons.parameter(DC), neurons.parameter(7), neurons.parameter(8));
-        let feedback = [9, 10, 11].map(|column| neurons.parameter(column));
+        let feedback = [neurons.parameter(9), neurons.parameter(10), neurons.parameter(11)];
         let inmda_th = neurons.parameter(13);
         let i = neurons.state(MEMBRANE);
         let (i0, zero, one) = (i.splat(self.i0), i.splat(0.0), i.splat(1.0));
