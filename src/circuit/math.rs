@@ -112,9 +112,19 @@ fn natural_logarithm(x: f64) -> f64 {
     let f = m - 1.0;
     let s = f / (m + 1.0);
     let s2 = s * s;
+    // 2/21, …, 2/3 (the compiler would divide for each).
+    const TERMS: [f64; 10] = {
+        let mut terms = [0.0; 10];
+        let mut k = 0;
+        while k < 10 {
+            terms[k] = 2.0 / (21 - 2 * k) as f64;
+            k += 1;
+        }
+        terms
+    };
     let mut p = 2.0 / 23.0;
-    for k in (1..=10).rev() {
-        p = f64::mul_add(p, s2, 2.0 / f64::from(2 * k + 1));
+    for term in TERMS {
+        p = f64::mul_add(p, s2, term);
     }
     // ln m = 2s + s³·p
     let e = e as f64;

@@ -356,21 +356,31 @@ impl Share<'_> {
             }
             return;
         }
-        for moment in moments {
-            // A port is the place of its sum.
-            for edge in edges {
-                let (row, lane) = edge.port.parts();
-                let row = row - self.rows.start;
-                match self.sums[row].0[lane].checked_add(edge.weight) {
-                    Some(total) => {
-                        self.sums[row].0[lane] = total;
-                        if !self.is_all_touched {
-                            self.touched[row / TOUCHED_ROWS] = true;
-                        }
-                    }
-                    None => self.push(shape, edge, *moment),
-                }
+        for _ in moments {
+            self.add_all(rows, edges);
+        }
+    }
+
+    /// Adds what arrives by edges in a round of one step: a port is the place of its sum.
+    #[inline(always)]
+    fn add_all(&mut self, rows: &[PortRow], edges: &[TableEdge]) {
+        // (Copies, which stay in registers while sums are written.)
+        let (first, sums, overflowed) =
+            (self.rows.start, &mut *self.sums, &mut self.part.overflowed);
+        let mut add = |edge: &TableEdge| {
+            let (row, lane) = edge.port.parts();
+            let sum = &mut sums[row - first].0[lane];
+            match sum.checked_add(edge.weight) {
+                Some(total) => *sum = total,
+                None => overflowed.push(arrival(rows, edge, 0)),
             }
+        };
+        if self.is_all_touched {
+            return edges.iter().for_each(add);
+        }
+        for edge in edges {
+            add(edge);
+            self.touched[(edge.port.parts().0 - first) / TOUCHED_ROWS] = true;
         }
     }
 
