@@ -8,7 +8,7 @@
 use std::any::Any;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -42,6 +42,11 @@ pub struct Pool {
 /// Work that each thread calls with its number.
 type Work = &'static (dyn Fn(usize) + Sync);
 
+/// In lines of the cache of its own, so that who looks at it does not keep others from what lies beside it.
+#[derive(Default)]
+#[repr(align(128))]
+struct Apart<T>(T);
+
 /// What the threads of a pool share.
 #[derive(Default)]
 struct Shared {
@@ -49,9 +54,9 @@ struct Shared {
     /// Rings when there is work, for those that sleep.
     bell: Condvar,
     /// How often work was asked for.
-    asked: AtomicUsize,
+    asked: Apart<AtomicUsize>,
     /// Threads that have taken up the work at hand and are not done.
-    working: AtomicUsize,
+    working: Apart<AtomicUsize>,
     /// Threads that sleep.
     asleep: AtomicUsize,
     /// What a thread failed with.
@@ -79,7 +84,7 @@ impl Shared {
     fn announce(&self, change: impl FnOnce(&mut Desk)) {
         let mut desk = self.desk();
         change(&mut desk);
-        self.asked.fetch_add(1, Ordering::Release);
+        self.asked.0.fetch_add(1, Ordering::Release);
         if self.asleep.load(Ordering::Relaxed) > 0 {
             self.bell.notify_all();
         }
@@ -89,24 +94,24 @@ impl Shared {
     fn serve(&self, number: usize) {
         let mut seen = 0;
         loop {
-            wait_awake(|| self.asked.load(Ordering::Acquire) != seen);
+            wait_awake(|| self.asked.0.load(Ordering::Acquire) != seen);
             let mut desk = self.desk();
-            while self.asked.load(Ordering::Relaxed) == seen {
+            while self.asked.0.load(Ordering::Relaxed) == seen {
                 self.asleep.fetch_add(1, Ordering::Relaxed);
                 desk = self.bell.wait(desk).unwrap_or_else(PoisonError::into_inner);
                 self.asleep.fetch_sub(1, Ordering::Relaxed);
             }
-            seen = self.asked.load(Ordering::Relaxed);
+            seen = self.asked.0.load(Ordering::Relaxed);
             if desk.is_closed {
                 return;
             }
             let Some(work) = desk.work else { continue };
-            self.working.fetch_add(1, Ordering::Relaxed);
+            self.working.0.fetch_add(1, Ordering::Relaxed);
             drop(desk);
             if let Err(failure) = catch_unwind(AssertUnwindSafe(|| work(number))) {
                 *self.failure() = Some(failure);
             }
-            self.working.fetch_sub(1, Ordering::Release);
+            self.working.0.fetch_sub(1, Ordering::Release);
         }
     }
 }
@@ -122,7 +127,7 @@ impl Drop for Offer<'_> {
     fn drop(&mut self) {
         let (pool, shared) = (self.pool, &self.pool.shared);
         shared.desk().work = None;
-        let is_done = || shared.working.load(Ordering::Acquire) == 0;
+        let is_done = || shared.working.0.load(Ordering::Acquire) == 0;
         // (To look at the clock costs as much as a short wait.)
         if looks_until(is_done) {
             return;
@@ -210,25 +215,25 @@ impl Pool {
         }
     }
 
-    /// Calls `work` on each thread that comes, with its number and a function that hands out the numbers of so many
-    /// pieces, each once: as far as threads are equally fast the same ones on the same thread each time, because
+    /// Calls `work` on each thread that comes, with its number and a function that hands out pieces and their
+    /// numbers: as far as threads are equally fast the same ones to the same thread each time, because
     /// what a piece works on may still be in the cache of its core. A piece that nobody asks for is not done.
-    fn hand_out(
+    fn hand_out<P: Send>(
         &self,
-        pieces: usize,
-        work: impl Fn(usize, &mut dyn FnMut() -> Option<usize>) + Sync,
+        pieces: impl Iterator<Item = P>,
+        work: impl Fn(usize, &mut dyn FnMut() -> Option<(usize, P)>) + Sync,
     ) {
-        let own = pieces.div_ceil(self.threads());
-        let is_begun = || AtomicBool::new(false);
-        let begun: SmallVec<[AtomicBool; 32]> =
-            std::iter::repeat_with(is_begun).take(pieces).collect();
+        let pieces: SmallVec<[Mutex<Option<P>>; 8]> =
+            pieces.map(|piece| Mutex::new(Some(piece))).collect();
+        let own = pieces.len().div_ceil(self.threads());
         self.together(&|thread| {
             // Its own ones first, then what others have not begun, from their end.
-            let first = (thread * own).min(pieces);
-            let after = (first + own).min(pieces);
-            let others = (after..pieces).rev().chain((0..first).rev());
+            let first = (thread * own).min(pieces.len());
+            let after = (first + own).min(pieces.len());
+            let others = (after..pieces.len()).rev().chain((0..first).rev());
             let mut all = (first..after).chain(others);
-            work(thread, &mut || all.find(|k| !begun[*k].swap(true, Ordering::Relaxed)));
+            let take = |k: usize| pieces[k].lock().unwrap_or_else(PoisonError::into_inner).take();
+            work(thread, &mut || all.find_map(|k| Some((k, take(k)?))));
         });
     }
 
@@ -256,10 +261,8 @@ impl Pool {
         work: impl Fn(&mut dyn FnMut() -> Option<P>) -> O + Sync,
     ) -> Vec<O> {
         let results: Vec<OnceLock<O>> = (0..self.threads()).map(|_| OnceLock::new()).collect();
-        let pieces: Vec<_> = pieces.into_iter().map(|piece| Mutex::new(Some(piece))).collect();
-        self.hand_out(pieces.len(), |thread, next| {
-            let mut next = || pieces[next()?].lock().unwrap_or_else(PoisonError::into_inner).take();
-            let _ = results[thread].set(work(&mut next));
+        self.hand_out(pieces.into_iter(), |thread, next| {
+            let _ = results[thread].set(work(&mut || next().map(|(_, piece)| piece)));
         });
         results.into_iter().filter_map(OnceLock::into_inner).collect()
     }
@@ -285,12 +288,11 @@ pub(crate) fn each_with<S: Send, T: Send>(
         return all.for_each(|(k, item)| work(&mut owned[0], k, item));
     };
     let owned: SmallVec<[Mutex<&mut S>; 8]> = owned.iter_mut().map(Mutex::new).collect();
-    let items: SmallVec<[Mutex<&mut T>; 8]> = items.iter_mut().map(Mutex::new).collect();
-    pool.hand_out(items.len(), |thread, next| {
+    pool.hand_out(items.iter_mut(), |thread, next| {
         let Some(owned) = owned.get(thread) else { return };
         let owned = &mut owned.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some(k) = next() {
-            work(owned, k, &mut items[k].lock().unwrap_or_else(PoisonError::into_inner));
+        while let Some((k, item)) = next() {
+            work(owned, k, item);
         }
     });
 }
