@@ -42,7 +42,8 @@ pub struct Pool {
 /// Work that each thread calls with its number.
 type Work = &'static (dyn Fn(usize) + Sync);
 
-/// In lines of the cache of its own, so that who looks at it does not keep others from what lies beside it.
+/// A value in lines of the cache of its own: who looks at it all the time does not slow down who writes what lies beside
+/// it. (Processors fetch lines of 64 bytes in pairs, and some have lines of 128.)
 #[derive(Default)]
 #[repr(align(128))]
 struct Apart<T>(T);
@@ -215,9 +216,9 @@ impl Pool {
         }
     }
 
-    /// Calls `work` on each thread that comes, with its number and a function that hands out pieces and their
-    /// numbers: as far as threads are equally fast the same ones to the same thread each time, because
-    /// what a piece works on may still be in the cache of its core. A piece that nobody asks for is not done.
+    /// Calls `work` on each thread that comes, with the thread's number and a function that hands out pieces, each once
+    /// and with its number. As far as threads are equally fast, a thread gets the same ones each time, because what they
+    /// work on may still be in the cache of its core. A piece that nobody asks for is not done.
     fn hand_out<P: Send>(
         &self,
         pieces: impl Iterator<Item = P>,
@@ -232,7 +233,8 @@ impl Pool {
             let after = (first + own).min(pieces.len());
             let others = (after..pieces.len()).rev().chain((0..first).rev());
             let mut all = (first..after).chain(others);
-            let take = |k: usize| pieces[k].lock().unwrap_or_else(PoisonError::into_inner).take();
+            // (Who holds the lock takes the piece, or has found it gone.)
+            let take = |k: usize| pieces[k].try_lock().ok()?.take();
             work(thread, &mut || all.find_map(|k| Some((k, take(k)?))));
         });
     }
@@ -243,13 +245,13 @@ impl Pool {
         pieces: Vec<P>,
         work: impl Fn(P) -> O + Sync,
     ) -> Vec<O> {
-        let shares = self.share(pieces.into_iter().enumerate().collect(), |next| {
-            let own = std::iter::from_fn(next).map(|(k, piece)| (k, work(piece)));
-            own.collect::<Vec<_>>()
+        let results: Vec<OnceLock<O>> = pieces.iter().map(|_| OnceLock::new()).collect();
+        self.hand_out(pieces.into_iter(), |_, next| {
+            while let Some((k, piece)) = next() {
+                let _ = results[k].set(work(piece));
+            }
         });
-        let mut results: Vec<(usize, O)> = shares.into_iter().flatten().collect();
-        results.sort_unstable_by_key(|(k, _)| *k);
-        results.into_iter().map(|(_, result)| result).collect()
+        results.into_iter().filter_map(OnceLock::into_inner).collect()
     }
 
     /// Calls `work` once on each thread that comes, with a function that hands out pieces, each mostly to the same
@@ -275,7 +277,8 @@ pub fn each<T: Send>(pool: Option<&Pool>, items: &mut [T], work: impl Fn(usize, 
     each_with(pool, &mut nothing, items, |(), k, item| work(k, item));
 }
 
-/// The same with what a thread has for itself: as many threads as there are such `owned`, one at least, take part.
+/// The same with what a thread has for itself: no more threads take part than there are such `owned`, of which there has
+/// to be one.
 pub(crate) fn each_with<S: Send, T: Send>(
     pool: Option<&Pool>,
     owned: &mut [S],

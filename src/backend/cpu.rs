@@ -28,9 +28,10 @@ const NANOSECONDS_OF_A_JOIN: u64 = 1_000;
 const NANOSECONDS_OF_WAKING: u64 = 25_000;
 /// So much work, in pieces that are not worth waking them, lets expect more of it.
 const NANOSECONDS_OF_MUCH: u64 = 1_000_000;
-/// Of a piece that another thread than usual takes: its neurons lie in the cache of that one's core.
+/// Nanoseconds of a piece that another thread than usual takes, at least: its neurons lie in the cache of that one's
+/// core.
 const LEAST_OF_A_PIECE: u64 = 10_000;
-/// So many pieces for each thread even out their load, where they are no shorter than that.
+/// So many pieces for each thread even out their load, where each takes [`LEAST_OF_A_PIECE`] or more.
 const FEW_PIECES: u64 = 4;
 /// Of much work, pieces of that length, for the threads seldom begin and end together: a table is written meanwhile.
 const NANOSECONDS_OF_A_PIECE: u64 = 250_000;

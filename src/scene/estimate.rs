@@ -34,8 +34,8 @@ const PENDING_SPIKE_BYTES: u128 = 72;
 const ARRIVAL_BYTES: u128 = 48;
 /// Bytes of a page of the calendar: one for each round until the longest delay after a window.
 const PAGE_BYTES: u128 = 24;
-/// Bytes of a list of arrivals: one for each block and tile of a round. (Several threads have more, but all together
-/// 12 MB at most of these.)
+/// Bytes of a list of arrivals: one for each block and tile of a round. (Several threads have such lists each, but only
+/// while all of a round take 13 MB or less together.)
 const INBOX_BYTES: u128 = 24;
 /// Bytes of the sum of what arrives at a circuit in a step, in a short round.
 const SUM_BYTES: u128 = 4;

@@ -203,7 +203,7 @@ pub fn seed_experiment_at_a_fine_step() -> Vec<Scene> {
 }
 
 /// Windows that are worth threads, in two banks of different lengths, of which one has two populations, and so much
-/// work that pieces go by time.
+/// work that pieces of two and three threads go by time.
 pub fn banks_with_much_work() -> Vec<Scene> {
     let text = r#"(seed: 9, duration: "120 ms", solver: Euler(dt: "20 us"),
         sources: { "noise": (size: 700, train: Poisson(rates: "200 Hz")) },

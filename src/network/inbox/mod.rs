@@ -127,7 +127,7 @@ pub(crate) struct Share<'a> {
     is_all_touched: bool,
 }
 
-/// The shares of some threads.
+/// The shares of a round.
 pub(crate) type Shares<'a> = SmallVec<[Share<'a>; 4]>;
 
 /// When something arrives.
@@ -141,8 +141,8 @@ pub(super) struct Moment {
 
 /// Rows that are emptied together.
 const TOUCHED_ROWS: usize = 8;
-/// Lists of all shares together (24 bytes each, and looked through each round): where there would be more, shares
-/// are fewer.
+/// Lists of a longer round, of all its shares together (24 bytes each, and looked through each round): where there
+/// would be more, shares are fewer.
 const MOST_LISTS: usize = 1 << 19;
 
 /// What arrives at a block in a tile.
@@ -234,12 +234,12 @@ impl Shape {
         self.rows.first_of_block.get(block).map_or(0, |row| *row as usize)
     }
 
-    /// Where the blocks of `k` of `threads` shares of the sums end, and of what is emptied together.
-    fn end_block(&self, k: usize, threads: usize) -> usize {
+    /// Where the blocks of `k` of so many shares of the sums end, and of what is emptied together.
+    fn end_block(&self, k: usize, shares: usize) -> usize {
         let blocks = self.rows.blocks();
         let ends =
             |block: &usize| (self.first_row(*block) * self.steps).is_multiple_of(TOUCHED_ROWS);
-        (self.rows.block_of_part(k, threads)..blocks).find(ends).unwrap_or(blocks)
+        (self.rows.block_of_part(k, shares)..blocks).find(ends).unwrap_or(blocks)
     }
 
     /// Lists of a longer round.
@@ -343,10 +343,10 @@ impl Share<'_> {
             let blocks = shape.rows.blocks();
             let tile = |moment: &Moment| (moment.step / TILE_STEPS, moment.step % TILE_STEPS);
             if let [edge] = edges {
-                let (block, first) = arrival(rows, edge, 0);
+                let (block, arrival) = arrival(rows, edge, 0);
                 for (tile, step) in moments.iter().map(tile) {
                     let list = &mut self.part.lists[tile * blocks + block];
-                    list.push(Arrival { step: step as u8, ..first });
+                    list.push(Arrival { step: step as u8, ..arrival });
                 }
             } else {
                 for (tile, step) in moments.iter().map(tile) {
@@ -364,23 +364,21 @@ impl Share<'_> {
     /// Adds what arrives by edges in a round of one step: a port is the place of its sum.
     #[inline(always)]
     fn add_all(&mut self, rows: &[PortRow], edges: &[TableEdge]) {
-        // (Copies, which stay in registers while sums are written.)
-        let (first, sums, overflowed) =
-            (self.rows.start, &mut *self.sums, &mut self.part.overflowed);
-        let mut add = |edge: &TableEdge| {
+        // (Taken out of the share, so that they stay in registers while sums are written.)
+        let (first_row, sums) = (self.rows.start, &mut *self.sums);
+        let is_all_touched = self.is_all_touched;
+        let overflowed = &mut self.part.overflowed;
+        for edge in edges {
             let (row, lane) = edge.port.parts();
-            let sum = &mut sums[row - first].0[lane];
+            let own_row = row - first_row;
+            let sum = &mut sums[own_row].0[lane];
             match sum.checked_add(edge.weight) {
                 Some(total) => *sum = total,
                 None => overflowed.push(arrival(rows, edge, 0)),
             }
-        };
-        if self.is_all_touched {
-            return edges.iter().for_each(add);
-        }
-        for edge in edges {
-            add(edge);
-            self.touched[(edge.port.parts().0 - first) / TOUCHED_ROWS] = true;
+            if !is_all_touched {
+                self.touched[own_row / TOUCHED_ROWS] = true;
+            }
         }
     }
 
@@ -448,17 +446,17 @@ impl Inbox {
         self.shape.is_summed() && self.shape.steps > 0
     }
 
-    /// So many shares, or fewer where there would be too many lists; where some arrivals are summed and others are
-    /// not, there is one alone.
-    pub(crate) fn shares<'a>(&'a mut self, count: usize) -> (&'a Shape, Shares<'a>) {
+    /// So many shares. Where they would have too many lists together there are half as many (so that threads have as
+    /// many as each other), or a quarter, …; where some arrivals are summed and others are not, there is one alone.
+    pub(crate) fn shares<'a>(&'a mut self, mut count: usize) -> (&'a Shape, Shares<'a>) {
         let by_blocks = self.is_shared_by_blocks();
         let shape = &self.shape;
-        let most = match by_blocks {
-            true if shape.has_events => 1,
-            true => count,
-            false => MOST_LISTS / shape.lists().max(1),
-        };
-        let count = count.min(most.max(1));
+        if by_blocks && shape.has_events {
+            count = 1;
+        }
+        while !by_blocks && count > 1 && count.saturating_mul(shape.lists()) > MOST_LISTS {
+            count = count.div_ceil(2);
+        }
         grow(&mut self.parts, count, Part::default);
         if by_blocks {
             grow(&mut self.sums, shape.rows.rows.len() * shape.steps, || Row([0; LANES]));
@@ -541,6 +539,32 @@ mod tests {
     use super::super::port::Port;
     use super::*;
 
+    /// Twelve blocks, each with three receptors, of which some cost more than others.
+    fn twelve_blocks() -> Arc<PortRows> {
+        let row = |row: u32| PortRow {
+            block: row / 3,
+            receptor: (row % 3) as u8,
+            receptors: 3,
+            is_event_driven: false,
+        };
+        let first_of_block = (0..=12).map(|block| block * 3).collect();
+        let cost_before = (0..=12).map(|block| block * block).collect();
+        Arc::new(PortRows { rows: (0..36).map(row).collect(), first_of_block, cost_before })
+    }
+
+    /// Of five shares there are half as many, and again, until they have no more lists than may be.
+    #[test]
+    fn shares_are_fewer_where_lists_are_many() {
+        let rows = twelve_blocks();
+        let mut inbox = Inbox::default();
+        for (lists, shares) in [(12, 5), (MOST_LISTS / 5, 5), (MOST_LISTS / 3, 3), (MOST_LISTS, 1)]
+        {
+            let tiles = lists / 12;
+            inbox.begin(&rows, Some((tiles * TILE_STEPS) as u64));
+            assert_eq!(inbox.shares(5).1.len(), shares, "{lists} lists");
+        }
+    }
+
     proptest! {
         /// Threads that share the rows of a short round deliver each edge once, and leave nothing behind.
         #[test]
@@ -550,15 +574,7 @@ mod tests {
             (between, others) in (1_u64..6, 1_usize..6),
             moments in prop::collection::vec(0_usize..6, 1..4),
         ) {
-            // Twelve blocks, each with three receptors.
-            let row = |row: u32| PortRow {
-                block: row / 3, receptor: (row % 3) as u8, receptors: 3, is_event_driven: false,
-            };
-            let first_of_block = (0..=12).map(|block| block * 3).collect();
-            // (Some blocks cost more than others.)
-            let cost_before = (0..=12).map(|block| block * block).collect();
-            let rows = PortRows { rows: (0..36).map(row).collect(), first_of_block, cost_before };
-            let rows = Arc::new(rows);
+            let rows = twelve_blocks();
             let mut edges: Vec<_> =
                 (1..).zip(ports).map(|(weight, port)| TableEdge { port: Port(port), weight }).collect();
             edges.sort_unstable();

@@ -79,6 +79,7 @@ impl<F: Feedback, const HOLD: bool, const R: usize> ArcanaEuler<F, HOLD, R> {
         let (one_plus_beta, i_gain) = (neurons.parameter(2), neurons.parameter(3));
         let (dt_over_tau, i_dc) = (neurons.parameter(4), neurons.parameter(DC));
         let (i_th, i_reset) = (neurons.parameter(6), neurons.parameter(7));
+        // (Not by `map`: see `with_width!`.)
         let feedback = [neurons.parameter(8), neurons.parameter(9), neurons.parameter(10)];
         let i = neurons.state(MEMBRANE);
         let (i0, zero) = (i.splat(self.i0), i.splat(0.0));

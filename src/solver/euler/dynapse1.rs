@@ -104,6 +104,7 @@ impl<F: Feedback, const HOLD: bool> Dynapse1Euler<F, HOLD> {
         let (dt_over_tau, rest_slope) = (neurons.parameter(4), neurons.parameter(5));
         let (i_dc, i_th, i_reset) =
             (neurons.parameter(DC), neurons.parameter(7), neurons.parameter(8));
+        // (Not by `map`: see `with_width!`.)
         let feedback = [neurons.parameter(9), neurons.parameter(10), neurons.parameter(11)];
         let inmda_th = neurons.parameter(13);
         let i = neurons.state(MEMBRANE);
