@@ -94,6 +94,21 @@ pub fn ln_each<const N: usize>(x: [f64; N]) -> [f64; N] {
     with_width!(*LEVEL, _width => natural_logarithms(x))
 }
 
+/// ln((1 + s)/(1 − s)) in double precision: (…/s − 2)/s², in s². (Where they are computed from k in a loop, the compiler
+/// divides for each.)
+pub(crate) const LN_TERMS: [f64; 10] = [
+    2.0 / 21.0,
+    2.0 / 19.0,
+    2.0 / 17.0,
+    2.0 / 15.0,
+    2.0 / 13.0,
+    2.0 / 11.0,
+    2.0 / 9.0,
+    2.0 / 7.0,
+    2.0 / 5.0,
+    2.0 / 3.0,
+];
+
 #[inline(always)]
 fn natural_logarithms<const N: usize>(mut x: [f64; N]) -> [f64; N] {
     for x in &mut x {
@@ -106,19 +121,6 @@ fn natural_logarithms<const N: usize>(mut x: [f64; N]) -> [f64; N] {
 fn natural_logarithm(x: f64) -> f64 {
     // m in [√½, √2): s = (m−1)/(m+1) stays within ±0.1716 and eleven terms reach the last bit.
     const SQRT_HALF_BITS: i64 = 0x3fe6_a09e_667f_3bcd;
-    // (In a loop over k the compiler divides for each.)
-    const TERMS: [f64; 10] = [
-        2.0 / 21.0,
-        2.0 / 19.0,
-        2.0 / 17.0,
-        2.0 / 15.0,
-        2.0 / 13.0,
-        2.0 / 11.0,
-        2.0 / 9.0,
-        2.0 / 7.0,
-        2.0 / 5.0,
-        2.0 / 3.0,
-    ];
     let bits = x.to_bits() as i64;
     let e = (bits.wrapping_sub(SQRT_HALF_BITS)) >> 52;
     let m = f64::from_bits((bits.wrapping_sub(e << 52)) as u64);
@@ -126,7 +128,7 @@ fn natural_logarithm(x: f64) -> f64 {
     let s = f / (m + 1.0);
     let s2 = s * s;
     let mut p = 2.0 / 23.0;
-    for term in TERMS {
+    for term in LN_TERMS {
         p = f64::mul_add(p, s2, term);
     }
     // ln m = 2s + s³·p

@@ -165,12 +165,12 @@ pub(super) fn doubles(numbers: &[f64]) -> String {
 
 /// The constants of real.rs and math.rs.
 pub(crate) fn math_macros(is_single: bool) -> Vec<(&'static str, String)> {
-    use super::real::{DOUBLE_LOG2, EXP2_M1_DOUBLE};
-    use crate::circuit::math::{LN2_HIGH, LN2_LOW};
+    use super::real::EXP2_M1_DOUBLE;
+    use crate::circuit::math::{LN_TERMS, LN2_HIGH, LN2_LOW};
     vec![
         ("SINGLE", i32::from(is_single).to_string()),
         ("EXP2_M1_DOUBLE", doubles(&EXP2_M1_DOUBLE)),
-        ("LOG2_DOUBLE", doubles(&DOUBLE_LOG2)),
+        ("LOG2_DOUBLE", doubles(&LN_TERMS)),
         ("LN2_HIGH", double(LN2_HIGH)),
         ("LN2_LOW", double(LN2_LOW)),
     ]

@@ -95,20 +95,6 @@ pub(super) const EXP2_M1_DOUBLE: [f64; 13] = {
     c
 };
 
-/// ln((1 + s)/(1 − s)) in double precision: (…/s − 2)/s², in s².
-pub(super) const DOUBLE_LOG2: [f64; 10] = [
-    2.0 / 21.0,
-    2.0 / 19.0,
-    2.0 / 17.0,
-    2.0 / 15.0,
-    2.0 / 13.0,
-    2.0 / 11.0,
-    2.0 / 9.0,
-    2.0 / 7.0,
-    2.0 / 5.0,
-    2.0 / 3.0,
-];
-
 /// Of x: its distance r from the nearest whole number, that number in the low bits of another, and
 /// (2^r − 1)/r.
 #[inline(always)]
@@ -126,7 +112,7 @@ fn double_log2<V: Number>(x: V) -> V {
     let f = m - x.splat(1.0);
     let s = f / (m + x.splat(1.0));
     let s2 = s * s;
-    let p = horner(s2, DOUBLE_LOG2);
+    let p = horner(s2, math::LN_TERMS);
     let ln = (s * s2).mul_add(p, s + s);
     ln.mul_add(x.splat(std::f64::consts::LOG2_E), e)
 }
