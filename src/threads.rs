@@ -7,6 +7,7 @@
 
 use std::any::Any;
 use std::io;
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
@@ -137,13 +138,7 @@ impl Drop for Offer<'_> {
         while !is_done() {
             wait_awake(is_done);
         }
-        let end = pool.now();
-        let waited = end - done;
-        if waited > HELD_UP.max(done - self.began) {
-            let alone = (waited * TIMES_ALONE).min(LONGEST_ALONE);
-            let until = u64::try_from((end + alone).as_nanos()).unwrap_or(u64::MAX);
-            pool.alone_until.store(until, Ordering::Relaxed);
-        }
+        pool.waited(done, done - self.began);
     }
 }
 
@@ -188,6 +183,17 @@ impl Pool {
         until > 0 && self.now().as_nanos() < until.into()
     }
 
+    /// The one that asks has waited since then, and worked for so long before.
+    fn waited(&self, since: Duration, worked: Duration) {
+        let now = self.now();
+        let waited = now - since;
+        if waited > HELD_UP.max(worked) {
+            let alone = (waited * TIMES_ALONE).min(LONGEST_ALONE);
+            let until = u64::try_from((now + alone).as_nanos()).unwrap_or(u64::MAX);
+            self.alone_until.store(until, Ordering::Relaxed);
+        }
+    }
+
     /// Since it was started.
     fn now(&self) -> Duration {
         self.started.elapsed()
@@ -228,11 +234,7 @@ impl Pool {
             pieces.map(|piece| Mutex::new(Some(piece))).collect();
         let own = pieces.len().div_ceil(self.threads());
         self.together(&|thread| {
-            // Its own ones first, then what others have not begun, from their end.
-            let first = (thread * own).min(pieces.len());
-            let after = (first + own).min(pieces.len());
-            let others = (after..pieces.len()).rev().chain((0..first).rev());
-            let mut all = (first..after).chain(others);
+            let mut all = own_first(thread, own, pieces.len());
             // (Who holds the lock takes the piece, or has found it gone.)
             let take = |k: usize| pieces[k].try_lock().ok()?.take();
             work(thread, &mut || all.find_map(|k| Some((k, take(k)?))));
@@ -298,6 +300,90 @@ pub(crate) fn each_with<S: Send, T: Send>(
             work(owned, k, item);
         }
     });
+}
+
+/// Works on items in rounds that follow one another: in each on every item once, with the number of the round and the
+/// item's index, each item mostly on the same thread. A round begins when the one before is done, and sees what that has
+/// done. `work` says whether the rounds end with the one at hand. The result is how many were done, of so many at most.
+///
+/// Threads are asked once for all rounds, and then wait for each other at the end of each; but nobody waits for one that
+/// has not begun with an item.
+pub(crate) fn rounds<T: Send>(
+    pool: Option<&Pool>,
+    most: usize,
+    items: &mut [T],
+    work: impl Fn(usize, usize, &mut T) -> ControlFlow<()> + Sync,
+) -> usize {
+    let Some(pool) = pool.filter(|_| items.len() > 1) else {
+        for round in 0..most {
+            let all = items.iter_mut().enumerate();
+            let ends = all.map(|(k, item)| work(round, k, item)).filter(ControlFlow::is_break);
+            if ends.count() > 0 {
+                return round + 1;
+            }
+        }
+        return most;
+    };
+    let all = items.len();
+    let own = all.div_ceil(pool.threads());
+    // Each item with the first round in which it was not worked on.
+    let items: SmallVec<[Mutex<(usize, &mut T)>; 8]> =
+        items.iter_mut().map(|item| Mutex::new((0, item))).collect();
+    // The round at hand, how often an item was worked on, and the last round.
+    let (at_hand, done) = (Apart(AtomicUsize::new(0)), Apart(AtomicUsize::new(0)));
+    let end = AtomicUsize::new(most);
+    pool.together(&|thread| {
+        // (Others would wait for ever for one that failed.)
+        let _failing = OnFailure(|| at_hand.0.store(usize::MAX, Ordering::Release));
+        loop {
+            let round = at_hand.0.load(Ordering::Acquire);
+            if round >= most {
+                return;
+            }
+            for k in own_first(thread, own, all) {
+                let Ok(mut item) = items[k].try_lock() else { continue };
+                if item.0 != round {
+                    continue;
+                }
+                item.0 += 1;
+                if work(round, k, item.1).is_break() {
+                    end.store(round + 1, Ordering::Relaxed);
+                }
+                drop(item);
+                if done.0.fetch_add(1, Ordering::AcqRel) + 1 == all * (round + 1) {
+                    let ends = end.load(Ordering::Relaxed) == round + 1;
+                    at_hand.0.store(if ends { usize::MAX } else { round + 1 }, Ordering::Release);
+                }
+            }
+            let is_next = || at_hand.0.load(Ordering::Acquire) != round;
+            if !looks_until(is_next) {
+                let since = pool.now();
+                wait_awake(is_next);
+                if thread == 0 {
+                    pool.waited(since, Duration::ZERO);
+                }
+            }
+        }
+    });
+    end.into_inner()
+}
+
+/// The numbers of all pieces, of which each thread has so many of its own: those first, then others from their end.
+fn own_first(thread: usize, own: usize, all: usize) -> impl Iterator<Item = usize> {
+    let first = (thread * own).min(all);
+    let after = (first + own).min(all);
+    (first..after).chain((after..all).rev()).chain((0..first).rev())
+}
+
+/// Does something where a thread fails.
+struct OnFailure<F: Fn()>(F);
+
+impl<F: Fn()> Drop for OnFailure<F> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0();
+        }
+    }
 }
 
 impl Drop for Pool {
@@ -414,6 +500,57 @@ mod tests {
             all.sort_unstable();
             assert_eq!(all, (0..9).collect::<Vec<_>>());
         }
+    }
+
+    /// In each round every item is worked on once, and sees what all have done in the one before; also where one is slow,
+    /// and where rounds end early.
+    #[test]
+    fn rounds_follow_one_another() {
+        let pool = Pool::start(3).unwrap();
+        let most = if cfg!(miri) { 20 } else { 2000 };
+        for (pool, last) in [(Some(&pool), most), (Some(&pool), 7), (None, most), (None, 7)] {
+            let sums: [AtomicUsize; 5] = Default::default();
+            let mut items = [0; 5];
+            let done = rounds(pool, most, &mut items, |round, k, item| {
+                // Each has been worked on as often as there were rounds; in this one perhaps already.
+                let all = sums.iter().map(|sum| sum.load(Ordering::Relaxed));
+                assert!(all.clone().all(|sum| sum == round || sum == round + 1), "{round}");
+                assert_eq!(*item, round);
+                *item += 1;
+                if round % 64 == k {
+                    thread::yield_now();
+                }
+                sums[k].fetch_add(1, Ordering::Relaxed);
+                if round + 1 == last && k == 3 {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
+            });
+            assert_eq!((done, items), (last, [last; 5]));
+        }
+    }
+
+    /// Rounds that nobody else comes to are done by the one that asks; and one that fails ends them all.
+    #[test]
+    fn rounds_alone_and_rounds_that_fail() {
+        let pool = Pool::start(2).unwrap();
+        pool.map(vec![(); 2], |()| {
+            let mut items = [0; 3];
+            let work = |_, _, item: &mut i32| {
+                *item += 1;
+                ControlFlow::Continue(())
+            };
+            assert_eq!((rounds(Some(&pool), 9, &mut items, work), items), (9, [9; 3]));
+        });
+        let fails = AssertUnwindSafe(|| {
+            rounds(Some(&pool), 9, &mut [(); 2], |round, k, ()| {
+                assert!(round < 4 || k == 0, "an item that fails");
+                ControlFlow::Continue(())
+            })
+        });
+        assert!(catch_unwind(fails).is_err());
+        assert_eq!(pool.map(vec![1, 2], |k| k), [1, 2]);
     }
 
     /// Those that work read what the one that asks has written, and the other way round.

@@ -1,6 +1,6 @@
 //! The CPU back end: blocks of neurons, each run through the whole window in cache.
 
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Instant;
@@ -10,10 +10,10 @@ use smallvec::SmallVec;
 
 use super::pace::Pace;
 use super::{Advanced, Backend, Fault, FaultKind, Sample};
-use crate::bank::{Bank, Drive, LANES, Neurons, Row, SampleRequest, Stepped};
+use crate::bank::{Bank, Drive, LANES, Member, Neurons, Row, SampleRequest, Stepped, member};
 use crate::circuit::Waveform;
-use crate::network::inbox::{Arrival, Arrived, Inbox, Lists, Tile};
-use crate::network::router::{NANOSECONDS_OF_A_PULSE, Router};
+use crate::network::inbox::{Arrival, Arrived, Inbox, Lists, Share, Tile};
+use crate::network::router::{Fired, NANOSECONDS_OF_A_PULSE, Page, Router};
 use crate::schedule::Window;
 use crate::solver::event::EventWindow;
 use crate::solver::kernel::{Flag, Kernel, TILE_STEPS};
@@ -121,9 +121,11 @@ impl Cpu {
             receptors: bank.layout.receptors.len(),
             parameters: parameters.width(),
             state: state.width(),
+            members: &bank.members,
             samples: &bank.samples,
             drives: &bank.drives,
             dc: bank.layout.dc,
+            step: bank.step,
             window: bank.step.map_or(*window, |step| window.in_steps_of(step)),
             unit: bank.step.map_or(1, |step| step.whole(window.dt)),
             bank: index as u32,
@@ -232,45 +234,54 @@ impl Backend for Cpu {
         }
     }
 
-    /// In a short round each thread delivers to blocks and runs them: they ask for it and join once.
-    fn deliver_and_advance(
+    /// Through rounds of few steps each thread goes with blocks of its own: it delivers to them, runs them and puts down
+    /// what they fire. Threads are asked once for all rounds.
+    fn go_through(
         &self,
         banks: &mut [Bank],
         router: &mut Router,
         inbox: &mut Inbox,
-        window: &Window,
+        rounds: &[Window],
         out: &mut Advanced,
-    ) {
-        let pulses = router.begin(window, inbox);
-        let steps: u64 = banks.iter().map(|bank| work(bank, window)).sum();
+    ) -> usize {
+        let full = rounds.iter().take_while(|round| round.steps == router.round_steps()).count();
+        let Some(first) = rounds[..full].first() else { return 0 };
+        let steps: u64 = banks.iter().map(|bank| work(bank, first)).sum();
         let all_stepped = banks.iter().all(|bank| matches!(bank.neurons, Neurons::Stepped(_)));
         // (Of more work a join is a small part, and several pieces for each thread even out their load.)
         let is_little = steps <= FEW_PIECES * LEAST_OF_A_PIECE * self.threads as u64;
-        if !(all_stepped && is_little && inbox.is_shared_by_blocks()) {
-            router.deliver_begun(pulses, window, inbox, &|work| self.pool(work));
-            return self.advance(banks, inbox, window, out);
+        if !(all_stepped && is_little) {
+            return 0;
         }
-        let work = steps + NANOSECONDS_OF_A_PULSE.saturating_mul(pulses);
+        let work = steps + NANOSECONDS_OF_A_PULSE.saturating_mul(router.begin(first, inbox));
+        if !inbox.is_shared_by_blocks() {
+            return 0;
+        }
+        let is_worth_joins = work >= 2 * NANOSECONDS_OF_A_JOIN * self.threads as u64;
+        let pool = if is_worth_joins { self.pool(work * full as u64) } else { None };
+        let pool = pool.filter(|pool| !pool.is_held_up());
         let pace = || self.pace.lock().unwrap_or_else(PoisonError::into_inner);
-        let pool = self.pool(work);
-        let turn = pool.map(|_| pace().turn());
+        let turn = pool.map(|_| pace().turn(full));
+        let rounds = &rounds[..turn.map_or(full, |turn| turn.rounds)];
         let pool = pool.filter(|_| turn.is_some_and(|turn| !turn.is_alone));
         let began = turn.filter(|turn| turn.counts).map(|_| Instant::now());
         let (shape, shares) = inbox.shares(pool.map_or(1, Pool::threads));
         let count = shares.len();
         let (mut outputs, mut rooms) = self.outputs(count * banks.len());
-        let piece = |share| (share, SmallVec::<[BankPiece; 2]>::new());
-        let mut pieces: SmallVec<[_; 4]> = shares.into_iter().map(piece).collect();
+        let mut fired = router.begin_fired(count, rounds.len());
+        let part = |((share, room), fired)| Part { share, banks: SmallVec::new(), room, fired };
+        let parts = shares.into_iter().zip(&mut rooms).zip(&mut fired);
+        let mut parts: SmallVec<[Part; 4]> = parts.map(part).collect();
         let mut tasks = SmallVec::<[Task; 2]>::new();
         let mut first_block = 0;
         let outputs_of_banks = outputs.chunks_mut(count);
         for ((index, bank), outputs) in banks.iter_mut().enumerate().zip(outputs_of_banks) {
             let blocks = first_block..first_block + bank.blocks();
             first_block = blocks.end;
-            let task = self.task(index, bank, blocks.start, window);
+            let task = self.task(index, bank, blocks.start, first);
             let Some((task, mut parameters, mut state)) = task else { continue };
-            for ((share, parts), out) in pieces.iter_mut().zip(outputs) {
-                let own = share.blocks();
+            for (part, out) in parts.iter_mut().zip(outputs) {
+                let own = part.share.blocks();
                 let own = own.start.max(blocks.start)..own.end.min(blocks.end);
                 if own.is_empty() {
                     continue;
@@ -280,7 +291,7 @@ impl Backend for Cpu {
                 let (own_state, rest) =
                     std::mem::take(&mut state).split_at_mut(own.len() * task.state);
                 state = rest;
-                parts.push(BankPiece {
+                part.banks.push(BankPiece {
                     task: tasks.len(),
                     first: own.start - blocks.start,
                     parameters: own_parameters,
@@ -291,24 +302,52 @@ impl Backend for Cpu {
             tasks.push(task);
         }
         let due = &*router;
-        threads::each_with(pool, &mut rooms, &mut pieces, |room, _, (share, banks)| {
-            due.deliver_to(share, shape, window, (0, 1), pulses);
-            let arrived = share.arrived(shape);
-            for BankPiece { task, first, parameters, state, out } in banks {
-                tasks[*task].run(*first, arrived, parameters, state, room, out);
+        let pages: Vec<Vec<Page>> = (0..count)
+            .map(|_| std::iter::repeat_with(Page::new).take(rounds.len()).collect())
+            .collect();
+        let done = threads::rounds(pool, rounds.len(), &mut parts, |k, share, part| {
+            let round = &rounds[k];
+            let arrives = pages.iter().filter_map(|of_share| of_share[k].get());
+            due.deliver_fired(&mut part.share, shape, round, arrives);
+            let arrived = part.share.arrived(shape);
+            let mut is_fault = false;
+            for BankPiece { task, first, parameters, state, out } in &mut part.banks {
+                let task = tasks[*task].in_round(round);
+                let before = out.spikes.len();
+                task.run(*first, arrived, parameters, state, part.room, out);
+                let neurons = out.spikes[before..].iter().map(|(time, slot)| {
+                    let member = member(task.members, *slot);
+                    (due.first_neuron(member.population) + slot - member.first, *time)
+                });
+                due.fire(neurons, round, (k, rounds.len()), part.fired);
+                is_fault |= out.fault.is_some();
             }
+            if let Some(next) = pages[share].get(k + 1) {
+                let _ = next.set(part.fired.take(k + 1));
+            }
+            if is_fault { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
-        drop(pieces);
+        drop(parts);
         let all = out.spikes.len();
         for (index, outputs) in outputs.chunks_mut(count).take(all).enumerate() {
             outputs.iter_mut().for_each(|output| output.hand_over(index, out));
         }
         self.keep(outputs, rooms);
-        router.end(window, inbox, count);
+        let window = Window { steps: first.steps * done as u64, ..*first };
+        router.end_fired(&window, inbox, fired, pages);
         if let Some(began) = began {
-            pace().took(began.elapsed().as_nanos() as f64 / work as f64);
+            pace().took(began.elapsed().as_nanos() as f64 / (work * done as u64) as f64);
         }
+        done
     }
+}
+
+/// What a thread goes through short rounds with.
+struct Part<'a> {
+    share: Share<'a>,
+    banks: SmallVec<[BankPiece<'a>; 2]>,
+    room: &'a mut Room,
+    fired: &'a mut Fired,
 }
 
 /// The blocks of a bank that are a thread's.
@@ -323,16 +362,20 @@ struct BankPiece<'a> {
 }
 
 /// What a piece of a bank is run with.
+#[derive(Clone, Copy)]
 struct Task<'a> {
     kernel: &'a dyn Kernel,
     receptors: usize,
     /// Rows of a block.
     parameters: usize,
     state: usize,
+    members: &'a [Member],
     samples: &'a [SampleRequest],
     drives: &'a [Drive],
     /// Parameter column to which they are added.
     dc: Option<usize>,
+    /// Of the bank, if it has one of its own.
+    step: Option<Time>,
     /// In steps of the bank.
     window: Window,
     /// Steps of the window as others count them, in one of the bank.
@@ -369,6 +412,12 @@ impl Output {
 }
 
 impl Task<'_> {
+    /// The same in another round.
+    fn in_round(&self, round: &Window) -> Self {
+        let window = self.step.map_or(*round, |step| round.in_steps_of(step));
+        Task { window, ..*self }
+    }
+
     /// Runs the blocks from `first` on that the rows hold.
     fn run(
         &self,

@@ -84,19 +84,20 @@ pub trait Backend: Send + Sync + 'static {
     /// window, if it took the network over); `out` is [empty](Advanced::clear).
     fn advance(&self, banks: &mut [Bank], inbox: &Inbox, window: &Window, out: &mut Advanced);
 
-    /// [Delivers](Router::deliver) what is due in a round, and [advances](Backend::advance) every neuron through it:
-    /// called for each round of a window but the first, to which it is delivered already and for which `advance` is
-    /// called.
-    fn deliver_and_advance(
+    /// Goes through as many of these rounds as it can by itself: [delivers](Router::deliver) what is due in each,
+    /// [advances](Backend::advance) every neuron, and routes the spikes. The result is how many they were; the last of
+    /// them is that of a fault, if there is one. 0: `advance` is to be called, as for the first round of a window, to
+    /// which the spikes of sources are delivered already.
+    fn go_through(
         &self,
         banks: &mut [Bank],
         router: &mut Router,
         inbox: &mut Inbox,
-        window: &Window,
+        rounds: &[Window],
         out: &mut Advanced,
-    ) {
-        router.deliver(window, inbox, &|work| self.pool(work));
-        self.advance(banks, inbox, window, out);
+    ) -> usize {
+        let _ = (banks, router, inbox, rounds, out);
+        0
     }
 
     /// Brings state columns that it keeps elsewhere back into the banks, those that `what` says.
@@ -121,7 +122,7 @@ pub struct CurrentBackend(pub Box<dyn Backend>);
 /// What comes out of a round.
 #[derive(Debug, Default)]
 pub struct Advanced {
-    /// For each bank: time and slot of its spikes. Of each member they follow one another in a list.
+    /// For each bank: time and slot of its spikes. In a round those of each member follow one another in a list.
     pub spikes: Vec<SpikeLists>,
     /// Instead of spikes that nobody hears: populations and the digests of their spikes.
     pub digests: Vec<(usize, SpikeDigest)>,
@@ -219,20 +220,30 @@ pub(crate) fn advance(
 ) {
     let out = &mut *out;
     samples.0.clear();
-    let mut before: Option<Window> = None;
-    for round in router.rounds(*window) {
+    let rounds: SmallVec<[Window; 4]> = router.rounds(*window).collect();
+    let mut done = 0;
+    while let Some(next) = rounds.get(done) {
         out.clear(banks.0.len());
-        if let Some(before) = before {
-            router.route_populations(&mut spikes, &before, &mut inbox);
+        if let Some(before) = done.checked_sub(1) {
+            router.route_populations(&mut spikes, &rounds[before], &mut inbox);
         }
         let started = std::time::Instant::now();
-        match before.replace(round) {
-            Some(_) => {
-                backend.0.deliver_and_advance(&mut banks.0, &mut router, &mut inbox, &round, out)
-            }
+        let by_itself = match done {
             // (To the first it is delivered already.)
-            None => backend.0.advance(&mut banks.0, &inbox, &round, out),
+            0 => 0,
+            _ => {
+                let rounds = &rounds[done..];
+                backend.0.go_through(&mut banks.0, &mut router, &mut inbox, rounds, out)
+            }
+        };
+        if by_itself == 0 {
+            if done > 0 {
+                router.deliver(next, &mut inbox, &|work| backend.0.pool(work));
+            }
+            backend.0.advance(&mut banks.0, &inbox, next, out);
         }
+        done += by_itself.max(1);
+        let round = rounds[done - 1];
         times.advance += started.elapsed();
         for (population, digest) in out.digests.drain(..) {
             digests.0[population].merge(digest);
@@ -254,6 +265,9 @@ pub(crate) fn advance(
         }
         for (bank, found) in banks.0.iter().zip(&mut out.spikes) {
             emit(bank, found, &mut spikes.populations);
+        }
+        if by_itself > 0 {
+            spikes.populations.iter_mut().for_each(GroupSpikes::all_are_routed);
         }
         append(&mut samples.0, &mut out.samples);
         work.0 += out.work;

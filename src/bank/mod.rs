@@ -161,6 +161,12 @@ pub struct Member {
     pub exponents: Vec<i32>,
 }
 
+/// The member that has a slot.
+pub(crate) fn member(members: &[Member], slot: u32) -> &Member {
+    let at = members.partition_point(|m| m.first <= slot);
+    &members[at - 1]
+}
+
 /// A request to sample the state of a neuron.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SampleRequest {
@@ -380,8 +386,7 @@ impl Bank {
     /// The population of a slot.
     #[must_use]
     pub fn member(&self, slot: u32) -> &Member {
-        let at = self.members.partition_point(|m| m.first <= slot);
-        &self.members[at - 1]
+        member(&self.members, slot)
     }
 
     /// A state variable of a neuron, given the neuron's state, in its unit.

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use bevy_ecs::prelude::*;
 use smallvec::SmallVec;
@@ -114,11 +115,22 @@ pub type Threads<'a> = &'a dyn Fn(u64) -> Option<&'a Pool>;
 
 /// Edges of a group (as a run in the table) by which a spike arrives at a step.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Due {
+pub(crate) struct Due {
     first: u32,
     len: u32,
     step: u64,
 }
+
+/// What the neurons of a share fire while a network goes through rounds by itself: what will arrive in each of them, and
+/// after the last.
+#[derive(Debug, Default)]
+pub(crate) struct Fired {
+    pages: Vec<Vec<Due>>,
+    later: Vec<Due>,
+}
+
+/// The page of a round and share, once it is complete: when the share is done with the round before.
+pub(crate) type Page = OnceLock<Vec<Due>>;
 
 /// Lists of spikes.
 type Lists<'s> = SmallVec<[&'s [Spike]; 16]>;
@@ -166,6 +178,15 @@ pub struct Router {
     spare_pages: Vec<Vec<Due>>,
     later: Vec<Vec<Due>>,
     now: Vec<Due>,
+    /// Room for what neurons fire while the network goes through rounds by itself.
+    fired: Vec<Fired>,
+}
+
+impl Fired {
+    /// The page of a round, which is complete.
+    pub(crate) fn take(&mut self, round: usize) -> Vec<Due> {
+        std::mem::take(&mut self.pages[round])
+    }
 }
 
 impl Router {
@@ -215,6 +236,7 @@ impl Router {
             spare_pages: Vec::new(),
             later: Vec::new(),
             now: Vec::new(),
+            fired: Vec::new(),
         })
     }
 
@@ -284,7 +306,6 @@ impl Router {
     }
 
     /// The number of the first neuron of a population among all emitters.
-    #[cfg(feature = "cuda")]
     pub(crate) fn first_neuron(&self, population: usize) -> u32 {
         self.numbering.first(GroupId::Population(population))
     }
@@ -403,6 +424,86 @@ impl Router {
         self.fan_out_all(&own, steps, window, shape, share);
         own.clear();
         *share.due() = own;
+    }
+
+    /// The same for one of the rounds that a network goes through by itself, to a share that has blocks: what was due
+    /// before the first of them, and what has been `fired` since.
+    pub(crate) fn deliver_fired<'f>(
+        &'f self,
+        share: &mut Share,
+        shape: &Shape,
+        round: &Window,
+        fired: impl Iterator<Item = &'f Vec<Due>> + Clone,
+    ) {
+        let page = round.first_step / self.round_steps - self.calendar_start;
+        let pages = self.calendar.get(page as usize).into_iter().chain(fired);
+        share.reset();
+        share.expect(shape, pages.clone().flatten().map(|due| u64::from(due.len)).sum());
+        let steps = round.first_step..round.first_step + round.steps;
+        pages.for_each(|page| self.fan_out_all(page, steps.clone(), round, shape, share));
+    }
+
+    /// Room for what the neurons of so many shares fire in so many rounds, which goes [back](Router::end_fired).
+    pub(crate) fn begin_fired(&mut self, shares: usize, rounds: usize) -> Vec<Fired> {
+        let mut fired = std::mem::take(&mut self.fired);
+        fired.resize_with(shares.max(fired.len()), Fired::default);
+        for fired in &mut fired[..shares] {
+            fired.pages.resize_with(rounds.max(fired.pages.len()), Vec::new);
+        }
+        fired
+    }
+
+    /// Puts down what is due because neurons (counted over all emitters) have fired in a round, the `k`-th of so many:
+    /// nothing of it arrives in that round.
+    pub(crate) fn fire(
+        &self,
+        neurons: impl Iterator<Item = (u32, Time)> + Clone,
+        round: &Window,
+        (k, rounds): (usize, usize),
+        fired: &mut Fired,
+    ) {
+        neurons.clone().for_each(|(emitter, _)| self.table.prefetch_groups(emitter as usize));
+        let next = round.first_step + round.steps;
+        for (emitter, time) in neurons {
+            for group in self.table.groups_of(emitter as usize) {
+                let delay = self.table.delay_steps(group);
+                let step = round.step_of(time).saturating_add(delay);
+                if step >= self.total_steps {
+                    continue;
+                }
+                debug_assert!(step >= next, "a spike arrives in its own round");
+                let (first, len) = self.table.run_of(group);
+                let ahead = step - next;
+                // (Mostly it arrives in the next round, and a division takes longer than all else here.)
+                let ahead = if ahead < round.steps { 0 } else { ahead / round.steps };
+                let page = fired.pages[..rounds].get_mut(k + 1 + ahead as usize);
+                page.unwrap_or(&mut fired.later).push(Due { first, len, step });
+            }
+        }
+    }
+
+    /// Ends the rounds that a network went through by itself, which together are a window: see [`Router::end`].
+    pub(crate) fn end_fired(
+        &mut self,
+        window: &Window,
+        inbox: &mut Inbox,
+        mut fired: Vec<Fired>,
+        pages: Vec<Vec<Page>>,
+    ) {
+        self.end(window, inbox, pages.len());
+        for (fired, pages) in fired.iter_mut().zip(pages) {
+            for (room, page) in fired.pages.iter_mut().zip(pages) {
+                // (Where the rounds ended early, there are pages that were not complete.)
+                if let Some(page) = page.into_inner() {
+                    *room = page;
+                }
+                room.clear();
+            }
+            for due in fired.later.drain(..) {
+                self.page_of(due.step).push(due);
+            }
+        }
+        self.fired = fired;
     }
 
     /// Ends the delivery of a round, which was to the first `shares` of the inbox.

@@ -174,6 +174,11 @@ impl GroupSpikes {
     /// Keeps the spikes whose time is wanted; none of them is to be routed any more.
     pub(crate) fn retain(&mut self, wanted: impl FnMut(Time) -> bool) {
         self.emit().retain(wanted);
+        self.all_are_routed();
+    }
+
+    /// None of those that were emitted is to be routed any more.
+    pub(crate) fn all_are_routed(&mut self) {
         self.routed = self.emitted.len();
     }
 
