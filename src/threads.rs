@@ -3,7 +3,8 @@
 //! The rounds of a network follow one another within microseconds, so what asking for work and joining costs
 //! decides whether threads are worth it, and nobody may wait for a thread that has not begun: while another
 //! program has its core, that takes milliseconds. A rayon scope waits for all threads, and takes 1.2 µs where
-//! they are awake; this takes a third of that, and waits for those that take part. `.ci/miri` runs its tests under Miri.
+//! they are awake; this takes a third of that, and waits for those that take part. Where short rounds follow one another
+//! without anything in between, threads are asked once for all of them (`rounds`). `.ci/miri` runs its tests under Miri.
 
 use std::any::Any;
 use std::io;

@@ -290,6 +290,31 @@ fn a_run_in_pieces_is_the_same() {
     }
 }
 
+/// What goes wrong in one of many short rounds ends the run there, on any number of threads.
+#[test]
+fn a_fault_in_a_short_round() {
+    let burst =
+        r#"sources: { "burst": (size: 40000, train: Regular(rates: "10 Hz", phase: "30.3 ms")),"#;
+    let ends = r#"connections: [
+        (from: "burst", to: "inh", to_neurons: [700], receptor: ampa, rule: AllToAll, weight: 65536),"#;
+    for delay in ["0 s", "0.2 ms"] {
+        let text = suite::short_rounds_text(delay);
+        let text = text.replace("sources: {", burst).replace("connections: [", ends);
+        let run = |backend: Cpu| {
+            let mut simulation = Simulation::new(parse(&text, std::path::Path::new("."))).unwrap();
+            simulation.set_backend(backend);
+            let error = simulation.run().unwrap_err().to_string();
+            (error, simulation.time(), hashes(&simulation))
+        };
+        let reference = run(Cpu::reference());
+        let expected = "the pulses that arrive at ampa of neuron 700 of `inh` at t = 0.0303 s";
+        assert!(reference.0.starts_with(expected), "{}", reference.0);
+        for threads in [1, 2, 3, 8] {
+            assert_eq!(run(Cpu::new(Some(threads))), reference, "{threads} threads");
+        }
+    }
+}
+
 /// The digest of a population depends neither on its place in the scene nor on its neighbours.
 #[test]
 fn order_and_neighbours_do_not_matter() {

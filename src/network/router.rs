@@ -349,17 +349,6 @@ impl Router {
     /// first.
     pub fn deliver(&mut self, window: &Window, inbox: &mut Inbox, threads: Threads) {
         let pulses = self.begin(window, inbox);
-        self.deliver_begun(pulses, window, inbox, threads);
-    }
-
-    /// The same for a round that [has begun](Router::begin).
-    pub(crate) fn deliver_begun(
-        &mut self,
-        pulses: u64,
-        window: &Window,
-        inbox: &mut Inbox,
-        threads: Threads,
-    ) {
         let pool = self.pool(pulses, threads);
         let by_blocks = inbox.is_shared_by_blocks();
         let (shape, mut shares) = inbox.shares(pool.map_or(1, Pool::threads));
@@ -373,7 +362,7 @@ impl Router {
         self.end(window, inbox, count);
     }
 
-    /// Begins a round, of which so many pulses are in the calendar.
+    /// Begins a round, or several of the same length with this one. So many pulses are in the calendar for it.
     pub(crate) fn begin(&mut self, window: &Window, inbox: &mut Inbox) -> u64 {
         if self.delivery == Delivery::Device {
             inbox.reset_runs();

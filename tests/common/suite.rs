@@ -246,6 +246,10 @@ pub fn recurrent_network() -> Vec<Scene> {
 /// A network with such delays whose rounds are worth threads, short as they are: many neurons, of two receptors each, in two
 /// populations of a bank and in another one; edges of all to all, of which rows have more than one projection.
 pub fn short_rounds_of(delay: &str) -> Scene {
+    parse(&short_rounds_text(delay), Path::new("."))
+}
+
+pub fn short_rounds_text(delay: &str) -> String {
     let text = r#"(seed: 4, duration: "60 ms", solver: Euler(dt: "100 us"),
         sources: { "noise": (size: 4400, train: Poisson(rates: "300 Hz")) },
         populations: {
@@ -264,8 +268,7 @@ pub fn short_rounds_of(delay: &str) -> Scene {
     let model = r#"arcana(
         soma: (Itau: "4 pA", Igain: "80 pA", Ith: "12 mA", Idc: "10 pA", Ipfb_th: "0 A", Ipfb_norm: "1.4e9 /A"),
         ampa: (Itau: "2 pA", Igain: "20 pA", Iw: "10 pA"), gabab: (Itau: "2 pA", Igain: "20 pA", Iw: "10 pA"))"#;
-    let text = text.replace("MODEL", model).replace("DELAY", &format!("delay: \"{delay}\""));
-    parse(&text, Path::new("."))
+    text.replace("MODEL", model).replace("DELAY", &format!("delay: \"{delay}\""))
 }
 
 /// Of one step, and of three.
