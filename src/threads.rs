@@ -354,6 +354,7 @@ pub(crate) fn rounds<T: Send>(
                 if done.0.fetch_add(1, Ordering::AcqRel) + 1 == all * (round + 1) {
                     let ends = end.load(Ordering::Relaxed) == round + 1;
                     at_hand.0.store(if ends { usize::MAX } else { round + 1 }, Ordering::Release);
+                    break;
                 }
             }
             let is_next = || at_hand.0.load(Ordering::Acquire) != round;

@@ -246,6 +246,10 @@ impl Backend for Cpu {
     ) -> usize {
         let full = rounds.iter().take_while(|round| round.steps == router.round_steps()).count();
         let Some(first) = rounds[..full].first() else { return 0 };
+        // (The reference goes round by round, as all others are compared with it.)
+        if self.reference {
+            return 0;
+        }
         let steps: u64 = banks.iter().map(|bank| work(bank, first)).sum();
         let all_stepped = banks.iter().all(|bank| matches!(bank.neurons, Neurons::Stepped(_)));
         // (Of more work a join is a small part, and several pieces for each thread even out their load.)
@@ -301,14 +305,14 @@ impl Backend for Cpu {
             }
             tasks.push(task);
         }
-        let due = &*router;
+        let router_now = &*router;
         let pages: Vec<Vec<Page>> = (0..count)
             .map(|_| std::iter::repeat_with(Page::new).take(rounds.len()).collect())
             .collect();
         let done = threads::rounds(pool, rounds.len(), &mut parts, |k, share, part| {
             let round = &rounds[k];
             let arrives = pages.iter().filter_map(|of_share| of_share[k].get());
-            due.deliver_fired(&mut part.share, shape, round, arrives);
+            router_now.deliver_fired(&mut part.share, shape, round, arrives);
             let arrived = part.share.arrived(shape);
             let mut is_fault = false;
             for BankPiece { task, first, parameters, state, out } in &mut part.banks {
@@ -317,9 +321,9 @@ impl Backend for Cpu {
                 task.run(*first, arrived, parameters, state, part.room, out);
                 let neurons = out.spikes[before..].iter().map(|(time, slot)| {
                     let member = member(task.members, *slot);
-                    (due.first_neuron(member.population) + slot - member.first, *time)
+                    (router_now.first_neuron(member.population) + slot - member.first, *time)
                 });
-                due.fire(neurons, round, (k, rounds.len()), part.fired);
+                router_now.fire(neurons, round, (k, rounds.len()), part.fired);
                 is_fault |= out.fault.is_some();
             }
             if let Some(next) = pages[share].get(k + 1) {
@@ -342,7 +346,7 @@ impl Backend for Cpu {
     }
 }
 
-/// What a thread goes through short rounds with.
+/// What a share of short rounds is gone through with.
 struct Part<'a> {
     share: Share<'a>,
     banks: SmallVec<[BankPiece<'a>; 2]>,

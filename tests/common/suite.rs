@@ -271,7 +271,10 @@ pub fn short_rounds_text(delay: &str) -> String {
     text.replace("MODEL", model).replace("DELAY", &format!("delay: \"{delay}\""))
 }
 
-/// Of one step, and of three.
+/// Of one step, and of three; and of one step with so few pulses in some that not all sums are emptied together.
 pub fn short_rounds() -> Vec<Scene> {
-    ["0 s", "0.2 ms"].map(short_rounds_of).into()
+    let sparse =
+        short_rounds_text("0 s").replace("300 Hz", "40 Hz").replace("weight: 20)", "weight: 150)");
+    let sparse = parse(&sparse, Path::new("."));
+    ["0 s", "0.2 ms"].map(short_rounds_of).into_iter().chain([sparse]).collect()
 }

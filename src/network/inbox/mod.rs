@@ -276,6 +276,7 @@ fn grow<T>(list: &mut Vec<T>, len: usize, new: impl FnMut() -> T) {
 impl Share<'_> {
     /// Empties it.
     pub(super) fn reset(&mut self) {
+        self.is_all_touched = false;
         for (touched, sums) in self.touched.iter_mut().zip(self.sums.chunks_mut(TOUCHED_ROWS)) {
             if std::mem::take(touched) {
                 sums.fill(Row([0; LANES]));
