@@ -336,6 +336,7 @@ pub(crate) fn rounds<T: Send>(
     pool.together(&|thread| {
         // (Others would wait for ever for one that failed.)
         let _failing = OnFailure(|| at_hand.0.store(usize::MAX, Ordering::Release));
+        let (began, mut waits_since) = (pool.now(), None);
         loop {
             let round = at_hand.0.load(Ordering::Acquire);
             if round >= most {
@@ -359,11 +360,15 @@ pub(crate) fn rounds<T: Send>(
             }
             let is_next = || at_hand.0.load(Ordering::Acquire) != round;
             if !looks_until(is_next) {
-                let since = pool.now();
+                let since = *waits_since.get_or_insert_with(|| pool.now());
                 wait_awake(is_next);
                 if thread == 0 {
-                    pool.waited(since, Duration::ZERO);
+                    // (About as long as a round took so far.)
+                    pool.waited(since, (since - began) / (round as u32 + 1));
                 }
+            }
+            if is_next() {
+                waits_since = None;
             }
         }
     });

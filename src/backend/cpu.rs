@@ -257,6 +257,7 @@ impl Backend for Cpu {
         if !(all_stepped && is_little) {
             return 0;
         }
+        // (For whether threads are worth it, the other rounds are taken to be like the first.)
         let work = steps + NANOSECONDS_OF_A_PULSE.saturating_mul(router.begin(first, inbox));
         if !inbox.is_shared_by_blocks() {
             return 0;
@@ -309,10 +310,14 @@ impl Backend for Cpu {
         let pages: Vec<Vec<Page>> = (0..count)
             .map(|_| std::iter::repeat_with(Page::new).take(rounds.len()).collect())
             .collect();
+        let pulses = AtomicU64::new(0);
         let done = threads::rounds(pool, rounds.len(), &mut parts, |k, share, part| {
             let round = &rounds[k];
             let arrives = pages.iter().filter_map(|of_share| of_share[k].get());
-            router_now.deliver_fired(&mut part.share, shape, round, arrives);
+            let own = router_now.deliver_fired(&mut part.share, shape, round, arrives);
+            if share == 0 {
+                pulses.fetch_add(own, Ordering::Relaxed);
+            }
             let arrived = part.share.arrived(shape);
             let mut is_fault = false;
             for BankPiece { task, first, parameters, state, out } in &mut part.banks {
@@ -340,7 +345,8 @@ impl Backend for Cpu {
         let window = Window { steps: first.steps * done as u64, ..*first };
         router.end_fired(&window, inbox, fired, pages);
         if let Some(began) = began {
-            pace().took(began.elapsed().as_nanos() as f64 / (work * done as u64) as f64);
+            let work = steps * done as u64 + NANOSECONDS_OF_A_PULSE * pulses.into_inner();
+            pace().took(began.elapsed().as_nanos() as f64 / work as f64);
         }
         done
     }

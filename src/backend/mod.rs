@@ -86,8 +86,8 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Goes through as many of these rounds as it can by itself: [delivers](Router::deliver) what is due in each,
     /// [advances](Backend::advance) every neuron, and routes the spikes. The result is how many they were; the last of
-    /// them is that of a fault, if there is one. 0: `advance` is to be called, as for the first round of a window, to
-    /// which the spikes of sources are delivered already.
+    /// them is that of a fault, if there is one. 0: the first of them is to be delivered to and advanced through, as is the
+    /// first round of a window, for which this is not called, because the spikes of sources are delivered to it already.
     fn go_through(
         &self,
         banks: &mut [Bank],
@@ -119,7 +119,7 @@ pub trait Backend: Send + Sync + 'static {
 #[derive(Resource)]
 pub struct CurrentBackend(pub Box<dyn Backend>);
 
-/// What comes out of a round.
+/// What comes out of a round, or of several.
 #[derive(Debug, Default)]
 pub struct Advanced {
     /// For each bank: time and slot of its spikes. In a round those of each member follow one another in a list.
@@ -228,18 +228,16 @@ pub(crate) fn advance(
             router.route_populations(&mut spikes, &rounds[before], &mut inbox);
         }
         let started = std::time::Instant::now();
-        let by_itself = match done {
-            // (To the first it is delivered already.)
-            0 => 0,
-            _ => {
-                let rounds = &rounds[done..];
-                backend.0.go_through(&mut banks.0, &mut router, &mut inbox, rounds, out)
-            }
-        };
-        if by_itself == 0 {
-            if done > 0 {
+        // (To the first it is delivered already.)
+        let mut by_itself = 0;
+        if done > 0 {
+            let rounds = &rounds[done..];
+            by_itself = backend.0.go_through(&mut banks.0, &mut router, &mut inbox, rounds, out);
+            if by_itself == 0 {
                 router.deliver(next, &mut inbox, &|work| backend.0.pool(work));
             }
+        }
+        if by_itself == 0 {
             backend.0.advance(&mut banks.0, &inbox, next, out);
         }
         done += by_itself.max(1);

@@ -9,8 +9,6 @@ pub(super) struct Pace {
     /// Rounds since the last trial ended, and so many before the next.
     rounds: u32,
     before_trial: u32,
-    /// The rounds at hand are on trial.
-    is_on_trial: bool,
     /// The least time of rounds for their work: before the trial, and on trial.
     usual: f64,
     trial: f64,
@@ -42,7 +40,7 @@ impl Default for Pace {
     fn default() -> Pace {
         let (usual, trial) = (f64::INFINITY, f64::INFINITY);
         let before_trial = BEFORE_TRIAL[0];
-        Pace { is_alone: false, rounds: 0, before_trial, is_on_trial: false, usual, trial }
+        Pace { is_alone: false, rounds: 0, before_trial, usual, trial }
     }
 }
 
@@ -57,19 +55,20 @@ impl Pace {
         }
         // Before the trial rounds that do not count, then those that do, and on trial the same.
         let (before, after) = (self.before_trial, self.before_trial + TRIAL);
-        self.is_on_trial = self.rounds >= before;
-        let end = if self.is_on_trial { after } else { before };
+        let is_trial = self.rounds >= before;
+        let end = if is_trial { after } else { before };
         let counts = self.rounds >= end - COUNTED;
         let left = if counts { end } else { end - COUNTED } - self.rounds;
         let most = if counts { most.min(COUNTED_AT_ONCE) } else { most };
         let rounds = left.min(u32::try_from(most).unwrap_or(u32::MAX));
         self.rounds += rounds;
-        Turn { is_alone: self.is_alone != self.is_on_trial, rounds: rounds as usize, counts }
+        Turn { is_alone: self.is_alone != is_trial, rounds: rounds as usize, counts }
     }
 
     /// Rounds whose time counts took so long for their work.
     pub(super) fn took(&mut self, time: f64) {
-        let least = if self.is_on_trial { &mut self.trial } else { &mut self.usual };
+        let is_trial = self.rounds > self.before_trial;
+        let least = if is_trial { &mut self.trial } else { &mut self.usual };
         *least = least.min(time);
     }
 }

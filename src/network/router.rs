@@ -385,7 +385,7 @@ impl Router {
 
     /// Empties a share and delivers to it what is due in the `k`-th of `count` parts of a round, as far as it ends
     /// in its rows. It is told how many `pulses` the round has.
-    pub(crate) fn deliver_to(
+    fn deliver_to(
         &self,
         share: &mut Share,
         shape: &Shape,
@@ -416,20 +416,22 @@ impl Router {
     }
 
     /// The same for one of the rounds that a network goes through by itself, to a share that has blocks: what was due
-    /// before the first of them, and what has been `fired` since.
+    /// before the first of them, and what has been `fired` since. So many pulses are in it, of all shares.
     pub(crate) fn deliver_fired<'f>(
         &'f self,
         share: &mut Share,
         shape: &Shape,
         round: &Window,
         fired: impl Iterator<Item = &'f Vec<Due>> + Clone,
-    ) {
+    ) -> u64 {
         let page = round.first_step / self.round_steps - self.calendar_start;
         let pages = self.calendar.get(page as usize).into_iter().chain(fired);
         share.reset();
-        share.expect(shape, pages.clone().flatten().map(|due| u64::from(due.len)).sum());
+        let pulses = pages.clone().flatten().map(|due| u64::from(due.len)).sum();
+        share.expect(shape, pulses);
         let steps = round.first_step..round.first_step + round.steps;
         pages.for_each(|page| self.fan_out_all(page, steps.clone(), round, shape, share));
+        pulses
     }
 
     /// Room for what the neurons of so many shares fire in so many rounds, which goes [back](Router::end_fired).
@@ -496,7 +498,7 @@ impl Router {
     }
 
     /// Ends the delivery of a round, which was to the first `shares` of the inbox.
-    pub(crate) fn end(&mut self, window: &Window, inbox: &mut Inbox, shares: usize) {
+    fn end(&mut self, window: &Window, inbox: &mut Inbox, shares: usize) {
         if self.delivery != Delivery::Device {
             inbox.reset_parts(shares);
         }
