@@ -13,7 +13,7 @@ use super::{Advanced, Backend, Fault, FaultKind, Sample};
 use crate::bank::{Bank, Drive, LANES, Member, Neurons, Row, SampleRequest, Stepped, member};
 use crate::circuit::Waveform;
 use crate::network::inbox::{Arrival, Arrived, Inbox, Lists, Share, Tile};
-use crate::network::router::{Fired, NANOSECONDS_OF_A_PULSE, Page, Router};
+use crate::network::router::{Fired, NANOSECONDS_OF_A_PULSE, Published, Router};
 use crate::schedule::Window;
 use crate::solver::event::EventWindow;
 use crate::solver::kernel::{Flag, Kernel, TILE_STEPS};
@@ -99,12 +99,6 @@ impl Cpu {
         Cpu { reference: true, ..Cpu::new(Some(1)).on(without_vectors()) }
     }
 
-    /// Threads that it may use.
-    #[must_use]
-    pub fn threads(&self) -> usize {
-        self.threads
-    }
-
     /// What a bank is run with, and all its rows, if it is advanced by steps.
     fn task<'a>(
         &self,
@@ -160,6 +154,10 @@ fn work(bank: &Bank, window: &Window) -> u64 {
 impl Backend for Cpu {
     fn name(&self) -> &'static str {
         "cpu"
+    }
+
+    fn threads(&self) -> usize {
+        self.threads
     }
 
     fn pool(&self, nanoseconds: u64) -> Option<&Pool> {
@@ -259,7 +257,7 @@ impl Backend for Cpu {
         }
         // (For whether threads are worth it, the other rounds are taken to be like the first.)
         let work = steps + NANOSECONDS_OF_A_PULSE.saturating_mul(router.begin(first, inbox));
-        if !inbox.is_shared_by_blocks() {
+        if !inbox.is_shared_by_blocks() || router.shares() < self.threads {
             return 0;
         }
         let is_worth_joins = work >= 2 * NANOSECONDS_OF_A_JOIN * self.threads as u64;
@@ -270,11 +268,12 @@ impl Backend for Cpu {
         let rounds = &rounds[..turn.map_or(full, |turn| turn.rounds)];
         let pool = pool.filter(|_| turn.is_some_and(|turn| !turn.is_alone));
         let began = turn.filter(|turn| turn.counts).map(|_| Instant::now());
-        let (shape, shares) = inbox.shares(pool.map_or(1, Pool::threads));
+        let (shape, shares) = inbox.shares(router.shares());
         let count = shares.len();
         let (mut outputs, mut rooms) = self.outputs(count * banks.len());
-        let mut fired = router.begin_fired(count, rounds.len());
-        let part = |((share, room), fired)| Part { share, banks: SmallVec::new(), room, fired };
+        let mut fired = router.begin_fired(rounds.len());
+        let part =
+            |((share, room), fired)| Part { share, banks: SmallVec::new(), room, fired, pulses: 0 };
         let parts = shares.into_iter().zip(&mut rooms).zip(&mut fired);
         let mut parts: SmallVec<[Part; 4]> = parts.map(part).collect();
         let mut tasks = SmallVec::<[Task; 2]>::new();
@@ -307,17 +306,14 @@ impl Backend for Cpu {
             tasks.push(task);
         }
         let router_now = &*router;
-        let pages: Vec<Vec<Page>> = (0..count)
-            .map(|_| std::iter::repeat_with(Page::new).take(rounds.len()).collect())
+        let pages: Vec<Vec<Published>> = (0..count)
+            .map(|_| std::iter::repeat_with(Published::new).take(rounds.len()).collect())
             .collect();
-        let pulses = AtomicU64::new(0);
         let done = threads::rounds(pool, rounds.len(), &mut parts, |k, share, part| {
             let round = &rounds[k];
             let arrives = pages.iter().filter_map(|of_share| of_share[k].get());
-            let own = router_now.deliver_fired(&mut part.share, shape, round, arrives);
-            if share == 0 {
-                pulses.fetch_add(own, Ordering::Relaxed);
-            }
+            let own = (share, &mut part.share);
+            part.pulses += router_now.deliver_fired(own, shape, round, arrives);
             let arrived = part.share.arrived(shape);
             let mut is_fault = false;
             for BankPiece { task, first, parameters, state, out } in &mut part.banks {
@@ -336,6 +332,7 @@ impl Backend for Cpu {
             }
             if is_fault { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
+        let pulses: u64 = parts.iter().map(|part| part.pulses).sum();
         drop(parts);
         let all = out.spikes.len();
         for (index, outputs) in outputs.chunks_mut(count).take(all).enumerate() {
@@ -345,7 +342,7 @@ impl Backend for Cpu {
         let window = Window { steps: first.steps * done as u64, ..*first };
         router.end_fired(&window, inbox, fired, pages);
         if let Some(began) = began {
-            let work = steps * done as u64 + NANOSECONDS_OF_A_PULSE * pulses.into_inner();
+            let work = steps * done as u64 + NANOSECONDS_OF_A_PULSE * pulses;
             pace().took(began.elapsed().as_nanos() as f64 / work as f64);
         }
         done
@@ -358,6 +355,8 @@ struct Part<'a> {
     banks: SmallVec<[BankPiece<'a>; 2]>,
     room: &'a mut Room,
     fired: &'a mut Fired,
+    /// That were delivered to it.
+    pulses: u64,
 }
 
 /// The blocks of a bank that are a thread's.

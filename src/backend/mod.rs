@@ -42,6 +42,11 @@ pub trait Backend: Send + Sync + 'static {
         None
     }
 
+    /// Threads of this machine that it may use.
+    fn threads(&self) -> usize {
+        1
+    }
+
     /// Who delivers spikes to these banks.
     fn delivery(&self, banks: &[Bank]) -> Delivery {
         let _ = banks;

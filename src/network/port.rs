@@ -26,6 +26,8 @@ pub(super) struct Port(pub(super) u32);
 const LANE_BITS: u32 = LANES.trailing_zeros();
 /// Receptors of a model, at most.
 pub(crate) const MOST_RECEPTORS: usize = 8;
+/// Rows that are emptied together.
+pub(super) const ROWS_TOGETHER: usize = 8;
 /// The sum of 32 times all edges of a circuit stays below 2³¹.
 const SUM_BITS: i32 = 26;
 /// Finer than single precision needs.
@@ -85,10 +87,19 @@ impl PortRows {
         all
     }
 
-    /// The first block of `k` of `parts` parts that cost as much as each other.
-    pub(super) fn block_of_part(&self, k: usize, parts: usize) -> usize {
-        let all = self.cost_before.last().map_or(0, |all| all * k as u64 / parts as u64);
-        self.cost_before.partition_point(|before| *before < all).min(self.blocks())
+    /// The first block of `k` of so many shares that cost about as much as each other. Each has its rows in whole
+    /// [`ROWS_TOGETHER`].
+    pub(super) fn first_of_share(&self, k: usize, shares: usize) -> usize {
+        let all = self.cost_before.last().map_or(0, |all| all * k as u64 / shares as u64);
+        let first = self.cost_before.partition_point(|before| *before < all);
+        let is_whole = |block: &usize| self.first_row(*block).is_multiple_of(ROWS_TOGETHER);
+        (first..self.blocks()).find(is_whole).unwrap_or(self.blocks())
+    }
+
+    /// The first row of a block.
+    pub(super) fn first_row(&self, block: usize) -> usize {
+        // (Where a device delivers there are none.)
+        self.first_of_block.get(block).map_or(0, |row| *row as usize)
     }
 
     /// Blocks of all banks.

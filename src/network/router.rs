@@ -12,10 +12,10 @@ use bevy_ecs::prelude::*;
 use smallvec::SmallVec;
 
 use super::build;
-use super::inbox::{Delivery, Inbox, Moment, Run, Shape, Share};
+use super::inbox::{Delivery, Inbox, MOST_SUMMED_STEPS, Moment, Run, Shape, Share};
 use super::plasticity::EdgeWeights;
 use super::spikes::{Spike, part};
-use super::table::{Numbering, Table};
+use super::table::{Cuts, EdgeRun, Numbering, Table};
 use super::{Edge, WindowSpikes};
 use crate::backend::{Backend, CurrentBackend};
 use crate::bank::{Bank, Banks, Neurons};
@@ -113,24 +113,26 @@ pub(crate) const NANOSECONDS_OF_A_PULSE: u64 = 10;
 /// The threads that work of so many nanoseconds is worth, if any.
 pub type Threads<'a> = &'a dyn Fn(u64) -> Option<&'a Pool>;
 
-/// Edges of a group (as a run in the table) by which a spike arrives at a step.
+/// Edges of a group by which a spike arrives at a step, those that end in one share of the inbox.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Due {
-    first: u32,
-    len: u32,
+    run: EdgeRun,
     step: u64,
 }
+
+/// What is due in a round, or later, for each share of the inbox.
+pub(crate) type Page = SmallVec<[Vec<Due>; 2]>;
 
 /// What the neurons of a share fire while a network goes through rounds by itself: what will arrive in each of them, and
 /// after the last.
 #[derive(Debug, Default)]
 pub(crate) struct Fired {
-    pages: Vec<Vec<Due>>,
-    later: Vec<Due>,
+    pages: Vec<Page>,
+    later: Page,
 }
 
-/// The page of a round and share, once it is complete: when the share is done with the round before.
-pub(crate) type Page = OnceLock<Vec<Due>>;
+/// What the neurons of a share have fired for a round, once it is complete: when the share is done with the round before.
+pub(crate) type Published = OnceLock<Page>;
 
 /// Lists of spikes.
 type Lists<'s> = SmallVec<[&'s [Spike]; 16]>;
@@ -170,13 +172,14 @@ pub struct Router {
     total_steps: u64,
     numbering: Numbering,
     table: Table,
+    cuts: Cuts,
     delivery: Delivery,
     /// Arrivals after this round, round by round, from round `calendar_start` on.
-    calendar: VecDeque<Vec<Due>>,
+    calendar: VecDeque<Page>,
     calendar_start: u64,
     /// Empty pages, and room for what goes to the calendar, for each thread, and for what arrives now.
-    spare_pages: Vec<Vec<Due>>,
-    later: Vec<Vec<Due>>,
+    spare_pages: Vec<Page>,
+    later: Vec<Page>,
     now: Vec<Due>,
     /// Room for what neurons fire while the network goes through rounds by itself.
     fired: Vec<Fired>,
@@ -184,7 +187,7 @@ pub struct Router {
 
 impl Fired {
     /// The page of a round, which is complete.
-    pub(crate) fn take(&mut self, round: usize) -> Vec<Due> {
+    pub(crate) fn take(&mut self, round: usize) -> Page {
         std::mem::take(&mut self.pages[round])
     }
 }
@@ -221,6 +224,18 @@ impl Router {
         let is_event = |bank: &Bank| matches!(bank.neurons, Neurons::Event(_));
         let any_stepped = banks.is_empty() || !banks.iter().all(is_event);
         let step = any_stepped.then_some(scene.solver.step());
+        let full = Window { first_step: 0, steps: round_steps, dt };
+        let is_short = step.is_some_and(|step| {
+            (1..=MOST_SUMMED_STEPS as u64).contains(&full.in_steps_of(step).steps)
+        });
+        // Each thread delivers to blocks of its own.
+        let is_by_blocks = delivery == Delivery::Host && is_short && !banks.iter().any(is_event);
+        let shares = if is_by_blocks { backend.threads() } else { 1 };
+        let cuts = Cuts::new(
+            &table,
+            shares,
+            backend.pool(NANOSECONDS_OF_A_PULSE * table.edges.len() as u64),
+        );
         Ok(Router {
             dt,
             step,
@@ -230,6 +245,7 @@ impl Router {
             total_steps: scene.duration.steps(dt),
             numbering,
             table,
+            cuts,
             delivery,
             calendar: VecDeque::new(),
             calendar_start: 0,
@@ -250,6 +266,11 @@ impl Router {
     #[must_use]
     pub fn round_steps(&self) -> u64 {
         self.round_steps
+    }
+
+    /// Shares of the inbox in rounds in which each has blocks of its own.
+    pub(crate) fn shares(&self) -> usize {
+        self.cuts.shares()
     }
 
     /// The rounds of a window through which back ends go one after the other. Like windows they start at
@@ -351,12 +372,17 @@ impl Router {
         let pulses = self.begin(window, inbox);
         let pool = self.pool(pulses, threads);
         let by_blocks = inbox.is_shared_by_blocks();
-        let (shape, mut shares) = inbox.shares(pool.map_or(1, Pool::threads));
+        let threads = pool.map_or(1, Pool::threads);
+        let (shape, mut shares) = inbox.shares(if by_blocks { self.shares() } else { threads });
         let count = shares.len();
         threads::each(pool, &mut shares, |k, share| {
             // Each thread delivers all that ends in its blocks, or what is due in a part of the round.
-            let part = if by_blocks { (0, 1) } else { (k as u64, count as u64) };
-            self.deliver_to(share, shape, window, part, pulses);
+            let (lists, part) = if by_blocks {
+                (k..k + 1, (0, 1))
+            } else {
+                (0..self.shares(), (k as u64, count as u64))
+            };
+            self.deliver_to(share, shape, window, lists, part);
         });
         drop(shares);
         self.end(window, inbox, count);
@@ -373,35 +399,35 @@ impl Router {
         if let Some(reweighted) = &mut self.table.reweighted {
             inbox.reweighted.append(reweighted);
         }
-        self.pages(window).flatten().map(|due| u64::from(due.len)).sum()
+        self.pages(window).flatten().map(|list| pulses(list)).sum()
     }
 
     /// The pages of the calendar of a round.
-    fn pages(&self, window: &Window) -> impl Iterator<Item = &Vec<Due>> {
+    fn pages(&self, window: &Window) -> impl Iterator<Item = &Page> + Clone {
         // A round that `run_for` cut short may end within a page.
         let last = (window.first_step + window.steps - 1) / self.round_steps;
         self.calendar.iter().take((last + 1 - self.calendar_start) as usize)
     }
 
-    /// Empties a share and delivers to it what is due in the `k`-th of `count` parts of a round, as far as it ends
-    /// in its rows. It is told how many `pulses` the round has.
+    /// Empties a share and delivers to it what is due, by these lists of each page, in the `k`-th of `count` parts of a
+    /// round.
     fn deliver_to(
         &self,
         share: &mut Share,
         shape: &Shape,
         window: &Window,
+        lists: Range<usize>,
         (k, count): (u64, u64),
-        pulses: u64,
     ) {
+        let pages = self.pages(window).flat_map(|page| &page[lists.clone()]);
         if self.delivery != Delivery::Device {
             share.reset();
-            share.expect(shape, pulses);
+            share.expect(shape, pages.clone().map(|list| pulses(list)).sum());
         }
         let steps = window.steps / count;
         let from = if k == 0 { 0 } else { window.first_step + steps * k };
         let to = if k + 1 == count { window.steps } else { steps * (k + 1) };
         let steps = from..window.first_step + to;
-        let pages = self.pages(window);
         if !shape.has_events {
             return pages
                 .for_each(|page| self.fan_out_all(page, steps.clone(), window, shape, share));
@@ -416,32 +442,39 @@ impl Router {
     }
 
     /// The same for one of the rounds that a network goes through by itself, to a share that has blocks: what was due
-    /// before the first of them, and what has been `fired` since. So many pulses are in it, of all shares.
+    /// before the first of them, and what has been `fired` since. It has so many pulses.
     pub(crate) fn deliver_fired<'f>(
         &'f self,
-        share: &mut Share,
+        (k, share): (usize, &mut Share),
         shape: &Shape,
         round: &Window,
-        fired: impl Iterator<Item = &'f Vec<Due>> + Clone,
+        fired: impl Iterator<Item = &'f Page> + Clone,
     ) -> u64 {
         let page = round.first_step / self.round_steps - self.calendar_start;
         let pages = self.calendar.get(page as usize).into_iter().chain(fired);
+        let lists = pages.map(|page| &page[k]);
         share.reset();
-        let pulses = pages.clone().flatten().map(|due| u64::from(due.len)).sum();
+        let pulses = lists.clone().map(|list| pulses(list)).sum();
         share.expect(shape, pulses);
         let steps = round.first_step..round.first_step + round.steps;
-        pages.for_each(|page| self.fan_out_all(page, steps.clone(), round, shape, share));
+        lists.for_each(|list| self.fan_out_all(list, steps.clone(), round, shape, share));
         pulses
     }
 
-    /// Room for what the neurons of so many shares fire in so many rounds, which goes [back](Router::end_fired).
-    pub(crate) fn begin_fired(&mut self, shares: usize, rounds: usize) -> Vec<Fired> {
+    /// Room for what the neurons of each share fire in so many rounds, which goes [back](Router::end_fired).
+    pub(crate) fn begin_fired(&mut self, rounds: usize) -> Vec<Fired> {
         let mut fired = std::mem::take(&mut self.fired);
-        fired.resize_with(shares.max(fired.len()), Fired::default);
-        for fired in &mut fired[..shares] {
-            fired.pages.resize_with(rounds.max(fired.pages.len()), Vec::new);
+        fired.resize_with(self.shares(), Fired::default);
+        for fired in &mut fired {
+            fired.pages.resize_with(rounds.max(fired.pages.len()), || self.page());
+            fired.later.resize_with(self.shares(), Vec::new);
         }
         fired
+    }
+
+    /// An empty page.
+    fn page(&self) -> Page {
+        std::iter::repeat_with(Vec::new).take(self.shares()).collect()
     }
 
     /// Puts down what is due because neurons (counted over all emitters) have fired in a round, the `k`-th of so many:
@@ -463,12 +496,14 @@ impl Router {
                     continue;
                 }
                 debug_assert!(step >= next, "a spike arrives in its own round");
-                let (first, len) = self.table.run_of(group);
                 let ahead = step - next;
                 // (Mostly it arrives in the next round, and a division takes longer than all else here.)
                 let ahead = if ahead < round.steps { 0 } else { ahead / round.steps };
                 let page = fired.pages[..rounds].get_mut(k + 1 + ahead as usize);
-                page.unwrap_or(&mut fired.later).push(Due { first, len, step });
+                let page = page.unwrap_or(&mut fired.later);
+                for (share, run) in self.cuts.runs(&self.table, group) {
+                    page[share].push(Due { run, step });
+                }
             }
         }
     }
@@ -479,7 +514,7 @@ impl Router {
         window: &Window,
         inbox: &mut Inbox,
         mut fired: Vec<Fired>,
-        pages: Vec<Vec<Page>>,
+        pages: Vec<Vec<Published>>,
     ) {
         self.end(window, inbox, pages.len());
         for (fired, pages) in fired.iter_mut().zip(pages) {
@@ -488,11 +523,9 @@ impl Router {
                 if let Some(page) = page.into_inner() {
                     *room = page;
                 }
-                room.clear();
+                room.iter_mut().for_each(Vec::clear);
             }
-            for due in fired.later.drain(..) {
-                self.page_of(due.step).push(due);
-            }
+            self.put_down(&mut fired.later);
         }
         self.fired = fired;
     }
@@ -504,16 +537,16 @@ impl Router {
         }
         let end = window.first_step + window.steps;
         let pages = self.pages(window).count();
-        for page in self.calendar.iter_mut().take(pages) {
+        for list in self.calendar.iter_mut().take(pages).flatten() {
             if end.is_multiple_of(self.round_steps) {
-                page.clear();
+                list.clear();
             } else {
-                page.retain(|later| later.step >= end);
+                list.retain(|later| later.step >= end);
             }
         }
         while self.calendar_start < end / self.round_steps {
             if let Some(page) = self.calendar.pop_front() {
-                debug_assert!(page.is_empty(), "an arrival was left behind");
+                debug_assert!(page.iter().all(Vec::is_empty), "an arrival was left behind");
                 // A later page takes over its memory.
                 self.spare_pages.push(page);
             }
@@ -555,51 +588,46 @@ impl Router {
         if count == 0 {
             return;
         }
-        let pulses = if may_arrive_now { count * of_a_spike } else { 0 };
-        let pool = self.pool(pulses as u64, threads);
-        let mut lists = std::mem::take(&mut self.later);
+        let pulses_of_all = if may_arrive_now { count * of_a_spike } else { 0 };
+        let pool = self.pool(pulses_of_all as u64, threads);
+        let mut later = std::mem::take(&mut self.later);
         let parts = pool.map_or(1, |pool| pool.threads() * if goes_at_once { PIECES } else { 1 });
-        lists.resize_with(parts.max(lists.len()), Vec::new);
+        later.resize_with(parts.max(later.len()), || self.page());
+        let mut now = std::mem::take(&mut self.now);
+        let end = window.first_step + window.steps;
         if goes_at_once {
-            self.route_at_once(first, spikes, window, inbox, pool, &mut lists[..parts]);
+            self.route_at_once(first, spikes, window, inbox, pool, &mut later[..parts]);
         } else {
-            threads::each(pool, &mut lists[..parts], |k, list| {
+            threads::each(pool, &mut later[..parts], |k, later| {
                 self.for_each_group(first, part(spikes, k, parts), |group, own| {
-                    let (delay, (first, len)) =
-                        (self.table.delay_steps(group), self.table.run_of(group));
+                    let delay = self.table.delay_steps(group);
                     for (time, _) in own {
                         let step = window.step_of(*time).saturating_add(delay);
                         if step < self.total_steps {
-                            list.push(Due { first, len, step });
+                            for (share, run) in self.cuts.runs(&self.table, group) {
+                                later[share].push(Due { run, step });
+                            }
                         }
                     }
                 });
             });
+            let lists = later.iter_mut().flatten();
+            now.extend(lists.flat_map(|list| list.extract_if(.., |due| due.step < end)));
         }
-        let end = window.first_step + window.steps;
-        let mut now = std::mem::take(&mut self.now);
-        for list in &mut lists {
-            for due in list.drain(..) {
-                if due.step < end {
-                    now.push(due);
-                } else {
-                    self.page_of(due.step).push(due);
-                }
-            }
-        }
-        self.later = lists;
+        later.iter_mut().for_each(|later| self.put_down(later));
+        self.later = later;
         if !now.is_empty() {
             debug_assert!(may_arrive_now, "a spike arrives in its own round");
             let (shape, mut shares) = inbox.shares(1);
-            shares[0].expect(shape, now.iter().map(|due| u64::from(due.len)).sum());
+            shares[0].expect(shape, pulses(&now));
             self.fan_out_all(&now, 0..end, window, shape, &mut shares[0]);
             now.clear();
         }
         self.now = now;
     }
 
-    /// Routes spikes that mostly arrive in the round, as many pieces of them as there are `lists`: what does goes into
-    /// the share of the inbox that a piece has, and the rest into its list.
+    /// Routes spikes that mostly arrive in the round, in as many pieces as there are lists for `later`: what arrives now
+    /// goes into the share of the inbox that a piece has, and the rest into its lists.
     fn route_at_once(
         &self,
         first: u32,
@@ -607,13 +635,13 @@ impl Router {
         window: &Window,
         inbox: &mut Inbox,
         pool: Option<&Pool>,
-        lists: &mut [Vec<Due>],
+        later: &mut [Page],
     ) {
         let (end, clock) = (window.first_step + window.steps, self.clock(window));
-        let (shape, mut shares) = inbox.shares(lists.len());
+        let (shape, mut shares) = inbox.shares(later.len());
         let parts = shares.len();
-        let mut pieces: SmallVec<[_; 4]> = shares.iter_mut().zip(lists).collect();
-        threads::each(pool, &mut pieces, |k, (share, list)| {
+        let mut pieces: SmallVec<[_; 4]> = shares.iter_mut().zip(later).collect();
+        threads::each(pool, &mut pieces, |k, (share, later)| {
             // (Copies, which stay in registers while arrivals are written.)
             let (end, clock) = (end, clock);
             let mut now = [Moment { step: 0, time: Time::ZERO }; MOMENTS];
@@ -627,7 +655,9 @@ impl Router {
                             now[count] = clock.moment(step);
                             count += 1;
                         } else if step < self.total_steps {
-                            list.push(Due { first: run.0, len: run.1, step });
+                            for (share, run) in self.cuts.runs(&self.table, group) {
+                                later[share].push(Due { run, step });
+                            }
                         }
                     }
                     if count > 0 {
@@ -678,8 +708,15 @@ impl Router {
         }
     }
 
+    /// Puts down in the calendar what is due later, which leaves its lists.
+    fn put_down(&mut self, later: &mut Page) {
+        for (share, list) in later.iter_mut().enumerate() {
+            list.drain(..).for_each(|due| self.page_of(due.step)[share].push(due));
+        }
+    }
+
     /// The page of the calendar to which a step belongs.
-    fn page_of(&mut self, step: u64) -> &mut Vec<Due> {
+    fn page_of(&mut self, step: u64) -> &mut Page {
         let ahead = step.saturating_sub(self.calendar_start * self.round_steps);
         // (Mostly it is one of the first, and a division takes longer than all else here.)
         let page = match ahead {
@@ -688,7 +725,8 @@ impl Router {
             _ => (ahead / self.round_steps) as usize,
         };
         while self.calendar.len() <= page {
-            self.calendar.push_back(self.spare_pages.pop().unwrap_or_default());
+            let page = self.spare_pages.pop().unwrap_or_else(|| self.page());
+            self.calendar.push_back(page);
         }
         &mut self.calendar[page]
     }
@@ -710,33 +748,33 @@ impl Router {
         share: &mut Share,
     ) {
         let clock = self.clock(window);
-        for (k, &Due { first, len, step }) in due.iter().enumerate() {
+        for (k, &Due { run, step }) in due.iter().enumerate() {
             if let Some(soon) = due.get(k + PREFETCH).filter(|soon| steps.contains(&soon.step)) {
-                self.table.prefetch((soon.first, soon.len));
+                self.table.prefetch(soon.run);
             }
             if steps.contains(&step) {
-                self.fan_out((first, len), &[clock.moment(step)], shape, share);
+                self.fan_out(run, &[clock.moment(step)], shape, share);
             }
         }
     }
 
     /// Puts what arrives by a run of edges at these moments into a share of the inbox.
     #[inline(always)]
-    fn fan_out(
-        &self,
-        (first, len): (u32, u32),
-        moments: &[Moment],
-        shape: &Shape,
-        share: &mut Share,
-    ) {
+    fn fan_out(&self, run: EdgeRun, moments: &[Moment], shape: &Shape, share: &mut Share) {
         if self.delivery != Delivery::Host {
+            let EdgeRun { first, len } = run;
             let run = |&Moment { step, time }: &Moment| Run { first, len, step: step as u32, time };
             share.runs().extend(moments.iter().map(run));
         }
         if self.delivery != Delivery::Device {
-            share.extend(shape, self.table.edges_of((first, len)), moments);
+            share.extend(shape, self.table.edges_of(run), moments);
         }
     }
+}
+
+/// Pulses of a list.
+fn pulses(list: &[Due]) -> u64 {
+    list.iter().map(|due| u64::from(due.run.len)).sum()
 }
 
 /// Calendar → inboxes, of the first round.

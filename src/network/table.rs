@@ -11,6 +11,7 @@ use super::plasticity::{PlasticEdge, PlasticEdges};
 use super::port::{Port, PortRows};
 use crate::prefetch::prefetch;
 use crate::scene::{GroupId, Scene};
+use crate::threads::{self, Pool};
 
 /// An edge as spikes use it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,6 +28,24 @@ pub(super) struct Group {
     /// In steps of the grid.
     pub(super) delay: u64,
 }
+
+/// Edges that follow one another in the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct EdgeRun {
+    pub(super) first: u32,
+    pub(super) len: u32,
+}
+
+/// Where the edges of a group, which are in the order of their ports, divide between the shares of an inbox by blocks.
+#[derive(Debug)]
+pub(super) struct Cuts {
+    shares: usize,
+    /// Of each group, the first edge of each share but the first.
+    firsts: Vec<u32>,
+}
+
+/// Cuts of a table, at most (four bytes each).
+const MOST_CUTS: usize = 1 << 25;
 
 /// Numbers for everything that spikes: sources, then neurons.
 #[derive(Debug)]
@@ -129,22 +148,70 @@ impl Table {
         self.groups[group as usize].delay
     }
 
-    /// The first edge of a group, and how many it has.
-    pub(super) fn run_of(&self, group: u32) -> (u32, u32) {
-        let [from, to] = [group, group + 1].map(|g| self.groups[g as usize].first_edge);
-        (from, to - from)
+    /// The edges of a group.
+    pub(super) fn run_of(&self, group: u32) -> EdgeRun {
+        let [first, end] = [group, group + 1].map(|g| self.groups[g as usize].first_edge);
+        EdgeRun { first, len: end - first }
     }
 
     /// Has the edges of a run fetched, which are needed soon: a row of a network lies anywhere, and is
     /// read before the processor notices that it is one.
     #[inline]
-    pub(super) fn prefetch(&self, run: (u32, u32)) {
+    pub(super) fn prefetch(&self, run: EdgeRun) {
         let edges = self.edges_of(run);
         prefetch(edges, size_of_val(edges));
     }
 
     /// The edges of a run.
-    pub(super) fn edges_of(&self, (first, len): (u32, u32)) -> &[TableEdge] {
+    pub(super) fn edges_of(&self, EdgeRun { first, len }: EdgeRun) -> &[TableEdge] {
         &self.edges[first as usize..][..len as usize]
+    }
+}
+
+impl Cuts {
+    /// For so many shares, or fewer where the cuts would take too much memory.
+    pub(super) fn new(table: &Table, shares: usize, pool: Option<&Pool>) -> Cuts {
+        let groups = table.groups.len().saturating_sub(1);
+        let shares = shares.clamp(1, 1 + MOST_CUTS / groups.max(1));
+        let inner = shares - 1;
+        let mut firsts = vec![0; groups * inner];
+        let first_row = |share| table.rows.first_row(table.rows.first_of_share(share, shares));
+        let first_rows: Vec<usize> = (1..shares).map(first_row).collect();
+        let own = groups.div_ceil(pool.map_or(1, Pool::threads)).max(1);
+        let mut parts: Vec<_> = firsts.chunks_mut((own * inner).max(1)).collect();
+        threads::each(pool, &mut parts, |k, part| {
+            for (group, firsts) in (k * own..).zip(part.chunks_exact_mut(inner)) {
+                let run = table.run_of(group as u32);
+                let rows = table.edges_of(run).iter().map(|edge| edge.port.parts().0);
+                let mut place = 0;
+                let mut rows = rows.peekable();
+                for (first, first_row) in firsts.iter_mut().zip(&first_rows) {
+                    while rows.next_if(|row| row < first_row).is_some() {
+                        place += 1;
+                    }
+                    *first = run.first + place;
+                }
+            }
+        });
+        Cuts { shares, firsts }
+    }
+
+    /// Shares between which the edges divide.
+    pub(super) fn shares(&self) -> usize {
+        self.shares
+    }
+
+    /// The edges of a group that end in a share each, as far as there are any, and the share.
+    #[inline(always)]
+    pub(super) fn runs(&self, table: &Table, group: u32) -> impl Iterator<Item = (usize, EdgeRun)> {
+        let EdgeRun { mut first, len } = table.run_of(group);
+        let end = first + len;
+        let inner = self.shares - 1;
+        let cuts = &self.firsts[group as usize * inner..][..inner];
+        (0..self.shares).filter_map(move |share| {
+            let own = first;
+            first = cuts.get(share).copied().unwrap_or(end);
+            (first > own).then_some((share, EdgeRun { first: own, len: first - own }))
+        })
     }
 }

@@ -189,12 +189,6 @@ impl<D: Device> Cuda<D> {
         self.device.name()
     }
 
-    /// The threads of this machine that it may use.
-    #[must_use]
-    pub fn threads(&self) -> usize {
-        self.host.threads()
-    }
-
     /// Whether these banks can run here, in windows of at most `window`, with so many edges: some of them
     /// have kernels for a device, these compile, and there is memory for them.
     ///
@@ -413,6 +407,10 @@ fn all_on_host(banks: &[Bank]) -> Vec<String> {
 impl<D: Device> Backend for Cuda<D> {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn threads(&self) -> usize {
+        self.host.threads()
     }
 
     fn pool(&self, nanoseconds: u64) -> Option<&Pool> {

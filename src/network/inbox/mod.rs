@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 
 use events::EventLists;
 
-use super::port::{PortRow, PortRows};
+use super::port::{PortRow, PortRows, ROWS_TOGETHER};
 use super::router::Due;
 use super::table::TableEdge;
 use crate::bank::{LANES, Row};
@@ -72,7 +72,7 @@ pub struct Inbox {
     parts: Vec<Part>,
     /// Of a short round: sums, for each block and step a row for each receptor.
     sums: Vec<Row<i32>>,
-    /// Whether any sum is not zero, in each [`TOUCHED_ROWS`] rows.
+    /// Whether any sum is not zero, in each [`ROWS_TOGETHER`] rows.
     touched: Vec<bool>,
     /// Weights that have changed, where the back end delivers itself (place in the table).
     pub(crate) reweighted: Vec<(u32, i32)>,
@@ -139,8 +139,6 @@ pub(super) struct Moment {
     pub(super) time: Time,
 }
 
-/// Rows that are emptied together.
-const TOUCHED_ROWS: usize = 8;
 /// Lists of a longer round, of all its shares together (24 bytes each, and looked through each round): where there
 /// would be more, shares are fewer.
 const MOST_LISTS: usize = 1 << 19;
@@ -207,7 +205,7 @@ impl<'a> Arrived<'a> {
 
     /// The sums of blocks in a short round: for each block and step a row for each receptor.
     pub(crate) fn sums(self, blocks: Range<usize>) -> &'a [Row<i32>] {
-        let place = |block| (self.shape.first_row(block) - self.first_row) * self.shape.steps;
+        let place = |block| (self.shape.rows.first_row(block) - self.first_row) * self.shape.steps;
         &self.sums[place(blocks.start)..place(blocks.end)]
     }
 
@@ -226,20 +224,6 @@ impl Shape {
     /// Whether arrivals are summed already.
     fn is_summed(&self) -> bool {
         self.steps <= MOST_SUMMED_STEPS
-    }
-
-    /// The first row of a block.
-    fn first_row(&self, block: usize) -> usize {
-        // (Where a device delivers there are none.)
-        self.rows.first_of_block.get(block).map_or(0, |row| *row as usize)
-    }
-
-    /// Where the blocks of `k` of so many shares of the sums end, and of what is emptied together.
-    fn end_block(&self, k: usize, shares: usize) -> usize {
-        let blocks = self.rows.blocks();
-        let ends =
-            |block: &usize| (self.first_row(*block) * self.steps).is_multiple_of(TOUCHED_ROWS);
-        (self.rows.block_of_part(k, shares)..blocks).find(ends).unwrap_or(blocks)
     }
 
     /// Lists of a longer round.
@@ -277,7 +261,7 @@ impl Share<'_> {
     /// Empties it.
     pub(super) fn reset(&mut self) {
         self.is_all_touched = false;
-        for (touched, sums) in self.touched.iter_mut().zip(self.sums.chunks_mut(TOUCHED_ROWS)) {
+        for (touched, sums) in self.touched.iter_mut().zip(self.sums.chunks_mut(ROWS_TOGETHER)) {
             if std::mem::take(touched) {
                 sums.fill(Row([0; LANES]));
             }
@@ -285,10 +269,10 @@ impl Share<'_> {
         self.part.reset();
     }
 
-    /// Is told how many pulses arrive where `shape` has its sums: many are likely to end everywhere.
+    /// Is told how many pulses arrive where it has its sums: many are likely to end everywhere.
     pub(super) fn expect(&mut self, shape: &Shape, pulses: u64) {
-        let sums = shape.rows.rows.len() * shape.steps;
-        if shape.is_summed() && pulses >= sums.div_ceil(TOUCHED_ROWS) as u64 {
+        let sums = self.rows.len() * shape.steps;
+        if shape.is_summed() && pulses >= sums.div_ceil(ROWS_TOGETHER) as u64 {
             self.touched.fill(true);
             self.is_all_touched = true;
         }
@@ -315,8 +299,7 @@ impl Share<'_> {
         &mut self.part.runs
     }
 
-    /// Adds what arrives by some edges at these moments, in the order of the table. (Inlined, because there is
-    /// often one of each.)
+    /// Adds what arrives by some edges that end there, at these moments. (Inlined, because there is often one of each.)
     #[inline(always)]
     pub(super) fn extend(&mut self, shape: &Shape, edges: &[TableEdge], moments: &[Moment]) {
         let rows = &shape.rows.rows[..];
@@ -329,11 +312,6 @@ impl Share<'_> {
             }
             return;
         }
-        // Its own of them.
-        let place = |row| edges.partition_point(|edge| edge.port.parts().0 < row);
-        let from = if self.rows.start > 0 { place(self.rows.start) } else { 0 };
-        let to = if self.rows.end < rows.len() { place(self.rows.end) } else { edges.len() };
-        let edges = &edges[from..to];
         if shape.has_events || shape.is_summed() && shape.steps != 1 {
             for moment in moments {
                 edges.iter().for_each(|edge| self.push(shape, edge, *moment));
@@ -378,7 +356,7 @@ impl Share<'_> {
                 None => overflowed.push(arrival(rows, edge, 0)),
             }
             if !is_all_touched {
-                self.touched[own_row / TOUCHED_ROWS] = true;
+                self.touched[own_row / ROWS_TOGETHER] = true;
             }
         }
     }
@@ -401,7 +379,7 @@ impl Share<'_> {
         let (receptor, receptors) = (usize::from(receptor), usize::from(receptors));
         let row = (row - receptor - self.rows.start) * shape.steps + step * receptors + receptor;
         let sum = &mut self.sums[row].0[lane];
-        self.touched[row / TOUCHED_ROWS] = true;
+        self.touched[row / ROWS_TOGETHER] = true;
         match sum.checked_add(weight) {
             Some(total) => *sum = total,
             None => self.part.overflowed.push((block, arrival)),
@@ -461,20 +439,20 @@ impl Inbox {
         grow(&mut self.parts, count, Part::default);
         if by_blocks {
             grow(&mut self.sums, shape.rows.rows.len() * shape.steps, || Row([0; LANES]));
-            grow(&mut self.touched, self.sums.len().div_ceil(TOUCHED_ROWS), || false);
+            grow(&mut self.touched, self.sums.len().div_ceil(ROWS_TOGETHER), || false);
         }
         let blocks = shape.rows.blocks();
         let (mut sums, mut touched, mut first) = (&mut self.sums[..], &mut self.touched[..], 0);
         let share = |(k, part): (usize, &'a mut Part)| {
             part.fit(shape);
-            let end = if by_blocks { shape.end_block(k + 1, count) } else { blocks };
+            let end = if by_blocks { shape.rows.first_of_share(k + 1, count) } else { blocks };
             let own = if by_blocks { std::mem::replace(&mut first, end)..end } else { 0..blocks };
-            let rows = shape.first_row(own.start)..shape.first_row(own.end);
+            let rows = shape.rows.first_row(own.start)..shape.rows.first_row(own.end);
             // The one that ends with the last block takes what is left, also what is of no use in this round.
             let len = if end < blocks { rows.len() * shape.steps } else { sums.len() };
             let (own_sums, later) = std::mem::take(&mut sums).split_at_mut(len);
             let own_touched = std::mem::take(&mut touched);
-            let (own_touched, still) = own_touched.split_at_mut(len.div_ceil(TOUCHED_ROWS));
+            let (own_touched, still) = own_touched.split_at_mut(len.div_ceil(ROWS_TOGETHER));
             (sums, touched) = (later, still);
             let (sums, touched) = (own_sums, own_touched);
             Share { part, blocks: own, rows, sums, touched, is_all_touched: false }
@@ -592,8 +570,10 @@ mod tests {
             let (shape, mut shares) = inbox.shares(threads);
             prop_assert_eq!(shares.len(), threads);
             for share in &mut shares {
-                share.expect(shape, edges.len() as u64);
-                share.extend(shape, &edges, &all);
+                let own = |edge: &&TableEdge| share.rows.contains(&edge.port.parts().0);
+                let own: Vec<TableEdge> = edges.iter().filter(own).copied().collect();
+                share.expect(shape, own.len() as u64);
+                share.extend(shape, &own, &all);
             }
             drop(shares);
             let mut found = std::collections::BTreeMap::new();
