@@ -109,8 +109,9 @@ pub(crate) const LN_TERMS: [f64; 10] = [
     2.0 / 3.0,
 ];
 
+/// [`ln_each`] for those who are compiled for an instruction set themselves.
 #[inline(always)]
-fn natural_logarithms<const N: usize>(mut x: [f64; N]) -> [f64; N] {
+pub(crate) fn natural_logarithms<const N: usize>(mut x: [f64; N]) -> [f64; N] {
     for x in &mut x {
         *x = natural_logarithm(*x);
     }

@@ -17,15 +17,16 @@ const EVENT_NEURON_BYTES: u128 = 448;
 /// Bytes of a synapse circuit.
 const CIRCUIT_BYTES: u128 = 160;
 /// Bytes of a spike source.
-const SOURCE_BYTES: u128 = 200;
+const SOURCE_BYTES: u128 = 224;
 /// Bytes of an edge in the router's table, and while that is being built.
 const EDGE_BYTES: u128 = 8 + 24;
 /// Bytes of an edge whose weight can change: where it ends, and its weight in double precision.
 const PLASTIC_BYTES: u128 = 36;
-/// Bytes of a group of edges with the same delay.
-const GROUP_BYTES: u128 = 16;
+/// Bytes of a group of edges with the same delay, and of where it divides between two threads. (Of more threads all
+/// groups together take up to 128 MB more.)
+const GROUP_BYTES: u128 = 16 + 4;
 /// Bytes of an emitter's row and of its delay group.
-const EMITTER_BYTES: u128 = 44;
+const EMITTER_BYTES: u128 = 44 + 4;
 /// Bytes of a recorded spike.
 pub(crate) const SPIKE_BYTES: u128 = 16;
 /// Bytes of a spike of a source on its way: in the window, on the way to the calendar and in it, in an inbox.
@@ -33,7 +34,7 @@ const PENDING_SPIKE_BYTES: u128 = 72;
 /// Bytes of an arrival in an inbox, which grows by doubling.
 const ARRIVAL_BYTES: u128 = 48;
 /// Bytes of a page of the calendar: one for each round until the longest delay after a window.
-const PAGE_BYTES: u128 = 24;
+const PAGE_BYTES: u128 = 64;
 /// Bytes of a list of arrivals: one for each block and tile of a round. (Several threads have such lists each, but only
 /// while all of a round take 13 MB or less together.)
 const INBOX_BYTES: u128 = 24;

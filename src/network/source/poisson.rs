@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use bevy_ecs::prelude::*;
 
-use super::{GroupSize, Rates, SpikeTrain, Train, insert_trains, rates};
+use super::{GroupSize, Rates, SpikeTrain, TOGETHER, Train, insert_trains, rates};
+use crate::circuit::number::with_width;
 use crate::circuit::{Domain, math};
 use crate::network::SourceGroup;
 use crate::rng::{StreamKey, open_unit};
@@ -219,19 +220,21 @@ struct Group {
 /// A Poisson process, exact: unit-rate exponential intervals in the integral of the rate (Brown et
 /// al. 2002, Neural Computation 14, time-rescaling theorem).
 ///
-/// It is small, because each spike of a group is found in another line of memory.
+/// It is one line of the cache, because each spike of a group is found in another one.
 #[derive(Component, Debug, Clone)]
 #[component(summary_tick)]
+#[repr(align(64))]
 pub struct PoissonTrain {
     group: Arc<Group>,
     index: u32,
     /// The step of `next`.
     step: u32,
     next: Time,
-    /// Intervals that were drawn.
+    /// Intervals that it has gone on by.
     drawn: u64,
-    /// The one after them, if that is an odd number: a block of random words is good for two.
-    spare: f64,
+    /// Those after them, of unit rate, as far as they are drawn already: a block of random words is good for two.
+    ahead: [f64; 3],
+    len: u8,
 }
 
 impl PoissonTrain {
@@ -242,8 +245,8 @@ impl PoissonTrain {
             return None;
         }
         let group = group.clone();
-        let mut train =
-            PoissonTrain { group, index, step: 0, next: Time::ZERO, drawn: 0, spare: 0.0 };
+        let (next, ahead) = (Time::ZERO, [0.0; 3]);
+        let mut train = PoissonTrain { group, index, step: 0, next, drawn: 0, ahead, len: 0 };
         train.advance();
         Some(train)
     }
@@ -266,20 +269,68 @@ impl PoissonTrain {
     /// The next interval of unit rate.
     #[inline]
     fn draw(&mut self) -> f64 {
-        self.drawn += 1;
-        if self.drawn.is_multiple_of(2) {
-            return self.spare;
+        if self.len == 0 {
+            let (key, index, k) = self.next_block();
+            let [a, b, c, d] = key.block(index, k);
+            self.add(math::ln_each([open_unit(a, b), open_unit(c, d)]));
         }
-        let [a, b, c, d] = self.group.key.block(self.index.into(), self.drawn / 2);
-        let [first, second] = math::ln_each([open_unit(a, b), open_unit(c, d)]);
-        self.spare = -second;
-        -first
+        let [first, second, third] = self.ahead;
+        self.ahead = [second, third, third];
+        self.len -= 1;
+        self.drawn += 1;
+        first
     }
+
+    /// The block of random words of which it draws next: key and index of its stream, and the number.
+    fn next_block(&self) -> (StreamKey, u64, u64) {
+        (self.group.key, self.index.into(), (self.drawn + u64::from(self.len)) / 2)
+    }
+
+    /// Takes the intervals from the logarithms of the block's uniform numbers.
+    #[inline]
+    fn add(&mut self, [first, second]: [f64; 2]) {
+        let len = usize::from(self.len);
+        [self.ahead[len], self.ahead[len + 1]] = [-first, -second];
+        self.len += 2;
+    }
+}
+
+/// The logarithms of the two uniform numbers that each of these blocks is good for.
+#[inline(always)]
+fn logarithms<const N: usize>(of: &[(StreamKey, u64, u64); N]) -> [[f64; N]; 2] {
+    let [a, b, c, d] = StreamKey::blocks(of);
+    let (mut first, mut second) = ([0.0; N], [0.0; N]);
+    for lane in 0..N {
+        first[lane] = open_unit(a[lane], b[lane]);
+        second[lane] = open_unit(c[lane], d[lane]);
+    }
+    [math::natural_logarithms(first), math::natural_logarithms(second)]
 }
 
 impl SpikeTrain for PoissonTrain {
     fn next(&self) -> Time {
         self.next
+    }
+
+    /// Draws ahead where there is room.
+    fn prepare(trains: &mut [PoissonTrain], rows: &[usize]) {
+        for rows in rows.chunks(TOGETHER) {
+            let (mut own, mut count) = ([0; TOGETHER], 0);
+            for &row in rows {
+                own[count] = row;
+                count += usize::from(trains[row].len <= 1);
+            }
+            let own = &own[..count];
+            let Some(&first) = own.first() else { continue };
+            let mut of = [trains[first].next_block(); TOGETHER];
+            for (of, row) in of.iter_mut().zip(own) {
+                *of = trains[*row].next_block();
+            }
+            let [first, second] = with_width!(*math::LEVEL, _width => logarithms(&of));
+            for ((row, first), second) in own.iter().zip(first).zip(second) {
+                trains[*row].add([first, second]);
+            }
+        }
     }
 
     fn advance(&mut self) {
@@ -364,6 +415,29 @@ mod tests {
         for (a, b) in times(train(&steps, 5).unwrap(), 1000).iter().zip(&expected) {
             assert!(a.picoseconds().abs_diff(b.picoseconds()) <= 200, "{a} {b}");
         }
+    }
+
+    /// Trains that draw ahead, some more often than others, fire when they do alone.
+    #[test]
+    fn trains_that_are_prepared_fire_at_the_same_times() {
+        let alone = |index| train(&[(0.0, 33.3), (2.0, 500.0)], index).unwrap();
+        let mut trains: Vec<PoissonTrain> = (0..40).map(alone).collect();
+        let mut found = vec![Vec::new(); trains.len()];
+        for round in 0..300 {
+            let rows: Vec<usize> =
+                (0..40).filter(|row| (round + row) % (1 + row % 5) == 0).collect();
+            PoissonTrain::prepare(&mut trains, &rows);
+            for row in rows {
+                for _ in 0..=round % 4 {
+                    found[row].push(trains[row].next());
+                    trains[row].advance();
+                }
+            }
+        }
+        for (index, found) in (0..).zip(found) {
+            assert_eq!(times(alone(index), found.len()), found, "train {index}");
+        }
+        assert_eq!(size_of::<PoissonTrain>(), 64);
     }
 
     /// In the integral of the rate, intervals are those of a unit-rate process; and each step has
