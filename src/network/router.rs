@@ -50,8 +50,8 @@ const MOST_ROUNDS: u64 = 1 << 10;
 const PIECES: usize = 2;
 /// Arrivals by a run of edges that are put down together: they lie on the stack, and few runs have more in a window.
 const MOMENTS: usize = 16;
-/// Edges are fetched that many spikes before they are delivered.
-const PREFETCH: usize = 4;
+/// So many edges are fetched before they are delivered: about as many as lines of the cache can be on their way at once.
+const PREFETCH: u64 = 128;
 /// And the groups of an emitter, that many spikes after those at hand.
 const PREFETCH_EMITTERS: usize = 6;
 
@@ -120,7 +120,7 @@ pub(crate) struct Due {
     step: u64,
 }
 
-/// What is due in a round, or later, for each share of the inbox.
+/// What is due, for each share of the inbox.
 pub(crate) type Page = SmallVec<[Vec<Due>; 2]>;
 
 /// What the neurons of a share fire while a network goes through rounds by itself: what will arrive in each of them, and
@@ -174,13 +174,10 @@ pub struct Router {
     table: Table,
     cuts: Cuts,
     delivery: Delivery,
-    /// Arrivals after this round, round by round, from round `calendar_start` on.
-    calendar: VecDeque<Page>,
-    calendar_start: u64,
-    /// Empty pages, and room for what goes to the calendar, for each thread, and for what arrives now.
-    spare_pages: Vec<Page>,
+    /// What arrives after this round, for each share of the inbox.
+    calendars: Vec<Calendar>,
+    /// Room for what goes there, for each thread.
     later: Vec<Page>,
-    now: Vec<Due>,
     /// Room for what neurons fire while the network goes through rounds by itself.
     fired: Vec<Fired>,
 }
@@ -189,6 +186,64 @@ impl Fired {
     /// The page of a round, which is complete.
     pub(crate) fn take(&mut self, round: usize) -> Page {
         std::mem::take(&mut self.pages[round])
+    }
+}
+
+/// What is due in the rounds to come.
+#[derive(Debug, Default)]
+struct Calendar {
+    /// From round `start` on.
+    pages: VecDeque<Vec<Due>>,
+    start: u64,
+    round_steps: u64,
+    spare: Vec<Vec<Due>>,
+    /// Room for what is due in the round at hand.
+    now: Vec<Due>,
+}
+
+impl Calendar {
+    /// The pages of a round. (One that `run_for` cut short may end within a page.)
+    fn until(&self, round: &Window) -> impl Iterator<Item = &Vec<Due>> + Clone {
+        let last = (round.first_step + round.steps - 1) / self.round_steps;
+        self.pages.iter().take((last + 1 - self.start) as usize)
+    }
+
+    /// The page of a whole round.
+    fn page(&self, round: &Window) -> Option<&Vec<Due>> {
+        self.pages.get((round.first_step / self.round_steps - self.start) as usize)
+    }
+
+    #[inline]
+    fn put_down(&mut self, due: Due) {
+        let ahead = due.step.saturating_sub(self.start * self.round_steps);
+        // (Mostly it is one of the first, or a round is a step, and a division takes longer than all else here.)
+        let page = match ahead {
+            _ if self.round_steps == 1 => ahead as usize,
+            _ if ahead < self.round_steps => 0,
+            _ if ahead - self.round_steps < self.round_steps => 1,
+            _ => (ahead / self.round_steps) as usize,
+        };
+        while self.pages.len() <= page {
+            self.pages.push_back(self.spare.pop().unwrap_or_default());
+        }
+        self.pages[page].push(due);
+    }
+
+    /// Forgets what was due before a step.
+    fn end(&mut self, step: u64) {
+        while self.start < step / self.round_steps {
+            if let Some(mut page) = self.pages.pop_front() {
+                page.clear();
+                // A later page takes over its memory.
+                self.spare.push(page);
+            }
+            self.start += 1;
+        }
+        if let Some(page) =
+            self.pages.front_mut().filter(|_| !step.is_multiple_of(self.round_steps))
+        {
+            page.retain(|due| due.step >= step);
+        }
     }
 }
 
@@ -236,6 +291,8 @@ impl Router {
             shares,
             backend.pool(NANOSECONDS_OF_A_PULSE * table.edges.len() as u64),
         );
+        let calendar = || Calendar { round_steps, ..Calendar::default() };
+        let calendars = std::iter::repeat_with(calendar).take(cuts.shares()).collect();
         Ok(Router {
             dt,
             step,
@@ -247,11 +304,8 @@ impl Router {
             table,
             cuts,
             delivery,
-            calendar: VecDeque::new(),
-            calendar_start: 0,
-            spare_pages: Vec::new(),
+            calendars,
             later: Vec::new(),
-            now: Vec::new(),
             fired: Vec::new(),
         })
     }
@@ -377,12 +431,10 @@ impl Router {
         let count = shares.len();
         threads::each(pool, &mut shares, |k, share| {
             // Each thread delivers all that ends in its blocks, or what is due in a part of the round.
-            let (lists, part) = if by_blocks {
-                (k..k + 1, (0, 1))
-            } else {
-                (0..self.shares(), (k as u64, count as u64))
-            };
-            self.deliver_to(share, shape, window, lists, part);
+            let all = &self.calendars;
+            let part = if by_blocks { (0, 1) } else { (k as u64, count as u64) };
+            let calendars = if by_blocks { std::slice::from_ref(&all[k]) } else { all };
+            self.deliver_to(share, shape, window, calendars, part);
         });
         drop(shares);
         self.end(window, inbox, count);
@@ -399,44 +451,36 @@ impl Router {
         if let Some(reweighted) = &mut self.table.reweighted {
             inbox.reweighted.append(reweighted);
         }
-        self.pages(window).flatten().map(|list| pulses(list)).sum()
+        self.calendars.iter().flat_map(|own| own.until(window)).map(|page| pulses(page)).sum()
     }
 
-    /// The pages of the calendar of a round.
-    fn pages(&self, window: &Window) -> impl Iterator<Item = &Page> + Clone {
-        // A round that `run_for` cut short may end within a page.
-        let last = (window.first_step + window.steps - 1) / self.round_steps;
-        self.calendar.iter().take((last + 1 - self.calendar_start) as usize)
-    }
-
-    /// Empties a share and delivers to it what is due, by these lists of each page, in the `k`-th of `count` parts of a
-    /// round.
+    /// Empties a share and delivers to it what these calendars have for the `k`-th of `count` parts of a round.
     fn deliver_to(
         &self,
         share: &mut Share,
         shape: &Shape,
         window: &Window,
-        lists: Range<usize>,
+        calendars: &[Calendar],
         (k, count): (u64, u64),
     ) {
-        let pages = self.pages(window).flat_map(|page| &page[lists.clone()]);
+        let pages = calendars.iter().flat_map(|own| own.until(window)).map(Vec::as_slice);
+        let pages: SmallVec<[&[Due]; 8]> = pages.collect();
         if self.delivery != Delivery::Device {
             share.reset();
-            share.expect(shape, pages.clone().map(|list| pulses(list)).sum());
+            share.expect(shape, pages.iter().map(|page| pulses(page)).sum());
         }
         let steps = window.steps / count;
         let from = if k == 0 { 0 } else { window.first_step + steps * k };
         let to = if k + 1 == count { window.steps } else { steps * (k + 1) };
         let steps = from..window.first_step + to;
         if !shape.has_events {
-            return pages
-                .for_each(|page| self.fan_out_all(page, steps.clone(), window, shape, share));
+            return self.fan_out_all(&pages, steps, window, shape, share);
         }
         // Event-driven neurons want them in the order of time.
         let mut own = std::mem::take(share.due());
-        own.extend(pages.flatten().filter(|due| steps.contains(&due.step)));
+        own.extend(pages.iter().copied().flatten().filter(|due| steps.contains(&due.step)));
         own.sort_unstable_by_key(|due| due.step);
-        self.fan_out_all(&own, steps, window, shape, share);
+        self.fan_out_all(&[&own], steps, window, shape, share);
         own.clear();
         *share.due() = own;
     }
@@ -448,16 +492,15 @@ impl Router {
         (k, share): (usize, &mut Share),
         shape: &Shape,
         round: &Window,
-        fired: impl Iterator<Item = &'f Page> + Clone,
+        fired: impl Iterator<Item = &'f Page>,
     ) -> u64 {
-        let page = round.first_step / self.round_steps - self.calendar_start;
-        let pages = self.calendar.get(page as usize).into_iter().chain(fired);
-        let lists = pages.map(|page| &page[k]);
+        let pages = self.calendars[k].page(round).into_iter().chain(fired.map(|page| &page[k]));
+        let pages: SmallVec<[&[Due]; 8]> = pages.map(Vec::as_slice).collect();
         share.reset();
-        let pulses = lists.clone().map(|list| pulses(list)).sum();
+        let pulses = pages.iter().map(|page| pulses(page)).sum();
         share.expect(shape, pulses);
         let steps = round.first_step..round.first_step + round.steps;
-        lists.for_each(|list| self.fan_out_all(list, steps.clone(), round, shape, share));
+        self.fan_out_all(&pages, steps, round, shape, share);
         pulses
     }
 
@@ -486,23 +529,43 @@ impl Router {
         (k, rounds): (usize, usize),
         fired: &mut Fired,
     ) {
-        neurons.clone().for_each(|(emitter, _)| self.table.prefetch_groups(emitter as usize));
+        let Fired { pages, later } = fired;
+        let pages = &mut pages[..rounds];
         let next = round.first_step + round.steps;
-        for (emitter, time) in neurons {
+        self.for_each_due(neurons, round, |share, due| {
+            debug_assert!(due.step >= next, "a spike arrives in its own round");
+            let ahead = due.step - next;
+            // (Mostly it arrives in the next round, and a division takes longer than all else here.)
+            let ahead = if ahead < round.steps { 0 } else { ahead / round.steps };
+            let page = pages.get_mut(k + 1 + ahead as usize);
+            page.unwrap_or(later)[share].push(due);
+        });
+    }
+
+    /// Visits what is due, with the share in which it ends, because emitters (counted over all) have fired at these times
+    /// of a round.
+    #[inline(always)]
+    fn for_each_due(
+        &self,
+        fired: impl Iterator<Item = (u32, Time)> + Clone,
+        round: &Window,
+        mut visit: impl FnMut(usize, Due),
+    ) {
+        let mut soon = fired.clone();
+        let mut fetch = || {
+            if let Some((emitter, _)) = soon.next() {
+                self.table.prefetch_groups(emitter as usize);
+            }
+        };
+        (0..PREFETCH_EMITTERS).for_each(|_| fetch());
+        for (emitter, time) in fired {
+            fetch();
+            let step = round.step_of(time);
             for group in self.table.groups_of(emitter as usize) {
-                let delay = self.table.delay_steps(group);
-                let step = round.step_of(time).saturating_add(delay);
-                if step >= self.total_steps {
-                    continue;
-                }
-                debug_assert!(step >= next, "a spike arrives in its own round");
-                let ahead = step - next;
-                // (Mostly it arrives in the next round, and a division takes longer than all else here.)
-                let ahead = if ahead < round.steps { 0 } else { ahead / round.steps };
-                let page = fired.pages[..rounds].get_mut(k + 1 + ahead as usize);
-                let page = page.unwrap_or(&mut fired.later);
-                for (share, run) in self.cuts.runs(&self.table, group) {
-                    page[share].push(Due { run, step });
+                let step = step.saturating_add(self.table.delay_steps(group));
+                if step < self.total_steps {
+                    let runs = self.cuts.runs(&self.table, group);
+                    runs.for_each(|(share, run)| visit(share, Due { run, step }));
                 }
             }
         }
@@ -525,7 +588,9 @@ impl Router {
                 }
                 room.iter_mut().for_each(Vec::clear);
             }
-            self.put_down(&mut fired.later);
+            for (calendar, later) in self.calendars.iter_mut().zip(&mut fired.later) {
+                later.drain(..).for_each(|due| calendar.put_down(due));
+            }
         }
         self.fired = fired;
     }
@@ -536,22 +601,7 @@ impl Router {
             inbox.reset_parts(shares);
         }
         let end = window.first_step + window.steps;
-        let pages = self.pages(window).count();
-        for list in self.calendar.iter_mut().take(pages).flatten() {
-            if end.is_multiple_of(self.round_steps) {
-                list.clear();
-            } else {
-                list.retain(|later| later.step >= end);
-            }
-        }
-        while self.calendar_start < end / self.round_steps {
-            if let Some(page) = self.calendar.pop_front() {
-                debug_assert!(page.iter().all(Vec::is_empty), "an arrival was left behind");
-                // A later page takes over its memory.
-                self.spare_pages.push(page);
-            }
-            self.calendar_start += 1;
-        }
+        self.calendars.iter_mut().for_each(|calendar| calendar.end(end));
     }
 
     /// The threads for the delivery of so many pulses.
@@ -576,7 +626,7 @@ impl Router {
         }
         // Neurons have fired when the round's inboxes have been emptied already.
         let may_arrive_now = matches!(group, GroupId::Source(_));
-        // In a round of few steps nearly all arrives later, and one thread puts the rest into rows that it has alone.
+        // In a round of few steps nearly all arrives later, and threads have rows of their own for the rest.
         let goes_at_once = may_arrive_now && !inbox.is_shared_by_blocks();
         let Table { edges, groups, .. } = &self.table;
         let of_a_spike = if goes_at_once {
@@ -593,37 +643,42 @@ impl Router {
         let mut later = std::mem::take(&mut self.later);
         let parts = pool.map_or(1, |pool| pool.threads() * if goes_at_once { PIECES } else { 1 });
         later.resize_with(parts.max(later.len()), || self.page());
-        let mut now = std::mem::take(&mut self.now);
-        let end = window.first_step + window.steps;
         if goes_at_once {
             self.route_at_once(first, spikes, window, inbox, pool, &mut later[..parts]);
         } else {
             threads::each(pool, &mut later[..parts], |k, later| {
-                self.for_each_group(first, part(spikes, k, parts), |group, own| {
-                    let delay = self.table.delay_steps(group);
-                    for (time, _) in own {
-                        let step = window.step_of(*time).saturating_add(delay);
-                        if step < self.total_steps {
-                            for (share, run) in self.cuts.runs(&self.table, group) {
-                                later[share].push(Due { run, step });
-                            }
-                        }
-                    }
-                });
+                for list in part(spikes, k, parts) {
+                    let fired = list.iter().map(|(time, index)| (first + index, *time));
+                    self.for_each_due(fired, window, |share, due| later[share].push(due));
+                }
             });
-            let lists = later.iter_mut().flatten();
-            now.extend(lists.flat_map(|list| list.extract_if(.., |due| due.step < end)));
         }
-        later.iter_mut().for_each(|later| self.put_down(later));
-        self.later = later;
-        if !now.is_empty() {
-            debug_assert!(may_arrive_now, "a spike arrives in its own round");
-            let (shape, mut shares) = inbox.shares(1);
-            shares[0].expect(shape, pulses(&now));
-            self.fan_out_all(&now, 0..end, window, shape, &mut shares[0]);
-            now.clear();
+        // What each thread has for a share goes into its calendar, or arrives there now.
+        let end = window.first_step + window.steps;
+        let mut calendars = std::mem::take(&mut self.calendars);
+        if may_arrive_now && !goes_at_once {
+            let (shape, mut shares) = inbox.shares(self.shares());
+            let mut pieces: SmallVec<[_; 4]> = shares.iter_mut().zip(&mut calendars).collect();
+            threads::each(pool, &mut pieces, |k, (share, calendar)| {
+                let mut now = std::mem::take(&mut calendar.now);
+                for due in later.iter().flat_map(|later| &later[k]) {
+                    if due.step < end { now.push(*due) } else { calendar.put_down(*due) }
+                }
+                share.expect(shape, pulses(&now));
+                self.fan_out_all(&[&now], 0..end, window, shape, share);
+                now.clear();
+                calendar.now = now;
+            });
+        } else {
+            for (k, calendar) in calendars.iter_mut().enumerate() {
+                for due in later.iter().flat_map(|later| &later[k]) {
+                    debug_assert!(due.step >= end, "a spike arrives in its own round");
+                    calendar.put_down(*due);
+                }
+            }
         }
-        self.now = now;
+        later.iter_mut().flatten().for_each(Vec::clear);
+        (self.calendars, self.later) = (calendars, later);
     }
 
     /// Routes spikes that mostly arrive in the round, in as many pieces as there are lists for `later`: what arrives now
@@ -708,50 +763,34 @@ impl Router {
         }
     }
 
-    /// Puts down in the calendar what is due later, which leaves its lists.
-    fn put_down(&mut self, later: &mut Page) {
-        for (share, list) in later.iter_mut().enumerate() {
-            list.drain(..).for_each(|due| self.page_of(due.step)[share].push(due));
-        }
-    }
-
-    /// The page of the calendar to which a step belongs.
-    fn page_of(&mut self, step: u64) -> &mut Page {
-        let ahead = step.saturating_sub(self.calendar_start * self.round_steps);
-        // (Mostly it is one of the first, and a division takes longer than all else here.)
-        let page = match ahead {
-            _ if ahead < self.round_steps => 0,
-            _ if ahead - self.round_steps < self.round_steps => 1,
-            _ => (ahead / self.round_steps) as usize,
-        };
-        while self.calendar.len() <= page {
-            let page = self.spare_pages.pop().unwrap_or_else(|| self.page());
-            self.calendar.push_back(page);
-        }
-        &mut self.calendar[page]
-    }
-
     /// What says when something arrives in a round.
     fn clock(&self, window: &Window) -> Clock {
         let unit = self.step.map_or(1, |step| step.whole(self.dt));
         Clock { window: *window, unit }
     }
 
-    /// Puts what is due in these steps into a share of the inbox.
+    /// Puts what is due in these steps, by any of the lists, into a share of the inbox.
     #[inline(always)]
     fn fan_out_all(
         &self,
-        due: &[Due],
+        lists: &[&[Due]],
         steps: Range<u64>,
         window: &Window,
         shape: &Shape,
         share: &mut Share,
     ) {
         let clock = self.clock(window);
-        for (k, &Due { run, step }) in due.iter().enumerate() {
-            if let Some(soon) = due.get(k + PREFETCH).filter(|soon| steps.contains(&soon.step)) {
-                self.table.prefetch(soon.run);
+        let all = lists.iter().copied().flatten();
+        // Edges that are fetched and not delivered yet.
+        let (mut soon, mut fetched) = (all.clone(), 0);
+        for &Due { run, step } in all {
+            while fetched < PREFETCH
+                && let Some(next) = soon.next()
+            {
+                self.table.prefetch(next.run, PREFETCH as usize);
+                fetched += u64::from(next.run.len);
             }
+            fetched -= u64::from(run.len);
             if steps.contains(&step) {
                 self.fan_out(run, &[clock.moment(step)], shape, share);
             }

@@ -154,11 +154,12 @@ impl Table {
         EdgeRun { first, len: end - first }
     }
 
-    /// Has the edges of a run fetched, which are needed soon: a row of a network lies anywhere, and is
-    /// read before the processor notices that it is one.
+    /// Has the edges of a run fetched, which are needed soon, or so many of them: a row of a network lies anywhere, and
+    /// is read before the processor notices that it is one.
     #[inline]
-    pub(super) fn prefetch(&self, run: EdgeRun) {
+    pub(super) fn prefetch(&self, run: EdgeRun, most: usize) {
         let edges = self.edges_of(run);
+        let edges = &edges[..edges.len().min(most)];
         prefetch(edges, size_of_val(edges));
     }
 

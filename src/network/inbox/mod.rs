@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 
 use events::EventLists;
 
-use super::port::{PortRow, PortRows, ROWS_TOGETHER};
+use super::port::{Port, PortRow, PortRows, ROWS_TOGETHER};
 use super::router::Due;
 use super::table::TableEdge;
 use crate::bank::{LANES, Row};
@@ -344,12 +344,11 @@ impl Share<'_> {
     #[inline(always)]
     fn add_all(&mut self, rows: &[PortRow], edges: &[TableEdge]) {
         // (Taken out of the share, so that they stay in registers while sums are written.)
-        let (first_row, sums) = (self.rows.start, &mut *self.sums);
+        let (first, sums) = ((self.rows.start * LANES) as u32, &mut *self.sums);
         let is_all_touched = self.is_all_touched;
         let overflowed = &mut self.part.overflowed;
         for edge in edges {
-            let (row, lane) = edge.port.parts();
-            let own_row = row - first_row;
+            let (own_row, lane) = Port(edge.port.0 - first).parts();
             let sum = &mut sums[own_row].0[lane];
             match sum.checked_add(edge.weight) {
                 Some(total) => *sum = total,
@@ -515,7 +514,6 @@ impl Inbox {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::port::Port;
     use super::*;
 
     /// Twelve blocks, each with three receptors, of which some cost more than others.
