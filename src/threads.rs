@@ -8,7 +8,7 @@
 
 use std::any::Any;
 use std::io;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
@@ -235,7 +235,8 @@ impl Pool {
             pieces.map(|piece| Mutex::new(Some(piece))).collect();
         let own = pieces.len().div_ceil(self.threads());
         self.together(&|thread| {
-            let mut all = own_first(thread, own, pieces.len());
+            let (own, others) = own_and_others(thread, own, pieces.len());
+            let mut all = own.chain(others);
             // (Who holds the lock takes the piece, or has found it gone.)
             let take = |k: usize| pieces[k].try_lock().ok()?.take();
             work(thread, &mut || all.find_map(|k| Some((k, take(k)?))));
@@ -327,59 +328,69 @@ pub(crate) fn rounds<T: Send>(
     };
     let all = items.len();
     let own = all.div_ceil(pool.threads());
-    // Each item with the first round in which it was not worked on.
-    let items: SmallVec<[Mutex<(usize, &mut T)>; 8]> =
-        items.iter_mut().map(|item| Mutex::new((0, item))).collect();
-    // The round at hand, how often an item was worked on, and the last round.
-    let (at_hand, done) = (Apart(AtomicUsize::new(0)), Apart(AtomicUsize::new(0)));
+    let items: SmallVec<[Item<T>; 4]> =
+        items.iter_mut().map(|item| Apart(Mutex::new((0, item)))).collect();
+    // How often an item was worked on, and threads that have come.
+    let (done, here) = (Apart(AtomicUsize::new(0)), Apart(AtomicUsize::new(0)));
     let end = AtomicUsize::new(most);
     pool.together(&|thread| {
         // (Others would wait for ever for one that failed.)
-        let _failing = OnFailure(|| at_hand.0.store(usize::MAX, Ordering::Release));
-        let (began, mut waits_since) = (pool.now(), None);
-        loop {
-            let round = at_hand.0.load(Ordering::Acquire);
-            if round >= most {
+        let _failing = OnFailure(|| done.0.store(FAILED, Ordering::Release));
+        let work_on = |round, k: usize| {
+            let Ok(mut item) = items[k].0.try_lock() else { return };
+            if item.0 != round {
                 return;
             }
-            for k in own_first(thread, own, all) {
-                let Ok(mut item) = items[k].try_lock() else { continue };
-                if item.0 != round {
-                    continue;
-                }
-                item.0 += 1;
-                if work(round, k, item.1).is_break() {
-                    end.store(round + 1, Ordering::Relaxed);
-                }
-                drop(item);
-                if done.0.fetch_add(1, Ordering::AcqRel) + 1 == all * (round + 1) {
-                    let ends = end.load(Ordering::Relaxed) == round + 1;
-                    at_hand.0.store(if ends { usize::MAX } else { round + 1 }, Ordering::Release);
-                    break;
+            item.0 += 1;
+            if work(round, k, item.1).is_break() {
+                end.store(round + 1, Ordering::Relaxed);
+            }
+            drop(item);
+            done.0.fetch_add(1, Ordering::AcqRel);
+        };
+        let began = pool.now();
+        let are_all_here = here.0.fetch_add(1, Ordering::Relaxed) + 1 == pool.threads();
+        let are_all_here = || are_all_here || here.0.load(Ordering::Relaxed) == pool.threads();
+        let mut round = done.0.load(Ordering::Acquire) / all;
+        while round < end.load(Ordering::Relaxed) {
+            let is_done = || done.0.load(Ordering::Acquire) >= all * (round + 1);
+            let (own, others) = own_and_others(thread, own, all);
+            own.for_each(|k| work_on(round, k));
+            // (To look at an item takes time of the one that is about to begin with it.)
+            if !(are_all_here() && looks_until(is_done)) {
+                others.for_each(|k| work_on(round, k));
+                let since = pool.now();
+                while !is_done() {
+                    wait_awake(is_done);
+                    if thread == 0 {
+                        // (About as long as a round took so far.)
+                        pool.waited(since, (since - began) / (round as u32 + 1));
+                    }
                 }
             }
-            let is_next = || at_hand.0.load(Ordering::Acquire) != round;
-            if !looks_until(is_next) {
-                let since = *waits_since.get_or_insert_with(|| pool.now());
-                wait_awake(is_next);
-                if thread == 0 {
-                    // (About as long as a round took so far.)
-                    pool.waited(since, (since - began) / (round as u32 + 1));
-                }
+            if done.0.load(Ordering::Relaxed) >= FAILED {
+                return;
             }
-            if is_next() {
-                waits_since = None;
-            }
+            round += 1;
         }
     });
     end.into_inner()
 }
 
-/// The numbers of all pieces, of which each thread has so many of its own: those first, then others from their end.
-fn own_first(thread: usize, own: usize, all: usize) -> impl Iterator<Item = usize> {
+/// An item, and the first round in which it was not worked on.
+type Item<'t, T> = Apart<Mutex<(usize, &'t mut T)>>;
+/// As often as items are worked on where a thread has failed.
+const FAILED: usize = usize::MAX / 2;
+
+/// The numbers of all pieces, of which each thread has so many of its own: those, and the others from their end.
+fn own_and_others(
+    thread: usize,
+    own: usize,
+    all: usize,
+) -> (Range<usize>, impl Iterator<Item = usize>) {
     let first = (thread * own).min(all);
     let after = (first + own).min(all);
-    (first..after).chain((after..all).rev()).chain((0..first).rev())
+    (first..after, (after..all).rev().chain((0..first).rev()))
 }
 
 /// Does something where a thread fails.

@@ -349,7 +349,9 @@ impl Backend for Cpu {
     }
 }
 
-/// What a share of short rounds is gone through with.
+/// What a share of short rounds is gone through with. (In lines of the cache of its own, as the next one is another
+/// thread's.)
+#[repr(align(128))]
 struct Part<'a> {
     share: Share<'a>,
     banks: SmallVec<[BankPiece<'a>; 2]>,
@@ -396,8 +398,9 @@ struct Task<'a> {
     reference: bool,
 }
 
-/// What comes out of a piece.
+/// What comes out of a piece. (In lines of the cache of its own, as the next one is another thread's.)
 #[derive(Default)]
+#[repr(align(128))]
 struct Output {
     spikes: Vec<(Time, u32)>,
     samples: Vec<Sample>,

@@ -125,7 +125,9 @@ pub(crate) type Page = SmallVec<[Vec<Due>; 2]>;
 
 /// What the neurons of a share fire while a network goes through rounds by itself: what will arrive in each of them, and
 /// after the last.
+/// (In lines of the cache of its own, as the next one is another thread's.)
 #[derive(Debug, Default)]
+#[repr(align(128))]
 pub(crate) struct Fired {
     pages: Vec<Page>,
     later: Page,

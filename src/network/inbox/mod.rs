@@ -73,7 +73,7 @@ pub struct Inbox {
     /// Of a short round: sums, for each block and step a row for each receptor.
     sums: Vec<Row<i32>>,
     /// Whether any sum is not zero, in each [`ROWS_TOGETHER`] rows.
-    touched: Vec<bool>,
+    touched: Vec<Touched>,
     /// Weights that have changed, where the back end delivers itself (place in the table).
     pub(crate) reweighted: Vec<(u32, i32)>,
 }
@@ -100,8 +100,9 @@ pub(crate) struct Shape {
     pub(super) has_events: bool,
 }
 
-/// What one thread delivers, but for sums.
+/// What one thread delivers, but for sums. (In lines of the cache of its own, as the next one is another thread's.)
 #[derive(Debug, Default)]
+#[repr(align(128))]
 struct Part {
     /// Of a longer round: lists of arrivals, for each tile of [`TILE_STEPS`] steps one for each block.
     lists: Vec<Vec<Arrival>>,
@@ -122,10 +123,15 @@ pub(crate) struct Share<'a> {
     blocks: Range<usize>,
     rows: Range<usize>,
     sums: &'a mut [Row<i32>],
-    touched: &'a mut [bool],
+    touched: &'a mut [Touched],
     /// Whether all of these are said to be touched.
     is_all_touched: bool,
 }
+
+/// Whether any sum of some rows is not zero. (In a line of the cache of its own, as the next one may be another thread's.)
+#[derive(Debug, Clone, Copy, Default)]
+#[repr(align(64))]
+struct Touched(bool);
 
 /// The shares of a round.
 pub(crate) type Shares<'a> = SmallVec<[Share<'a>; 4]>;
@@ -262,7 +268,7 @@ impl Share<'_> {
     pub(super) fn reset(&mut self) {
         self.is_all_touched = false;
         for (touched, sums) in self.touched.iter_mut().zip(self.sums.chunks_mut(ROWS_TOGETHER)) {
-            if std::mem::take(touched) {
+            if std::mem::take(&mut touched.0) {
                 sums.fill(Row([0; LANES]));
             }
         }
@@ -273,7 +279,7 @@ impl Share<'_> {
     pub(super) fn expect(&mut self, shape: &Shape, pulses: u64) {
         let sums = self.rows.len() * shape.steps;
         if shape.is_summed() && pulses >= sums.div_ceil(ROWS_TOGETHER) as u64 {
-            self.touched.fill(true);
+            self.touched.fill(Touched(true));
             self.is_all_touched = true;
         }
     }
@@ -355,7 +361,7 @@ impl Share<'_> {
                 None => overflowed.push(arrival(rows, edge, 0)),
             }
             if !is_all_touched {
-                self.touched[own_row / ROWS_TOGETHER] = true;
+                self.touched[own_row / ROWS_TOGETHER].0 = true;
             }
         }
     }
@@ -378,7 +384,7 @@ impl Share<'_> {
         let (receptor, receptors) = (usize::from(receptor), usize::from(receptors));
         let row = (row - receptor - self.rows.start) * shape.steps + step * receptors + receptor;
         let sum = &mut self.sums[row].0[lane];
-        self.touched[row / ROWS_TOGETHER] = true;
+        self.touched[row / ROWS_TOGETHER].0 = true;
         match sum.checked_add(weight) {
             Some(total) => *sum = total,
             None => self.part.overflowed.push((block, arrival)),
@@ -438,7 +444,7 @@ impl Inbox {
         grow(&mut self.parts, count, Part::default);
         if by_blocks {
             grow(&mut self.sums, shape.rows.rows.len() * shape.steps, || Row([0; LANES]));
-            grow(&mut self.touched, self.sums.len().div_ceil(ROWS_TOGETHER), || false);
+            grow(&mut self.touched, self.sums.len().div_ceil(ROWS_TOGETHER), Touched::default);
         }
         let blocks = shape.rows.blocks();
         let (mut sums, mut touched, mut first) = (&mut self.sums[..], &mut self.touched[..], 0);
