@@ -305,8 +305,10 @@ pub(crate) fn each_with<S: Send, T: Send>(
 }
 
 /// Works on items in rounds that follow one another: in each on every item once, with the number of the round and the
-/// item's index, each item mostly on the same thread. A round begins when the one before is done, and sees what that has
-/// done. `work` says whether the rounds end with the one at hand. The result is how many were done, of so many at most.
+/// item's index, each item mostly on the same thread. The result is how many rounds were done, of so many at most.
+///
+/// `begin` does what needs the item alone: perhaps while others are at work in the round before, and perhaps for one round
+/// more. `work` needs all that was done in the round before, and says whether the rounds end with this one.
 ///
 /// Threads are asked once for all rounds, and then wait for each other at the end of each; but nobody waits for one that
 /// has not begun with an item.
@@ -314,13 +316,17 @@ pub(crate) fn rounds<T: Send>(
     pool: Option<&Pool>,
     most: usize,
     items: &mut [T],
+    begin: impl Fn(usize, usize, &mut T) + Sync,
     work: impl Fn(usize, usize, &mut T) -> ControlFlow<()> + Sync,
 ) -> usize {
     let Some(pool) = pool.filter(|_| items.len() > 1) else {
         for round in 0..most {
-            let all = items.iter_mut().enumerate();
-            let ends = all.map(|(k, item)| work(round, k, item)).filter(ControlFlow::is_break);
-            if ends.count() > 0 {
+            let mut is_last = false;
+            for (k, item) in items.iter_mut().enumerate() {
+                begin(round, k, item);
+                is_last |= work(round, k, item).is_break();
+            }
+            if is_last {
                 return round + 1;
             }
         }
@@ -328,26 +334,35 @@ pub(crate) fn rounds<T: Send>(
     };
     let all = items.len();
     let own = all.div_ceil(pool.threads());
-    let items: SmallVec<[Item<T>; 4]> =
-        items.iter_mut().map(|item| Apart(Mutex::new((0, item)))).collect();
+    let items: SmallVec<[Apart<Mutex<InRounds<T>>>; 4]> = items
+        .iter_mut()
+        .map(|item| Apart(Mutex::new(InRounds { item, begun: 0, done: 0 })))
+        .collect();
     // How often an item was worked on, and threads that have come.
     let (done, here) = (Apart(AtomicUsize::new(0)), Apart(AtomicUsize::new(0)));
     let end = AtomicUsize::new(most);
+    let begin_with = |round, k, own: &mut InRounds<T>| {
+        if own.begun == round {
+            own.begun += 1;
+            begin(round, k, own.item);
+        }
+    };
+    let work_on = |round, k: usize| {
+        let Ok(mut own) = items[k].0.try_lock() else { return };
+        if own.done != round {
+            return;
+        }
+        begin_with(round, k, &mut own);
+        own.done += 1;
+        if work(round, k, own.item).is_break() {
+            end.store(round + 1, Ordering::Relaxed);
+        }
+        drop(own);
+        done.0.fetch_add(1, Ordering::AcqRel);
+    };
     pool.together(&|thread| {
         // (Others would wait for ever for one that failed.)
         let _failing = OnFailure(|| done.0.store(FAILED, Ordering::Release));
-        let work_on = |round, k: usize| {
-            let Ok(mut item) = items[k].0.try_lock() else { return };
-            if item.0 != round {
-                return;
-            }
-            item.0 += 1;
-            if work(round, k, item.1).is_break() {
-                end.store(round + 1, Ordering::Relaxed);
-            }
-            drop(item);
-            done.0.fetch_add(1, Ordering::AcqRel);
-        };
         let began = pool.now();
         let are_all_here = here.0.fetch_add(1, Ordering::Relaxed) + 1 == pool.threads();
         let are_all_here = || are_all_here || here.0.load(Ordering::Relaxed) == pool.threads();
@@ -355,7 +370,14 @@ pub(crate) fn rounds<T: Send>(
         while round < end.load(Ordering::Relaxed) {
             let is_done = || done.0.load(Ordering::Acquire) >= all * (round + 1);
             let (own, others) = own_and_others(thread, own, all);
-            own.for_each(|k| work_on(round, k));
+            own.clone().for_each(|k| work_on(round, k));
+            if !is_done() && round + 1 < most {
+                for k in own {
+                    if let Ok(mut own) = items[k].0.try_lock() {
+                        begin_with(round + 1, k, &mut own);
+                    }
+                }
+            }
             // (To look at an item takes time of the one that is about to begin with it.)
             if !(are_all_here() && looks_until(is_done)) {
                 others.for_each(|k| work_on(round, k));
@@ -377,8 +399,13 @@ pub(crate) fn rounds<T: Send>(
     end.into_inner()
 }
 
-/// An item, and the first round in which it was not worked on.
-type Item<'t, T> = Apart<Mutex<(usize, &'t mut T)>>;
+/// An item, and the rounds that were begun with it and done.
+struct InRounds<'t, T> {
+    item: &'t mut T,
+    begun: usize,
+    done: usize,
+}
+
 /// As often as items are worked on where a thread has failed.
 const FAILED: usize = usize::MAX / 2;
 
@@ -528,13 +555,17 @@ mod tests {
         let most = if cfg!(miri) { 20 } else { 2000 };
         for (pool, last) in [(Some(&pool), most), (Some(&pool), 7), (None, most), (None, 7)] {
             let sums: [AtomicUsize; 5] = Default::default();
-            let mut items = [0; 5];
-            let done = rounds(pool, most, &mut items, |round, k, item| {
+            let mut items = [(0, 0); 5];
+            let begin = |round, _, (begun, done): &mut (usize, usize)| {
+                assert_eq!((*begun, *done), (round, round));
+                *begun += 1;
+            };
+            let work = |round, k: usize, (begun, done): &mut (usize, usize)| {
                 // Each has been worked on as often as there were rounds; in this one perhaps already.
                 let all = sums.iter().map(|sum| sum.load(Ordering::Relaxed));
                 assert!(all.clone().all(|sum| sum == round || sum == round + 1), "{round}");
-                assert_eq!(*item, round);
-                *item += 1;
+                assert_eq!((*begun, *done), (round + 1, round));
+                *done += 1;
                 if round % 64 == k {
                     thread::yield_now();
                 }
@@ -544,8 +575,9 @@ mod tests {
                 } else {
                     ControlFlow::Continue(())
                 }
-            });
-            assert_eq!((done, items), (last, [last; 5]));
+            };
+            assert_eq!(rounds(pool, most, &mut items, begin, work), last);
+            assert!(items.iter().all(|(begun, done)| *done == last && *begun <= last + 1));
         }
     }
 
@@ -559,16 +591,26 @@ mod tests {
                 *item += 1;
                 ControlFlow::Continue(())
             };
-            assert_eq!((rounds(Some(&pool), 9, &mut items, work), items), (9, [9; 3]));
+            let begin = |_, _, _: &mut i32| {};
+            assert_eq!((rounds(Some(&pool), 9, &mut items, begin, work), items), (9, [9; 3]));
         });
-        let fails = AssertUnwindSafe(|| {
-            rounds(Some(&pool), 9, &mut [(); 2], |round, k, ()| {
-                assert!(round < 4 || k == 0, "an item that fails");
+        for fails_at_once in [true, false] {
+            let fails = |round| assert!(round < 4, "an item that fails");
+            let begin = |round, k, (): &mut ()| {
+                if k == 1 && fails_at_once {
+                    fails(round);
+                }
+            };
+            let work = |round, k, (): &mut ()| {
+                if k == 1 {
+                    fails(round);
+                }
                 ControlFlow::Continue(())
-            })
-        });
-        assert!(catch_unwind(fails).is_err());
-        assert_eq!(pool.map(vec![1, 2], |k| k), [1, 2]);
+            };
+            let fails = AssertUnwindSafe(|| rounds(Some(&pool), 9, &mut [(); 2], begin, work));
+            assert!(catch_unwind(fails).is_err());
+            assert_eq!(pool.map(vec![1, 2], |k| k), [1, 2]);
+        }
     }
 
     /// Those that work read what the one that asks has written, and the other way round.

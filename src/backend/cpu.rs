@@ -309,11 +309,16 @@ impl Backend for Cpu {
         let pages: Vec<Vec<Published>> = (0..count)
             .map(|_| std::iter::repeat_with(Published::new).take(rounds.len()).collect())
             .collect();
-        let done = threads::rounds(pool, rounds.len(), &mut parts, |k, share, part| {
+        let begin = |k: usize, share: usize, part: &mut Part| {
+            let (to, own) = ((share, &mut part.share), pages[share][k].get());
+            part.pulses += router_now.begin_share(to, shape, &rounds[k], own);
+        };
+        let work = |k: usize, share: usize, part: &mut Part| {
             let round = &rounds[k];
-            let arrives = pages.iter().filter_map(|of_share| of_share[k].get());
-            let own = (share, &mut part.share);
-            part.pulses += router_now.deliver_fired(own, shape, round, arrives);
+            let others = pages.iter().enumerate().filter(|(other, _)| *other != share);
+            let fired = others.filter_map(|(_, of_share)| of_share[k].get());
+            let to = (share, &mut part.share);
+            part.pulses += router_now.deliver_fired(to, shape, round, fired);
             let arrived = part.share.arrived(shape);
             let mut is_fault = false;
             for BankPiece { task, first, parameters, state, out } in &mut part.banks {
@@ -331,7 +336,8 @@ impl Backend for Cpu {
                 let _ = next.set(part.fired.take(k + 1));
             }
             if is_fault { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        });
+        };
+        let done = threads::rounds(pool, rounds.len(), &mut parts, begin, work);
         let pulses: u64 = parts.iter().map(|part| part.pulses).sum();
         drop(parts);
         let all = out.spikes.len();

@@ -487,8 +487,21 @@ impl Router {
         *share.due() = own;
     }
 
-    /// The same for one of the rounds that a network goes through by itself, to a share that has blocks: what was due
-    /// before the first of them, and what has been `fired` since. It has so many pulses.
+    /// Empties a share that has blocks, in one of the rounds that a network goes through by itself, and delivers what was
+    /// due before the first of them and what its `own` neurons have fired since: so many pulses.
+    pub(crate) fn begin_share(
+        &self,
+        (k, share): (usize, &mut Share),
+        shape: &Shape,
+        round: &Window,
+        own: Option<&Page>,
+    ) -> u64 {
+        share.reset();
+        let due = self.calendars[k].page(round).into_iter().chain(own.map(|page| &page[k]));
+        self.deliver_round(share, shape, round, due)
+    }
+
+    /// Delivers to it what the neurons of other shares have fired: so many pulses.
     pub(crate) fn deliver_fired<'f>(
         &'f self,
         (k, share): (usize, &mut Share),
@@ -496,9 +509,19 @@ impl Router {
         round: &Window,
         fired: impl Iterator<Item = &'f Page>,
     ) -> u64 {
-        let pages = self.calendars[k].page(round).into_iter().chain(fired.map(|page| &page[k]));
-        let pages: SmallVec<[&[Due]; 8]> = pages.map(Vec::as_slice).collect();
-        share.reset();
+        self.deliver_round(share, shape, round, fired.map(|page| &page[k]))
+    }
+
+    /// Delivers what is due in a round to a share that has blocks.
+    #[inline(always)]
+    fn deliver_round<'d>(
+        &self,
+        share: &mut Share,
+        shape: &Shape,
+        round: &Window,
+        due: impl Iterator<Item = &'d Vec<Due>>,
+    ) -> u64 {
+        let pages: SmallVec<[&[Due]; 8]> = due.map(Vec::as_slice).collect();
         let pulses = pages.iter().map(|page| pulses(page)).sum();
         share.expect(shape, pulses);
         let steps = round.first_step..round.first_step + round.steps;
