@@ -334,29 +334,33 @@ pub(crate) fn rounds<T: Send>(
     };
     let all = items.len();
     let own = all.div_ceil(pool.threads());
-    let items: SmallVec<[Apart<Mutex<InRounds<T>>>; 4]> = items
-        .iter_mut()
-        .map(|item| Apart(Mutex::new(InRounds { item, begun: 0, done: 0 })))
-        .collect();
+    let in_rounds =
+        |item| Apart(InRounds { done: AtomicUsize::new(0), item: Mutex::new((0, item)) });
+    let items: SmallVec<[Apart<InRounds<T>>; 4]> = items.iter_mut().map(in_rounds).collect();
     // How often an item was worked on, and threads that have come.
     let (done, here) = (Apart(AtomicUsize::new(0)), Apart(AtomicUsize::new(0)));
     let end = AtomicUsize::new(most);
-    let begin_with = |round, k, own: &mut InRounds<T>| {
-        if own.begun == round {
-            own.begun += 1;
-            begin(round, k, own.item);
+    // Begins with an item that is done with the round before, unless somebody has it in hand.
+    let begin_with = |round, k: usize| {
+        let of_item = || items[k].0.done.load(Ordering::Relaxed);
+        // (Without the lock first: who only looks may not keep another from it.)
+        let mut own = (of_item() == round).then(|| items[k].0.item.try_lock().ok()).flatten()?;
+        if of_item() != round {
+            return None;
         }
+        let (begun, item) = &mut *own;
+        if *begun == round {
+            *begun += 1;
+            begin(round, k, item);
+        }
+        Some(own)
     };
     let work_on = |round, k: usize| {
-        let Ok(mut own) = items[k].0.try_lock() else { return };
-        if own.done != round {
-            return;
-        }
-        begin_with(round, k, &mut own);
-        own.done += 1;
-        if work(round, k, own.item).is_break() {
+        let Some(mut own) = begin_with(round, k) else { return };
+        if work(round, k, own.1).is_break() {
             end.store(round + 1, Ordering::Relaxed);
         }
+        items[k].0.done.store(round + 1, Ordering::Relaxed);
         drop(own);
         done.0.fetch_add(1, Ordering::AcqRel);
     };
@@ -372,15 +376,11 @@ pub(crate) fn rounds<T: Send>(
             let (own, others) = own_and_others(thread, own, all);
             own.clone().for_each(|k| work_on(round, k));
             if !is_done() && round + 1 < most {
-                for k in own {
-                    if let Ok(mut own) = items[k].0.try_lock() {
-                        begin_with(round + 1, k, &mut own);
-                    }
-                }
+                own.clone().for_each(|k| drop(begin_with(round + 1, k)));
             }
             // (To look at an item takes time of the one that is about to begin with it.)
             if !(are_all_here() && looks_until(is_done)) {
-                others.for_each(|k| work_on(round, k));
+                others.chain(own).for_each(|k| work_on(round, k));
                 let since = pool.now();
                 while !is_done() {
                     wait_awake(is_done);
@@ -399,11 +399,12 @@ pub(crate) fn rounds<T: Send>(
     end.into_inner()
 }
 
-/// An item, and the rounds that were begun with it and done.
+/// An item in rounds.
 struct InRounds<'t, T> {
-    item: &'t mut T,
-    begun: usize,
-    done: usize,
+    /// Rounds in which it was worked on. It changes under the lock.
+    done: AtomicUsize,
+    /// Those that were begun with it, and the item.
+    item: Mutex<(usize, &'t mut T)>,
 }
 
 /// As often as items are worked on where a thread has failed.

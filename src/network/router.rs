@@ -683,6 +683,7 @@ impl Router {
         let mut calendars = std::mem::take(&mut self.calendars);
         if may_arrive_now && !goes_at_once {
             let (shape, mut shares) = inbox.shares(self.shares());
+            debug_assert_eq!(shares.len(), calendars.len());
             let mut pieces: SmallVec<[_; 4]> = shares.iter_mut().zip(&mut calendars).collect();
             threads::each(pool, &mut pieces, |k, (share, calendar)| {
                 let mut now = std::mem::take(&mut calendar.now);
