@@ -16,10 +16,12 @@
 //! | [`port`] | where edges end, and what a weight is there |
 //! | [`spikes`] | the spikes of a window |
 //! | [`inbox`] | what arrives in the window at hand, as the solvers want it |
+//! | `calendar` | what is due in the rounds to come |
 //! | [`router`] | from spikes through the calendar to the inboxes |
 
 mod build;
 mod by_emitter;
+pub(crate) mod calendar;
 pub mod inbox;
 pub mod law;
 pub mod plasticity;

@@ -4,14 +4,13 @@
 //! it is put into the calendar once per group of edges with the same delay, at the round in which
 //! they arrive; the fan-out happens when that round is delivered.
 
-use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::OnceLock;
 
 use bevy_ecs::prelude::*;
 use smallvec::SmallVec;
 
 use super::build;
+use super::calendar::{Calendar, Due, Fired, Page, Published, pulses};
 use super::inbox::{Delivery, Inbox, MOST_SUMMED_STEPS, Moment, Run, Shape, Share};
 use super::plasticity::EdgeWeights;
 use super::spikes::{Spike, part};
@@ -113,29 +112,6 @@ pub(crate) const NANOSECONDS_OF_A_PULSE: u64 = 10;
 /// The threads that work of so many nanoseconds is worth, if any.
 pub type Threads<'a> = &'a dyn Fn(u64) -> Option<&'a Pool>;
 
-/// Edges of a group by which a spike arrives at a step, those that end in one share of the inbox.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Due {
-    run: EdgeRun,
-    step: u64,
-}
-
-/// What is due, for each share of the inbox.
-pub(crate) type Page = SmallVec<[Vec<Due>; 2]>;
-
-/// What the neurons of a share fire while a network goes through rounds by itself: what will arrive in each of them, and
-/// after the last.
-/// (In lines of the cache of its own, as the next one is another thread's.)
-#[derive(Debug, Default)]
-#[repr(align(128))]
-pub(crate) struct Fired {
-    pages: Vec<Page>,
-    later: Page,
-}
-
-/// What the neurons of a share have fired for a round, once it is complete: when the share is done with the round before.
-pub(crate) type Published = OnceLock<Page>;
-
 /// Lists of spikes.
 type Lists<'s> = SmallVec<[&'s [Spike]; 16]>;
 
@@ -184,71 +160,6 @@ pub struct Router {
     fired: Vec<Fired>,
 }
 
-impl Fired {
-    /// The page of a round, which is complete.
-    pub(crate) fn take(&mut self, round: usize) -> Page {
-        std::mem::take(&mut self.pages[round])
-    }
-}
-
-/// What is due in the rounds to come.
-#[derive(Debug, Default)]
-struct Calendar {
-    /// From round `start` on.
-    pages: VecDeque<Vec<Due>>,
-    start: u64,
-    round_steps: u64,
-    spare: Vec<Vec<Due>>,
-    /// Room for what is due in the round at hand.
-    now: Vec<Due>,
-}
-
-impl Calendar {
-    /// The pages of a round. (One that `run_for` cut short may end within a page.)
-    fn until(&self, round: &Window) -> impl Iterator<Item = &Vec<Due>> + Clone {
-        let last = (round.first_step + round.steps - 1) / self.round_steps;
-        self.pages.iter().take((last + 1 - self.start) as usize)
-    }
-
-    /// The page of a whole round.
-    fn page(&self, round: &Window) -> Option<&Vec<Due>> {
-        self.pages.get((round.first_step / self.round_steps - self.start) as usize)
-    }
-
-    #[inline]
-    fn put_down(&mut self, due: Due) {
-        let ahead = due.step.saturating_sub(self.start * self.round_steps);
-        // (Mostly it is one of the first, or a round is a step, and a division takes longer than all else here.)
-        let page = match ahead {
-            _ if self.round_steps == 1 => ahead as usize,
-            _ if ahead < self.round_steps => 0,
-            _ if ahead - self.round_steps < self.round_steps => 1,
-            _ => (ahead / self.round_steps) as usize,
-        };
-        while self.pages.len() <= page {
-            self.pages.push_back(self.spare.pop().unwrap_or_default());
-        }
-        self.pages[page].push(due);
-    }
-
-    /// Forgets what was due before a step.
-    fn end(&mut self, step: u64) {
-        while self.start < step / self.round_steps {
-            if let Some(mut page) = self.pages.pop_front() {
-                page.clear();
-                // A later page takes over its memory.
-                self.spare.push(page);
-            }
-            self.start += 1;
-        }
-        if let Some(page) =
-            self.pages.front_mut().filter(|_| !step.is_multiple_of(self.round_steps))
-        {
-            page.retain(|due| due.step >= step);
-        }
-    }
-}
-
 impl Router {
     /// Builds the table from the scene's projections and the world's
     /// [`FanOut`](super::FanOut)s, and decides the fixed-point exponents of all banks. Edges are
@@ -293,7 +204,7 @@ impl Router {
             shares,
             backend.pool(NANOSECONDS_OF_A_PULSE * table.edges.len() as u64),
         );
-        let calendar = || Calendar { round_steps, ..Calendar::default() };
+        let calendar = || Calendar::new(round_steps);
         let calendars = std::iter::repeat_with(calendar).take(cuts.shares()).collect();
         Ok(Router {
             dt,
@@ -453,7 +364,11 @@ impl Router {
         if let Some(reweighted) = &mut self.table.reweighted {
             inbox.reweighted.append(reweighted);
         }
-        self.calendars.iter().flat_map(|own| own.until(window)).map(|page| pulses(page)).sum()
+        self.calendars
+            .iter()
+            .flat_map(|own| own.until_end_of(window))
+            .map(|page| pulses(page))
+            .sum()
     }
 
     /// Empties a share and delivers to it what these calendars have for the `k`-th of `count` parts of a round.
@@ -465,7 +380,7 @@ impl Router {
         calendars: &[Calendar],
         (k, count): (u64, u64),
     ) {
-        let pages = calendars.iter().flat_map(|own| own.until(window)).map(Vec::as_slice);
+        let pages = calendars.iter().flat_map(|own| own.until_end_of(window)).map(Vec::as_slice);
         let pages: SmallVec<[&[Due]; 8]> = pages.collect();
         if self.delivery != Delivery::Device {
             share.reset();
@@ -835,11 +750,6 @@ impl Router {
             share.extend(shape, self.table.edges_of(run), moments);
         }
     }
-}
-
-/// Pulses of a list.
-fn pulses(list: &[Due]) -> u64 {
-    list.iter().map(|due| u64::from(due.run.len)).sum()
 }
 
 /// Calendar → inboxes, of the first round.

@@ -13,8 +13,8 @@ use smallvec::SmallVec;
 
 use events::EventLists;
 
+use super::calendar::Due;
 use super::port::{Port, PortRow, PortRows, ROWS_TOGETHER};
-use super::router::Due;
 use super::table::TableEdge;
 use crate::bank::{LANES, Row};
 use crate::solver::event;
