@@ -128,7 +128,7 @@ mod tests {
     fn blocks_of_several_streams_are_those_of_each() {
         let of: [_; 5] = std::array::from_fn(|lane| {
             let key = StreamKey::new(lane as u64, &["a", "b"]);
-            (key, 1 << (10 * lane), (1 << (8 * lane)) - 1)
+            (key, 1 << (10 * lane), (1 << (9 * lane)) - 1)
         });
         let words = StreamKey::blocks(&of);
         for (lane, (key, index, k)) in of.iter().enumerate() {

@@ -46,9 +46,9 @@ type Work = &'static (dyn Fn(usize) + Sync);
 
 /// A value in lines of the cache of its own: who looks at it all the time does not slow down who writes what lies beside
 /// it. (Processors fetch lines of 64 bytes in pairs, and some have lines of 128.)
-#[derive(Default)]
+#[derive(Debug, Default)]
 #[repr(align(128))]
-struct Apart<T>(T);
+pub(crate) struct Apart<T>(pub(crate) T);
 
 /// What the threads of a pool share.
 #[derive(Default)]
@@ -368,14 +368,14 @@ pub(crate) fn rounds<T: Send>(
         // (Others would wait for ever for one that failed.)
         let _failing = OnFailure(|| done.0.store(FAILED, Ordering::Release));
         let began = pool.now();
-        let are_all_here = here.0.fetch_add(1, Ordering::Relaxed) + 1 == pool.threads();
-        let are_all_here = || are_all_here || here.0.load(Ordering::Relaxed) == pool.threads();
+        here.0.fetch_add(1, Ordering::Relaxed);
+        let are_all_here = || here.0.load(Ordering::Relaxed) == pool.threads();
         let mut round = done.0.load(Ordering::Acquire) / all;
         while round < end.load(Ordering::Relaxed) {
             let is_done = || done.0.load(Ordering::Acquire) >= all * (round + 1);
             let (own, others) = own_and_others(thread, own, all);
             own.clone().for_each(|k| work_on(round, k));
-            if !is_done() && round + 1 < most {
+            if !is_done() && round + 1 < end.load(Ordering::Relaxed) {
                 own.clone().for_each(|k| drop(begin_with(round + 1, k)));
             }
             // (To look at an item takes time of the one that is about to begin with it.)

@@ -277,10 +277,11 @@ fn a_run_in_pieces_is_the_same() {
     ];
     for (scene, cuts, steps) in cases {
         let whole = run_on(scene.clone(), Cpu::new(Some(2)));
-        for pieces in cuts {
+        // (Other threads from piece to piece than the network was laid out for.)
+        for (pieces, threads) in cuts.into_iter().zip([[2, 2, 2], [3, 1, 4], [8, 2, 3]]) {
             let mut simulation = Simulation::new(scene.clone()).unwrap();
-            simulation.set_backend(Cpu::new(Some(2)));
-            for piece in pieces {
+            for (piece, threads) in pieces.into_iter().zip(threads) {
+                simulation.set_backend(Cpu::new(Some(threads)));
                 let span = std::time::Duration::from_micros(100 * steps * piece);
                 simulation.run_for(span).unwrap();
             }

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use common::parse;
 use picoamp::backend::cpu::Cpu;
-use picoamp::bank::{Banks, LANES};
+use picoamp::backend::{Advanced, Backend};
+use picoamp::bank::{Bank, Banks, LANES};
 use picoamp::network::Router;
 use picoamp::network::inbox::Inbox;
 use picoamp::prelude::*;
@@ -65,16 +66,34 @@ fn expected(scene: &Scene, spikes: &[(GroupId, u32, u64)]) -> Arrivals {
     arrivals
 }
 
+/// A back end that wants arrivals of short rounds divided into so many shares, however small the network.
+struct Shares(usize);
+
+impl Backend for Shares {
+    fn name(&self) -> &'static str {
+        "shares"
+    }
+
+    fn shares(&self, _: &[Bank], _: &Window) -> usize {
+        self.0
+    }
+
+    fn advance(&self, _: &mut [Bank], _: &Inbox, _: &Window, _: &mut Advanced) {
+        unreachable!("neurons stand still here");
+    }
+}
+
 /// What does arrive, window by window of the given lengths, by one thread or several in turn.
 fn delivered(
     scene: &Scene,
     spikes: &[(GroupId, u32, u64)],
     windows: &[u64],
     pools: &[Option<&Pool>],
+    shares: usize,
 ) -> Arrivals {
     let mut simulation = Simulation::new(scene.clone()).unwrap();
     let dt = Time::from_picoseconds(DT_US * 1_000_000);
-    let mut router = Router::build(scene, dt, simulation.world_mut(), &Cpu::new(Some(2))).unwrap();
+    let mut router = Router::build(scene, dt, simulation.world_mut(), &Shares(shares)).unwrap();
     let mut inbox = Inbox::default();
     let mut arrivals = Arrivals::new();
     let mut first_step = 0;
@@ -147,7 +166,9 @@ proptest! {
         let expected = expected(&scene, &spikes);
         let [two, three] = [2, 3].map(|threads| Pool::start(threads).unwrap());
         for pools in [&[None][..], &[Some(&three)], &[None, Some(&two), Some(&three)]] {
-            prop_assert_eq!(&delivered(&scene, &spikes, &windows, pools), &expected);
+            for shares in [1, 2, 3, 8] {
+                prop_assert_eq!(&delivered(&scene, &spikes, &windows, pools, shares), &expected);
+            }
         }
     }
 }
@@ -157,8 +178,8 @@ proptest! {
 fn the_comparison_sees_one_spike() {
     let scene = scene([0, 1, 2, 3, 4]);
     let spikes = [(GroupId::Source(0), 5, 10), (GroupId::Source(1), 0, 20)];
-    assert_eq!(delivered(&scene, &spikes, &[3], &[None]), expected(&scene, &spikes));
-    assert_ne!(delivered(&scene, &spikes[..1], &[3], &[None]), expected(&scene, &spikes));
+    assert_eq!(delivered(&scene, &spikes, &[3], &[None], 2), expected(&scene, &spikes));
+    assert_ne!(delivered(&scene, &spikes[..1], &[3], &[None], 2), expected(&scene, &spikes));
 }
 
 /// Binary codes: source k sends the bits of k + 1, one bit per slot of 20 ms. What each neuron
@@ -217,7 +238,7 @@ fn codes_are_decoded_at_the_other_end() {
                 }
             }
             let mut decoded: BTreeMap<(u32, u64), f64> = BTreeMap::new();
-            for ((_, neuron, _, step), pulses) in delivered(&scene, &spikes, &[2, 1], &[None]) {
+            for ((_, neuron, _, step), pulses) in delivered(&scene, &spikes, &[2, 1], &[None], 2) {
                 let (bit, delay) = ((step - 1) / SLOT, (step - 1) % SLOT);
                 *decoded.entry((neuron, delay)).or_default() += pulses * (1 << bit) as f64;
             }

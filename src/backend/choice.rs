@@ -1,6 +1,5 @@
 //! Which back end a run takes, and why.
 
-use super::Backend;
 use super::cpu::Cpu;
 use crate::error::Error;
 use crate::simulation::Simulation;
@@ -103,8 +102,8 @@ impl Candidates {
 #[cfg(feature = "cuda")]
 mod with_cuda {
     use super::{Chosen, Error, LEAST_WINDOW, LEAST_WORK, STEPS_OF_EVENT_SECOND, Simulation};
+    use crate::backend::CurrentBackend;
     use crate::backend::cuda::{Cuda, has_kernel};
-    use crate::backend::{Backend, CurrentBackend};
     use crate::bank::Banks;
     use crate::network::router::round_of;
     use crate::scene::estimate::{Estimate, Recording};

@@ -100,6 +100,12 @@ impl Cpu {
         Cpu { reference: true, ..Cpu::new(Some(1)).on(without_vectors()) }
     }
 
+    /// Threads that it may use.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.threads
+    }
+
     /// What a bank is run with, and all its rows, if it is advanced by steps.
     fn task<'a>(
         &self,
@@ -131,12 +137,12 @@ impl Cpu {
         Some((task, parameters.rows(), state.rows_mut()))
     }
 
-    /// Empty outputs, so many at least, and room for the threads.
-    fn outputs(&self, pieces: usize) -> (Vec<Output>, Vec<Room>) {
+    /// Empty outputs for so many pieces, and rooms for those that work on them: so many of each at least.
+    fn outputs(&self, pieces: usize, workers: usize) -> (Vec<Output>, Vec<Room>) {
         let mut kept = self.outputs.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut outputs, mut rooms) = std::mem::take(&mut *kept);
         outputs.resize_with(pieces.max(outputs.len()), Output::default);
-        rooms.resize_with(self.threads.max(1), Room::default);
+        rooms.resize_with(workers.max(rooms.len()), Room::default);
         (outputs, rooms)
     }
 
@@ -157,8 +163,10 @@ impl Backend for Cpu {
         "cpu"
     }
 
-    fn threads(&self) -> usize {
-        self.threads
+    fn shares(&self, banks: &[Bank], round: &Window) -> usize {
+        // (Through shorter rounds one thread goes alone, unless much arrives in them.)
+        let steps: u64 = banks.iter().map(|bank| work(bank, round)).sum();
+        if steps >= NANOSECONDS_OF_A_JOIN * self.threads as u64 { self.threads } else { 1 }
     }
 
     fn pool(&self, nanoseconds: u64) -> Option<&Pool> {
@@ -216,7 +224,7 @@ impl Backend for Cpu {
             let piece = blocks.div_ceil(pieces).max(1);
             let rows = parameters.chunks(task.parameters * piece);
             let rows = rows.zip(state.chunks_mut(task.state * piece));
-            let (mut outputs, mut rooms) = self.outputs(pieces);
+            let (mut outputs, mut rooms) = self.outputs(pieces, self.threads.max(1));
             outputs.iter_mut().for_each(|output| output.take_back(index, out));
             let mut pieces: SmallVec<[_; 8]> = rows.zip(&mut outputs).collect();
             threads::each_with(
@@ -258,12 +266,15 @@ impl Backend for Cpu {
         }
         // (For whether threads are worth it, the other rounds are taken to be like the first.)
         let work = steps + NANOSECONDS_OF_A_PULSE.saturating_mul(router.begin(first, inbox));
-        if !inbox.is_shared_by_blocks() || router.shares() < self.threads {
+        if !inbox.is_shared_by_blocks() {
             return 0;
         }
         let is_worth_joins = work >= 2 * NANOSECONDS_OF_A_JOIN * self.threads as u64;
         let pool = if is_worth_joins { self.pool(work * full as u64) } else { None };
         let pool = pool.filter(|pool| !pool.is_held_up());
+        if pool.is_some() && router.shares() < self.threads {
+            return 0;
+        }
         let pace = || self.pace.lock().unwrap_or_else(PoisonError::into_inner);
         let turn = pool.map(|_| pace().turn(full));
         let rounds = &rounds[..turn.map_or(full, |turn| turn.rounds)];
@@ -271,12 +282,13 @@ impl Backend for Cpu {
         let began = turn.filter(|turn| turn.counts).map(|_| Instant::now());
         let (shape, shares) = inbox.shares(router.shares());
         let count = shares.len();
-        let (mut outputs, mut rooms) = self.outputs(count * banks.len());
+        let (mut outputs, mut rooms) = self.outputs(count * banks.len(), count);
         let mut fired = router.begin_fired(rounds.len());
         let part =
             |((share, room), fired)| Part { share, banks: SmallVec::new(), room, fired, pulses: 0 };
         let parts = shares.into_iter().zip(&mut rooms).zip(&mut fired);
         let mut parts: SmallVec<[Part; 4]> = parts.map(part).collect();
+        debug_assert_eq!(parts.len(), count);
         let mut tasks = SmallVec::<[Task; 2]>::new();
         let mut first_block = 0;
         let outputs_of_banks = outputs.chunks_mut(count);
@@ -679,8 +691,9 @@ impl<'a> Driven<'a> {
     }
 }
 
-/// What a thread needs room for.
+/// What a thread needs room for. (In lines of the cache of its own, as the next one is another thread's.)
 #[derive(Default)]
+#[repr(align(128))]
 struct Room {
     /// The sums of arrivals, a row for each step and receptor; zero but for the tile at hand.
     tile: Vec<Row<i32>>,

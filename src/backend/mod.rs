@@ -42,8 +42,10 @@ pub trait Backend: Send + Sync + 'static {
         None
     }
 
-    /// Threads of this machine that it may use.
-    fn threads(&self) -> usize {
+    /// Into how many shares it wants what arrives at these banks divided, in short rounds like this one: each has blocks
+    /// of its own, to which a thread may deliver.
+    fn shares(&self, banks: &[Bank], round: &Window) -> usize {
+        let _ = (banks, round);
         1
     }
 

@@ -10,7 +10,6 @@ use serde::Serialize;
 use super::args::ConvergeArgs;
 use super::messages::{self, say};
 use super::{default_folder, load, print, print_json, progress, stop_on_signals};
-use crate::backend::Backend;
 use crate::backend::cpu::Cpu;
 use crate::converge::{self, Comparison, Difference, Trains, Worst};
 use crate::probe::picture::{self, counted};

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use fearless_simd::Level;
 
+use crate::backend::choice;
 use crate::backend::cpu::Cpu;
-use crate::backend::{Backend, choice};
 use crate::scene::estimate::{available_memory, bytes_text};
 
 /// The report, a line for each thing.

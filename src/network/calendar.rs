@@ -42,8 +42,10 @@ impl Fired {
     }
 }
 
-/// What is due in a share of the inbox, round by round.
+/// What is due in a share of the inbox, round by round. (In lines of the cache of its own, as the next one is another
+/// thread's.)
 #[derive(Debug)]
+#[repr(align(128))]
 pub(super) struct Calendar {
     round_steps: u64,
     /// A list for each round, from the one that began last.

@@ -87,8 +87,8 @@ impl PortRows {
         all
     }
 
-    /// The first block of `k` of so many shares that cost about as much as each other. Each has its rows in whole
-    /// [`ROWS_TOGETHER`].
+    /// The first block of `k` of so many shares that cost about as much as each other. Each has whole [`ROWS_TOGETHER`]
+    /// of rows, so that those of few blocks differ more than they would have to.
     pub(super) fn first_of_share(&self, k: usize, shares: usize) -> usize {
         let all = self.cost_before.last().map_or(0, |all| all * k as u64 / shares as u64);
         let first = self.cost_before.partition_point(|before| *before < all);

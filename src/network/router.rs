@@ -1,8 +1,8 @@
 //! The router: from spikes to the inboxes of banks.
 //!
 //! A spike of a source that arrives in the round at hand goes straight into the inboxes. Otherwise
-//! it is put into the calendar once per group of edges with the same delay, at the round in which
-//! they arrive; the fan-out happens when that round is delivered.
+//! it is put into the calendar once per group of edges with the same delay (and share of the inbox, where threads have
+//! blocks of their own), at the round in which they arrive; the fan-out happens when that round is delivered.
 
 use std::ops::Range;
 
@@ -14,14 +14,14 @@ use super::calendar::{Calendar, Due, Fired, Page, Published, pulses};
 use super::inbox::{Delivery, Inbox, MOST_SUMMED_STEPS, Moment, Run, Shape, Share};
 use super::plasticity::EdgeWeights;
 use super::spikes::{Spike, part};
-use super::table::{Cuts, EdgeRun, Numbering, Table};
+use super::table::{Cuts, EdgeRun, MOST_CUTS, Numbering, Table};
 use super::{Edge, WindowSpikes};
 use crate::backend::{Backend, CurrentBackend};
 use crate::bank::{Bank, Banks, Neurons};
 use crate::error::Error;
 use crate::scene::{Connection, GroupId, Scene, Solver};
 use crate::schedule::Window;
-use crate::threads::{self, Pool};
+use crate::threads::{self, Apart, Pool};
 use crate::time::Time;
 
 /// The inbox of a round has room for each tile of its steps; a longer round would gain nothing.
@@ -49,8 +49,10 @@ const MOST_ROUNDS: u64 = 1 << 10;
 const PIECES: usize = 2;
 /// Arrivals by a run of edges that are put down together: they lie on the stack, and few runs have more in a window.
 const MOMENTS: usize = 16;
-/// So many edges are fetched before they are delivered: about as many as lines of the cache can be on their way at once.
-const PREFETCH: u64 = 128;
+/// So many lines of edges are fetched before they are delivered: about as many as can be on their way at once.
+const PREFETCH: u64 = 16;
+/// Edges of a line.
+const EDGES_OF_A_LINE: u64 = 8;
 /// And the groups of an emitter, that many spikes after those at hand.
 const PREFETCH_EMITTERS: usize = 6;
 
@@ -155,7 +157,7 @@ pub struct Router {
     /// What arrives after this round, for each share of the inbox.
     calendars: Vec<Calendar>,
     /// Room for what goes there, for each thread.
-    later: Vec<Page>,
+    later: Vec<Apart<Page>>,
     /// Room for what neurons fire while the network goes through rounds by itself.
     fired: Vec<Fired>,
 }
@@ -198,10 +200,11 @@ impl Router {
         });
         // Each thread delivers to blocks of its own.
         let is_by_blocks = delivery == Delivery::Host && is_short && !banks.iter().any(is_event);
-        let shares = if is_by_blocks { backend.threads() } else { 1 };
+        let shares = if is_by_blocks { backend.shares(banks, &full) } else { 1 };
         let cuts = Cuts::new(
             &table,
             shares,
+            MOST_CUTS,
             backend.pool(NANOSECONDS_OF_A_PULSE * table.edges.len() as u64),
         );
         let calendar = || Calendar::new(round_steps);
@@ -384,7 +387,9 @@ impl Router {
         let pages: SmallVec<[&[Due]; 8]> = pages.collect();
         if self.delivery != Delivery::Device {
             share.reset();
-            share.expect(shape, pages.iter().map(|page| pulses(page)).sum());
+            if shape.is_summed() {
+                share.expect(shape, pages.iter().map(|page| pulses(page)).sum());
+            }
         }
         let steps = window.steps / count;
         let from = if k == 0 { 0 } else { window.first_step + steps * k };
@@ -495,6 +500,7 @@ impl Router {
         let mut fetch = || {
             if let Some((emitter, _)) = soon.next() {
                 self.table.prefetch_groups(emitter as usize);
+                self.cuts.prefetch(&self.table, emitter as usize);
             }
         };
         (0..PREFETCH_EMITTERS).for_each(|_| fetch());
@@ -582,14 +588,14 @@ impl Router {
         let pool = self.pool(pulses_of_all as u64, threads);
         let mut later = std::mem::take(&mut self.later);
         let parts = pool.map_or(1, |pool| pool.threads() * if goes_at_once { PIECES } else { 1 });
-        later.resize_with(parts.max(later.len()), || self.page());
+        later.resize_with(parts.max(later.len()), || Apart(self.page()));
         if goes_at_once {
             self.route_at_once(first, spikes, window, inbox, pool, &mut later[..parts]);
         } else {
             threads::each(pool, &mut later[..parts], |k, later| {
                 for list in part(spikes, k, parts) {
                     let fired = list.iter().map(|(time, index)| (first + index, *time));
-                    self.for_each_due(fired, window, |share, due| later[share].push(due));
+                    self.for_each_due(fired, window, |share, due| later.0[share].push(due));
                 }
             });
         }
@@ -602,7 +608,7 @@ impl Router {
             let mut pieces: SmallVec<[_; 4]> = shares.iter_mut().zip(&mut calendars).collect();
             threads::each(pool, &mut pieces, |k, (share, calendar)| {
                 let mut now = std::mem::take(&mut calendar.now);
-                for due in later.iter().flat_map(|later| &later[k]) {
+                for due in later.iter().flat_map(|later| &later.0[k]) {
                     if due.step < end { now.push(*due) } else { calendar.put_down(*due) }
                 }
                 share.expect(shape, pulses(&now));
@@ -612,13 +618,13 @@ impl Router {
             });
         } else {
             for (k, calendar) in calendars.iter_mut().enumerate() {
-                for due in later.iter().flat_map(|later| &later[k]) {
+                for due in later.iter().flat_map(|later| &later.0[k]) {
                     debug_assert!(due.step >= end, "a spike arrives in its own round");
                     calendar.put_down(*due);
                 }
             }
         }
-        later.iter_mut().flatten().for_each(Vec::clear);
+        later.iter_mut().flat_map(|later| &mut later.0).for_each(Vec::clear);
         (self.calendars, self.later) = (calendars, later);
     }
 
@@ -631,7 +637,7 @@ impl Router {
         window: &Window,
         inbox: &mut Inbox,
         pool: Option<&Pool>,
-        later: &mut [Page],
+        later: &mut [Apart<Page>],
     ) {
         let (end, clock) = (window.first_step + window.steps, self.clock(window));
         let (shape, mut shares) = inbox.shares(later.len());
@@ -652,7 +658,7 @@ impl Router {
                             count += 1;
                         } else if step < self.total_steps {
                             for (share, run) in self.cuts.runs(&self.table, group) {
-                                later[share].push(Due { run, step });
+                                later.0[share].push(Due { run, step });
                             }
                         }
                     }
@@ -721,20 +727,19 @@ impl Router {
         share: &mut Share,
     ) {
         let clock = self.clock(window);
-        let all = lists.iter().copied().flatten();
-        // Edges that are fetched and not delivered yet.
+        let all = lists.iter().copied().flatten().filter(|due| steps.contains(&due.step));
+        let lines = |run: EdgeRun| 1 + u64::from(run.len) / EDGES_OF_A_LINE;
+        // Lines that are fetched and not delivered yet.
         let (mut soon, mut fetched) = (all.clone(), 0);
         for &Due { run, step } in all {
             while fetched < PREFETCH
                 && let Some(next) = soon.next()
             {
-                self.table.prefetch(next.run, PREFETCH as usize);
-                fetched += u64::from(next.run.len);
+                self.table.prefetch(next.run, (PREFETCH * EDGES_OF_A_LINE) as usize);
+                fetched += lines(next.run);
             }
-            fetched -= u64::from(run.len);
-            if steps.contains(&step) {
-                self.fan_out(run, &[clock.moment(step)], shape, share);
-            }
+            fetched -= lines(run);
+            self.fan_out(run, &[clock.moment(step)], shape, share);
         }
     }
 

@@ -39,13 +39,15 @@ pub(super) struct EdgeRun {
 /// Where the edges of a group, which are in the order of their ports, divide between the shares of an inbox by blocks.
 #[derive(Debug)]
 pub(super) struct Cuts {
-    shares: usize,
-    /// Of each group, the first edge of each share but the first.
+    /// The first row of each share but the first.
+    first_rows: Vec<usize>,
+    /// Of each group, the first edge of each share but the first. Where they would take too much memory there are none,
+    /// and they are looked for.
     firsts: Vec<u32>,
 }
 
 /// Cuts of a table, at most (four bytes each).
-const MOST_CUTS: usize = 1 << 25;
+pub(super) const MOST_CUTS: usize = 1 << 25;
 
 /// Numbers for everything that spikes: sources, then neurons.
 #[derive(Debug)]
@@ -163,6 +165,11 @@ impl Table {
         prefetch(edges, size_of_val(edges));
     }
 
+    /// The first edge of a run, in the order of ports, that ends in this row or a later one; the end, if none does.
+    fn first_in(&self, run: EdgeRun, row: usize) -> u32 {
+        run.first + self.edges_of(run).partition_point(|edge| edge.port.parts().0 < row) as u32
+    }
+
     /// The edges of a run.
     pub(super) fn edges_of(&self, EdgeRun { first, len }: EdgeRun) -> &[TableEdge] {
         &self.edges[first as usize..][..len as usize]
@@ -170,49 +177,124 @@ impl Table {
 }
 
 impl Cuts {
-    /// For so many shares, or fewer where the cuts would take too much memory.
-    pub(super) fn new(table: &Table, shares: usize, pool: Option<&Pool>) -> Cuts {
-        let groups = table.groups.len().saturating_sub(1);
-        let shares = shares.clamp(1, 1 + MOST_CUTS / groups.max(1));
-        let inner = shares - 1;
-        let mut firsts = vec![0; groups * inner];
-        let first_row = |share| table.rows.first_row(table.rows.first_of_share(share, shares));
+    /// For so many shares. No more than `most` are kept.
+    pub(super) fn new(table: &Table, shares: usize, most: usize, pool: Option<&Pool>) -> Cuts {
+        let rows = &table.rows;
+        let first_row = |share| rows.first_row(rows.first_of_share(share, shares));
         let first_rows: Vec<usize> = (1..shares).map(first_row).collect();
+        let (groups, inner) = (table.groups.len().saturating_sub(1), first_rows.len());
+        if groups.saturating_mul(inner) > most {
+            return Cuts { first_rows, firsts: Vec::new() };
+        }
+        let mut firsts = vec![0; groups * inner];
         let own = groups.div_ceil(pool.map_or(1, Pool::threads)).max(1);
         let mut parts: Vec<_> = firsts.chunks_mut((own * inner).max(1)).collect();
         threads::each(pool, &mut parts, |k, part| {
             for (group, firsts) in (k * own..).zip(part.chunks_exact_mut(inner)) {
                 let run = table.run_of(group as u32);
-                let rows = table.edges_of(run).iter().map(|edge| edge.port.parts().0);
-                let mut place = 0;
-                let mut rows = rows.peekable();
                 for (first, first_row) in firsts.iter_mut().zip(&first_rows) {
-                    while rows.next_if(|row| row < first_row).is_some() {
-                        place += 1;
-                    }
-                    *first = run.first + place;
+                    *first = table.first_in(run, *first_row);
                 }
             }
         });
-        Cuts { shares, firsts }
+        Cuts { first_rows, firsts }
     }
 
     /// Shares between which the edges divide.
     pub(super) fn shares(&self) -> usize {
-        self.shares
+        self.first_rows.len() + 1
+    }
+
+    /// Those of a group, if they are kept.
+    fn of(&self, group: u32) -> &[u32] {
+        let inner = self.first_rows.len();
+        self.firsts
+            .get(group as usize * inner..)
+            .map_or(&[], |firsts| &firsts[..inner.min(firsts.len())])
+    }
+
+    /// Has those of an emitter fetched.
+    #[inline]
+    pub(super) fn prefetch(&self, table: &Table, emitter: usize) {
+        let own = self.of(table.first_group[emitter]);
+        prefetch(own, size_of_val(own));
     }
 
     /// The edges of a group that end in a share each, as far as there are any, and the share.
     #[inline(always)]
     pub(super) fn runs(&self, table: &Table, group: u32) -> impl Iterator<Item = (usize, EdgeRun)> {
-        let EdgeRun { mut first, len } = table.run_of(group);
-        let end = first + len;
-        let inner = self.shares - 1;
-        let cuts = &self.firsts[group as usize * inner..][..inner];
-        (0..self.shares).filter_map(move |share| {
-            let own = first;
-            first = cuts.get(share).copied().unwrap_or(end);
-            (first > own).then_some((share, EdgeRun { first: own, len: first - own }))
+        let run = table.run_of(group);
+        let (mut first, end) = (run.first, run.first + run.len);
+        let kept = self.of(group);
+        let mut share = kept.partition_point(|cut| *cut <= first);
+        std::iter::from_fn(move || {
+            while first < end {
+                let (own, own_share) = (first, share);
+                first = match (kept.get(share), self.first_rows.get(share)) {
+                    (Some(cut), _) => *cut,
+                    (None, Some(row)) => table.first_in(run, *row),
+                    (None, None) => end,
+                };
+                share += 1;
+                if first > own {
+                    return Some((own_share, EdgeRun { first: own, len: first - own }));
+                }
+            }
+            None
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::port::PortRow;
+    use super::*;
+
+    proptest! {
+        /// Each edge is in one run, of the share whose rows it ends in, whether cuts are kept or looked for.
+        #[test]
+        fn runs_of_shares_are_all_edges(
+            groups in prop::collection::vec(prop::collection::vec(0_u32..2304, 0..9), 0..12),
+            (shares, threads) in (1_usize..9, 2_usize..4),
+            is_kept in any::<bool>(),
+        ) {
+            let row = |row| PortRow { block: row, receptor: 0, receptors: 1, is_event_driven: false };
+            let rows = PortRows {
+                rows: (0..36).map(row).collect(),
+                first_of_block: (0..=36).collect(),
+                cost_before: (0..=36).collect(),
+            };
+            let mut table = Table { rows: Arc::new(rows), ..Table::default() };
+            for ports in &groups {
+                let first_edge = table.edges.len() as u32;
+                table.groups.push(Group { first_edge, delay: 0 });
+                let mut ports = ports.clone();
+                ports.sort_unstable();
+                table.edges.extend(ports.iter().map(|port| TableEdge { port: Port(*port), weight: 1 }));
+            }
+            table.groups.push(Group { first_edge: table.edges.len() as u32, delay: 0 });
+            let pool = Pool::start(threads).unwrap();
+            let most = if is_kept { usize::MAX } else { 0 };
+            for pool in [None, Some(&pool)] {
+                let cuts = Cuts::new(&table, shares, most, pool);
+                prop_assert_eq!(cuts.shares(), shares);
+                for group in 0..groups.len() as u32 {
+                    let mut next = table.run_of(group).first;
+                    for (share, run) in cuts.runs(&table, group) {
+                        prop_assert!(run.first == next && run.len > 0);
+                        next += run.len;
+                        let blocks = [share, share + 1].map(|k| table.rows.first_of_share(k, shares));
+                        for edge in table.edges_of(run) {
+                            // (A block has one row.)
+                            prop_assert!((blocks[0]..blocks[1]).contains(&edge.port.parts().0));
+                        }
+                    }
+                    let run = table.run_of(group);
+                    prop_assert_eq!(next, run.first + run.len);
+                }
+            }
+        }
     }
 }

@@ -189,6 +189,12 @@ impl<D: Device> Cuda<D> {
         self.device.name()
     }
 
+    /// The threads of this machine that it may use.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.host.threads()
+    }
+
     /// Whether these banks can run here, in windows of at most `window`, with so many edges: some of them
     /// have kernels for a device, these compile, and there is memory for them.
     ///
@@ -409,8 +415,8 @@ impl<D: Device> Backend for Cuda<D> {
         NAME
     }
 
-    fn threads(&self) -> usize {
-        self.host.threads()
+    fn shares(&self, banks: &[Bank], round: &Window) -> usize {
+        self.host.shares(banks, round)
     }
 
     fn pool(&self, nanoseconds: u64) -> Option<&Pool> {

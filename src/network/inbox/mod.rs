@@ -128,7 +128,8 @@ pub(crate) struct Share<'a> {
     is_all_touched: bool,
 }
 
-/// Whether any sum of some rows is not zero. (In a line of the cache of its own, as the next one may be another thread's.)
+/// Whether any sum of [`ROWS_TOGETHER`] rows is not zero. (In a line of the cache of its own, as the next one may be
+/// another thread's; the sums are 32 lines.)
 #[derive(Debug, Clone, Copy, Default)]
 #[repr(align(64))]
 struct Touched(bool);
@@ -228,7 +229,7 @@ impl<'a> Arrived<'a> {
 
 impl Shape {
     /// Whether arrivals are summed already.
-    fn is_summed(&self) -> bool {
+    pub(super) fn is_summed(&self) -> bool {
         self.steps <= MOST_SUMMED_STEPS
     }
 
@@ -341,6 +342,7 @@ impl Share<'_> {
             }
             return;
         }
+        debug_assert!(edges.iter().all(|edge| self.rows.contains(&edge.port.parts().0)));
         for _ in moments {
             self.add_all(rows, edges);
         }

@@ -98,8 +98,8 @@ pub trait SpikeTrain: Component<Mutability = Mutable> {
     /// Goes on to the spike after it, which is not earlier.
     fn advance(&mut self);
 
-    /// Is told that these of some trains go on next, each at least once: what takes less time for several together may
-    /// be done here. It changes nothing of what they do.
+    /// Is told that these of some trains, all different, go on next, each at least once: what takes less time for several
+    /// together may be done here. It changes nothing of what they do.
     fn prepare(trains: &mut [Self], rows: &[usize])
     where
         Self: Sized,

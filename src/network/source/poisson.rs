@@ -295,6 +295,10 @@ impl PoissonTrain {
     }
 }
 
+/// Of fewer trains each draws for itself.
+const FEWEST_TOGETHER: usize = 4;
+const _: () = assert!(size_of::<PoissonTrain>() == 64);
+
 /// The logarithms of the two uniform numbers that each of these blocks is good for.
 #[inline(always)]
 fn logarithms<const N: usize>(of: &[(StreamKey, u64, u64); N]) -> [[f64; N]; 2] {
@@ -320,9 +324,11 @@ impl SpikeTrain for PoissonTrain {
                 own[count] = row;
                 count += usize::from(trains[row].len <= 1);
             }
+            if count < FEWEST_TOGETHER {
+                continue;
+            }
             let own = &own[..count];
-            let Some(&first) = own.first() else { continue };
-            let mut of = [trains[first].next_block(); TOGETHER];
+            let mut of = [trains[own[0]].next_block(); TOGETHER];
             for (of, row) in of.iter_mut().zip(own) {
                 *of = trains[*row].next_block();
             }
@@ -437,7 +443,6 @@ mod tests {
         for (index, found) in (0..).zip(found) {
             assert_eq!(times(alone(index), found.len()), found, "train {index}");
         }
-        assert_eq!(size_of::<PoissonTrain>(), 64);
     }
 
     /// In the integral of the rate, intervals are those of a unit-rate process; and each step has
