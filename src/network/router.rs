@@ -49,8 +49,8 @@ const MOST_ROUNDS: u64 = 1 << 10;
 const PIECES: usize = 2;
 /// Arrivals by a run of edges that are put down together: they lie on the stack, and few runs have more in a window.
 const MOMENTS: usize = 16;
-/// So many lines of edges are fetched before they are delivered: about as many as can be on their way at once.
-const PREFETCH: u64 = 16;
+/// So many lines of edges are fetched before they are delivered: about twice as many as can be on their way at once.
+const PREFETCH: u64 = 32;
 /// Edges of a line.
 const EDGES_OF_A_LINE: u64 = 8;
 /// And the groups of an emitter, that many spikes after those at hand.
