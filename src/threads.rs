@@ -340,7 +340,7 @@ pub(crate) fn rounds<T: Send>(
     // How often an item was worked on, and threads that have come.
     let (done, here) = (Apart(AtomicUsize::new(0)), Apart(AtomicUsize::new(0)));
     let end = AtomicUsize::new(most);
-    // Begins with an item that is done with the round before, unless somebody has it in hand.
+    // Begins with an item that is done with the round before, and holds it; nothing, if somebody else does, or has done it.
     let begin_with = |round, k: usize| {
         let of_item = || items[k].0.done.load(Ordering::Relaxed);
         // (Without the lock first: who only looks may not keep another from it.)

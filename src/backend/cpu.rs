@@ -24,6 +24,8 @@ use crate::time::Time;
 /// Asking a thread that is awake, and joining it, with what it then has to fetch from the caches of others; for
 /// work of less than twice that for each thread, they do not pay.
 const NANOSECONDS_OF_A_JOIN: u64 = 1_000;
+/// In a short round of a lively network, one edge of so many delivers a pulse. (In R, one of 300.)
+const EDGES_OF_A_PULSE: u64 = 256;
 /// Waking threads that sleep, for who asks (it takes longer until they are there); for less than four times that,
 /// it does not pay.
 const NANOSECONDS_OF_WAKING: u64 = 25_000;
@@ -137,6 +139,11 @@ impl Cpu {
         Some((task, parameters.rows(), state.rows_mut()))
     }
 
+    /// Whether work of so many nanoseconds is worth threads that are awake.
+    fn is_worth_joins(&self, nanoseconds: u64) -> bool {
+        nanoseconds >= 2 * NANOSECONDS_OF_A_JOIN * self.threads as u64
+    }
+
     /// Empty outputs for so many pieces, and rooms for those that work on them: so many of each at least.
     fn outputs(&self, pieces: usize, workers: usize) -> (Vec<Output>, Vec<Room>) {
         let mut kept = self.outputs.lock().unwrap_or_else(PoisonError::into_inner);
@@ -163,15 +170,15 @@ impl Backend for Cpu {
         "cpu"
     }
 
-    fn shares(&self, banks: &[Bank], round: &Window) -> usize {
-        // (Through shorter rounds one thread goes alone, unless much arrives in them.)
+    fn shares(&self, banks: &[Bank], edges: usize, round: &Window) -> usize {
         let steps: u64 = banks.iter().map(|bank| work(bank, round)).sum();
-        if steps >= NANOSECONDS_OF_A_JOIN * self.threads as u64 { self.threads } else { 1 }
+        let pulses = edges as u64 / EDGES_OF_A_PULSE;
+        let is_worth_joins = self.is_worth_joins(steps + NANOSECONDS_OF_A_PULSE * pulses);
+        if is_worth_joins { self.threads } else { 1 }
     }
 
     fn pool(&self, nanoseconds: u64) -> Option<&Pool> {
-        let least = 2 * NANOSECONDS_OF_A_JOIN * self.threads as u64;
-        if self.threads < 2 || nanoseconds < least {
+        if self.threads < 2 || !self.is_worth_joins(nanoseconds) {
             return None;
         }
         if nanoseconds < 4 * NANOSECONDS_OF_WAKING {
@@ -269,8 +276,7 @@ impl Backend for Cpu {
         if !inbox.is_shared_by_blocks() {
             return 0;
         }
-        let is_worth_joins = work >= 2 * NANOSECONDS_OF_A_JOIN * self.threads as u64;
-        let pool = if is_worth_joins { self.pool(work * full as u64) } else { None };
+        let pool = if self.is_worth_joins(work) { self.pool(work * full as u64) } else { None };
         let pool = pool.filter(|pool| !pool.is_held_up());
         if pool.is_some() && router.shares() < self.threads {
             return 0;

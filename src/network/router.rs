@@ -200,7 +200,7 @@ impl Router {
         });
         // Each thread delivers to blocks of its own.
         let is_by_blocks = delivery == Delivery::Host && is_short && !banks.iter().any(is_event);
-        let shares = if is_by_blocks { backend.shares(banks, &full) } else { 1 };
+        let shares = if is_by_blocks { backend.shares(banks, table.edges.len(), &full) } else { 1 };
         let cuts = Cuts::new(
             &table,
             shares,

@@ -268,13 +268,16 @@ pub fn short_rounds_text(delay: &str) -> String {
     let model = r#"arcana(
         soma: (Itau: "4 pA", Igain: "80 pA", Ith: "12 mA", Idc: "10 pA", Ipfb_th: "0 A", Ipfb_norm: "1.4e9 /A"),
         ampa: (Itau: "2 pA", Igain: "20 pA", Iw: "10 pA"), gabab: (Itau: "2 pA", Igain: "20 pA", Iw: "10 pA"))"#;
-    text.replace("MODEL", model).replace("DELAY", &format!("delay: \"{delay}\""))
+    let delay = if delay.contains('(') { delay.to_string() } else { format!("\"{delay}\"") };
+    text.replace("MODEL", model).replace("DELAY", &format!("delay: {delay}"))
 }
 
-/// Of one step, and of three; and of one step with so few pulses in some that not all sums are emptied together.
+/// Of one step, and of three; of one step with so few pulses in some that not all sums are emptied together, and with delays
+/// that differ from edge to edge.
 pub fn short_rounds() -> Vec<Scene> {
     let sparse =
         short_rounds_text("0 s").replace("300 Hz", "40 Hz").replace("weight: 20)", "weight: 150)");
     let sparse = parse(&sparse, Path::new("."));
-    ["0 s", "0.2 ms"].map(short_rounds_of).into_iter().chain([sparse]).collect()
+    let drawn = r#"Uniform(from: "0 s", to: "1 ms")"#;
+    ["0 s", "0.2 ms", drawn].map(short_rounds_of).into_iter().chain([sparse]).collect()
 }

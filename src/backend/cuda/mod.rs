@@ -415,8 +415,8 @@ impl<D: Device> Backend for Cuda<D> {
         NAME
     }
 
-    fn shares(&self, banks: &[Bank], round: &Window) -> usize {
-        self.host.shares(banks, round)
+    fn shares(&self, banks: &[Bank], edges: usize, round: &Window) -> usize {
+        self.host.shares(banks, edges, round)
     }
 
     fn pool(&self, nanoseconds: u64) -> Option<&Pool> {
