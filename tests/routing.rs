@@ -260,7 +260,8 @@ fn edges_are_counted() {
     let mut simulation = Simulation::new(scene.clone()).unwrap();
     let dt = Time::from_picoseconds(DT_US * 1_000_000);
     let router = Router::build(&scene, dt, simulation.world_mut(), &Cpu::new(Some(1))).unwrap();
-    assert_eq!(router.edge_count(), 70 + 3 * 70 + 3 * 70 + 3 * 90 + 2 + 3 * 90 + 90 * 89);
+    let edges = 70 + 3 * 70 + 3 * 70 + 3 * 90 + 2 + 3 * 900 + 3 * 90 + 90 * 89;
+    assert_eq!(router.edge_count(), edges);
     assert_eq!(router.round_steps(), 3, "the shortest delay between populations is 2 steps");
 }
 
