@@ -309,7 +309,7 @@ fn collect(block: usize, marks: &[u64], fault: bool, flags: &mut Vec<Flag>) {
 }
 
 /// The places of the bits that are set, from the lowest on.
-fn bits(mut set: u64) -> impl Iterator<Item = u32> {
+pub(crate) fn bits(mut set: u64) -> impl Iterator<Item = u32> {
     std::iter::from_fn(move || {
         let lowest = (set != 0).then(|| set.trailing_zeros());
         set &= set.wrapping_sub(1);

@@ -2,6 +2,7 @@
 
 use super::dpi::{CALM_FOR, Phase};
 use super::equation::{AMPA, Form, is_closed};
+use super::lanes::LANES;
 use super::precision::Precision;
 use super::real::Real;
 use super::run::{Next, Run, seconds};
@@ -55,10 +56,7 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         if self.is_calm(lane) {
             return Next::End;
         }
-        self.span(lane);
-        if self.lanes.is_z[lane] > R::of(0.0) {
-            self.choose_way(lane);
-        }
+        self.start(lane);
         Next::Step
     }
 
@@ -70,8 +68,8 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         if !is_closed(N) {
             return Next::Unknown;
         }
-        let (seat, zero) = (self.seat(lane), R::of(0.0));
-        let (way, lanes) = (&mut self.ways[seat], &mut *self.lanes);
+        let zero = R::of(0.0);
+        let (way, lanes) = (&mut self.ways[lane % LANES], &mut *self.lanes);
         let t = lanes.t[lane];
         if t >= self.end && self.jobs.stops.is_empty() {
             return Next::End;
@@ -161,17 +159,13 @@ pub(super) mod tests {
     pub(in super::super) enum Short {
         /// An arrival that `take_arrival` takes.
         Arrival,
-        /// A neuron that begins with others; and stays calm.
+        /// A neuron that begins with a step; and one that stays calm.
         Begun,
         Calm,
-        /// Of those that have begun: the step spans arrivals; is the only one of the window; is not. And one near
-        /// the threshold.
-        Spanned,
+        /// A step that leads to the end of the window.
         Done,
-        Joined,
-        Near,
     }
-    const KINDS: usize = 7;
+    const KINDS: usize = 4;
 
     thread_local! {
         /// Whether short ways are taken, and how many were, on charts q and z.
@@ -254,9 +248,9 @@ pub(super) mod tests {
                 }
             }
         }
-        let [_, begun, calm, spanned, done, joined, near] = all;
-        let few = [begun, spanned, done, joined].into_iter().flatten().min();
-        assert!(few > Some(500) && calm[0] > 500 && near[1] > 500, "{all:?}");
+        let [_, begun, calm, done] = all;
+        let few = [begun, done].into_iter().flatten().min();
+        assert!(few > Some(500) && calm[0] > 500, "{all:?}");
     }
 
     /// Neurons that do nothing to each other come to the same however many there are, on lanes of whole blocks or

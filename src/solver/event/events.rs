@@ -3,7 +3,7 @@
 
 use super::dpi::{DpiNeuron, Phase};
 use super::equation::{AHP, Form, GABAA, GABAB, NMDA, Rate, is_closed};
-use super::lanes::Lanes;
+use super::lanes::{LANES, Lanes};
 use super::precision::Precision;
 use super::real::{Analytic, Real};
 use super::run::{Next, Run};
@@ -126,7 +126,7 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     /// The sums of what does not decay.
     #[inline(always)]
     pub(super) fn set_constants(&mut self, lane: usize) {
-        let way = &self.ways[self.seat(lane)];
+        let way = &self.ways[lane % LANES];
         let (value, slope, from) = way.dc;
         let direct = value + slope * (self.lanes.t[lane] - from);
         let is_open = self.lanes.is_open[lane] > R::of(0.0) && !way.is_at_floor;
@@ -184,7 +184,7 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
                 self.set_constants(lane);
                 self.rate_after_event(lane, before);
             }
-            let way = &self.ways[self.seat(lane)];
+            let way = &self.ways[lane % LANES];
             let next = self.jobs.arrivals_of(way.job).get(way.arrival);
             let time = |time: Option<Time>| time.map_or(f64::INFINITY, |t| self.relative(t));
             let arrives = time(next.map(|a| a.time));
@@ -312,7 +312,7 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let t = self.lanes.t[lane];
         let time = self.absolute(t);
         let holds = self.model.holds();
-        let way = &mut self.ways[self.seat(lane)];
+        let way = &mut self.ways[lane % LANES];
         way.spikes += 1;
         let job = &mut self.jobs.list[way.job];
         self.out.spikes.push((time, job.slot));

@@ -1,23 +1,43 @@
 //! The neurons that are being advanced, one on each lane of vectors.
 
+use std::ops::Range;
+
 use super::equation::{AMPA, Equation, Form, GABAB, Rate, is_closed};
 use super::precision::{Kept, Precision};
 use super::real::Real;
 use crate::circuit::number::{Number, Packed, Width};
 
-/// Lanes that are worked on together, a whole number of [`Width`]s.
+/// Lanes that are worked on together, a whole number of [`Width`]s: a block for each chart, so that no vector holds
+/// both.
 pub const BLOCK: usize = 32;
-/// Neurons that are advanced at once, and lanes of each chart.
-pub const NEURONS: usize = 128;
-/// How many begin together on each chart: whole blocks.
-pub const COHORT: usize = 32;
-/// The first lane of those that begin a window: those on chart q, and then those on chart z.
-pub const BEGINNING: usize = 2 * NEURONS;
-/// Lanes: for as many on each chart, so that no vector holds both, and for those that begin; and a few that
-/// stay empty, because rows a power of two apart would share few sets of the cache.
-pub const WIDTH: usize = BEGINNING + 2 * COHORT + 16;
+/// Neurons that are advanced at once, one on each lane: those on chart q, and from [`BLOCK`] on those on chart z.
+pub const LANES: usize = 2 * BLOCK;
+/// Numbers in a row: a few stay empty, because rows a power of two apart would share few sets of the cache.
+pub const WIDTH: usize = LANES + 16;
 /// One number for each lane.
 pub type Row<T> = [T; WIDTH];
+/// Some lanes: a bit for each.
+pub type Set = u64;
+const _: () = assert!(LANES == Set::BITS as usize);
+
+/// The lanes of chart q or z.
+#[inline(always)]
+pub fn of_chart(chart: usize) -> Set {
+    ((1 << BLOCK) - 1) << (chart.min(1) * BLOCK)
+}
+
+/// The same lanes of a row.
+#[inline(always)]
+pub fn of_block(chart: usize) -> Range<usize> {
+    let first = chart.min(1) * BLOCK;
+    first..first + BLOCK
+}
+
+/// A lane alone.
+#[inline(always)]
+pub fn alone(lane: usize) -> Set {
+    1 << (lane % LANES)
+}
 
 /// A lane, or several side by side.
 pub trait Place<R>: Copy {
@@ -75,9 +95,7 @@ macro_rules! lanes {
         { $($(#[$kept_doc:meta])* $kept:ident: $kept_start:expr,)* }
         { $($(#[$arrived_doc:meta])* $arrived:ident,)* }
     ) => {
-        /// The neurons that are being advanced, one on each lane. Flags are 0 or 1. Neurons on chart q
-        /// fill lanes from the first on, those on chart z from lane [`NEURONS`] on, those that begin from
-        /// [`BEGINNING`] on.
+        /// The neurons that are being advanced, one on each lane. Flags are 0 or 1.
         #[repr(align(64))]
         pub struct Lanes<R: Precision<N>, const N: usize> {
             $($(#[$doc])* pub $row: Row<R>,)*
@@ -310,6 +328,25 @@ impl<R: Precision<N>, const N: usize> Lanes<R, N> {
             b: x.splat(self.b),
             inverse_b: x.splat(1.0 / self.b),
         }
+    }
+
+    /// After a step of the lanes of a chart the next ones span no arrivals.
+    #[inline(always)]
+    pub(super) fn forget_spans(&mut self, chart: usize) {
+        let (zero, none) = (R::of(0.0), R::Current::of(0.0));
+        let rows = [&mut self.rise, &mut self.rise_slope, &mut self.rise_curve, &mut self.detour];
+        rows.into_iter().for_each(|row| row[of_block(chart)].fill(zero));
+        let rows = [&mut self.left_of_ampa, &mut self.left_of_gabab, &mut self.integral];
+        rows.into_iter().for_each(|row| row[of_block(chart)].fill(none));
+    }
+
+    /// The same of one lane.
+    #[inline(always)]
+    pub(super) fn forget_span(&mut self, lane: usize) {
+        let (zero, none) = (R::of(0.0), R::Current::of(0.0));
+        (self.rise[lane], self.rise_slope[lane], self.rise_curve[lane]) = (zero, zero, zero);
+        (self.left_of_ampa[lane], self.left_of_gabab[lane]) = (none, none);
+        (self.integral[lane], self.detour[lane]) = (none, zero);
     }
 
     /// The right-hand side of a lane where it stands.

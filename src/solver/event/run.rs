@@ -1,25 +1,29 @@
 //! Which neuron is on which lane.
 //!
-//! Neurons [begin](super::begin) a window many at a time, on lanes of their own; those that one step does not bring
-//! to its end go on here. [`attempt_all`] steps whole blocks of lanes at once; as long as others are to begin, who
-//! does not fill a block waits. Whatever is not simply accepted or rejected is [handled](super::events) lane
-//! by lane. Neurons on chart q are on other lanes than those on chart z, so that a vector has one chart. No lane
-//! looks at another, so a result does not depend on which neurons are advanced together, or when.
+//! Neurons [begin](super::begin) a window on free lanes, until those of a chart are full: then
+//! [what arrives](super::span) in their steps is smoothed, and [`attempt_block`] steps them at once. In networks that
+//! mostly is the end of the window for four in five, whose lanes others get; the others go on beside those. Whatever
+//! is not simply accepted or rejected is [handled](super::events) lane by lane. Neurons on chart q are on other lanes
+//! than those on chart z, so that a vector has one chart. No lane looks at another, so a result does not depend on
+//! which neurons are advanced together, or when.
 
 use std::ops::Range;
 
 use smallvec::SmallVec;
 
-use super::begin::Beginning;
+#[cfg(test)]
+use super::arrivals::tests;
 use super::dpi::{DpiEvent, DpiNeuron, Phase};
 use super::equation::{AHP, AMPA, Form, GABAA, GABAB, NMDA, is_closed};
-use super::lanes::{BEGINNING, BLOCK, COHORT, Lanes, NEURONS, WIDTH};
+use super::lanes::{BLOCK, LANES, Lanes, Set, alone, of_block, of_chart};
 use super::precision::Precision;
 use super::real::{Analytic, Real};
-use super::step::{ACCEPTED, Attempt, STAGES, attempt_all};
+use super::span::Spans;
+use super::step::{ACCEPTED, Attempt, REACHED, STAGES, attempt_block};
 use super::{Job, Jobs, Output, most_spikes};
 use crate::circuit::math::{exp, ln};
 use crate::circuit::number::{Number, Width};
+use crate::solver::kernel::bits;
 use crate::time::Time;
 
 /// What a lane needs besides its numbers.
@@ -84,7 +88,7 @@ impl Way {
 pub(super) struct Room<R: Precision<N>, const N: usize> {
     lanes: Lanes<R, N>,
     attempt: Attempt<R, N>,
-    beginning: Beginning,
+    spans: Spans,
 }
 
 impl<R: Precision<N>, const N: usize> Room<R, N> {
@@ -92,7 +96,7 @@ impl<R: Precision<N>, const N: usize> Room<R, N> {
         Room {
             lanes: Lanes::new(b, tolerance),
             attempt: Attempt::default(),
-            beginning: Beginning::default(),
+            spans: Spans::default(),
         }
     }
 }
@@ -119,14 +123,13 @@ pub(super) enum Next {
 pub(super) struct Run<'a, 'j, R: Precision<N>, F, const N: usize> {
     pub(super) model: &'a DpiEvent<R, F, N>,
     pub(super) lanes: &'a mut Lanes<R, N>,
-    pub(super) ways: [Way; NEURONS],
-    /// The index of each lane's way, and those that no lane has.
-    pub(super) seats: [u8; WIDTH],
-    pub(super) free: Vec<u8>,
+    pub(super) spans: &'a mut Spans,
+    pub(super) ways: [Way; LANES],
+    /// Lanes that have a neuron, and those of them whose neuron is on the other chart: no lane of that is free.
+    pub(super) taken: Set,
+    pub(super) leaving: Set,
     pub(super) jobs: &'a mut Jobs<'j, DpiNeuron<N>>,
     pub(super) next: usize,
-    /// How many neurons are on chart q, and on chart z.
-    pub(super) on: [usize; 2],
     pub(super) origin: Time,
     /// End of the window, s from its start.
     pub(super) end: f64,
@@ -145,80 +148,32 @@ pub(super) fn run<W: Width, R: Precision<N>, F: Form, const N: usize>(
 ) {
     let end = (window.end - window.start).seconds();
     let mut room = model.take_room();
-    let Room { lanes, attempt, beginning } = &mut *room;
+    let Room { lanes, attempt, spans } = &mut *room;
     let mut run = Run {
         model,
         lanes,
-        ways: [Way::IDLE; NEURONS],
-        seats: [0; WIDTH],
-        free: (0..NEURONS as u8).collect(),
+        spans,
+        ways: [Way::IDLE; LANES],
+        taken: 0,
+        leaving: 0,
         jobs,
         next: 0,
-        on: [0; 2],
         origin: window.start,
         end,
         most_spikes: most_spikes(end),
         out,
     };
-    // Lanes that want attention, and those whose neuron leaves them.
-    let mut handled: Vec<usize> = Vec::with_capacity(WIDTH);
-    let mut leaving = [(); 2].map(|()| Vec::<usize>::with_capacity(NEURONS));
     loop {
-        // Who goes on is stepped by whole blocks, as long as there are others that may fill one.
-        let are_more = run.next < run.jobs.list.len() || run.jobs.more.is_some();
-        let [on_q, on_z] = run.on;
-        let whole = [on_q / BLOCK * BLOCK, on_z / BLOCK * BLOCK];
-        let begins = are_more && whole == [0; 2];
-        let stepped = if begins {
-            run.begin(width, beginning)
-        } else if are_more {
-            whole
-        } else {
-            run.on
-        };
-        if stepped == [0; 2] && !are_more {
-            break;
+        run.begin();
+        let Some(chart) = run.next_chart() else { break };
+        let is_smoothed = run.smooth(width, chart);
+        attempt_block::<W, R, F, N>(width, run.lanes, attempt, chart);
+        if is_smoothed {
+            run.lanes.forget_spans(chart);
         }
-        let from = if begins { [BEGINNING, BEGINNING + COHORT] } else { [0, NEURONS] };
-        let blocks =
-            |chart: usize| from[chart]..from[chart] + stepped[chart].next_multiple_of(BLOCK);
-        attempt_all::<W, R, F, N>(width, run.lanes, attempt, [blocks(0), blocks(1)]);
-        run.count_steps([blocks(0), blocks(1)]);
-        if begins {
-            run.go_on(stepped, beginning);
-            continue;
-        }
-        handled.clear();
-        for chart in [0, 1] {
-            for from in blocks(chart).step_by(BLOCK).rev() {
-                if !run.wants_attention(from..from + BLOCK) {
-                    continue;
-                }
-                for lane in (from..from + BLOCK).rev() {
-                    if run.wants_attention(lane..lane + 1) {
-                        handled.push(lane);
-                    }
-                }
-            }
-        }
-        let [from_q, from_z] = &mut leaving;
-        from_q.clear();
-        from_z.clear();
-        for lane in &handled {
-            run.attend(*lane);
-            if !run.is_in_place(*lane) {
-                if *lane < NEURONS { &mut *from_q } else { &mut *from_z }.push(*lane);
-            }
-        }
-        for (a, b) in from_q.iter().zip(&*from_z) {
-            run.exchange(*a, *b);
-        }
-        // Backwards: a lane that is left is filled by the last one, which must be in place by then.
-        for lane in from_q.iter().chain(&*from_z) {
-            if !run.is_in_place(*lane) {
-                run.place(*lane);
-            }
-        }
+        run.count_steps(chart);
+        run.attend_all(chart);
+        run.change_lanes();
     }
     model.put_room(room);
 }
@@ -268,81 +223,105 @@ pub(super) fn fill<R: Precision<N>, const N: usize>(
 }
 
 impl<'j, R: Precision<N>, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
-    /// Lanes have tried a step.
+    /// The chart whose lanes are to be stepped next; `None`: no lane has a neuron.
     #[inline(always)]
-    fn count_steps(&mut self, lanes: [Range<usize>; 2]) {
-        let (mut running, mut accepted) = (0, 0);
-        for lanes in lanes {
-            for first in lanes.step_by(BLOCK) {
-                // Never less; the compiler knows by this that there are so many lanes.
-                let first = first.min(WIDTH - BLOCK);
-                for lane in first..first + BLOCK {
-                    running += u32::from(self.lanes.running[lane] > R::of(0.0));
-                    accepted += u32::from(self.lanes.verdict[lane] > R::of(0.0));
-                }
-            }
+    fn next_chart(&self) -> Option<usize> {
+        let on = [0, 1].map(|chart| (self.taken & of_chart(chart)).count_ones());
+        let most = usize::from(on[1] > on[0]);
+        // Who waits for a lane of a chart is not stepped on the other.
+        match [0, 1].map(|chart| self.leaving & of_chart(chart)) {
+            [0, 0] => (on[most] > 0).then_some(most),
+            [_, 0] => Some(1),
+            _ => Some(0),
         }
-        let (running, accepted) = (u64::from(running), u64::from(accepted));
+    }
+
+    /// The lanes of a chart have tried a step.
+    #[inline(always)]
+    fn count_steps(&mut self, chart: usize) {
+        let (lanes, mut accepted) = (of_block(chart), 0);
+        for verdict in &self.lanes.verdict[lanes] {
+            accepted += u32::from(*verdict > R::of(0.0));
+        }
+        let running = u64::from((self.taken & of_chart(chart)).count_ones());
         self.out.work.steps += running;
         self.out.work.right_sides += STAGES * running;
-        self.out.work.rejected += running - accepted;
+        self.out.work.rejected += running - u64::from(accepted);
     }
 
+    /// Goes on with the neurons of a chart after a step.
     #[inline(always)]
-    pub(super) fn wants_attention(&self, lanes: Range<usize>) -> bool {
-        let plain = |v: &R| (*v >= R::of(0.0)) & (*v <= R::of(f64::from(ACCEPTED)));
-        !self.lanes.verdict[lanes].iter().fold(true, |all, verdict| all & plain(verdict))
-    }
-
-    /// Whether a lane has a neuron, and on its chart.
-    #[inline(always)]
-    pub(super) fn is_in_place(&self, lane: usize) -> bool {
-        let is_z = self.lanes.is_z[lane] > R::of(0.0);
-        self.lanes.running[lane] > R::of(0.0) && is_z == (lane >= NEURONS)
-    }
-
-    /// Brings the neuron of a lane to those of its chart, if there is one; the last lane fills the place.
-    #[inline(always)]
-    pub(super) fn place(&mut self, lane: usize) {
-        if self.lanes.running[lane] > R::of(0.0) {
-            let chart = usize::from(self.lanes.is_z[lane] > R::of(0.0));
-            self.copy(lane, chart * NEURONS + self.on[chart]);
-            self.on[chart] += 1;
+    fn attend_all(&mut self, chart: usize) {
+        let (none, done) = (R::of(0.0), R::of(f64::from(ACCEPTED + REACHED)));
+        for lane in bits(self.taken & of_chart(chart)) {
+            let lane = lane as usize % LANES;
+            let verdict = self.lanes.verdict[lane];
+            let is_done = verdict == done && self.lanes.event[lane] >= self.end;
+            #[cfg(test)]
+            let is_done = is_done && tests::may_be_short();
+            if is_done && self.jobs.stops.is_empty() {
+                // As it would be found out below.
+                self.ways[lane].is_driven |= self.ways[lane].spanned > 0;
+                #[cfg(test)]
+                tests::count(tests::Short::Done, chart);
+                self.end(lane);
+            } else if !(verdict >= none && verdict <= R::of(f64::from(ACCEPTED))) {
+                self.attend(lane);
+                self.note_chart(lane);
+            }
         }
-        let chart = usize::from(lane >= NEURONS);
-        self.on[chart] -= 1;
-        let last = chart * NEURONS + self.on[chart];
-        self.copy(last, lane);
-        self.clear(last);
     }
 
+    /// Notes if a neuron is on the other chart than its lane.
     #[inline(always)]
-    pub(super) fn exchange(&mut self, a: usize, b: usize) {
-        self.lanes.exchange(a, b);
-        self.seats.swap(a, b);
+    pub(super) fn note_chart(&mut self, lane: usize) {
+        let is_z = self.lanes.is_z[lane] > R::of(0.0);
+        if self.taken & alone(lane) != 0 && is_z != (lane >= BLOCK) {
+            self.leaving |= alone(lane);
+        }
     }
 
+    /// Brings neurons to lanes of their charts, as far as there are any.
     #[inline(always)]
-    pub(super) fn copy(&mut self, from: usize, to: usize) {
-        self.lanes.copy(from, to);
-        self.seats[to] = self.seats[from];
+    pub(super) fn change_lanes(&mut self) {
+        while self.leaving != 0 {
+            let [from_q, from_z] = [0, 1].map(|chart| {
+                let leaving = self.leaving & of_chart(chart);
+                (leaving != 0).then_some(leaving.trailing_zeros() as usize % LANES)
+            });
+            if let (Some(a), Some(b)) = (from_q, from_z) {
+                self.lanes.exchange(a, b);
+                self.spans.exchange(a, b);
+                self.ways.swap(a, b);
+                self.leaving &= !(alone(a) | alone(b));
+                continue;
+            }
+            let Some(from) = from_q.or(from_z) else { break };
+            let Some(to) = self.free_lane(usize::from(from < BLOCK)) else { break };
+            self.lanes.copy(from, to);
+            self.spans.exchange(from, to);
+            self.ways[to] = self.ways[from];
+            self.leaving &= !alone(from);
+            self.taken |= alone(to);
+            self.leave(from);
+        }
     }
 
-    /// Where the rest of a lane's neuron is kept: it stays there when the neuron changes its lane.
+    /// A lane of a chart that has no neuron.
     #[inline(always)]
-    pub(super) fn seat(&self, lane: usize) -> usize {
-        usize::from(self.seats[lane]).min(NEURONS - 1)
+    pub(super) fn free_lane(&self, chart: usize) -> Option<usize> {
+        let free = of_chart(chart) & !self.taken;
+        (free != 0).then_some(free.trailing_zeros() as usize % LANES)
     }
 
     #[inline(always)]
     pub(super) fn way(&self, lane: usize) -> &Way {
-        &self.ways[self.seat(lane)]
+        &self.ways[lane % LANES]
     }
 
     #[inline(always)]
     pub(super) fn way_mut(&mut self, lane: usize) -> &mut Way {
-        let seat = self.seat(lane);
-        &mut self.ways[seat]
+        &mut self.ways[lane % LANES]
     }
 
     #[inline(always)]
@@ -356,8 +335,10 @@ impl<'j, R: Precision<N>, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
         self.jobs.list[job].neuron
     }
 
+    /// A lane has no neuron any more.
     #[inline(always)]
-    pub(super) fn clear(&mut self, lane: usize) {
+    fn leave(&mut self, lane: usize) {
+        self.taken &= !alone(lane);
         self.lanes.running[lane] = R::of(0.0);
         self.lanes.h[lane] = R::of(0.0);
         self.lanes.verdict[lane] = R::of(0.0);
@@ -394,61 +375,18 @@ impl<'j, R: Precision<N>, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
     /// The neuron of a lane is done with the window.
     #[inline(always)]
     pub(super) fn end(&mut self, lane: usize) {
-        let seat = self.seat(lane);
-        let way = self.ways[seat];
-        self.store(lane, &way);
-        self.free.push(seat as u8);
-        self.clear(lane);
-    }
-
-    /// Gives a neuron a lane on chart q or z, and a way.
-    #[inline(always)]
-    pub(super) fn seat_down(&mut self, way: Way, chart: usize) -> usize {
-        let lane = chart * NEURONS + self.on[chart];
-        self.on[chart] += 1;
-        // There are no more neurons than seats.
-        debug_assert!(!self.free.is_empty());
-        self.seats[lane] = self.free.pop().unwrap_or(0);
-        self.ways[self.seat(lane)] = way;
-        lane
-    }
-
-    /// Takes a neuron to its window, whatever it is like.
-    #[inline(always)]
-    pub(super) fn take_in(&mut self, job: usize) {
-        let n = &*self.jobs.list[job].neuron;
-        let is_refractory = n.refractory < Time::MAX;
-        let refractory = if is_refractory { self.relative(n.refractory) } else { f64::INFINITY };
-        let (phase, is_at_floor, h) = (n.phase, n.is_at_floor, n.h);
-        let (is_z, is_anew) = (n.is_z, n.is_anew);
-        let lane = self.seat_down(Way { job, phase, refractory, is_at_floor, h, ..Way::IDLE }, 0);
-        let t = self.relative(self.jobs.list[job].neuron.time);
-        fill(self.lanes, lane, self.jobs.list[job].neuron, t, self.end);
-        self.lanes.is_open[lane] = R::of(f64::from(!is_refractory || self.model.holds()));
-        self.clear_span(lane);
-        if let Some(waveform) = self.jobs.list[job].dc {
-            self.read_direct_input(lane, waveform);
-        }
-        self.set_chart(lane, is_z);
-        self.set_constants(lane);
-        if is_anew {
-            self.start_anew(lane);
-        }
-        if !self.proceed(lane) {
-            self.end(lane);
-        }
-        if !self.is_in_place(lane) {
-            self.place(lane);
-        }
+        self.store(lane);
+        self.leave(lane);
     }
 
     /// Puts back where a neuron has come to.
     #[inline(always)]
-    pub(super) fn store(&mut self, lane: usize, way: &Way) {
+    fn store(&mut self, lane: usize) {
+        let way = *self.way(lane);
         let time = self.absolute(self.lanes.t[lane]);
         let is_refractory = way.refractory.is_finite();
         let refractory = if is_refractory { self.absolute(way.refractory) } else { Time::MAX };
-        let is_awake = !self.is_quiet(lane, way);
+        let is_awake = !self.is_quiet(lane, &way);
         let lanes = &self.lanes;
         let n = &mut *self.jobs.list[way.job].neuron;
         n.time = time;
@@ -480,7 +418,7 @@ impl<'j, R: Precision<N>, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
     /// now or a little above, at which even the largest input and the smallest leak of the future
     /// lead downwards. Inputs that decay are largest now; what inhibits may be gone.
     #[inline(always)]
-    pub(super) fn is_quiet(&mut self, lane: usize, way: &Way) -> bool {
+    fn is_quiet(&mut self, lane: usize, way: &Way) -> bool {
         let lanes = &*self.lanes;
         if way.is_driven
             || way.refractory.is_finite()

@@ -7,12 +7,18 @@
 //! [step](super::step) counts as part of its error. A step that does not count is tried anew, shorter, and
 //! in the end leads from one arrival to the next.
 
+use smallvec::SmallVec;
+
+use super::Arrival;
 use super::equation::{AMPA, Form, GABAB, is_closed};
+use super::lanes::{BLOCK, LANES, Set, WIDTH, alone, of_block, of_chart};
 use super::precision::Precision;
 use super::real::Real;
 use super::run::{Run, seconds};
+use super::step::select;
 use crate::circuit::math::horner;
-use crate::circuit::number::{Mask, Number};
+use crate::circuit::number::{Mask, Number, Packed, Width};
+use crate::solver::kernel::bits;
 use crate::time::Time;
 
 /// How far the integral of a smoothed pulse is off, at most, in units of what would arrive if it came at
@@ -131,6 +137,14 @@ impl<V: Number> Arrived<V> {
     }
 }
 
+impl Arrived<Row> {
+    /// All numbers of each lane.
+    fn rows(&mut self) -> [&mut Row; 7] {
+        let Arrived { left: [a, b], pulses: [c, d], integrals: [e, f, g] } = self;
+        [a, b, c, d, e, f, g]
+    }
+}
+
 /// The end of a step from `t` that spans arrivals, the first of which comes at `arrives`: it would be of `h`,
 /// and goes no further than `reach`.
 #[inline(always)]
@@ -150,12 +164,156 @@ pub(super) fn is_worth_it(spanned: usize, end: f64, reach: f64) -> bool {
     spanned > 1 || spanned == 1 && end >= reach
 }
 
+/// So many arrivals of a step lie side by side with those of other lanes; before these, the first ones are summed.
+const MOST: usize = 12;
+/// A number of each lane.
+type Row = super::lanes::Row<f64>;
+
+/// What arrives in the next steps of lanes, until it is smoothed.
+#[repr(align(64))]
+pub(super) struct Spans {
+    /// Lanes whose next step is to span arrivals, if it may, and those of them that
+    /// [choose their way](Run::choose_way) once that is known.
+    asked: Set,
+    undecided: Set,
+    /// How many arrivals a step of each chart is to span at most.
+    most: [usize; 2],
+    /// When these steps end.
+    end: Row,
+    /// Each arrival: the pulse (0: there is none), and its time before the end.
+    pulse: [Row; MOST],
+    before_end: [Row; MOST],
+    /// The sum of those before: as in [`Arrived`], or 0.
+    first: Arrived<Row>,
+    /// Where they arrive.
+    site: Site<Row>,
+    falls_of_gabab: Row,
+    /// What has arrived by the end, and the parabola that stands for it.
+    left: [Row; 2],
+    integral: Row,
+    parabola: [Row; 3],
+    /// How far that leads off (0: the step does not span it), and how long the step is.
+    detour: Row,
+    length: Row,
+}
+
+impl Default for Spans {
+    fn default() -> Spans {
+        let row = [0.0; WIDTH];
+        Spans {
+            asked: 0,
+            undecided: 0,
+            most: [0; 2],
+            end: row,
+            pulse: [row; MOST],
+            before_end: [row; MOST],
+            first: Arrived { left: [row; 2], pulses: [row; 2], integrals: [row; 3] },
+            site: Site { y: row, closed: row, constant: row, current: [row; 2], falls: row },
+            falls_of_gabab: row,
+            left: [row; 2],
+            integral: row,
+            parabola: [row; 3],
+            detour: row,
+            length: row,
+        }
+    }
+}
+
+impl Spans {
+    /// Exchanges two lanes.
+    #[inline(always)]
+    pub(super) fn exchange(&mut self, a: usize, b: usize) {
+        let both = alone(a) | alone(b);
+        if self.asked & both == 0 {
+            return;
+        }
+        for set in [&mut self.asked, &mut self.undecided] {
+            if (*set & both).count_ones() == 1 {
+                *set ^= both;
+            }
+        }
+        self.most = [self.most[0].max(self.most[1]); 2];
+        let Arrived { left, pulses, integrals } = &mut self.first;
+        let Site { y, closed, constant, current, falls } = &mut self.site;
+        let rows = [&mut self.end, y, closed, constant, falls, &mut self.falls_of_gabab];
+        let rows = rows.into_iter().chain(&mut self.pulse).chain(&mut self.before_end);
+        let rows = rows.chain(current).chain(left).chain(pulses).chain(integrals);
+        rows.for_each(|row| row.swap(a, b));
+    }
+
+    /// Smoothes what arrives at the neurons of a chart, which have `N` circuits, in steps from `t` on.
+    /// Where these do not span it, there is no detour.
+    #[inline(always)]
+    fn smooth<W: Width, const N: usize>(&mut self, width: W, chart: usize, t: &Row) {
+        let most = std::mem::take(&mut self.most[chart]);
+        for at in of_block(chart).step_by(W::Double::LANES) {
+            let read = |row: &Row| W::Double::read(width, &row[at..]);
+            let length = read(&self.end) - read(t);
+            let zero = length.splat(0.0);
+            let falls = [read(&self.site.falls), read(&self.falls_of_gabab)];
+            let mut arrived = Arrived::nothing(length);
+            if most > MOST {
+                let Arrived { left: [a, b], pulses: [c, d], integrals: [e, f, g] } = &self.first;
+                arrived.left = [read(a), read(b)];
+                arrived.pulses = [read(c), read(d)];
+                arrived.integrals = [read(e), read(f), read(g)];
+                for row in self.first.rows() {
+                    zero.write(&mut row[at..]);
+                }
+            }
+            for (pulses, before_end) in self.pulse.iter_mut().zip(&self.before_end).take(most) {
+                let pulses = &mut pulses[at..];
+                let pulse = W::Double::read(width, pulses);
+                // At the next ones less may arrive.
+                zero.write(pulses);
+                let own = if N == 1 {
+                    falls[AMPA]
+                } else {
+                    pulse.lt(zero).select(falls[GABAB], falls[AMPA])
+                };
+                arrived.add(pulse, own, read(before_end));
+            }
+            let site = Site {
+                y: read(&self.site.y),
+                closed: read(&self.site.closed),
+                constant: read(&self.site.constant),
+                current: [read(&self.site.current[AMPA]), read(&self.site.current[GABAB])],
+                falls: falls[AMPA],
+            };
+            let may = arrived.is_small::<N>(&site, length);
+            let write = |number: W::Double, row: &mut Row| number.write(&mut row[at..]);
+            write(length, &mut self.length);
+            write(may.select(arrived.detour(length), zero), &mut self.detour);
+            for (number, row) in arrived.parabola(length).into_iter().zip(&mut self.parabola) {
+                write(number, row);
+            }
+            for (number, row) in arrived.left.into_iter().zip(&mut self.left) {
+                write(number, row);
+            }
+            write(arrived.integrals[0], &mut self.integral);
+        }
+    }
+}
+
 impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
+    /// A membrane on its way: its next step leads to the next event, or over some arrivals.
+    #[inline(always)]
+    pub(super) fn start(&mut self, lane: usize) {
+        self.span(lane);
+        if self.lanes.is_z[lane] > R::of(0.0) {
+            if self.spans.asked & alone(lane) == 0 {
+                self.choose_way(lane);
+            } else {
+                self.spans.undecided |= alone(lane);
+            }
+        }
+    }
+
     /// Lets the next step span arrivals, where it may.
     #[inline(always)]
-    pub(super) fn span(&mut self, lane: usize) {
-        let (way, lanes) = (self.ways[self.seat(lane)], &*self.lanes);
-        let (reach, zero) = (way.other.min(way.floor), R::of(0.0));
+    fn span(&mut self, lane: usize) {
+        let (way, lanes) = (&self.ways[lane % LANES], &*self.lanes);
+        let (reach, zero) = (way.other.or_less(way.floor), R::of(0.0));
         let is_plain = is_closed(N)
             && lanes.event[lane] == way.arrives
             && way.arrives < reach
@@ -167,67 +325,122 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             return;
         }
         let n = &*self.jobs.list[way.job].neuron;
-        let (t, h) = (lanes.t[lane], lanes.h[lane].double().min(way.longest_span));
+        let (t, h) = (lanes.t[lane], lanes.h[lane].double().or_less(way.longest_span));
         let end = end_of_span(t, h, reach, way.arrives, n.fastest);
-        let (mut arrived, mut spanned) = (Arrived::nothing(t), 0);
+        let mut spanned = 0;
         for arrival in &self.jobs.arrivals_of(way.job)[way.arrival..] {
-            let before_end = end - self.relative(arrival.time);
+            let before_end = end - seconds(arrival.time, self.origin);
             if before_end <= 0.0 {
                 break;
             }
             let c = self.model.circuit_of(arrival.receptor);
-            arrived.add(n.pulse(c, arrival.weight), n.falls(c), before_end);
+            self.spans.pulse[spanned % MOST][lane] = n.pulse(c, arrival.weight);
+            self.spans.before_end[spanned % MOST][lane] = before_end;
             spanned += 1;
         }
         if !is_worth_it(spanned, end, reach) {
+            self.spans.pulse[0][lane] = 0.0;
             self.way_mut(lane).longest_span *= GROWTH;
             return;
         }
-        let length = end - t;
-        let (constant, current) = self.margins(lane);
-        let (y, closed) = (lanes.y[lane].double(), lanes.closed[lane].double());
-        let site = Site { y, closed, constant, current, falls: n.falls(AMPA) };
-        let detour = R::of(arrived.detour(length));
-        if !(arrived.is_small::<N>(&site, length) && detour > zero) {
-            self.way_mut(lane).longest_span = 0.5 * length;
-            return;
+        let chart = usize::from(lane >= BLOCK);
+        let spans = &mut *self.spans;
+        let site = &mut spans.site;
+        spans.asked |= alone(lane);
+        spans.most[chart] = spans.most[chart].max(spanned);
+        spans.end[lane] = end;
+        let current = [lanes.current(AMPA, lane), lanes.current(GABAB.min(N - 1), lane)];
+        site.constant[lane] = n.constant_margin(current);
+        (site.y[lane], site.closed[lane]) = (lanes.y[lane].double(), lanes.closed[lane].double());
+        (site.current[AMPA][lane], site.current[GABAB][lane]) = (current[0], current[1]);
+        site.falls[lane] = n.falls(AMPA);
+        spans.falls_of_gabab[lane] = n.falls(GABAB.min(N - 1));
+        self.ways[lane % LANES].spanned = spanned;
+        if spanned > MOST {
+            self.sum_first(lane, end);
         }
-        let [value, slope, curve] = arrived.parabola(length);
-        let lanes = &mut *self.lanes;
-        lanes.rise[lane] = R::of(value);
-        lanes.rise_slope[lane] = R::of(slope);
-        lanes.rise_curve[lane] = R::of(curve);
-        lanes.left_of_ampa[lane] = R::Current::of(arrived.left[AMPA]);
-        if N == 2 {
-            lanes.left_of_gabab[lane] = R::Current::of(arrived.left[GABAB]);
-        }
-        lanes.integral[lane] = R::Current::of(arrived.integrals[0]);
-        lanes.detour[lane] = detour;
-        lanes.h[lane] = lanes.h[lane].or_more(R::of(length));
-        lanes.event[lane] = end;
-        self.way_mut(lane).spanned = spanned;
     }
 
-    /// The next step spans no arrivals.
-    #[inline(always)]
-    pub(super) fn clear_span(&mut self, lane: usize) {
-        self.way_mut(lane).spanned = 0;
-        let (lanes, zero) = (&mut *self.lanes, R::of(0.0));
-        lanes.rise[lane] = zero;
-        lanes.rise_slope[lane] = zero;
-        lanes.rise_curve[lane] = zero;
-        lanes.left_of_ampa[lane] = R::Current::of(0.0);
-        if N == 2 {
-            lanes.left_of_gabab[lane] = R::Current::of(0.0);
+    /// Of many arrivals that a step is to span until its `end`, the first ones are summed.
+    #[cold]
+    fn sum_first(&mut self, lane: usize, end: f64) {
+        let way = self.way(lane);
+        let n = &*self.jobs.list[way.job].neuron;
+        let arrivals = &self.jobs.arrivals_of(way.job)[way.arrival..][..way.spanned];
+        let (first, last) = arrivals.split_at(way.spanned - MOST);
+        let pulse = |arrival: &Arrival| {
+            let c = self.model.circuit_of(arrival.receptor);
+            (n.pulse(c, arrival.weight), n.falls(c), end - self.relative(arrival.time))
+        };
+        let mut sum = Arrived::nothing(end);
+        for (pulse, falls, before_end) in first.iter().map(pulse) {
+            sum.add(pulse, falls, before_end);
         }
-        lanes.integral[lane] = R::Current::of(0.0);
-        lanes.detour[lane] = zero;
+        let last: SmallVec<[_; MOST]> = last.iter().map(pulse).collect();
+        let spans = &mut *self.spans;
+        for (k, (pulse, _, before_end)) in last.into_iter().enumerate() {
+            (spans.pulse[k][lane], spans.before_end[k][lane]) = (pulse, before_end);
+        }
+        let Arrived { left: [a, b], pulses: [c, d], integrals: [e, f, g] } = sum;
+        for (row, number) in spans.first.rows().into_iter().zip([a, b, c, d, e, f, g]) {
+            row[lane] = number;
+        }
+    }
+
+    /// Smoothes what arrives in the next steps of the lanes of a chart, where they may span it; whether one was to.
+    #[inline(always)]
+    pub(super) fn smooth<W: Width>(&mut self, width: W, chart: usize) -> bool {
+        let asked = self.spans.asked & of_chart(chart);
+        if !is_closed(N) || asked == 0 {
+            return false;
+        }
+        self.spans.asked &= !asked;
+        let (lanes, spans) = (&mut *self.lanes, &mut *self.spans);
+        spans.smooth::<W, N>(width, chart, &lanes.t);
+        let (zero, none) = (R::of(0.0), R::Current::of(0.0));
+        for lane in of_block(chart) {
+            let detour = R::of(spans.detour[lane]);
+            let may = detour > zero;
+            let number = |row: &Row| select(may, R::of(row[lane]), zero);
+            let [value, slope, curve] = &spans.parabola;
+            lanes.rise[lane] = number(value);
+            lanes.rise_slope[lane] = number(slope);
+            lanes.rise_curve[lane] = number(curve);
+            lanes.detour[lane] = select(may, detour, zero);
+            let longer = lanes.h[lane].or_more(R::of(spans.length[lane]));
+            lanes.h[lane] = select(may, longer, lanes.h[lane]);
+        }
+        for lane in of_block(chart) {
+            let may = R::of(spans.detour[lane]) > zero;
+            let number = |row: &Row| select(may, R::Current::of(row[lane]), none);
+            let [ampa, gabab] = &spans.left;
+            lanes.left_of_ampa[lane] = number(ampa);
+            if N == 2 {
+                lanes.left_of_gabab[lane] = number(gabab);
+            }
+            lanes.integral[lane] = number(&spans.integral);
+            lanes.event[lane] = select(may, spans.end[lane], lanes.event[lane]);
+        }
+        for lane in bits(asked) {
+            let lane = lane as usize % LANES;
+            if lanes.detour[lane] <= zero {
+                let way = &mut self.ways[lane];
+                (way.spanned, way.longest_span) = (0, 0.5 * spans.length[lane]);
+            }
+        }
+        let undecided = spans.undecided & of_chart(chart);
+        spans.undecided &= !undecided;
+        for lane in bits(undecided) {
+            self.choose_way(lane as usize % LANES);
+        }
+        true
     }
 
     /// The step spans no arrivals: it ends at the first.
     #[inline(always)]
     pub(super) fn leave_span(&mut self, lane: usize) {
-        self.clear_span(lane);
+        self.lanes.forget_span(lane);
+        self.way_mut(lane).spanned = 0;
         self.lanes.event[lane] = self.way(lane).arrives;
     }
 
@@ -236,22 +449,22 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     pub(super) fn shorten_span(&mut self, lane: usize) {
         let length = self.lanes.event[lane] - self.lanes.t[lane];
         self.way_mut(lane).longest_span = 0.5 * length;
-        self.leave_span(lane);
+        self.way_mut(lane).spanned = 0;
+        self.lanes.event[lane] = self.way(lane).arrives;
         self.span(lane);
     }
 
     /// The step that spanned arrivals counts.
     #[inline(always)]
     pub(super) fn end_span(&mut self, lane: usize) {
-        let seat = self.seat(lane);
-        let way = &mut self.ways[seat];
+        let way = &mut self.ways[lane % LANES];
         way.longest_span = NEXT * self.lanes.h[lane].double();
         way.arrival += way.spanned;
+        way.spanned = 0;
         way.is_driven = true;
         (way.floor, way.bend) = (f64::INFINITY, f64::INFINITY);
         let next = self.jobs.arrivals_of(way.job).get(way.arrival);
         way.arrives = next.map_or(f64::INFINITY, |next| seconds(next.time, self.origin));
-        self.clear_span(lane);
     }
 }
 

@@ -9,7 +9,7 @@
 use std::ops::Range;
 
 use super::equation::{AMPA, Form, Input, Rate, is_closed};
-use super::lanes::{BLOCK, Lanes, Place, Row, Side, WIDTH};
+use super::lanes::{BLOCK, Lanes, Place, Row, Side, WIDTH, of_block};
 use super::precision::{Kept, Precision};
 use super::real::{Analytic, Real};
 use crate::circuit::number::{Mask, Number, Packed, Width};
@@ -379,17 +379,18 @@ fn decay<W: Width, R: Precision<N>, const N: usize, const Z: bool>(
     at.write(closed + arrived, to.closed_after.exact_mut());
 }
 
-/// Tries one step of whole blocks of lanes, some on chart q and some on chart z.
+/// Tries one step of the lanes of chart q or z.
 #[inline(always)]
-pub fn attempt_all<W: Width, R: Precision<N>, F: Form, const N: usize>(
+pub fn attempt_block<W: Width, R: Precision<N>, F: Form, const N: usize>(
     width: W,
     lanes: &mut Lanes<R, N>,
     room: &mut Attempt<R, N>,
-    [q, z]: [Range<usize>; 2],
+    chart: usize,
 ) {
-    attempt::<W, R, F, N, false>(width, lanes, room, q);
-    if F::POWER {
-        attempt::<W, R, F, N, true>(width, lanes, room, z);
+    if F::POWER && chart > 0 {
+        attempt::<W, R, F, N, true>(width, lanes, room, of_block(1));
+    } else {
+        attempt::<W, R, F, N, false>(width, lanes, room, of_block(0));
     }
 }
 
