@@ -15,7 +15,7 @@ use smallvec::SmallVec;
 use super::arrivals::tests;
 use super::dpi::{DpiEvent, DpiNeuron, Phase};
 use super::equation::{AHP, AMPA, Form, GABAA, GABAB, NMDA, is_closed};
-use super::lanes::{BLOCK, LANES, Lanes, Set, alone, of_block, of_chart};
+use super::lanes::{BLOCK, LANES, Lanes, Set, alone, of_block, of_chart, those};
 use super::precision::Precision;
 use super::real::{Analytic, Real};
 use super::span::Spans;
@@ -252,23 +252,27 @@ impl<'j, R: Precision<N>, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
     /// Goes on with the neurons of a chart after a step.
     #[inline(always)]
     fn attend_all(&mut self, chart: usize) {
-        let (none, done) = (R::of(0.0), R::of(f64::from(ACCEPTED + REACHED)));
-        for lane in bits(self.taken & of_chart(chart)) {
+        let lanes = &*self.lanes;
+        let (none, accepted) = (R::of(0.0), R::of(f64::from(ACCEPTED)));
+        let is_plain = |verdict: R| (verdict >= none) & (verdict <= accepted);
+        let plain = those(chart, |lane| is_plain(lanes.verdict[lane]));
+        let (reached, end) = (R::of(f64::from(ACCEPTED + REACHED)), self.end);
+        let is_done = |lane: usize| (lanes.verdict[lane] == reached) & (lanes.event[lane] >= end);
+        let done = if self.jobs.stops.is_empty() { those(chart, is_done) } else { 0 };
+        #[cfg(test)]
+        let done = if tests::may_be_short() { done } else { 0 };
+        // As it would be found out below.
+        for lane in bits(done) {
             let lane = lane as usize % LANES;
-            let verdict = self.lanes.verdict[lane];
-            let is_done = verdict == done && self.lanes.event[lane] >= self.end;
+            self.ways[lane].is_driven |= self.ways[lane].spanned > 0;
             #[cfg(test)]
-            let is_done = is_done && tests::may_be_short();
-            if is_done && self.jobs.stops.is_empty() {
-                // As it would be found out below.
-                self.ways[lane].is_driven |= self.ways[lane].spanned > 0;
-                #[cfg(test)]
-                tests::count(tests::Short::Done, chart);
-                self.end(lane);
-            } else if !(verdict >= none && verdict <= R::of(f64::from(ACCEPTED))) {
-                self.attend(lane);
-                self.note_chart(lane);
-            }
+            tests::count(tests::Short::Done, chart);
+            self.end(lane);
+        }
+        for lane in bits(self.taken & of_chart(chart) & !plain) {
+            let lane = lane as usize % LANES;
+            self.attend(lane);
+            self.note_chart(lane);
         }
     }
 

@@ -11,7 +11,8 @@ use smallvec::SmallVec;
 
 use super::Arrival;
 use super::equation::{AMPA, Form, GABAB, is_closed};
-use super::lanes::{BLOCK, LANES, Set, WIDTH, alone, of_block, of_chart};
+use super::events::threshold_is_near;
+use super::lanes::{BLOCK, LANES, Set, WIDTH, alone, of_block, of_chart, those};
 use super::precision::Precision;
 use super::real::Real;
 use super::run::{Run, seconds};
@@ -152,10 +153,15 @@ pub(super) fn end_of_span(t: f64, h: f64, reach: f64, arrives: f64, fastest: f64
     // No tiny step is left over.
     let rest = reach - t;
     let end = if h >= rest { reach } else { t + if 2.0 * h > rest { 0.5 * rest } else { h } };
-    let end = end.or_less(arrives + LONGEST_DECAY / fastest);
+    // (Mostly this is far enough away to know without a division.)
+    let is_far = (end - arrives) * fastest > 0.99 * LONGEST_DECAY;
+    let end = if is_far { end.or_less(arrives + LONGEST_DECAY / fastest) } else { end };
+    if end >= reach {
+        return reach;
+    }
     // As time is kept: a neuron may stay there.
     let ticks = (end * Time::PER_SECOND as f64).round_ties_even();
-    if end < reach { ticks * (1.0 / Time::PER_SECOND as f64) } else { reach }
+    ticks * (1.0 / Time::PER_SECOND as f64)
 }
 
 /// Whether a step over so many arrivals saves one: to span a single one does so only where a step ends anyway.
@@ -421,17 +427,19 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             lanes.integral[lane] = number(&spans.integral);
             lanes.event[lane] = select(may, spans.end[lane], lanes.event[lane]);
         }
-        for lane in bits(asked) {
-            let lane = lane as usize % LANES;
-            if lanes.detour[lane] <= zero {
-                let way = &mut self.ways[lane];
-                (way.spanned, way.longest_span) = (0, 0.5 * spans.length[lane]);
-            }
+        let spanned = those(chart, |lane| lanes.detour[lane] > zero);
+        for lane in bits(asked & !spanned) {
+            let way = &mut self.ways[lane as usize % LANES];
+            (way.spanned, way.longest_span) = (0, 0.5 * spans.length[lane as usize % LANES]);
         }
         let undecided = spans.undecided & of_chart(chart);
         spans.undecided &= !undecided;
-        for lane in bits(undecided) {
-            self.choose_way(lane as usize % LANES);
+        if undecided != 0 {
+            // (No step is a first one that is to span arrivals: the others have decided with that.)
+            let near = those(chart, |lane| threshold_is_near(lanes, lane));
+            for lane in bits(undecided & near) {
+                self.choose_way(lane as usize % LANES);
+            }
         }
         true
     }
