@@ -247,6 +247,7 @@ impl Error {
                 std::io::ErrorKind::NotADirectory | std::io::ErrorKind::AlreadyExists => {
                     "a file is in the way: choose another folder with --out"
                 }
+                std::io::ErrorKind::IsADirectory => "this is a folder: name a file in it",
                 _ => "check the path, the free space and the permissions",
             },
             Error::NotFinite { .. } => {

@@ -1,5 +1,6 @@
 //! What can be typed.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use crate::backend::choice::Choice;
@@ -153,7 +154,7 @@ pub struct RunArgs {
     pub backend: BackendChoice,
 
     /// Threads to use at most [default: one per core]; results do not depend on it
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, value_name = "N", value_parser = |text: &str| whole::<u16>(text, 1..=1024))]
     pub threads: Option<u16>,
 
     /// Replace the files of an earlier run in the results folder
@@ -205,7 +206,7 @@ pub struct ConvergeArgs {
     pub seed: Option<u64>,
 
     /// Threads to use at most [default: one per core]; results do not depend on it
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, value_name = "N", value_parser = |text: &str| whole::<u16>(text, 1..=1024))]
     pub threads: Option<u16>,
 
     /// Replace the files of an earlier run in the results folder
@@ -232,7 +233,7 @@ pub struct MeasureArgs {
     pub model: MeasuredModel,
 
     /// Draws of the mismatch side by side
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = |text: &str| whole::<u64>(text, 1..=1_000_000))]
     pub replicas: u64,
 
     /// Coefficient of variation of the mismatched biases, 0 to 1 [default: 0.1 for `mismatch` and with
@@ -257,7 +258,7 @@ pub struct MeasureArgs {
     pub out: Option<PathBuf>,
 
     /// Threads to use at most [default: one per core]; results do not depend on it
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, value_name = "N", value_parser = |text: &str| whole::<u16>(text, 1..=1024))]
     pub threads: Option<u16>,
 
     /// Replace the files of an earlier run in the results folder
@@ -330,7 +331,7 @@ pub struct PlotArgs {
     pub title: Option<String>,
 
     /// Dots of a PNG for each pixel of its size
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=8))]
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = |text: &str| whole::<u8>(text, 1..=8))]
     pub scale: u8,
 
     /// Folder for the pictures [default: the results folder]
@@ -379,7 +380,7 @@ pub struct ReproduceArgs {
     pub out: Option<PathBuf>,
 
     /// Threads to use at most [default: one per core]; results do not depend on it
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, value_name = "N", value_parser = |text: &str| whole::<u16>(text, 1..=1024))]
     pub threads: Option<u16>,
 
     /// Print nothing but errors
@@ -399,6 +400,13 @@ fn picture_folder(text: &str) -> Result<PathBuf, String> {
         return Err("name a folder: the pictures in it are named after their probes".into());
     }
     Ok(path)
+}
+
+/// Reads a whole number of a range.
+fn whole<T: TryFrom<u64>>(text: &str, range: RangeInclusive<u64>) -> Result<T, String> {
+    let number = text.trim().parse().ok().filter(|number| range.contains(number));
+    let whole = || format!("write a whole number from {} to {}", range.start(), range.end());
+    number.and_then(|number| T::try_from(number).ok()).ok_or_else(whole)
 }
 
 /// Reads `800x500`.

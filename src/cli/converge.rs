@@ -303,7 +303,7 @@ fn table(report: &Report) -> String {
     if ends
         .is_some_and(|(fine, coarse)| fine.dt_s < coarse.dt_s && shift(fine) > 0.5 * shift(coarse))
     {
-        text += "shifts do not shrink with the step: in a network one spike that differs changes \
+        text += "shifts hardly shrink with the step: in a network one spike that differs changes \
                  those after it; compare rates and intervals instead\n";
     }
     text

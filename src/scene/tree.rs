@@ -161,7 +161,9 @@ fn bare_quantity(text: &str, at: usize) -> Option<String> {
     let unit: String = text[at..].chars().take_while(|c| is_unit(*c)).collect();
     let before = text[..at].trim_end_matches(' ');
     let number = &before[before.trim_end_matches(is_number).len()..];
-    let is_quantity = !unit.is_empty() && number.parse::<f64>().is_ok();
+    // (A comma is missing before the name of a field.)
+    let is_field = text[at + unit.len()..].trim_start().starts_with(':');
+    let is_quantity = !unit.is_empty() && !is_field && number.parse::<f64>().is_ok();
     is_quantity.then(|| format!("{number} {unit}"))
 }
 

@@ -81,6 +81,7 @@ fn invalid_ron() {
     let text = |edits: &[(&str, &str)]| edited(edits);
     insta::assert_snapshot!(table_of_texts(&[
         ("a missing comma", text(&[("\"1 s\",", "\"1 s\"")])),
+        ("a missing comma after a number", text(&[("weight: 2, delay", "weight: 2 delay")])),
         ("an unclosed bracket", text(&[("[Vmem]", "[Vmem")])),
         ("an unclosed string", text(&[("\"raster\"", "\"raster")])),
         ("a bare quantity", text(&[("\"4 pA\"", "4 pA")])),
@@ -95,6 +96,10 @@ fn invalid_ron() {
     ]), @r#"
     a missing comma
       bad.ron:3:5 «solver: Euler(dt: "1 ms"»
+        this is not valid RON: Expected comma
+        help: look for a missing comma, quote or bracket here or just before
+    a missing comma after a number
+      bad.ron:18:78 «delay: "1 ms"),»
         this is not valid RON: Expected comma
         help: look for a missing comma, quote or bracket here or just before
     an unclosed bracket

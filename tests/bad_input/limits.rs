@@ -85,6 +85,7 @@ fn scene_files_that_cannot_be_read() {
         // A folder is no scene.
         let stderr = refused(folder.path(), &[command, "."], 5);
         assert!(stderr.contains("cannot read the scene"), "{stderr}");
+        assert!(stderr.contains("this is a folder: name a file in it"), "{stderr}");
     }
 }
 
@@ -139,8 +140,8 @@ fn wrong_usage() {
     let folder = folder(SCENE, &[]);
     let cases: &[(&[&str], &str)] = &[
         (&["run", FILE, "--sed", "1"], "--seed"),
-        (&["run", FILE, "--threads", "0"], "1..=1024"),
-        (&["run", FILE, "--threads", "many"], "many"),
+        (&["run", FILE, "--threads", "0"], "write a whole number from 1 to 1024"),
+        (&["run", FILE, "--threads", "many"], "write a whole number from 1 to 1024"),
         (&["run", FILE, "--seed", "-1"], "-1"),
         (&["run", FILE, "--backend", "gpu"], "cuda"),
         (&["run", FILE, "--dump", "all"], "biases, edges"),

@@ -292,7 +292,8 @@ fn wrong_experiments_are_refused() {
     let folder = folder(&[]);
     for (args, code, expected) in [
         (&["ff", "--cv", "2"][..], 2, "write a number from 0 to 1: 0.1 is 10 %"),
-        (&["ff", "--replicas", "0"], 2, "0 is not in 1..=1000000"),
+        (&["ff", "--replicas", "0"], 2, "write a whole number from 1 to 1000000"),
+        (&["ff", "--threads", "two"], 2, "write a whole number from 1 to 1024"),
         (&["fff"], 2, "possible values: ff, fi, epsp, adaptation, mismatch"),
         (&["ff", "--model", "lif"], 2, "possible values: dynapse1, arcana"),
         (&["ff", "--set", "populations.dpi.sise=3"], 3, "did you mean `size`?"),

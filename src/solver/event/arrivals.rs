@@ -164,8 +164,12 @@ pub(super) mod tests {
         Calm,
         /// A step that leads to the end of the window.
         Done,
+        /// A step that spans so many arrivals that the first ones are summed.
+        Many,
+        /// A neuron that waits for a lane of its chart.
+        Waits,
     }
-    const KINDS: usize = 4;
+    const KINDS: usize = 6;
 
     thread_local! {
         /// Whether short ways are taken, and how many were, on charts q and z.
@@ -239,7 +243,7 @@ pub(super) mod tests {
                     let scene = || scene(tolerance, rate, receptors, connections);
                     let (short, general) = (outcome(scene(), true), outcome(scene(), false));
                     assert_eq!((short.0, short.1, short.2), (general.0, general.1, general.2));
-                    assert_eq!(general.3, [[0; 2]; KINDS]);
+                    assert_eq!(general.3[..4], [[0; 2]; 4]);
                     let taken = short.3[Short::Arrival as usize];
                     assert!(taken[0] > 500 && taken[1] > 500, "taken: {taken:?}");
                     for (sum, own) in all.iter_mut().flatten().zip(short.3.iter().flatten()) {
@@ -248,10 +252,28 @@ pub(super) mod tests {
                 }
             }
         }
-        let [_, begun, calm, done] = all;
+        let [_, begun, calm, done, ..] = all;
         let few = [begun, done].into_iter().flatten().min();
         assert!(few > Some(500) && calm[0] > 500, "{all:?}");
     }
+
+    /// All membranes after 50 ms of a scene, and how many took a short way.
+    fn membranes(rest: &str) -> (Vec<f64>, [[u64; 2]; KINDS]) {
+        SHORT.set((true, [[0; 2]; KINDS]));
+        let text = format!("(duration: \"50 ms\", seed: 7, {rest})");
+        let scene = Scene::parse(&text, "test.ron", "test", Path::new("."), &[]).unwrap().scene;
+        let mut simulation = Simulation::new(scene).unwrap();
+        simulation.set_backend(Cpu::new(Some(1)));
+        simulation.run().unwrap();
+        let entities = simulation.world().iter_entities();
+        let membranes = entities.filter_map(|neuron| neuron.get::<Membrane>());
+        (membranes.map(|membrane| membrane.0).collect(), SHORT.replace((true, [[0; 2]; KINDS])).1)
+    }
+
+    const SOMA: &str = "soma: (
+        Itau: \"4 pA\", Igain: \"80 pA\", Ith: \"12 mA\", Idc: \"10 pA\", refP: \"1 ms\",
+        Ipfb_th: \"0 A\", Ipfb_norm: \"1.4e9 /A\",
+    )";
 
     /// Neurons that do nothing to each other come to the same however many there are, on lanes of whole blocks or
     /// not.
@@ -260,31 +282,22 @@ pub(super) mod tests {
         let ampa = "ampa: (Itau: \"2 pA\", Igain: \"20 pA\", Iw: \"20 pA\"),";
         let both = format!("{ampa} gabab: (Itau: \"2 pA\", Igain: \"20 pA\", Iw: \"10 pA\"),");
         let membranes = |neurons: usize, inhibition: &str, receptors: &str| {
-            let text = format!(
-                "(duration: \"50 ms\", seed: 7, solver: Event(tolerance: \"1 us\"), window: \"1 ms\",
+            let scene = format!(
+                "solver: Event(tolerance: \"1 us\"), window: \"1 ms\",
                 sources: {{
                     \"noise\": (size: {neurons}, train: Poisson(rates: \"800 Hz\")),
                     \"calm\": (size: {neurons}, train: Poisson(rates: \"300 Hz\")),
                 }},
-                populations: {{ \"dpi\": (size: {neurons}, model: arcana(
-                    soma: (
-                        Itau: \"4 pA\", Igain: \"80 pA\", Ith: \"12 mA\", Idc: \"10 pA\", refP: \"1 ms\",
-                        Ipfb_th: \"0 A\", Ipfb_norm: \"1.4e9 /A\",
-                    ),
-                    {receptors}
-                ), mismatch: {{ \"ampa.Iw\": LogNormal(cv: 0.5) }}) }},
+                populations: {{ \"dpi\": (
+                    size: {neurons}, model: arcana({SOMA}, {receptors}),
+                    mismatch: {{ \"ampa.Iw\": LogNormal(cv: 0.5) }},
+                ) }},
                 connections: [
                     (from: \"noise\", to: \"dpi\", receptor: ampa, rule: OneToOne),
                     (from: \"calm\", to: \"dpi\", receptor: {inhibition}, rule: OneToOne),
-                ])"
+                ]"
             );
-            let scene = Scene::parse(&text, "test.ron", "test", Path::new("."), &[]).unwrap().scene;
-            let mut simulation = Simulation::new(scene).unwrap();
-            simulation.set_backend(Cpu::new(Some(1)));
-            simulation.run().unwrap();
-            let entities = simulation.world().iter_entities();
-            let membranes = entities.filter_map(|neuron| neuron.get::<Membrane>());
-            membranes.map(|membrane| membrane.0.to_bits()).collect::<Vec<_>>()
+            membranes(&scene).0
         };
         for (inhibition, receptors) in [("ampa", ampa), ("gabab", &both)] {
             let all = membranes(257, inhibition, receptors);
@@ -293,6 +306,82 @@ pub(super) mod tests {
                 let some = membranes(neurons, inhibition, receptors);
                 assert_eq!(some, all[..neurons], "{neurons} neurons, {inhibition}");
             }
+        }
+    }
+
+    /// Of neurons that are all alike each comes to what one alone does, though all want a lane of the other chart at once,
+    /// of which others have some.
+    #[test]
+    fn neurons_that_wait_for_a_lane_come_to_the_same() {
+        // (While they are refractory, they would not step.)
+        let soma = SOMA.replace("1 ms", "0 s");
+        let scene = |fast: usize, slow: usize, alike: usize| {
+            format!(
+                "solver: Event(tolerance: \"1 us\"), window: \"1 ms\",
+                sources: {{
+                    \"beat\": (size: 5, train: Regular(rates: \"1 kHz\")),
+                    \"fast\": (size: {fast}, train: Poisson(rates: \"5 kHz\")),
+                    \"slow\": (size: {slow}, train: Poisson(rates: \"5 kHz\")),
+                }},
+                models: {{
+                    \"dpi\": arcana({soma}, ampa: (Itau: \"2 pA\", Igain: \"20 pA\", Iw: \"20 pA\")),
+                    \"weak\": arcana({soma}, ampa: (Itau: \"2 pA\", Igain: \"20 pA\", Iw: \"0.5 pA\")),
+                }},
+                populations: {{
+                    \"often\": (size: {fast}, model: Named(\"dpi\")),
+                    \"seldom\": (size: {slow}, model: Named(\"weak\")),
+                    \"alike\": (size: {alike}, model: Named(\"dpi\")),
+                }},
+                connections: [
+                    (from: \"fast\", to: \"often\", receptor: ampa, rule: OneToOne),
+                    (from: \"slow\", to: \"seldom\", receptor: ampa, rule: OneToOne),
+                    (from: \"beat\", to: \"alike\", receptor: ampa, rule: AllToAll),
+                ]"
+            )
+        };
+        let mut waited = [0; 2];
+        for (fast, slow) in [(20, 10), (10, 20), (31, 1), (1, 31)] {
+            let (one, _) = membranes(&scene(fast, slow, 1));
+            let (all, taken) = membranes(&scene(fast, slow, 100));
+            let others = fast + slow;
+            assert_eq!(all[..others], one[..others]);
+            assert_eq!(all[others..], [one[others]; 100]);
+            for (sum, own) in waited.iter_mut().zip(taken[Short::Waits as usize]) {
+                *sum += own;
+            }
+        }
+        assert!(waited[0] > 0 && waited[1] > 0, "{waited:?}");
+    }
+
+    /// Twenty pulses at each moment do what one of twenty times the weight does, where a step spans so many that the first
+    /// of them are summed.
+    #[test]
+    fn many_pulses_in_a_step_are_all_counted() {
+        for receptors in ["ampa", "gabab"] {
+            let scene = |sources: usize| {
+                let weight = 20 / sources;
+                let circuit = "(Itau: \"2 pA\", Igain: \"20 pA\", Iw: \"0.1 pA\")";
+                let [ampa, second] =
+                    [format!("ampa: {circuit}"), format!("{receptors}: {circuit}")];
+                let circuits = if second == ampa { ampa } else { format!("{ampa}, {second}") };
+                format!(
+                    "solver: Event(tolerance: \"10 ns\"), window: \"5 ms\",
+                    sources: {{
+                        \"excite\": (size: {sources}, train: Regular(rates: \"3 kHz\")),
+                        \"second\": (size: {sources}, train: Regular(rates: \"700 Hz\")),
+                    }},
+                    populations: {{ \"dpi\": (size: 1, model: arcana({SOMA}, {circuits})) }},
+                    connections: [
+                        (from: \"excite\", to: \"dpi\", receptor: ampa, rule: AllToAll, weight: {weight}),
+                        (from: \"second\", to: \"dpi\", receptor: {receptors}, rule: AllToAll, weight: {weight}),
+                    ]"
+                )
+            };
+            let ((one, few), (all, many)) = (membranes(&scene(1)), membranes(&scene(20)));
+            let off = all[0] / one[0] - 1.0;
+            assert!(off.abs() < 1e-7, "{receptors}: {} and {}, {off:e}", all[0], one[0]);
+            let (few, many) = (few[Short::Many as usize], many[Short::Many as usize]);
+            assert!(few == [0; 2] && many.iter().sum::<u64>() > 10, "{few:?}, {many:?}");
         }
     }
 }

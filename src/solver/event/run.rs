@@ -301,7 +301,11 @@ impl<'j, R: Precision<N>, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
                 continue;
             }
             let Some(from) = from_q.or(from_z) else { break };
-            let Some(to) = self.free_lane(usize::from(from < BLOCK)) else { break };
+            let Some(to) = self.free_lane(usize::from(from < BLOCK)) else {
+                #[cfg(test)]
+                tests::count(tests::Short::Waits, usize::from(from >= BLOCK));
+                break;
+            };
             self.lanes.copy(from, to);
             self.spans.exchange(from, to);
             self.ways[to] = self.ways[from];

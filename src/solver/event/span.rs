@@ -10,6 +10,8 @@
 use smallvec::SmallVec;
 
 use super::Arrival;
+#[cfg(test)]
+use super::arrivals::tests as short;
 use super::equation::{AMPA, Form, GABAB, is_closed};
 use super::events::threshold_is_near;
 use super::lanes::{BLOCK, LANES, Set, WIDTH, alone, of_block, of_chart, those};
@@ -370,6 +372,8 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     /// Of many arrivals that a step is to span until its `end`, the first ones are summed.
     #[cold]
     fn sum_first(&mut self, lane: usize, end: f64) {
+        #[cfg(test)]
+        short::count(short::Short::Many, usize::from(lane >= BLOCK));
         let way = self.way(lane);
         let n = &*self.jobs.list[way.job].neuron;
         let arrivals = &self.jobs.arrivals_of(way.job)[way.arrival..][..way.spanned];
