@@ -1,7 +1,9 @@
 //! What can be typed.
 
+use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use crate::backend::choice::Choice;
 use crate::circuit::Domain;
@@ -154,7 +156,7 @@ pub struct RunArgs {
     pub backend: BackendChoice,
 
     /// Threads to use at most [default: one per core]; results do not depend on it
-    #[arg(long, value_name = "N", value_parser = |text: &str| whole::<u16>(text, 1..=1024))]
+    #[arg(long, value_name = "N", value_parser = threads)]
     pub threads: Option<u16>,
 
     /// Replace the files of an earlier run in the results folder
@@ -206,7 +208,7 @@ pub struct ConvergeArgs {
     pub seed: Option<u64>,
 
     /// Threads to use at most [default: one per core]; results do not depend on it
-    #[arg(long, value_name = "N", value_parser = |text: &str| whole::<u16>(text, 1..=1024))]
+    #[arg(long, value_name = "N", value_parser = threads)]
     pub threads: Option<u16>,
 
     /// Replace the files of an earlier run in the results folder
@@ -258,7 +260,7 @@ pub struct MeasureArgs {
     pub out: Option<PathBuf>,
 
     /// Threads to use at most [default: one per core]; results do not depend on it
-    #[arg(long, value_name = "N", value_parser = |text: &str| whole::<u16>(text, 1..=1024))]
+    #[arg(long, value_name = "N", value_parser = threads)]
     pub threads: Option<u16>,
 
     /// Replace the files of an earlier run in the results folder
@@ -380,7 +382,7 @@ pub struct ReproduceArgs {
     pub out: Option<PathBuf>,
 
     /// Threads to use at most [default: one per core]; results do not depend on it
-    #[arg(long, value_name = "N", value_parser = |text: &str| whole::<u16>(text, 1..=1024))]
+    #[arg(long, value_name = "N", value_parser = threads)]
     pub threads: Option<u16>,
 
     /// Print nothing but errors
@@ -403,10 +405,17 @@ fn picture_folder(text: &str) -> Result<PathBuf, String> {
 }
 
 /// Reads a whole number of a range.
-fn whole<T: TryFrom<u64>>(text: &str, range: RangeInclusive<u64>) -> Result<T, String> {
+fn whole<T: FromStr + PartialOrd + Display>(
+    text: &str,
+    range: RangeInclusive<T>,
+) -> Result<T, String> {
     let number = text.trim().parse().ok().filter(|number| range.contains(number));
-    let whole = || format!("write a whole number from {} to {}", range.start(), range.end());
-    number.and_then(|number| T::try_from(number).ok()).ok_or_else(whole)
+    number.ok_or_else(|| format!("write a whole number from {} to {}", range.start(), range.end()))
+}
+
+/// Reads how many threads there are to be.
+fn threads(text: &str) -> Result<u16, String> {
+    whole(text, 1..=1024)
 }
 
 /// Reads `800x500`.

@@ -162,7 +162,8 @@ fn bare_quantity(text: &str, at: usize) -> Option<String> {
     let before = text[..at].trim_end_matches(' ');
     let number = &before[before.trim_end_matches(is_number).len()..];
     // (A comma is missing before the name of a field.)
-    let is_field = text[at + unit.len()..].trim_start().starts_with(':');
+    let after = text[at..].trim_start_matches(|c: char| c.is_alphanumeric() || c == '_');
+    let is_field = after.trim_start().starts_with(':');
     let is_quantity = !unit.is_empty() && !is_field && number.parse::<f64>().is_ok();
     is_quantity.then(|| format!("{number} {unit}"))
 }

@@ -279,17 +279,18 @@ pub(super) mod tests {
     /// not.
     #[test]
     fn neurons_come_to_the_same_however_many_begin() {
-        let ampa = "ampa: (Itau: \"2 pA\", Igain: \"20 pA\", Iw: \"20 pA\"),";
-        let both = format!("{ampa} gabab: (Itau: \"2 pA\", Igain: \"20 pA\", Iw: \"10 pA\"),");
-        let membranes = |neurons: usize, inhibition: &str, receptors: &str| {
+        let membranes = |neurons: usize, inhibition: &str, rate: &str, iw: &str| {
+            let circuit = format!("(Itau: \"2 pA\", Igain: \"20 pA\", Iw: \"{iw}\")");
+            let gabab =
+                if inhibition == "gabab" { format!("gabab: {circuit}") } else { String::new() };
             let scene = format!(
                 "solver: Event(tolerance: \"1 us\"), window: \"1 ms\",
                 sources: {{
-                    \"noise\": (size: {neurons}, train: Poisson(rates: \"800 Hz\")),
+                    \"noise\": (size: {neurons}, train: Poisson(rates: \"{rate}\")),
                     \"calm\": (size: {neurons}, train: Poisson(rates: \"300 Hz\")),
                 }},
                 populations: {{ \"dpi\": (
-                    size: {neurons}, model: arcana({SOMA}, {receptors}),
+                    size: {neurons}, model: arcana({SOMA}, ampa: {circuit}, {gabab}),
                     mismatch: {{ \"ampa.Iw\": LogNormal(cv: 0.5) }},
                 ) }},
                 connections: [
@@ -297,14 +298,19 @@ pub(super) mod tests {
                     (from: \"calm\", to: \"dpi\", receptor: {inhibition}, rule: OneToOne),
                 ]"
             );
-            membranes(&scene).0
+            membranes(&scene)
         };
-        for (inhibition, receptors) in [("ampa", ampa), ("gabab", &both)] {
-            let all = membranes(257, inhibition, receptors);
-            assert_eq!(all.len(), 257);
-            for neurons in [1, 31, 32, 33, 64, 127, 128, 129] {
-                let some = membranes(neurons, inhibition, receptors);
-                assert_eq!(some, all[..neurons], "{neurons} neurons, {inhibition}");
+        for (rate, iw) in [("800 Hz", "20 pA"), ("16 kHz", "0.5 pA")] {
+            for inhibition in ["ampa", "gabab"] {
+                let (all, taken) = membranes(257, inhibition, rate, iw);
+                assert_eq!(all.len(), 257);
+                // Of some neurons a step spans so many arrivals, of others fewer.
+                let many: u64 = taken[Short::Many as usize].iter().sum();
+                assert!(rate == "800 Hz" || many > 100, "{taken:?}");
+                for neurons in [1, 31, 32, 33, 63, 64, 65, 127] {
+                    let (some, _) = membranes(neurons, inhibition, rate, iw);
+                    assert_eq!(some, all[..neurons], "{neurons} neurons, {rate}, {inhibition}");
+                }
             }
         }
     }

@@ -368,7 +368,6 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
         let stops = [now];
         for (piece, neurons) in self.neurons.chunks(PIECE).enumerate() {
             let mut copies = neurons.to_vec();
-            let start = copies.iter().map(|neuron| self.model.time(neuron)).min().unwrap_or(now);
             let jobs = copies.iter_mut().zip((piece * PIECE) as u32..);
             let list: Vec<Job<M::Neuron>> = jobs
                 .filter(|(neuron, _)| self.model.time(neuron) < now)
@@ -379,7 +378,8 @@ impl<M: EventModel> EventNeurons for EventBank<M> {
                 .collect();
             if !list.is_empty() {
                 let mut jobs = Jobs { list, arrivals: Vec::new(), stops: &stops, more: None };
-                self.model.run(Level::new(), &mut jobs, start..now, &mut Output::default());
+                // (Their times count from `now`: from the earliest one, rounding would depend on who else is read.)
+                self.model.run(Level::new(), &mut jobs, now..now, &mut Output::default());
             }
             states.extend(copies.iter().flat_map(|neuron| self.model.state(neuron)));
         }

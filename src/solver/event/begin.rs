@@ -52,7 +52,7 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let (Job { neuron, dc, .. }, arrivals) = (&self.jobs.list[job], self.jobs.arrivals_of(job));
         let n = &**neuron;
         let is_plain = n.phase == Phase::Run
-            && !(n.is_anew | n.is_at_floor | (n.is_z & (n.is_first > 0.0)))
+            && !(n.is_anew | n.is_at_floor)
             && n.refractory == Time::MAX
             && self.jobs.stops.is_empty()
             && dc.is_none();

@@ -13,7 +13,7 @@
 //! | [`dpi`] | DPI neurons: their numbers |
 //! | [`equation`] | the equation of one of them |
 //! | [`lanes`] | many of them, on the lanes of vectors |
-//! | [`step`] | one adaptive step of all lanes, and the verdict on it |
+//! | [`step`] | one adaptive step of the lanes of a chart, and the verdict on it |
 //! | `run` | which neuron is on which lane |
 //! | `begin` | neurons that begin a window side by side |
 //! | `events` | its way from event to event |

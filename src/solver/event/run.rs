@@ -1,9 +1,9 @@
 //! Which neuron is on which lane.
 //!
 //! Neurons [begin](super::begin) a window on free lanes, until those of a chart are full: then
-//! [what arrives](super::span) in their steps is smoothed, and [`attempt_block`] steps them at once. In networks that
-//! mostly is the end of the window for four in five, whose lanes others get; the others go on beside those. Whatever
-//! is not simply accepted or rejected is [handled](super::events) lane by lane. Neurons on chart q are on other lanes
+//! [what arrives](super::span) in their steps is smoothed, and [`attempt_block`] steps them at once. In networks
+//! four in five are at the end of their window then, and others get their lanes; those that are not go on beside these.
+//! Whatever is not simply accepted or rejected is [handled](super::events) lane by lane. Neurons on chart q are on other lanes
 //! than those on chart z, so that a vector has one chart. No lane looks at another, so a result does not depend on
 //! which neurons are advanced together, or when.
 
@@ -293,9 +293,13 @@ impl<'j, R: Precision<N>, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
                 let leaving = self.leaving & of_chart(chart);
                 (leaving != 0).then_some(leaving.trailing_zeros() as usize % LANES)
             });
+            // (After a change of chart comes a first step, which spans nothing.)
+            debug_assert!(
+                self.leaving & self.spans.asked == 0,
+                "what is to be spanned is left behind"
+            );
             if let (Some(a), Some(b)) = (from_q, from_z) {
                 self.lanes.exchange(a, b);
-                self.spans.exchange(a, b);
                 self.ways.swap(a, b);
                 self.leaving &= !(alone(a) | alone(b));
                 continue;
@@ -307,7 +311,6 @@ impl<'j, R: Precision<N>, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
                 break;
             };
             self.lanes.copy(from, to);
-            self.spans.exchange(from, to);
             self.ways[to] = self.ways[from];
             self.leaving &= !alone(from);
             self.taken |= alone(to);

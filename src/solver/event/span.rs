@@ -7,8 +7,6 @@
 //! [step](super::step) counts as part of its error. A step that does not count is tried anew, shorter, and
 //! in the end leads from one arrival to the next.
 
-use smallvec::SmallVec;
-
 use super::Arrival;
 #[cfg(test)]
 use super::arrivals::tests as short;
@@ -49,31 +47,40 @@ pub(super) const REST_OF_DECAY: [f64; 9] = {
 
 /// What arrives in a step, of one neuron or of several side by side.
 #[derive(Clone, Copy)]
-pub(super) struct Arrived<V> {
+struct Arrived<V> {
     /// Of AMPA and of GABA_B: what there is of it at the end, and the sum of all pulses (none is negative).
-    pub(super) left: [V; 2],
+    left: [V; 2],
     pulses: [V; 2],
     /// The integral of their input over the step, that of the integral, and that again.
-    pub(super) integrals: [V; 3],
+    integrals: [V; 3],
 }
 
 /// The neuron at which they arrive, in rates as in [`DpiNeuron`](super::dpi::DpiNeuron).
 #[derive(Clone, Copy)]
-pub(super) struct Site<V> {
+struct Site<V> {
     /// Imem/Igain.
-    pub(super) y: V,
+    y: V,
     /// The input in closed form at the start of the step; and what of its [margin](Run::margins) is constant.
-    pub(super) closed: V,
-    pub(super) constant: V,
+    closed: V,
+    constant: V,
     /// The currents of AMPA and GABA_B, and by which part of itself AMPA's falls, 1/s.
-    pub(super) current: [V; 2],
-    pub(super) falls: V,
+    current: [V; 2],
+    falls: V,
+}
+
+impl<V> Arrived<V> {
+    /// All its numbers.
+    #[inline(always)]
+    fn numbers(&mut self) -> [&mut V; 7] {
+        let Arrived { left: [a, b], pulses: [c, d], integrals: [e, f, g] } = self;
+        [a, b, c, d, e, f, g]
+    }
 }
 
 impl<V: Number> Arrived<V> {
     /// Nothing; `like` is any number.
     #[inline(always)]
-    pub(super) fn nothing(like: V) -> Arrived<V> {
+    fn nothing(like: V) -> Arrived<V> {
         let zero = like.splat(0.0);
         Arrived { left: [zero; 2], pulses: [zero; 2], integrals: [zero; 3] }
     }
@@ -81,7 +88,7 @@ impl<V: Number> Arrived<V> {
     /// A `pulse`, with a minus where it is one of GABA_B, which decays by `decay` (1/s), at a time before the
     /// end.
     #[inline(always)]
-    pub(super) fn add(&mut self, pulse: V, decay: V, time: V) {
+    fn add(&mut self, pulse: V, decay: V, time: V) {
         let (zero, one) = (pulse.splat(0.0), pulse.splat(1.0));
         let (inhibits, size) = (pulse.lt(zero), pulse.abs());
         let r = time * decay;
@@ -102,13 +109,13 @@ impl<V: Number> Arrived<V> {
 
     /// How far smoothing may lead off within a step, on q.
     #[inline(always)]
-    pub(super) fn detour(&self, length: V) -> V {
+    fn detour(&self, length: V) -> V {
         length.splat(FURTHEST) * (self.pulses[AMPA] + self.pulses[GABAB]) * length
     }
 
     /// Whether it changes little at a neuron of `N` circuits, which stays on its way.
     #[inline(always)]
-    pub(super) fn is_small<const N: usize>(&self, site: &Site<V>, length: V) -> V::Mask {
+    fn is_small<const N: usize>(&self, site: &Site<V>, length: V) -> V::Mask {
         let (zero, one) = (length.splat(0.0), length.splat(1.0));
         let all = self.pulses[AMPA] + self.pulses[GABAB];
         let largest = length.splat(LARGEST_DETOUR) * (one + site.y);
@@ -128,7 +135,7 @@ impl<V: Number> Arrived<V> {
     /// The parabola with these integrals over a step: value, slope and half the second derivative at its
     /// start.
     #[inline(always)]
-    pub(super) fn parabola(&self, length: V) -> [V; 3] {
+    fn parabola(&self, length: V) -> [V; 3] {
         let of = |x: f64| length.splat(x);
         let scale = of(1.0) / length;
         let [one, two, three] = self.integrals;
@@ -140,18 +147,10 @@ impl<V: Number> Arrived<V> {
     }
 }
 
-impl Arrived<Row> {
-    /// All numbers of each lane.
-    fn rows(&mut self) -> [&mut Row; 7] {
-        let Arrived { left: [a, b], pulses: [c, d], integrals: [e, f, g] } = self;
-        [a, b, c, d, e, f, g]
-    }
-}
-
 /// The end of a step from `t` that spans arrivals, the first of which comes at `arrives`: it would be of `h`,
 /// and goes no further than `reach`.
 #[inline(always)]
-pub(super) fn end_of_span(t: f64, h: f64, reach: f64, arrives: f64, fastest: f64) -> f64 {
+fn end_of_span(t: f64, h: f64, reach: f64, arrives: f64, fastest: f64) -> f64 {
     // No tiny step is left over.
     let rest = reach - t;
     let end = if h >= rest { reach } else { t + if 2.0 * h > rest { 0.5 * rest } else { h } };
@@ -168,7 +167,7 @@ pub(super) fn end_of_span(t: f64, h: f64, reach: f64, arrives: f64, fastest: f64
 
 /// Whether a step over so many arrivals saves one: to span a single one does so only where a step ends anyway.
 #[inline(always)]
-pub(super) fn is_worth_it(spanned: usize, end: f64, reach: f64) -> bool {
+fn is_worth_it(spanned: usize, end: f64, reach: f64) -> bool {
     spanned > 1 || spanned == 1 && end >= reach
 }
 
@@ -182,7 +181,7 @@ type Row = super::lanes::Row<f64>;
 pub(super) struct Spans {
     /// Lanes whose next step is to span arrivals, if it may, and those of them that
     /// [choose their way](Run::choose_way) once that is known.
-    asked: Set,
+    pub(super) asked: Set,
     undecided: Set,
     /// How many arrivals a step of each chart is to span at most.
     most: [usize; 2],
@@ -228,27 +227,6 @@ impl Default for Spans {
 }
 
 impl Spans {
-    /// Exchanges two lanes.
-    #[inline(always)]
-    pub(super) fn exchange(&mut self, a: usize, b: usize) {
-        let both = alone(a) | alone(b);
-        if self.asked & both == 0 {
-            return;
-        }
-        for set in [&mut self.asked, &mut self.undecided] {
-            if (*set & both).count_ones() == 1 {
-                *set ^= both;
-            }
-        }
-        self.most = [self.most[0].max(self.most[1]); 2];
-        let Arrived { left, pulses, integrals } = &mut self.first;
-        let Site { y, closed, constant, current, falls } = &mut self.site;
-        let rows = [&mut self.end, y, closed, constant, falls, &mut self.falls_of_gabab];
-        let rows = rows.into_iter().chain(&mut self.pulse).chain(&mut self.before_end);
-        let rows = rows.chain(current).chain(left).chain(pulses).chain(integrals);
-        rows.for_each(|row| row.swap(a, b));
-    }
-
     /// Smoothes what arrives at the neurons of a chart, which have `N` circuits, in steps from `t` on.
     /// Where these do not span it, there is no detour.
     #[inline(always)]
@@ -261,11 +239,8 @@ impl Spans {
             let falls = [read(&self.site.falls), read(&self.falls_of_gabab)];
             let mut arrived = Arrived::nothing(length);
             if most > MOST {
-                let Arrived { left: [a, b], pulses: [c, d], integrals: [e, f, g] } = &self.first;
-                arrived.left = [read(a), read(b)];
-                arrived.pulses = [read(c), read(d)];
-                arrived.integrals = [read(e), read(f), read(g)];
-                for row in self.first.rows() {
+                for (number, row) in arrived.numbers().into_iter().zip(self.first.numbers()) {
+                    *number = read(row);
                     zero.write(&mut row[at..]);
                 }
             }
@@ -374,26 +349,24 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     fn sum_first(&mut self, lane: usize, end: f64) {
         #[cfg(test)]
         short::count(short::Short::Many, usize::from(lane >= BLOCK));
-        let way = self.way(lane);
+        let way = &self.ways[lane % LANES];
         let n = &*self.jobs.list[way.job].neuron;
         let arrivals = &self.jobs.arrivals_of(way.job)[way.arrival..][..way.spanned];
         let (first, last) = arrivals.split_at(way.spanned - MOST);
-        let pulse = |arrival: &Arrival| {
-            let c = self.model.circuit_of(arrival.receptor);
-            (n.pulse(c, arrival.weight), n.falls(c), end - self.relative(arrival.time))
-        };
+        let before_end = |arrival: &Arrival| end - seconds(arrival.time, self.origin);
         let mut sum = Arrived::nothing(end);
-        for (pulse, falls, before_end) in first.iter().map(pulse) {
-            sum.add(pulse, falls, before_end);
+        for arrival in first {
+            let c = self.model.circuit_of(arrival.receptor);
+            sum.add(n.pulse(c, arrival.weight), n.falls(c), before_end(arrival));
         }
-        let last: SmallVec<[_; MOST]> = last.iter().map(pulse).collect();
         let spans = &mut *self.spans;
-        for (k, (pulse, _, before_end)) in last.into_iter().enumerate() {
-            (spans.pulse[k][lane], spans.before_end[k][lane]) = (pulse, before_end);
+        for (row, number) in spans.first.numbers().into_iter().zip(sum.numbers()) {
+            row[lane] = *number;
         }
-        let Arrived { left: [a, b], pulses: [c, d], integrals: [e, f, g] } = sum;
-        for (row, number) in spans.first.rows().into_iter().zip([a, b, c, d, e, f, g]) {
-            row[lane] = number;
+        for (k, arrival) in last.iter().enumerate() {
+            let c = self.model.circuit_of(arrival.receptor);
+            spans.pulse[k][lane] = n.pulse(c, arrival.weight);
+            spans.before_end[k][lane] = before_end(arrival);
         }
     }
 
@@ -439,7 +412,7 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let undecided = spans.undecided & of_chart(chart);
         spans.undecided &= !undecided;
         if undecided != 0 {
-            // (No step is a first one that is to span arrivals: the others have decided with that.)
+            // (All that is left to choose for a step that was to span arrivals: it is no first one.)
             let near = those(chart, |lane| threshold_is_near(lanes, lane));
             for lane in bits(undecided & near) {
                 self.choose_way(lane as usize % LANES);
@@ -482,8 +455,81 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
 
 #[cfg(test)]
 mod tests {
+    use fearless_simd::Level;
+
     use super::*;
     use crate::circuit::math::exp;
+    use crate::circuit::number::with_width;
+
+    /// On lanes with none, few and many arrivals side by side: the same bits as one neuron after the other, and nothing
+    /// is left for the next steps.
+    fn lanes_are_smoothed_as_one_neuron_is<const N: usize>() {
+        let mut spans = Spans::default();
+        let (t, falls) = ([1e-4; WIDTH], [30.0, 140.0]);
+        let mut expected = Vec::new();
+        for lane in 0..LANES {
+            let number = |k: usize| ((lane * 31 + k * 17) % 97) as f64 / 97.0;
+            let end = 9e-4 + 1e-4 * number(1);
+            let (y, closed) = (10.0 * number(2), 2e4 * number(3));
+            let current = [1e4 * number(4), if N == 2 { 1e3 * number(5) } else { 0.0 }];
+            let site = Site { y, closed, constant: 5e3, current, falls: falls[AMPA] };
+            spans.end[lane] = end;
+            (spans.site.y[lane], spans.site.closed[lane]) = (y, closed);
+            (spans.site.constant[lane], spans.site.falls[lane]) = (site.constant, site.falls);
+            for (row, current) in spans.site.current.iter_mut().zip(current) {
+                row[lane] = current;
+            }
+            spans.falls_of_gabab[lane] = falls[GABAB];
+            let count = [0, 1, MOST, MOST + 1, 20, 5][lane % 6];
+            let most = &mut spans.most[lane / BLOCK];
+            *most = count.max(*most);
+            let first = count.saturating_sub(MOST);
+            let mut arrived = Arrived::nothing(0.0);
+            for k in 0..count {
+                let c = if N == 2 && (k + lane) % 3 == 0 { GABAB } else { AMPA };
+                let size = 500.0 * number(k + 6);
+                let (pulse, before_end) = (if c == AMPA { size } else { -size }, 7e-4 * number(k));
+                arrived.add(pulse, falls[c], before_end);
+                if k + 1 == first {
+                    let numbers = arrived.numbers().into_iter().zip(spans.first.numbers());
+                    numbers.for_each(|(number, row)| row[lane] = *number);
+                } else if k >= first {
+                    spans.pulse[k - first][lane] = pulse;
+                    spans.before_end[k - first][lane] = before_end;
+                }
+            }
+            let length = end - t[lane];
+            let may = arrived.is_small::<N>(&site, length);
+            let [value, slope, curve] = arrived.parabola(length);
+            let detour = if may { arrived.detour(length) } else { 0.0 };
+            let [ampa, gabab] = arrived.left;
+            expected.push([detour, length, value, slope, curve, ampa, gabab, arrived.integrals[0]]);
+        }
+        let smooth = |spans: &mut Spans| {
+            for chart in [0, 1] {
+                with_width!(Level::new(), width => spans.smooth::<_, N>(width, chart, &t));
+            }
+        };
+        smooth(&mut spans);
+        let spanned = expected.iter().filter(|[detour, ..]| *detour > 0.0).count();
+        assert!(spanned > 10 && spanned < 40, "{spanned}");
+        for (lane, expected) in expected.into_iter().enumerate() {
+            let [value, slope, curve] = spans.parabola.map(|row| row[lane]);
+            let [ampa, gabab] = spans.left.map(|row| row[lane]);
+            let (detour, length) = (spans.detour[lane], spans.length[lane]);
+            let ours = [detour, length, value, slope, curve, ampa, gabab, spans.integral[lane]];
+            assert_eq!(ours.map(f64::to_bits), expected.map(f64::to_bits), "lane {lane}");
+        }
+        smooth(&mut spans);
+        assert_eq!(spans.detour[..LANES], [0.0; LANES]);
+        assert_eq!(spans.integral[..LANES], [0.0; LANES]);
+    }
+
+    #[test]
+    fn lanes_are_smoothed_as_one_neuron_is_of_one_and_two_circuits() {
+        lanes_are_smoothed_as_one_neuron_is::<1>();
+        lanes_are_smoothed_as_one_neuron_is::<2>();
+    }
 
     /// Integrals of exp(-(t - from)/τ) from `from` to `end`, once, twice and three times: in closed form.
     fn integrals(tau: f64, time: f64) -> [f64; 3] {

@@ -103,7 +103,7 @@ pub(super) const HALVES: f64 = 18.9;
 /// is a hundredth of the picosecond in which time is kept.
 pub(super) const SHORTEST: f64 = 1e-14;
 
-/// A loop over whole blocks of lanes. Of a known length, the inner one becomes vectors without a rest.
+/// A loop over blocks of lanes. Of a known length, the inner one becomes vectors without a rest.
 macro_rules! for_lanes {
     ($lane:ident in $all:expr, $body:block) => {
         for first in $all.step_by(BLOCK) {
