@@ -247,7 +247,9 @@ impl Error {
                 std::io::ErrorKind::NotADirectory | std::io::ErrorKind::AlreadyExists => {
                     "a file is in the way: choose another folder with --out"
                 }
-                std::io::ErrorKind::IsADirectory => "there is a folder where a file should be",
+                std::io::ErrorKind::IsADirectory => {
+                    "that is a folder: name a file in it, or move it out of the way"
+                }
                 _ => "check the path, the free space and the permissions",
             },
             Error::NotFinite { .. } => {

@@ -105,7 +105,7 @@ mod with_cuda {
     use crate::backend::CurrentBackend;
     use crate::backend::cuda::{Cuda, has_kernel};
     use crate::bank::Banks;
-    use crate::network::router::round_of;
+    use crate::network::lengths::round_of;
     use crate::scene::estimate::{Estimate, Recording};
     use crate::time::Time;
 

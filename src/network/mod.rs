@@ -16,6 +16,7 @@
 //! | [`port`] | where edges end, and what a weight is there |
 //! | [`spikes`] | the spikes of a window |
 //! | [`inbox`] | what arrives in the window at hand, as the solvers want it |
+//! | [`lengths`] | how long rounds and windows are |
 //! | `calendar` | what is due in the rounds to come |
 //! | [`router`] | from spikes through the calendar to the inboxes |
 
@@ -24,6 +25,7 @@ mod by_emitter;
 pub(crate) mod calendar;
 pub mod inbox;
 pub mod law;
+pub mod lengths;
 pub mod plasticity;
 pub mod port;
 pub mod projection;

@@ -15,33 +15,14 @@ use super::inbox::{Delivery, Inbox, MOST_SUMMED_STEPS, Moment, Run, Shape, Share
 use super::plasticity::EdgeWeights;
 use super::spikes::{Spike, part};
 use super::table::{Cuts, EdgeRun, MOST_CUTS, Numbering, Table};
-use super::{Edge, WindowSpikes};
+use super::{Edge, WindowSpikes, lengths};
 use crate::backend::{Backend, CurrentBackend};
 use crate::bank::{Bank, Banks, Neurons};
 use crate::error::Error;
-use crate::scene::{Connection, GroupId, Scene, Solver};
+use crate::scene::{GroupId, Scene};
 use crate::schedule::Window;
 use crate::threads::{self, Apart, Pool};
 use crate::time::Time;
-
-/// The inbox of a round has room for each tile of its steps; a longer round would gain nothing.
-const MOST_ROUND_STEPS: u64 = 1 << 14;
-
-/// What keeps a back end busy: steps of neurons, seconds of event-driven ones, and spikes of sources.
-struct Work {
-    steps: u64,
-    seconds: f64,
-    spikes: f64,
-}
-
-/// A device for about ten milliseconds; where spikes are heard these have to be kept meanwhile.
-const BUSY_DEVICE: Work = Work { steps: 1 << 32, seconds: 1e4, spikes: f64::INFINITY };
-const HEARD_DEVICE: Work = Work { steps: 1 << 28, seconds: 1e4, spikes: f64::INFINITY };
-/// A thread for half a millisecond or more (with event-driven neurons, for a few), of which the systems of a window
-/// take some microseconds, and those of sources look at each of them.
-const BUSY_THREAD: Work = Work { steps: 1 << 19, seconds: 40.0, spikes: 1e5 };
-/// The most rounds of a window, however small the network: ten milliseconds or more of a device.
-const MOST_ROUNDS: u64 = 1 << 10;
 
 /// Several pieces of what arrives at once for each thread even out their load. (Each piece has a share of the inbox.
 /// With one for each thread there would be fewer lists to look through, but those of each thread would grow to what it
@@ -55,58 +36,6 @@ const PREFETCH: u64 = 32;
 const EDGES_OF_A_LINE: u64 = 8;
 /// And the groups of an emitter, that many spikes after those at hand.
 const PREFETCH_EMITTERS: usize = 6;
-
-/// The round of a scene whose shortest delay between neurons is `shortest`, if there is one. With
-/// Euler a spike found in its first step arrives that much after the *next* step.
-fn round(scene: &Scene, shortest: Option<Time>) -> Time {
-    let grid = scene.window_grid();
-    let longest = match scene.window_grid() {
-        Time::TICK => scene.window,
-        step => scene.window.min(Time::from_steps(MOST_ROUND_STEPS, step)),
-    };
-    let shortest = shortest.map(|delay| match scene.solver {
-        Solver::Euler { dt } => delay + dt,
-        Solver::Event { .. } => delay,
-    });
-    let round = shortest.map_or(longest, |shortest| longest.min(shortest));
-    Time::from_steps(round.whole(grid).max(1), grid)
-}
-
-/// The round of a scene, unless hand-made edges have shorter delays.
-#[must_use]
-pub fn round_of(scene: &Scene) -> Time {
-    let between = scene.connections.iter().filter(|c| matches!(c.from, GroupId::Population(_)));
-    round(scene, between.map(Connection::shortest_delay).min())
-}
-
-/// The window of a scene on threads of this machine, if nobody looks between its rounds: as many of them as
-/// the scene's `window` has, but no more than keep a thread busy for a while.
-#[must_use]
-pub fn window_of(scene: &Scene) -> Time {
-    let (dt, round) = (scene.solver.grid(), round_of(scene));
-    Time::from_steps(window(scene, round.steps(dt)), dt)
-}
-
-/// See [`window_of`]; in steps, as the round.
-fn window(scene: &Scene, round: u64) -> u64 {
-    let longest = self::round(scene, None).steps(scene.solver.grid());
-    let rounds = longest.min(time_of(scene, &BUSY_THREAD)) / round;
-    rounds.clamp(1, MOST_ROUNDS) * round
-}
-
-/// Steps that the neurons of a scene take for so much work.
-fn time_of(scene: &Scene, work: &Work) -> u64 {
-    let populations = (0..scene.populations.len()).map(GroupId::Population);
-    let neurons = populations.map(|group| scene.instances(group)).sum::<u64>().max(1);
-    let grid = scene.solver.grid();
-    let steps = |seconds: f64| Time::from_seconds(seconds).map_or(u64::MAX, |t| t.steps(grid));
-    let of_neurons = match scene.window_grid() {
-        Time::TICK => steps(work.seconds / neurons as f64),
-        step => work.steps / neurons * step.whole(grid),
-    };
-    let rates = scene.sources.values().map(|source| source.size as f64 * source.train.peak_rate());
-    of_neurons.min(steps(work.spikes / rates.sum::<f64>()))
-}
 
 /// What a pulse takes about on one thread.
 pub(crate) const NANOSECONDS_OF_A_PULSE: u64 = 10;
@@ -185,7 +114,7 @@ impl Router {
                  {least} s or more"
             )));
         }
-        let round_steps = round(scene, shortest_delay).steps(dt);
+        let round_steps = lengths::round(scene, shortest_delay).steps(dt);
         let banks = &world.resource::<Banks>().0;
         let delivery = backend.delivery(banks);
         if delivery != Delivery::Host {
@@ -259,16 +188,13 @@ impl Router {
     /// From now on somebody looks between rounds, or nobody does: windows are longer then.
     pub(crate) fn set_observed(&mut self, scene: &Scene, is_observed: bool) {
         self.window_steps =
-            if is_observed { self.round_steps } else { window(scene, self.round_steps) };
+            if is_observed { self.round_steps } else { lengths::window(scene, self.round_steps) };
     }
 
     /// The back end routes the spikes of neurons itself, and nobody looks between rounds: windows are as long
     /// as the scene wants, or longer where that would not keep the back end busy.
     pub(crate) fn hand_over(&mut self, scene: &Scene, is_heard: bool) {
-        let longest = round(scene, None).steps(self.dt);
-        let busy = time_of(scene, if is_heard { &HEARD_DEVICE } else { &BUSY_DEVICE });
-        let rounds = (longest.max(busy) / self.round_steps).clamp(1, MOST_ROUNDS);
-        self.window_steps = rounds * self.round_steps;
+        self.window_steps = lengths::window_of_device(scene, self.round_steps, is_heard);
         self.is_taken_over = true;
     }
 

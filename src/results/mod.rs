@@ -26,7 +26,7 @@ use bevy_ecs::prelude::*;
 
 use crate::circuit::Waveform;
 use crate::error::Error;
-use crate::network::router::window_of;
+use crate::network::lengths::window_of;
 use crate::network::{Edge, Population, Replicas, Router, Rule};
 use crate::probe::stream::{StreamsTables, TableWriter};
 use crate::probe::{ProbeEntities, ProbeKind, Record, Tables, picture};

@@ -5,7 +5,7 @@ use crate::bank::LANES;
 use crate::error::Error;
 use crate::network::inbox::MOST_SUMMED_STEPS;
 use crate::network::law::Law;
-use crate::network::router::{round_of, window_of};
+use crate::network::lengths::{round_of, window_of};
 use crate::probe::ProbeKind;
 use crate::solver::kernel::TILE_STEPS;
 use crate::time::Time;

@@ -85,7 +85,7 @@ fn scene_files_that_cannot_be_read() {
         // A folder is no scene.
         let stderr = refused(folder.path(), &[command, "."], 5);
         assert!(stderr.contains("cannot read the scene"), "{stderr}");
-        assert!(stderr.contains("there is a folder where a file should be"), "{stderr}");
+        assert!(stderr.contains("that is a folder: name a file in it"), "{stderr}");
     }
 }
 
