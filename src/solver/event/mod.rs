@@ -15,7 +15,7 @@
 //! | [`lanes`] | many of them, on the lanes of vectors |
 //! | [`step`] | one adaptive step of the lanes of a chart, and the verdict on it |
 //! | `run` | which neuron is on which lane |
-//! | `begin` | neurons that begin a window side by side |
+//! | `begin` | neurons that begin a window |
 //! | `events` | its way from event to event |
 //! | `arrivals` | what arrives, and the ends of windows |
 //! | `span` | steps that span arrivals |
