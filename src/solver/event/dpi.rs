@@ -586,6 +586,7 @@ impl<R: Precision<N>, F: Form, const N: usize> DpiEvent<R, F, N> {
             ("LONGEST_DECAY", span::LONGEST_DECAY),
             ("NEXT_SPAN", span::NEXT),
             ("SPAN_GROWTH", span::GROWTH),
+            ("MOST_OF_WAY", span::MOST_OF_WAY),
         ];
         macros.extend(constants.map(|(name, value)| (name, double(value))));
         let [parameters, state] = DpiNeuron::<N>::words();

@@ -77,17 +77,34 @@ fn blow_up<R: Precision<N>, const N: usize>(lanes: &Lanes<R, N>, lane: usize) ->
     (leak, [i0 - leak * z_th, i0 - leak * z])
 }
 
-/// On chart z, whether a membrane as fast as at the faster end of its way would come to the threshold before the
-/// next event: mostly that is enough to know.
+/// On chart z, whether a membrane as fast as at the faster end of its way would come to the threshold before a time,
+/// `end`: mostly that is enough to know.
 #[inline(always)]
 pub(super) fn threshold_is_near<R: Precision<N>, const N: usize>(
     lanes: &Lanes<R, N>,
     lane: usize,
+    end: f64,
 ) -> bool {
     let (_, [top, bottom]) = blow_up(lanes, lane);
     let way = (lanes.x[lane] - lanes.x_th[lane].double()) / lanes.b;
-    let rest = lanes.event[lane] - lanes.t[lane];
+    let rest = end - lanes.t[lane];
     (top > 0.0) & (bottom > 0.0) & (way / top.or_more(bottom) < rest)
+}
+
+/// How long it takes to the threshold then, s.
+#[inline(always)]
+pub(super) fn time_to_threshold<R: Precision<N>, const N: usize>(
+    lanes: &Lanes<R, N>,
+    lane: usize,
+) -> f64 {
+    let (z, i0) = (lanes.x[lane], lanes.i0[lane].double());
+    let (leak, [top, bottom]) = blow_up(lanes, lane);
+    let is_straight = (leak * z).abs() < 1e-4 * i0;
+    if is_straight {
+        (z - lanes.x_th[lane].double()) / (lanes.b * i0)
+    } else {
+        R::of(top / bottom).log2().double() * std::f64::consts::LN_2 / (lanes.b * leak)
+    }
 }
 
 impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
@@ -345,47 +362,15 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     /// On chart z: to the next event in time, or, where the threshold comes first, along the chart.
     #[inline(always)]
     pub(super) fn choose_way(&mut self, lane: usize) {
-        let mut comes_first = self.threshold_comes_first(lane);
-        if comes_first && self.way(lane).spanned > 0 {
-            self.leave_span(lane);
-            comes_first = self.threshold_comes_first(lane);
-        }
-        let lanes = &self.lanes;
-        let (z, z_th) = (lanes.x[lane], lanes.x_th[lane].double());
-        let rest = lanes.event[lane] - lanes.t[lane];
-        let speed = lanes.k[lane].double().abs();
-        let is_first = lanes.is_first[lane] > R::of(1.5);
-        let step = if is_first {
-            lanes.first_z[lane].double() * z
-        } else {
-            lanes.h[lane].double() * speed
-        };
-        if comes_first && !self.is_at_threshold(lane) {
-            self.swap(lane);
-            self.lanes.h[lane] = R::of(-step.min(z - z_th));
-        } else if is_first {
-            self.lanes.h[lane] = R::of(if speed * rest > step { step / speed } else { rest });
-        }
-    }
-
-    /// On chart z, whether the membrane comes to the threshold before the next event.
-    #[inline(always)]
-    fn threshold_comes_first(&self, lane: usize) -> bool {
         let lanes = &*self.lanes;
-        threshold_is_near(lanes, lane) && {
-            let (z, i0) = (lanes.x[lane], lanes.i0[lane].double());
-            let (leak, [top, bottom]) = blow_up(lanes, lane);
-            let way = (z - lanes.x_th[lane].double()) / lanes.b;
-            let rest = lanes.event[lane] - lanes.t[lane];
-            let latest = way / top.or_less(bottom);
-            let is_straight = (leak * z).abs() < 1e-6 * i0;
-            let ln = |x: f64| R::of(x).log2().double() * std::f64::consts::LN_2;
-            latest < rest
-                || if is_straight {
-                    way / i0 < rest
-                } else {
-                    ln(top / bottom) / (lanes.b * leak) < rest
-                }
+        let event = lanes.event[lane];
+        let comes_first = threshold_is_near(lanes, lane, event)
+            && time_to_threshold(lanes, lane) < event - lanes.t[lane];
+        if comes_first && !self.is_at_threshold(lane) {
+            let way = lanes.x[lane] - lanes.x_th[lane].double();
+            let step = lanes.h[lane].double() * lanes.k[lane].double().abs();
+            self.swap(lane);
+            self.lanes.h[lane] = R::of(-step.min(way));
         }
     }
 
@@ -525,8 +510,12 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             lanes.x[lane] = z;
             lanes.k[lane] = R::of(-b * z * speed);
             lanes.unforced[lane] = lanes.unforced[lane] * R::of(-b * z / (1.0 + y));
+            // The first step is what it came to last time.
+            let step = lanes.first_z[lane].double() * z;
+            lanes.h[lane] = R::of(step / lanes.k[lane].double().abs());
             lanes.is_first[lane] = R::of(2.0);
             self.set_chart(lane, true);
         }
+        self.way_mut(lane).has_changed_chart = true;
     }
 }

@@ -350,15 +350,6 @@ impl<R: Precision<N>, const N: usize> Lanes<R, N> {
         rows.into_iter().for_each(|row| row[of_block(chart)].fill(none));
     }
 
-    /// The same of one lane.
-    #[inline(always)]
-    pub(super) fn forget_span(&mut self, lane: usize) {
-        let (zero, none) = (R::of(0.0), R::Current::of(0.0));
-        (self.rise[lane], self.rise_slope[lane], self.rise_curve[lane]) = (zero, zero, zero);
-        (self.left_of_ampa[lane], self.left_of_gabab[lane]) = (none, none);
-        (self.integral[lane], self.detour[lane]) = (none, zero);
-    }
-
     /// The right-hand side of a lane where it stands.
     #[inline(always)]
     pub fn rate<F: Form>(&self, lane: usize) -> Rate<R> {

@@ -41,6 +41,8 @@ pub(super) struct Way {
     pub(super) arrives: f64,
     pub(super) other: f64,
     pub(super) phase: Phase,
+    /// Whether it has changed its chart in this window.
+    pub(super) has_changed_chart: bool,
     /// When it is no longer refractory, when a synapse reaches its floor, and when its direct input
     /// changes; s from the start of the window.
     pub(super) refractory: f64,
@@ -71,6 +73,7 @@ impl Way {
         arrives: f64::INFINITY,
         other: f64::INFINITY,
         phase: Phase::Run,
+        has_changed_chart: false,
         refractory: f64::INFINITY,
         floor: f64::INFINITY,
         dc_change: f64::INFINITY,

@@ -11,7 +11,7 @@ use super::Arrival;
 #[cfg(test)]
 use super::arrivals::tests as short;
 use super::equation::{AMPA, Form, GABAB, is_closed};
-use super::events::threshold_is_near;
+use super::events::{threshold_is_near, time_to_threshold};
 use super::lanes::{BLOCK, LANES, Set, WIDTH, alone, of_block, of_chart, those};
 use super::precision::Precision;
 use super::real::Real;
@@ -34,6 +34,8 @@ pub(super) const LONGEST_DECAY: f64 = 0.5;
 pub(super) const NEXT: f64 = 0.6;
 /// But so many times as long, from arrival to arrival, while such a step would be too short to span any.
 pub(super) const GROWTH: f64 = 1.1;
+/// A step that spans arrivals ends before the threshold, at the last arrival within this part of the time until it.
+pub(super) const MOST_OF_WAY: f64 = 0.95;
 /// (1 − r + r²/2 − exp(−r))/r³, up to r = [`LONGEST_DECAY`] to 5e-12: its Taylor series.
 pub(super) const REST_OF_DECAY: [f64; 9] = {
     let mut c = [1.0 / 6.0; 9];
@@ -179,10 +181,8 @@ type Row = super::lanes::Row<f64>;
 /// What arrives in the next steps of lanes, until it is smoothed.
 #[repr(align(64))]
 pub(super) struct Spans {
-    /// Lanes whose next step is to span arrivals, if it may, and those of them that
-    /// [choose their way](Run::choose_way) once that is known.
+    /// Lanes whose next step is to span arrivals, if it may.
     pub(super) asked: Set,
-    undecided: Set,
     /// How many arrivals a step of each chart is to span at most.
     most: [usize; 2],
     /// When these steps end.
@@ -209,7 +209,6 @@ impl Default for Spans {
         let row = [0.0; WIDTH];
         Spans {
             asked: 0,
-            undecided: 0,
             most: [0; 2],
             end: row,
             pulse: [row; MOST],
@@ -283,12 +282,8 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     #[inline(always)]
     pub(super) fn start(&mut self, lane: usize) {
         self.span(lane);
-        if self.lanes.is_z[lane] > R::of(0.0) {
-            if self.spans.asked & alone(lane) == 0 {
-                self.choose_way(lane);
-            } else {
-                self.spans.undecided |= alone(lane);
-            }
+        if self.spans.asked & alone(lane) == 0 && self.lanes.is_z[lane] > R::of(0.0) {
+            self.choose_way(lane);
         }
     }
 
@@ -297,12 +292,15 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     fn span(&mut self, lane: usize) {
         let (way, lanes) = (&self.ways[lane % LANES], &*self.lanes);
         let (reach, zero) = (way.other.or_less(way.floor), R::of(0.0));
+        // (What a first step on another chart spanned would be left on the lane that it has in this window until then.)
+        let is_first = lanes.is_first[lane];
+        let is_on_its_way = is_first <= zero || is_first > R::of(1.5) && !way.has_changed_chart;
         let is_plain = is_closed(N)
+            && is_on_its_way
             && lanes.event[lane] == way.arrives
             && way.arrives < reach
             && !way.is_at_floor
             && lanes.is_open[lane] > zero
-            && lanes.is_first[lane] <= zero
             && lanes.is_swapped[lane] <= zero;
         if !is_plain {
             return;
@@ -310,6 +308,29 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let n = &*self.jobs.list[way.job].neuron;
         let (t, h) = (lanes.t[lane], lanes.h[lane].double().or_less(way.longest_span));
         let end = end_of_span(t, h, reach, way.arrives, n.fastest);
+        let spanned = self.lay_out(lane, end);
+        if !is_worth_it(spanned, end, reach) {
+            self.clear(lane, spanned);
+            self.way_mut(lane).longest_span *= GROWTH;
+            return;
+        }
+        let n = &*self.jobs.list[self.way(lane).job].neuron;
+        let (lanes, spans) = (&*self.lanes, &mut *self.spans);
+        let site = &mut spans.site;
+        spans.asked |= alone(lane);
+        let current = [lanes.current(AMPA, lane), lanes.current(GABAB.min(N - 1), lane)];
+        site.constant[lane] = n.constant_margin(current);
+        (site.y[lane], site.closed[lane]) = (lanes.y[lane].double(), lanes.closed[lane].double());
+        (site.current[AMPA][lane], site.current[GABAB][lane]) = (current[0], current[1]);
+        site.falls[lane] = n.falls(AMPA);
+        spans.falls_of_gabab[lane] = n.falls(GABAB.min(N - 1));
+    }
+
+    /// Lays out what arrives in the next step of a lane, until its `end`; how many arrivals that are.
+    #[inline(always)]
+    fn lay_out(&mut self, lane: usize, end: f64) -> usize {
+        let (way, spans) = (&mut self.ways[lane % LANES], &mut *self.spans);
+        let n = &*self.jobs.list[way.job].neuron;
         let mut spanned = 0;
         for arrival in &self.jobs.arrivals_of(way.job)[way.arrival..] {
             let before_end = end - seconds(arrival.time, self.origin);
@@ -317,30 +338,53 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
                 break;
             }
             let c = self.model.circuit_of(arrival.receptor);
-            self.spans.pulse[spanned % MOST][lane] = n.pulse(c, arrival.weight);
-            self.spans.before_end[spanned % MOST][lane] = before_end;
+            spans.pulse[spanned % MOST][lane] = n.pulse(c, arrival.weight);
+            spans.before_end[spanned % MOST][lane] = before_end;
             spanned += 1;
         }
-        if !is_worth_it(spanned, end, reach) {
-            self.spans.pulse[0][lane] = 0.0;
-            self.way_mut(lane).longest_span *= GROWTH;
-            return;
-        }
-        let chart = usize::from(lane >= BLOCK);
-        let spans = &mut *self.spans;
-        let site = &mut spans.site;
-        spans.asked |= alone(lane);
-        spans.most[chart] = spans.most[chart].max(spanned);
+        let most = &mut spans.most[usize::from(lane >= BLOCK)];
+        *most = spanned.max(*most);
         spans.end[lane] = end;
-        let current = [lanes.current(AMPA, lane), lanes.current(GABAB.min(N - 1), lane)];
-        site.constant[lane] = n.constant_margin(current);
-        (site.y[lane], site.closed[lane]) = (lanes.y[lane].double(), lanes.closed[lane].double());
-        (site.current[AMPA][lane], site.current[GABAB][lane]) = (current[0], current[1]);
-        site.falls[lane] = n.falls(AMPA);
-        spans.falls_of_gabab[lane] = n.falls(GABAB.min(N - 1));
-        self.ways[lane % LANES].spanned = spanned;
+        way.spanned = spanned;
         if spanned > MOST {
             self.sum_first(lane, end);
+        }
+        spanned
+    }
+
+    /// So many arrivals are not spanned, and no longer laid out.
+    #[inline(always)]
+    fn clear(&mut self, lane: usize, spanned: usize) {
+        for pulses in self.spans.pulse.iter_mut().take(spanned) {
+            pulses[lane] = 0.0;
+        }
+        if spanned > MOST {
+            self.spans.first.numbers().into_iter().for_each(|row| row[lane] = 0.0);
+        }
+        self.way_mut(lane).spanned = 0;
+    }
+
+    /// Steps on z that are to span arrivals, but would lead beyond the threshold, end at the last arrival before it, and
+    /// span the others. (Arrivals change when it comes, but little.)
+    #[inline(always)]
+    fn end_before_threshold(&mut self) {
+        let (lanes, spans) = (&*self.lanes, &*self.spans);
+        let near = those(1, |lane| threshold_is_near(lanes, lane, spans.end[lane]));
+        for lane in bits(spans.asked & near) {
+            let lane = lane as usize % LANES;
+            let (t, time) = (self.lanes.t[lane], time_to_threshold(self.lanes, lane));
+            if time >= self.spans.end[lane] - t {
+                continue;
+            }
+            let (way, latest) = (self.way(lane), t + MOST_OF_WAY * time);
+            let arrivals = &self.jobs.arrivals_of(way.job)[way.arrival..][..way.spanned];
+            let times = arrivals.iter().map(|arrival| seconds(arrival.time, self.origin));
+            let end = times.take_while(|time| *time <= latest).last();
+            self.clear(lane, arrivals.len());
+            if end.is_none_or(|end| self.lay_out(lane, end) == 0) {
+                self.spans.asked &= !alone(lane);
+                self.choose_way(lane);
+            }
         }
     }
 
@@ -373,10 +417,13 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     /// Smoothes what arrives in the next steps of the lanes of a chart, where they may span it; whether one was to.
     #[inline(always)]
     pub(super) fn smooth<W: Width>(&mut self, width: W, chart: usize) -> bool {
-        let asked = self.spans.asked & of_chart(chart);
-        if !is_closed(N) || asked == 0 {
+        if !is_closed(N) || self.spans.asked & of_chart(chart) == 0 {
             return false;
         }
+        if chart > 0 {
+            self.end_before_threshold();
+        }
+        let asked = self.spans.asked & of_chart(chart);
         self.spans.asked &= !asked;
         let (lanes, spans) = (&mut *self.lanes, &mut *self.spans);
         spans.smooth::<W, N>(width, chart, &lanes.t);
@@ -406,27 +453,14 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         }
         let spanned = those(chart, |lane| lanes.detour[lane] > zero);
         for lane in bits(asked & !spanned) {
-            let way = &mut self.ways[lane as usize % LANES];
-            (way.spanned, way.longest_span) = (0, 0.5 * spans.length[lane as usize % LANES]);
-        }
-        let undecided = spans.undecided & of_chart(chart);
-        spans.undecided &= !undecided;
-        if undecided != 0 {
-            // (All that is left to choose for a step that was to span arrivals: it is no first one.)
-            let near = those(chart, |lane| threshold_is_near(lanes, lane));
-            for lane in bits(undecided & near) {
-                self.choose_way(lane as usize % LANES);
+            let lane = lane as usize % LANES;
+            let way = &mut self.ways[lane];
+            (way.spanned, way.longest_span) = (0, 0.5 * self.spans.length[lane]);
+            if chart > 0 {
+                self.choose_way(lane);
             }
         }
         true
-    }
-
-    /// The step spans no arrivals: it ends at the first.
-    #[inline(always)]
-    pub(super) fn leave_span(&mut self, lane: usize) {
-        self.lanes.forget_span(lane);
-        self.way_mut(lane).spanned = 0;
-        self.lanes.event[lane] = self.way(lane).arrives;
     }
 
     /// The step that spans arrivals does not count: it is tried anew, shorter.
@@ -436,7 +470,7 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         self.way_mut(lane).longest_span = 0.5 * length;
         self.way_mut(lane).spanned = 0;
         self.lanes.event[lane] = self.way(lane).arrives;
-        self.span(lane);
+        self.start(lane);
     }
 
     /// The step that spanned arrivals counts.

@@ -50,6 +50,8 @@ struct Neuron {
     bool is_at_floor, is_awake, is_anew;
 };
 
+struct Arrived;
+
 /// The way of a neuron: what in Rust are its lane, its Way and its Job.
 struct Run {
     const Advance& a;
@@ -73,7 +75,7 @@ struct Run {
     unsigned arrival, spanned, stop, phase;
     double longest_span;
     double arrives, other, refractory, floor, dc_change, bend, dc_value, dc_slope, dc_from, way_h, late;
-    bool is_at_floor, is_driven;
+    bool has_changed_chart, is_at_floor, is_driven;
     Word spikes;
 
     __device__ Run(const Advance& a, Job& job, Neuron& n) : a(a), job(job), n(n) {}
@@ -142,6 +144,7 @@ struct Run {
         arrival = stop = 0;
         longest_span = NEVER;
         phase = unsigned(n.phase);
+        has_changed_chart = false;
         arrives = other = floor = dc_change = bend = NEVER;
         is_at_floor = n.is_at_floor;
         dc_value = dc_slope = dc_from = 0.0;
@@ -585,8 +588,7 @@ struct Run {
 
     __device__ int set_out() {
         if (is_calm()) return NEXT_END;
-        if (IS_CLOSED) span();
-        if (is_z) choose_way();
+        start();
         return NEXT_STEP;
     }
 
@@ -720,49 +722,48 @@ struct Run {
 
     // span.rs: in event_span.cuh.
 
+    __device__ void start();
     __device__ void span();
+    __device__ unsigned lay_out(double end, Arrived* arrived) const;
     __device__ void clear_span();
-    __device__ void leave_span();
     __device__ void shorten_span();
     __device__ void end_span();
 
     // events.rs
 
     __device__ void choose_way() {
-        bool comes_first = threshold_comes_first();
-        if (comes_first && spanned > 0) {
-            leave_span();
-            comes_first = threshold_comes_first();
-        }
-        const double z = x, z_th = double(x_th);
-        const double rest = event - t;
-        const double speed = magnitude(double(k));
-        const bool first = is_first > Real(1.5);
-        const double step = first ? double(first_z) * z : double(h) * speed;
+        const bool comes_first = threshold_is_near(event) && time_to_threshold() < event - t;
         if (comes_first && !is_at_threshold()) {
+            const double way = x - double(x_th);
+            const double step = double(h) * magnitude(double(k));
             swap();
-            h = Real(-smaller(step, z - z_th));
-        } else if (first) {
-            h = Real(speed * rest > step ? step / speed : rest);
+            h = Real(-smaller(step, way));
         }
     }
 
-    __device__ bool threshold_comes_first() const {
-        const double b = a.b;
-        const double z = x, z_th = double(x_th);
+    /// Returns the leak.
+    __device__ double blow_up(double* top, double* bottom) const {
         const double gain = 1.0 / (1.0 + double(y));
         const double leak = double(this->leak) - double(closed) * gain;
         const double i0 = double(this->i0);
-        const double rest = event - t;
-        const double top = i0 - leak * z_th, bottom = i0 - leak * z;
-        if (!(top > 0.0 && bottom > 0.0)) return false;
-        const double way = (z - z_th) / b;
-        const double soonest = way / larger(top, bottom), latest = way / smaller(top, bottom);
-        const bool is_straight = magnitude(leak * z) < 1e-6 * i0;
-        if (!(soonest < rest)) return false;
-        return latest < rest ||
-               (is_straight ? way / i0 < rest
-                            : double(log2_all(Real(top / bottom))) * LN_2 / (b * leak) < rest);
+        *top = i0 - leak * double(x_th);
+        *bottom = i0 - leak * x;
+        return leak;
+    }
+
+    __device__ bool threshold_is_near(double end) const {
+        double top, bottom;
+        blow_up(&top, &bottom);
+        const double way = (x - double(x_th)) / a.b;
+        return top > 0.0 && bottom > 0.0 && way / larger(top, bottom) < end - t;
+    }
+
+    __device__ double time_to_threshold() const {
+        const double i0 = double(this->i0);
+        double top, bottom;
+        const double leak = blow_up(&top, &bottom);
+        if (magnitude(leak * x) < 1e-4 * i0) return (x - double(x_th)) / (a.b * i0);
+        return double(log2_all(Real(top / bottom))) * LN_2 / (a.b * leak);
     }
 
     __device__ __forceinline__ bool is_at_threshold() const {
@@ -903,9 +904,11 @@ struct Run {
             x = z;
             k = Real(-b * z * speed);
             unforced = unforced * Real(-b * z / (1.0 + y));
+            h = Real(double(first_z) * z / magnitude(double(k)));
             is_first = Real(2.0);
             set_chart(true);
         }
+        has_changed_chart = true;
     }
 
     // step.rs

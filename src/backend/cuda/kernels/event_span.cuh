@@ -1,6 +1,6 @@
 // Steps that span arrivals, operation by operation what src/solver/event/span.rs computes, whose functions have the
 // same names here and are explained there. Stands behind event_dpi.cu. Macros: FURTHEST, LARGEST_DETOUR,
-// LONGEST_DECAY, NEXT_SPAN, SPAN_GROWTH and REST_OF_DECAY of that file.
+// LONGEST_DECAY, NEXT_SPAN, SPAN_GROWTH, MOST_OF_WAY and REST_OF_DECAY of that file.
 
 /// What arrives in a step.
 struct Arrived {
@@ -41,12 +41,31 @@ __device__ __forceinline__ bool decays(double pulses, double current) {
     return pulses <= 0.0 || current > 0.0;
 }
 
+__device__ unsigned Run::lay_out(double end, Arrived* arrived) const {
+    *arrived = Arrived();
+    unsigned spanned = 0;
+    for (; arrival + spanned < job.arrival_count; ++spanned) {
+        const double before_end = end - relative(arrival_time(arrival + spanned));
+        if (before_end <= 0.0) break;
+        const Arrival& next = job.arrivals[arrival + spanned];
+        const int c = place_of(next.time_and_receptor);
+        arrived->add(c, double(next.weight) * n.raise[c], LN_2 * n.decay[c], before_end);
+    }
+    return spanned;
+}
+
+__device__ void Run::start() {
+    if (IS_CLOSED) span();
+    if (spanned == 0 && is_z) choose_way();
+}
+
 __device__ void Run::span() {
     const Real zero = Real(0.0);
     const double h = smaller(double(this->h), longest_span);
     const double reach = smaller(other, floor);
-    const bool is_plain = event == arrives && arrives < reach && !is_at_floor && is_open &&
-                          is_first <= zero && !is_swapped;
+    const bool is_on_its_way = is_first <= zero || (is_first > Real(1.5) && !has_changed_chart);
+    const bool is_plain = is_on_its_way && event == arrives && arrives < reach && !is_at_floor &&
+                          is_open && !is_swapped;
     if (!is_plain) return;
     // No tiny step is left over.
     const double rest = reach - t;
@@ -55,18 +74,26 @@ __device__ void Run::span() {
     // As time is kept: a neuron may stay there.
     if (end < reach) end = relative(absolute(end));
     Arrived arrived;
-    unsigned spanned = 0;
-    for (; arrival + spanned < job.arrival_count; ++spanned) {
-        const double before_end = end - relative(arrival_time(arrival + spanned));
-        if (before_end <= 0.0) break;
-        const Arrival& next = job.arrivals[arrival + spanned];
-        const int c = place_of(next.time_and_receptor);
-        arrived.add(c, double(next.weight) * n.raise[c], LN_2 * n.decay[c], before_end);
-    }
+    unsigned spanned = lay_out(end, &arrived);
     // To span one saves a step only where a step ends anyway.
     if (spanned < 2 && (spanned < 1 || end < reach)) {
         longest_span *= SPAN_GROWTH;
         return;
+    }
+    if (is_z && threshold_is_near(end)) {
+        const double time = time_to_threshold();
+        if (time < end - t) {
+            const double latest = t + MOST_OF_WAY * time;
+            double last = t;
+            for (unsigned k = 0; k < spanned; ++k) {
+                const double arrives = relative(arrival_time(arrival + k));
+                if (!(arrives <= latest)) break;
+                last = arrives;
+            }
+            spanned = lay_out(last, &arrived);
+            if (spanned == 0) return;
+            end = last;
+        }
     }
     const double length = end - t;
     const double all = arrived.pulses[AMPA] + arrived.pulses[GABAB];
@@ -105,15 +132,11 @@ __device__ void Run::clear_span() {
     left_of_ampa = left_of_gabab = integral = Current(0.0);
 }
 
-__device__ void Run::leave_span() {
-    clear_span();
-    event = arrives;
-}
-
 __device__ void Run::shorten_span() {
     longest_span = 0.5 * (event - t);
-    leave_span();
-    span();
+    clear_span();
+    event = arrives;
+    start();
 }
 
 __device__ void Run::end_span() {
