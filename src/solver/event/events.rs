@@ -66,29 +66,22 @@ pub(super) fn set_chart<R: Precision<N>, F: Form, const N: usize>(
     lanes.y_down[lane] = if is_z { of(n.y_down) } else { of(0.0) };
 }
 
-/// On chart z, with input and leak as they are now, z goes to the threshold in closed form: the leak less what
-/// the input is worth; and the speeds, as parts of b, at the threshold and where a lane stands.
-#[inline(always)]
-fn blow_up<R: Precision<N>, const N: usize>(lanes: &Lanes<R, N>, lane: usize) -> (f64, [f64; 2]) {
-    let (z, z_th) = (lanes.x[lane], lanes.x_th[lane].double());
-    let gain = 1.0 / (1.0 + lanes.y[lane].double());
-    let leak = lanes.leak[lane].double() - lanes.closed[lane].double() * gain;
-    let i0 = lanes.i0[lane].double();
-    (leak, [i0 - leak * z_th, i0 - leak * z])
-}
-
-/// On chart z, whether a membrane as fast as at the faster end of its way would come to the threshold before a time,
-/// `end`: mostly that is enough to know.
+/// On chart z, with input and leak as they are now, z goes to the threshold in closed form. Whether a membrane as fast as
+/// at the faster end of its way would come there before a time, `end`: mostly that is enough to know.
 #[inline(always)]
 pub(super) fn threshold_is_near<R: Precision<N>, const N: usize>(
     lanes: &Lanes<R, N>,
     lane: usize,
     end: f64,
 ) -> bool {
-    let (_, [top, bottom]) = blow_up(lanes, lane);
-    let way = (lanes.x[lane] - lanes.x_th[lane].double()) / lanes.b;
+    let (z, z_th) = (lanes.x[lane], lanes.x_th[lane].double());
+    // As below, but times 1 + y: there is no division.
+    let y1 = 1.0 + lanes.y[lane].double();
+    let leak = lanes.leak[lane].double() * y1 - lanes.closed[lane].double();
+    let i0 = lanes.i0[lane].double() * y1;
+    let (top, bottom) = (i0 - leak * z_th, i0 - leak * z);
     let rest = end - lanes.t[lane];
-    (top > 0.0) & (bottom > 0.0) & (way / top.or_more(bottom) < rest)
+    (top > 0.0) & (bottom > 0.0) & ((z - z_th) * y1 < rest * lanes.b * top.or_more(bottom))
 }
 
 /// How long it takes to the threshold then, s.
@@ -97,11 +90,14 @@ pub(super) fn time_to_threshold<R: Precision<N>, const N: usize>(
     lanes: &Lanes<R, N>,
     lane: usize,
 ) -> f64 {
-    let (z, i0) = (lanes.x[lane], lanes.i0[lane].double());
-    let (leak, [top, bottom]) = blow_up(lanes, lane);
-    let is_straight = (leak * z).abs() < 1e-4 * i0;
-    if is_straight {
-        (z - lanes.x_th[lane].double()) / (lanes.b * i0)
+    let (z, z_th) = (lanes.x[lane], lanes.x_th[lane].double());
+    // The leak less what the input is worth; and the speeds, as parts of b, at the threshold and where it stands.
+    let gain = 1.0 / (1.0 + lanes.y[lane].double());
+    let leak = lanes.leak[lane].double() - lanes.closed[lane].double() * gain;
+    let i0 = lanes.i0[lane].double();
+    let (top, bottom) = (i0 - leak * z_th, i0 - leak * z);
+    if (leak * z).abs() < 1e-4 * i0 {
+        (z - z_th) / (lanes.b * i0)
     } else {
         R::of(top / bottom).log2().double() * std::f64::consts::LN_2 / (lanes.b * leak)
     }
@@ -276,6 +272,8 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         }
         if !is_z {
             self.hold_step(lane, slow);
+        } else if self.lanes.is_first[lane] > R::of(1.5) {
+            self.set_first_step_on_z(lane);
         }
     }
 
@@ -297,6 +295,14 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         let lanes = &mut *self.lanes;
         lanes.h[lane] = R::of(first_step(lanes.first_q[lane].double(), rate));
         lanes.is_first[lane] = R::of(1.0);
+    }
+
+    /// The first step on z: what it came to last time.
+    #[inline(always)]
+    fn set_first_step_on_z(&mut self, lane: usize) {
+        let lanes = &mut *self.lanes;
+        let step = lanes.first_z[lane].double() * lanes.x[lane];
+        lanes.h[lane] = R::of(step / lanes.k[lane].double().abs());
     }
 
     /// Puts the membrane to its reset.
@@ -510,11 +516,9 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             lanes.x[lane] = z;
             lanes.k[lane] = R::of(-b * z * speed);
             lanes.unforced[lane] = lanes.unforced[lane] * R::of(-b * z / (1.0 + y));
-            // The first step is what it came to last time.
-            let step = lanes.first_z[lane].double() * z;
-            lanes.h[lane] = R::of(step / lanes.k[lane].double().abs());
             lanes.is_first[lane] = R::of(2.0);
             self.set_chart(lane, true);
+            self.set_first_step_on_z(lane);
         }
         self.way_mut(lane).has_changed_chart = true;
     }

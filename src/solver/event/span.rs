@@ -331,8 +331,9 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     fn lay_out(&mut self, lane: usize, end: f64) -> usize {
         let (way, spans) = (&mut self.ways[lane % LANES], &mut *self.spans);
         let n = &*self.jobs.list[way.job].neuron;
+        let arrivals = &self.jobs.arrivals_of(way.job)[way.arrival..];
         let mut spanned = 0;
-        for arrival in &self.jobs.arrivals_of(way.job)[way.arrival..] {
+        for arrival in arrivals {
             let before_end = end - seconds(arrival.time, self.origin);
             if before_end <= 0.0 {
                 break;

@@ -644,7 +644,6 @@ struct Run {
 
     __device__ void rate_after_event(Real before, Real base_before) {
         if (phase != RUN) return;
-        const bool was_z = is_z;
         const Real slow = k + before;
         if (!IS_CLOSED) {
             evaluate();
@@ -659,7 +658,11 @@ struct Run {
             }
             unforced = unforced + constant;
         }
-        if (!was_z) hold_step(slow);
+        if (!is_z) {
+            hold_step(slow);
+        } else if (is_first > Real(1.5)) {
+            set_first_step_on_z();
+        }
     }
 
     __device__ __forceinline__ void hold_step(Real slow) {
@@ -676,6 +679,10 @@ struct Run {
     __device__ void set_first_step(double rate) {
         h = Real(first_step(double(first_q), rate));
         is_first = Real(1.0);
+    }
+
+    __device__ void set_first_step_on_z() {
+        h = Real(double(first_z) * x / magnitude(double(k)));
     }
 
     __device__ void reset() {
@@ -741,27 +748,21 @@ struct Run {
         }
     }
 
-    /// Returns the leak.
-    __device__ double blow_up(double* top, double* bottom) const {
-        const double gain = 1.0 / (1.0 + double(y));
-        const double leak = double(this->leak) - double(closed) * gain;
-        const double i0 = double(this->i0);
-        *top = i0 - leak * double(x_th);
-        *bottom = i0 - leak * x;
-        return leak;
-    }
-
     __device__ bool threshold_is_near(double end) const {
-        double top, bottom;
-        blow_up(&top, &bottom);
-        const double way = (x - double(x_th)) / a.b;
-        return top > 0.0 && bottom > 0.0 && way / larger(top, bottom) < end - t;
+        // Without a division, times 1 + y.
+        const double y1 = 1.0 + double(y);
+        const double leak = double(this->leak) * y1 - double(closed);
+        const double i0 = double(this->i0) * y1;
+        const double top = i0 - leak * double(x_th), bottom = i0 - leak * x;
+        const double way = (x - double(x_th)) * y1;
+        return top > 0.0 && bottom > 0.0 && way < (end - t) * a.b * larger(top, bottom);
     }
 
     __device__ double time_to_threshold() const {
+        const double gain = 1.0 / (1.0 + double(y));
+        const double leak = double(this->leak) - double(closed) * gain;
         const double i0 = double(this->i0);
-        double top, bottom;
-        const double leak = blow_up(&top, &bottom);
+        const double top = i0 - leak * double(x_th), bottom = i0 - leak * x;
         if (magnitude(leak * x) < 1e-4 * i0) return (x - double(x_th)) / (a.b * i0);
         return double(log2_all(Real(top / bottom))) * LN_2 / (a.b * leak);
     }
@@ -904,9 +905,9 @@ struct Run {
             x = z;
             k = Real(-b * z * speed);
             unforced = unforced * Real(-b * z / (1.0 + y));
-            h = Real(double(first_z) * z / magnitude(double(k)));
             is_first = Real(2.0);
             set_chart(true);
+            set_first_step_on_z();
         }
         has_changed_chart = true;
     }
