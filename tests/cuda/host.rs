@@ -77,7 +77,8 @@ fn a_rounded_product_is_seen() {
 }
 
 /// The suite's spans are of all kinds: in both precisions, without inhibition and with it, steps that span arrivals
-/// count on each chart, and some do not. Of each kind, what is wrong in the kernel is seen in each population.
+/// count on each chart, end before the threshold or are the first on z, and some do not count. Of each kind, what is wrong
+/// in the kernel is seen in each population.
 fn every_kind_of_span_is_seen() {
     let left = "current[c] = currents[c] + left;";
     let without = |left: &str| format!("current[c] = currents[c] + ({left});");
@@ -88,6 +89,8 @@ fn every_kind_of_span_is_seen() {
             ("on chart q", left, without("Z ? left : zero")),
             ("on chart z", left, without("Z ? zero : left")),
             ("too long", shorter, "longest_span = 0.25 * (event - t);".into()),
+            ("before the threshold", "t + MOST_OF_WAY * left", "t + 0.5 * left".into()),
+            ("first on z", "(is_first <= zero || is_first_on_z)", "is_first <= zero".into()),
         ] {
             let patch = Some((from, &*to.leak()));
             let faults = Faults { patch, ..Faults::default() };

@@ -117,7 +117,7 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         lanes.event[lane] = event;
         let base = lanes.base.seen()[lane];
         #[cfg(test)]
-        tests::count(tests::Short::Arrival, usize::from(lanes.is_z[lane] > zero));
+        tests::count(tests::Seen::Arrival, usize::from(lanes.is_z[lane] > zero));
         self.rate_after_event(lane, (before, base));
         self.set_out(lane)
     }
@@ -154,9 +154,9 @@ pub(super) mod tests {
     use crate::simulation::Simulation;
     use crate::solver::event::Work;
 
-    /// What has a short way.
+    /// What tests count: what has a short way, and what is rare.
     #[derive(Clone, Copy)]
-    pub(in super::super) enum Short {
+    pub(in super::super) enum Seen {
         /// An arrival that `take_arrival` takes.
         Arrival,
         /// A neuron that begins with a step; and one that stays calm.
@@ -168,8 +168,13 @@ pub(super) mod tests {
         Many,
         /// A neuron that waits for a lane of its chart.
         Waits,
+        /// A step that spans arrivals and ends at one before the threshold; and one that is the first on z.
+        BeforeThreshold,
+        FirstOnZ,
+        /// A first step on z that spans none because the neuron is on a lane of the other chart still.
+        FirstOnOldLane,
     }
-    const KINDS: usize = 6;
+    const KINDS: usize = 9;
 
     thread_local! {
         /// Whether short ways are taken, and how many were, on charts q and z.
@@ -180,7 +185,7 @@ pub(super) mod tests {
         SHORT.get().0
     }
 
-    pub(in super::super) fn count(kind: Short, chart: usize) {
+    pub(in super::super) fn count(kind: Seen, chart: usize) {
         let (may, mut taken) = SHORT.get();
         taken[kind as usize][chart] += 1;
         SHORT.set((may, taken));
@@ -244,7 +249,7 @@ pub(super) mod tests {
                     let (short, general) = (outcome(scene(), true), outcome(scene(), false));
                     assert_eq!((short.0, short.1, short.2), (general.0, general.1, general.2));
                     assert_eq!(general.3[..4], [[0; 2]; 4]);
-                    let taken = short.3[Short::Arrival as usize];
+                    let taken = short.3[Seen::Arrival as usize];
                     assert!(taken[0] > 500 && taken[1] > 500, "taken: {taken:?}");
                     for (sum, own) in all.iter_mut().flatten().zip(short.3.iter().flatten()) {
                         *sum += own;
@@ -252,7 +257,8 @@ pub(super) mod tests {
                 }
             }
         }
-        let [_, begun, calm, done, ..] = all;
+        let [_, begun, calm, done, _, _, before, first, old] = all;
+        assert!(before[1] > 500 && first[1] > 500 && old[1] > 20, "{all:?}");
         let few = [begun, done].into_iter().flatten().min();
         assert!(few > Some(500) && calm[0] > 500, "{all:?}");
     }
@@ -305,7 +311,7 @@ pub(super) mod tests {
                 let (all, taken) = membranes(257, inhibition, rate, iw);
                 assert_eq!(all.len(), 257);
                 // Of some neurons a step spans so many arrivals, of others fewer.
-                let many: u64 = taken[Short::Many as usize].iter().sum();
+                let many: u64 = taken[Seen::Many as usize].iter().sum();
                 assert!(rate == "800 Hz" || many > 100, "{taken:?}");
                 for neurons in [1, 31, 32, 33, 63, 64, 65, 127] {
                     let (some, _) = membranes(neurons, inhibition, rate, iw);
@@ -352,7 +358,7 @@ pub(super) mod tests {
             let others = fast + slow;
             assert_eq!(all[..others], one[..others]);
             assert_eq!(all[others..], [one[others]; 100]);
-            for (sum, own) in waited.iter_mut().zip(taken[Short::Waits as usize]) {
+            for (sum, own) in waited.iter_mut().zip(taken[Seen::Waits as usize]) {
                 *sum += own;
             }
         }
@@ -386,7 +392,7 @@ pub(super) mod tests {
             let ((one, few), (all, many)) = (membranes(&scene(1)), membranes(&scene(20)));
             let off = all[0] / one[0] - 1.0;
             assert!(off.abs() < 1e-7, "{receptors}: {} and {}, {off:e}", all[0], one[0]);
-            let (few, many) = (few[Short::Many as usize], many[Short::Many as usize]);
+            let (few, many) = (few[Seen::Many as usize], many[Seen::Many as usize]);
             assert!(few == [0; 2] && many.iter().sum::<u64>() > 10, "{few:?}, {many:?}");
         }
     }

@@ -80,7 +80,7 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
                 self.out.awake.push(job.slot);
             }
             #[cfg(test)]
-            tests::count(tests::Short::Calm, usize::from(is_z));
+            tests::count(tests::Seen::Calm, usize::from(is_z));
             return true;
         }
         let chart = usize::from(n.is_z);
@@ -94,7 +94,7 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         self.ways[lane] = Way { job, arrives, other: self.end, h: n.h, ..Way::IDLE };
         self.taken |= alone(lane);
         #[cfg(test)]
-        tests::count(tests::Short::Begun, chart);
+        tests::count(tests::Seen::Begun, chart);
         self.start(lane);
         true
     }

@@ -566,6 +566,7 @@ impl<R: Precision<N>, F: Form, const N: usize> DpiEvent<R, F, N> {
             ("OMEGA_SLOPE", OMEGA_SLOPE),
             ("RUN_AWAY", RUN_AWAY),
             ("FASTER", super::events::FASTER),
+            ("NEARLY_STEADY", super::events::NEARLY_STEADY),
             ("CALM_FOR", CALM_FOR),
             ("SAFETY", step::SAFETY),
             ("SMALLEST_RATIO", step::SMALLEST_RATIO),

@@ -66,41 +66,37 @@ pub(super) fn set_chart<R: Precision<N>, F: Form, const N: usize>(
     lanes.y_down[lane] = if is_z { of(n.y_down) } else { of(0.0) };
 }
 
-/// On chart z, with input and leak as they are now, z goes to the threshold in closed form. Whether a membrane as fast as
-/// at the faster end of its way would come there before a time, `end`: mostly that is enough to know.
-#[inline(always)]
-pub(super) fn threshold_is_near<R: Precision<N>, const N: usize>(
-    lanes: &Lanes<R, N>,
-    lane: usize,
-    end: f64,
-) -> bool {
-    let (z, z_th) = (lanes.x[lane], lanes.x_th[lane].double());
-    // As below, but times 1 + y: there is no division.
-    let y1 = 1.0 + lanes.y[lane].double();
-    let leak = lanes.leak[lane].double() * y1 - lanes.closed[lane].double();
-    let i0 = lanes.i0[lane].double() * y1;
-    let (top, bottom) = (i0 - leak * z_th, i0 - leak * z);
-    let rest = end - lanes.t[lane];
-    (top > 0.0) & (bottom > 0.0) & ((z - z_th) * y1 < rest * lanes.b * top.or_more(bottom))
-}
+/// Where the speed changes by no more than this part on the way to the threshold, its mean is enough to know when the
+/// membrane comes there, to 1e-5: there the logarithm would be that of nearly 1, of few digits in single precision.
+pub(super) const NEARLY_STEADY: f64 = 0.01;
 
-/// How long it takes to the threshold then, s.
+/// How long it takes a membrane on chart z to its threshold, s, with input and leak as they are now, where z goes there in
+/// closed form; infinity, if it does not come there before a time, `end`.
 #[inline(always)]
 pub(super) fn time_to_threshold<R: Precision<N>, const N: usize>(
     lanes: &Lanes<R, N>,
     lane: usize,
+    end: f64,
 ) -> f64 {
-    let (z, z_th) = (lanes.x[lane], lanes.x_th[lane].double());
-    // The leak less what the input is worth; and the speeds, as parts of b, at the threshold and where it stands.
-    let gain = 1.0 / (1.0 + lanes.y[lane].double());
-    let leak = lanes.leak[lane].double() - lanes.closed[lane].double() * gain;
-    let i0 = lanes.i0[lane].double();
+    let (z, z_th, rest) = (lanes.x[lane], lanes.x_th[lane].double(), end - lanes.t[lane]);
+    // The leak less what the input is worth; and the speeds, as parts of b, at the threshold and where it stands: all
+    // times 1 + y, so that there is no division.
+    let y1 = 1.0 + lanes.y[lane].double();
+    let leak = lanes.leak[lane].double() * y1 - lanes.closed[lane].double();
+    let i0 = lanes.i0[lane].double() * y1;
     let (top, bottom) = (i0 - leak * z_th, i0 - leak * z);
-    if (leak * z).abs() < 1e-4 * i0 {
-        (z - z_th) / (lanes.b * i0)
-    } else {
-        R::of(top / bottom).log2().double() * std::f64::consts::LN_2 / (lanes.b * leak)
+    let way = (z - z_th) * y1;
+    // Mostly it is enough to know how far it would come at the faster one of both.
+    let is_near = (top > 0.0) & (bottom > 0.0) & (way < rest * lanes.b * top.or_more(bottom));
+    if !is_near {
+        return f64::INFINITY;
     }
+    let time = if (top - bottom).abs() < NEARLY_STEADY * bottom {
+        2.0 * way / (lanes.b * (top + bottom))
+    } else {
+        R::of(top / bottom).log2().double() * std::f64::consts::LN_2 * y1 / (lanes.b * leak)
+    };
+    if time < rest { time } else { f64::INFINITY }
 }
 
 impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
@@ -301,8 +297,10 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     #[inline(always)]
     fn set_first_step_on_z(&mut self, lane: usize) {
         let lanes = &mut *self.lanes;
-        let step = lanes.first_z[lane].double() * lanes.x[lane];
-        lanes.h[lane] = R::of(step / lanes.k[lane].double().abs());
+        let (step, speed) =
+            (lanes.first_z[lane].double() * lanes.x[lane], lanes.k[lane].double().abs());
+        // (A second at most, also where it does not move.)
+        lanes.h[lane] = R::of(step / speed.or_more(step));
     }
 
     /// Puts the membrane to its reset.
@@ -365,13 +363,12 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
         }
     }
 
-    /// On chart z: to the next event in time, or, where the threshold comes first, along the chart.
+    /// On chart z, of a step that spans no arrivals: to the next event in time, or, where the threshold comes first, along
+    /// the chart.
     #[inline(always)]
     pub(super) fn choose_way(&mut self, lane: usize) {
         let lanes = &*self.lanes;
-        let event = lanes.event[lane];
-        let comes_first = threshold_is_near(lanes, lane, event)
-            && time_to_threshold(lanes, lane) < event - lanes.t[lane];
+        let comes_first = time_to_threshold(lanes, lane, lanes.event[lane]).is_finite();
         if comes_first && !self.is_at_threshold(lane) {
             let way = lanes.x[lane] - lanes.x_th[lane].double();
             let step = lanes.h[lane].double() * lanes.k[lane].double().abs();
@@ -521,5 +518,75 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             self.set_first_step_on_z(lane);
         }
         self.way_mut(lane).has_changed_chart = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::lanes::BLOCK;
+    use super::*;
+    use crate::circuit::math::exp;
+
+    /// A membrane on z: at `z`, with its threshold, y, leak, input and dark current.
+    fn at<R: Precision<1>>([z, z_th, y, leak, input, i0]: [f64; 6]) -> (Box<Lanes<R, 1>>, usize) {
+        let (mut lanes, lane) = (Box::new(Lanes::<R, 1>::new(0.41, 1e-8)), BLOCK + 3);
+        (lanes.x[lane], lanes.x_th[lane], lanes.y[lane]) = (z, R::of(z_th), R::of(y));
+        (lanes.leak[lane], lanes.closed[lane]) = (R::of(leak), R::of(input));
+        (lanes.i0[lane], lanes.t[lane]) = (R::of(i0), -0.25);
+        (lanes, lane)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+        /// The time to the threshold is the integral of the inverse of the speed, by Simpson's rule, however near the
+        /// threshold is and whether the membrane speeds up or slows down on the way.
+        #[test]
+        fn the_threshold_comes_when_it_is_said_to(
+            y in 0.5_f64..500.0,
+            i0 in 1.0_f64..300.0,
+            // What leak and input together take from the dark current's speed.
+            net in prop_oneof![-20.0_f64..0.95, (-14.0_f64..0.0).prop_map(|x| 0.95 * exp(x))],
+            leak in 0.0_f64..2000.0,
+            to_go in (-9.0_f64..0.0).prop_map(exp),
+            more in 1.02_f64..3.0,
+        ) {
+            let z = 0.02 / (1.0 + y);
+            // As the lane has them.
+            let single = |x: f64| f64::from(x as f32);
+            let z_th = single(z * (1.0 - 0.999 * to_go));
+            let (y, i0) = (single(y), single(i0));
+            let leak = single(leak.max(net * i0 / z));
+            let input = single((leak - net * i0 / z) * (1.0 + y));
+            let net = leak - input / (1.0 + y);
+            let speed = |z: f64| 0.41 * (i0 - net * z);
+            prop_assume!(speed(z) > 0.02 * i0);
+            let (pieces, mut sum) = (2000, 0.0);
+            for k in 0..=pieces {
+                let weight = if k % pieces == 0 { 1.0 } else if k % 2 == 1 { 4.0 } else { 2.0 };
+                sum += weight / speed(z_th + (z - z_th) * f64::from(k) / f64::from(pieces));
+            }
+            let expected = sum * (z - z_th) / (3.0 * f64::from(pieces));
+            let lane = [z, z_th, y, leak, input, i0];
+            let (double, single) = (at::<f64>(lane), at::<f32>(lane));
+            let times = |end: f64| {
+                let end = end - 0.25;
+                [time_to_threshold(&*double.0, double.1, end), time_to_threshold(&*single.0, single.1, end)]
+            };
+            for (time, digits) in times(more * expected).into_iter().zip([1e-5, 1e-4]) {
+                prop_assert!((time / expected - 1.0).abs() < digits, "{time}, not {expected}");
+            }
+            prop_assert_eq!(times(expected / more), [f64::INFINITY; 2]);
+        }
+    }
+
+    #[test]
+    fn a_membrane_that_falls_does_not_come_to_its_threshold() {
+        for (input, comes) in [(0.0, false), (3500.0, true)] {
+            let (lanes, lane) = at::<f64>([0.02, 1e-4, 1.0, 2000.0, input, 30.0]);
+            assert_eq!(time_to_threshold(&*lanes, lane, 1e9).is_finite(), comes);
+        }
     }
 }

@@ -41,7 +41,7 @@ pub(super) struct Way {
     pub(super) arrives: f64,
     pub(super) other: f64,
     pub(super) phase: Phase,
-    /// Whether it has changed its chart in this window.
+    /// Whether it has changed its chart in this window: then its first step there spans no arrivals.
     pub(super) has_changed_chart: bool,
     /// When it is no longer refractory, when a synapse reaches its floor, and when its direct input
     /// changes; s from the start of the window.
@@ -269,7 +269,7 @@ impl<'j, R: Precision<N>, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
             let lane = lane as usize % LANES;
             self.ways[lane].is_driven |= self.ways[lane].spanned > 0;
             #[cfg(test)]
-            tests::count(tests::Short::Done, chart);
+            tests::count(tests::Seen::Done, chart);
             self.end(lane);
         }
         for lane in bits(self.taken & of_chart(chart) & !plain) {
@@ -296,7 +296,7 @@ impl<'j, R: Precision<N>, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
                 let leaving = self.leaving & of_chart(chart);
                 (leaving != 0).then_some(leaving.trailing_zeros() as usize % LANES)
             });
-            // (After a change of chart comes a first step, which spans nothing.)
+            // (In the window of a change of chart the first step there spans nothing.)
             debug_assert!(
                 self.leaving & self.spans.asked == 0,
                 "what is to be spanned is left behind"
@@ -310,7 +310,7 @@ impl<'j, R: Precision<N>, F: Form, const N: usize> Run<'_, 'j, R, F, N> {
             let Some(from) = from_q.or(from_z) else { break };
             let Some(to) = self.free_lane(usize::from(from < BLOCK)) else {
                 #[cfg(test)]
-                tests::count(tests::Short::Waits, usize::from(from >= BLOCK));
+                tests::count(tests::Seen::Waits, usize::from(from >= BLOCK));
                 break;
             };
             self.lanes.copy(from, to);

@@ -4,14 +4,14 @@
 //! changes its course little. So a step may span arrivals, with their input smoothed: by the parabola that
 //! has the same integral over the step, the same integral of that, and the same again. So smoothed, the
 //! membrane makes a small detour within the step, and ends it where it should, but for what the
-//! [step](super::step) counts as part of its error. A step that does not count is tried anew, shorter, and
-//! in the end leads from one arrival to the next.
+//! [step](super::step) counts as part of its error. It ends before the membrane comes to its threshold, at an arrival. A
+//! step that does not count is tried anew, shorter, and in the end leads from one arrival to the next.
 
 use super::Arrival;
 #[cfg(test)]
 use super::arrivals::tests as short;
 use super::equation::{AMPA, Form, GABAB, is_closed};
-use super::events::{threshold_is_near, time_to_threshold};
+use super::events::time_to_threshold;
 use super::lanes::{BLOCK, LANES, Set, WIDTH, alone, of_block, of_chart, those};
 use super::precision::Precision;
 use super::real::Real;
@@ -34,7 +34,8 @@ pub(super) const LONGEST_DECAY: f64 = 0.5;
 pub(super) const NEXT: f64 = 0.6;
 /// But so many times as long, from arrival to arrival, while such a step would be too short to span any.
 pub(super) const GROWTH: f64 = 1.1;
-/// A step that spans arrivals ends before the threshold, at the last arrival within this part of the time until it.
+/// A step that spans arrivals and would lead beyond the threshold ends at the last arrival within this part of the way to
+/// it, in time.
 pub(super) const MOST_OF_WAY: f64 = 0.95;
 /// (1 − r + r²/2 − exp(−r))/r³, up to r = [`LONGEST_DECAY`] to 5e-12: its Taylor series.
 pub(super) const REST_OF_DECAY: [f64; 9] = {
@@ -169,8 +170,8 @@ fn end_of_span(t: f64, h: f64, reach: f64, arrives: f64, fastest: f64) -> f64 {
 
 /// Whether a step over so many arrivals saves one: to span a single one does so only where a step ends anyway.
 #[inline(always)]
-fn is_worth_it(spanned: usize, end: f64, reach: f64) -> bool {
-    spanned > 1 || spanned == 1 && end >= reach
+fn is_worth_it(spanned: usize, ends_anyway: bool) -> bool {
+    spanned > 1 || spanned == 1 && ends_anyway
 }
 
 /// So many arrivals of a step lie side by side with those of other lanes; before these, the first ones are summed.
@@ -292,46 +293,40 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     fn span(&mut self, lane: usize) {
         let (way, lanes) = (&self.ways[lane % LANES], &*self.lanes);
         let (reach, zero) = (way.other.or_less(way.floor), R::of(0.0));
-        // (What a first step on another chart spanned would be left on the lane that it has in this window until then.)
-        let is_first = lanes.is_first[lane];
-        let is_on_its_way = is_first <= zero || is_first > R::of(1.5) && !way.has_changed_chart;
+        let is_first_on_z = lanes.is_first[lane] > R::of(1.5);
         let is_plain = is_closed(N)
-            && is_on_its_way
             && lanes.event[lane] == way.arrives
             && way.arrives < reach
             && !way.is_at_floor
             && lanes.is_open[lane] > zero
+            && (lanes.is_first[lane] <= zero || is_first_on_z)
             && lanes.is_swapped[lane] <= zero;
-        if !is_plain {
+        // A neuron that has changed its chart in this window is still on a lane of the other one; what it spanned would be
+        // left there.
+        if !is_plain || is_first_on_z && way.has_changed_chart {
+            #[cfg(test)]
+            if is_plain {
+                short::count(short::Seen::FirstOnOldLane, 1);
+            }
             return;
         }
-        let n = &*self.jobs.list[way.job].neuron;
-        let (t, h) = (lanes.t[lane], lanes.h[lane].double().or_less(way.longest_span));
-        let end = end_of_span(t, h, reach, way.arrives, n.fastest);
-        let spanned = self.lay_out(lane, end);
-        if !is_worth_it(spanned, end, reach) {
-            self.clear(lane, spanned);
-            self.way_mut(lane).longest_span *= GROWTH;
-            return;
-        }
-        let n = &*self.jobs.list[self.way(lane).job].neuron;
-        let (lanes, spans) = (&*self.lanes, &mut *self.spans);
-        let site = &mut spans.site;
-        spans.asked |= alone(lane);
-        let current = [lanes.current(AMPA, lane), lanes.current(GABAB.min(N - 1), lane)];
-        site.constant[lane] = n.constant_margin(current);
-        (site.y[lane], site.closed[lane]) = (lanes.y[lane].double(), lanes.closed[lane].double());
-        (site.current[AMPA][lane], site.current[GABAB][lane]) = (current[0], current[1]);
-        site.falls[lane] = n.falls(AMPA);
-        spans.falls_of_gabab[lane] = n.falls(GABAB.min(N - 1));
-    }
-
-    /// Lays out what arrives in the next step of a lane, until its `end`; how many arrivals that are.
-    #[inline(always)]
-    fn lay_out(&mut self, lane: usize, end: f64) -> usize {
-        let (way, spans) = (&mut self.ways[lane % LANES], &mut *self.spans);
         let n = &*self.jobs.list[way.job].neuron;
         let arrivals = &self.jobs.arrivals_of(way.job)[way.arrival..];
+        let (t, h) = (lanes.t[lane], lanes.h[lane].double().or_less(way.longest_span));
+        let mut end = end_of_span(t, h, reach, way.arrives, n.fastest);
+        let mut ends_anyway = end >= reach;
+        // Before the threshold it ends at an arrival. (Arrivals change when the membrane comes there, but little.)
+        let left = if lanes.is_z[lane] > zero {
+            time_to_threshold(lanes, lane, end)
+        } else {
+            f64::INFINITY
+        };
+        if left.is_finite() {
+            let latest = t + MOST_OF_WAY * left;
+            let times = arrivals.iter().map(|arrival| seconds(arrival.time, self.origin));
+            end = times.take_while(|time| *time <= latest).last().unwrap_or(t);
+            ends_anyway = true;
+        }
         let mut spanned = 0;
         for arrival in arrivals {
             let before_end = end - seconds(arrival.time, self.origin);
@@ -339,53 +334,30 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
                 break;
             }
             let c = self.model.circuit_of(arrival.receptor);
-            spans.pulse[spanned % MOST][lane] = n.pulse(c, arrival.weight);
-            spans.before_end[spanned % MOST][lane] = before_end;
+            self.spans.pulse[spanned % MOST][lane] = n.pulse(c, arrival.weight);
+            self.spans.before_end[spanned % MOST][lane] = before_end;
             spanned += 1;
         }
-        let most = &mut spans.most[usize::from(lane >= BLOCK)];
-        *most = spanned.max(*most);
+        if !is_worth_it(spanned, ends_anyway) {
+            self.spans.pulse[0][lane] = 0.0;
+            self.way_mut(lane).longest_span *= GROWTH;
+            return;
+        }
+        let chart = usize::from(lane >= BLOCK);
+        let spans = &mut *self.spans;
+        let site = &mut spans.site;
+        spans.asked |= alone(lane);
+        spans.most[chart] = spans.most[chart].max(spanned);
         spans.end[lane] = end;
-        way.spanned = spanned;
+        let current = [lanes.current(AMPA, lane), lanes.current(GABAB.min(N - 1), lane)];
+        site.constant[lane] = n.constant_margin(current);
+        (site.y[lane], site.closed[lane]) = (lanes.y[lane].double(), lanes.closed[lane].double());
+        (site.current[AMPA][lane], site.current[GABAB][lane]) = (current[0], current[1]);
+        site.falls[lane] = n.falls(AMPA);
+        spans.falls_of_gabab[lane] = n.falls(GABAB.min(N - 1));
+        self.ways[lane % LANES].spanned = spanned;
         if spanned > MOST {
             self.sum_first(lane, end);
-        }
-        spanned
-    }
-
-    /// So many arrivals are not spanned, and no longer laid out.
-    #[inline(always)]
-    fn clear(&mut self, lane: usize, spanned: usize) {
-        for pulses in self.spans.pulse.iter_mut().take(spanned) {
-            pulses[lane] = 0.0;
-        }
-        if spanned > MOST {
-            self.spans.first.numbers().into_iter().for_each(|row| row[lane] = 0.0);
-        }
-        self.way_mut(lane).spanned = 0;
-    }
-
-    /// Steps on z that are to span arrivals, but would lead beyond the threshold, end at the last arrival before it, and
-    /// span the others. (Arrivals change when it comes, but little.)
-    #[inline(always)]
-    fn end_before_threshold(&mut self) {
-        let (lanes, spans) = (&*self.lanes, &*self.spans);
-        let near = those(1, |lane| threshold_is_near(lanes, lane, spans.end[lane]));
-        for lane in bits(spans.asked & near) {
-            let lane = lane as usize % LANES;
-            let (t, time) = (self.lanes.t[lane], time_to_threshold(self.lanes, lane));
-            if time >= self.spans.end[lane] - t {
-                continue;
-            }
-            let (way, latest) = (self.way(lane), t + MOST_OF_WAY * time);
-            let arrivals = &self.jobs.arrivals_of(way.job)[way.arrival..][..way.spanned];
-            let times = arrivals.iter().map(|arrival| seconds(arrival.time, self.origin));
-            let end = times.take_while(|time| *time <= latest).last();
-            self.clear(lane, arrivals.len());
-            if end.is_none_or(|end| self.lay_out(lane, end) == 0) {
-                self.spans.asked &= !alone(lane);
-                self.choose_way(lane);
-            }
         }
     }
 
@@ -393,7 +365,7 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     #[cold]
     fn sum_first(&mut self, lane: usize, end: f64) {
         #[cfg(test)]
-        short::count(short::Short::Many, usize::from(lane >= BLOCK));
+        short::count(short::Seen::Many, usize::from(lane >= BLOCK));
         let way = &self.ways[lane % LANES];
         let n = &*self.jobs.list[way.job].neuron;
         let arrivals = &self.jobs.arrivals_of(way.job)[way.arrival..][..way.spanned];
@@ -418,13 +390,10 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     /// Smoothes what arrives in the next steps of the lanes of a chart, where they may span it; whether one was to.
     #[inline(always)]
     pub(super) fn smooth<W: Width>(&mut self, width: W, chart: usize) -> bool {
-        if !is_closed(N) || self.spans.asked & of_chart(chart) == 0 {
+        let asked = self.spans.asked & of_chart(chart);
+        if !is_closed(N) || asked == 0 {
             return false;
         }
-        if chart > 0 {
-            self.end_before_threshold();
-        }
-        let asked = self.spans.asked & of_chart(chart);
         self.spans.asked &= !asked;
         let (lanes, spans) = (&mut *self.lanes, &mut *self.spans);
         spans.smooth::<W, N>(width, chart, &lanes.t);
@@ -453,6 +422,17 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             lanes.event[lane] = select(may, spans.end[lane], lanes.event[lane]);
         }
         let spanned = those(chart, |lane| lanes.detour[lane] > zero);
+        #[cfg(test)]
+        for lane in bits(spanned).map(|lane| lane as usize) {
+            if lanes.is_first[lane] > zero {
+                short::count(short::Seen::FirstOnZ, chart);
+            }
+            let way = &self.ways[lane];
+            let next = self.jobs.arrivals_of(way.job).get(way.arrival + way.spanned);
+            if next.is_some_and(|next| seconds(next.time, self.origin) == self.spans.end[lane]) {
+                short::count(short::Seen::BeforeThreshold, chart);
+            }
+        }
         for lane in bits(asked & !spanned) {
             let lane = lane as usize % LANES;
             let way = &mut self.ways[lane];

@@ -50,8 +50,6 @@ struct Neuron {
     bool is_at_floor, is_awake, is_anew;
 };
 
-struct Arrived;
-
 /// The way of a neuron: what in Rust are its lane, its Way and its Job.
 struct Run {
     const Advance& a;
@@ -682,7 +680,8 @@ struct Run {
     }
 
     __device__ void set_first_step_on_z() {
-        h = Real(double(first_z) * x / magnitude(double(k)));
+        const double step = double(first_z) * x;
+        h = Real(step / larger(magnitude(double(k)), step));
     }
 
     __device__ void reset() {
@@ -731,7 +730,6 @@ struct Run {
 
     __device__ void start();
     __device__ void span();
-    __device__ unsigned lay_out(double end, Arrived* arrived) const;
     __device__ void clear_span();
     __device__ void shorten_span();
     __device__ void end_span();
@@ -739,7 +737,7 @@ struct Run {
     // events.rs
 
     __device__ void choose_way() {
-        const bool comes_first = threshold_is_near(event) && time_to_threshold() < event - t;
+        const bool comes_first = time_to_threshold(event) < NEVER;
         if (comes_first && !is_at_threshold()) {
             const double way = x - double(x_th);
             const double step = double(h) * magnitude(double(k));
@@ -748,23 +746,18 @@ struct Run {
         }
     }
 
-    __device__ bool threshold_is_near(double end) const {
-        // Without a division, times 1 + y.
+    __device__ double time_to_threshold(double end) const {
+        const double z = x, z_th = double(x_th), rest = end - t;
         const double y1 = 1.0 + double(y);
         const double leak = double(this->leak) * y1 - double(closed);
         const double i0 = double(this->i0) * y1;
-        const double top = i0 - leak * double(x_th), bottom = i0 - leak * x;
-        const double way = (x - double(x_th)) * y1;
-        return top > 0.0 && bottom > 0.0 && way < (end - t) * a.b * larger(top, bottom);
-    }
-
-    __device__ double time_to_threshold() const {
-        const double gain = 1.0 / (1.0 + double(y));
-        const double leak = double(this->leak) - double(closed) * gain;
-        const double i0 = double(this->i0);
-        const double top = i0 - leak * double(x_th), bottom = i0 - leak * x;
-        if (magnitude(leak * x) < 1e-4 * i0) return (x - double(x_th)) / (a.b * i0);
-        return double(log2_all(Real(top / bottom))) * LN_2 / (a.b * leak);
+        const double top = i0 - leak * z_th, bottom = i0 - leak * z;
+        const double way = (z - z_th) * y1;
+        if (!(top > 0.0 && bottom > 0.0 && way < rest * a.b * larger(top, bottom))) return NEVER;
+        const double time = magnitude(top - bottom) < NEARLY_STEADY * bottom
+            ? 2.0 * way / (a.b * (top + bottom))
+            : double(log2_all(Real(top / bottom))) * LN_2 * y1 / (a.b * leak);
+        return time < rest ? time : NEVER;
     }
 
     __device__ __forceinline__ bool is_at_threshold() const {

@@ -41,19 +41,6 @@ __device__ __forceinline__ bool decays(double pulses, double current) {
     return pulses <= 0.0 || current > 0.0;
 }
 
-__device__ unsigned Run::lay_out(double end, Arrived* arrived) const {
-    *arrived = Arrived();
-    unsigned spanned = 0;
-    for (; arrival + spanned < job.arrival_count; ++spanned) {
-        const double before_end = end - relative(arrival_time(arrival + spanned));
-        if (before_end <= 0.0) break;
-        const Arrival& next = job.arrivals[arrival + spanned];
-        const int c = place_of(next.time_and_receptor);
-        arrived->add(c, double(next.weight) * n.raise[c], LN_2 * n.decay[c], before_end);
-    }
-    return spanned;
-}
-
 __device__ void Run::start() {
     if (IS_CLOSED) span();
     if (spanned == 0 && is_z) choose_way();
@@ -63,37 +50,41 @@ __device__ void Run::span() {
     const Real zero = Real(0.0);
     const double h = smaller(double(this->h), longest_span);
     const double reach = smaller(other, floor);
-    const bool is_on_its_way = is_first <= zero || (is_first > Real(1.5) && !has_changed_chart);
-    const bool is_plain = is_on_its_way && event == arrives && arrives < reach && !is_at_floor &&
-                          is_open && !is_swapped;
-    if (!is_plain) return;
+    const bool is_first_on_z = is_first > Real(1.5);
+    const bool is_plain = event == arrives && arrives < reach && !is_at_floor && is_open &&
+                          (is_first <= zero || is_first_on_z) && !is_swapped;
+    if (!is_plain || (is_first_on_z && has_changed_chart)) return;
     // No tiny step is left over.
     const double rest = reach - t;
     double end = h >= rest ? reach : t + (2.0 * h > rest ? 0.5 * rest : h);
     end = smaller(end, arrives + LONGEST_DECAY / n.fastest);
     // As time is kept: a neuron may stay there.
     if (end < reach) end = relative(absolute(end));
+    bool ends_anyway = end >= reach;
+    const double left = is_z ? time_to_threshold(end) : NEVER;
+    if (left < NEVER) {
+        const double latest = t + MOST_OF_WAY * left;
+        end = t;
+        for (unsigned next = arrival; next < job.arrival_count; ++next) {
+            const double time = relative(arrival_time(next));
+            if (!(time <= latest)) break;
+            end = time;
+        }
+        ends_anyway = true;
+    }
     Arrived arrived;
-    unsigned spanned = lay_out(end, &arrived);
+    unsigned spanned = 0;
+    for (; arrival + spanned < job.arrival_count; ++spanned) {
+        const double before_end = end - relative(arrival_time(arrival + spanned));
+        if (before_end <= 0.0) break;
+        const Arrival& next = job.arrivals[arrival + spanned];
+        const int c = place_of(next.time_and_receptor);
+        arrived.add(c, double(next.weight) * n.raise[c], LN_2 * n.decay[c], before_end);
+    }
     // To span one saves a step only where a step ends anyway.
-    if (spanned < 2 && (spanned < 1 || end < reach)) {
+    if (spanned < 2 && (spanned < 1 || !ends_anyway)) {
         longest_span *= SPAN_GROWTH;
         return;
-    }
-    if (is_z && threshold_is_near(end)) {
-        const double time = time_to_threshold();
-        if (time < end - t) {
-            const double latest = t + MOST_OF_WAY * time;
-            double last = t;
-            for (unsigned k = 0; k < spanned; ++k) {
-                const double arrives = relative(arrival_time(arrival + k));
-                if (!(arrives <= latest)) break;
-                last = arrives;
-            }
-            spanned = lay_out(last, &arrived);
-            if (spanned == 0) return;
-            end = last;
-        }
     }
     const double length = end - t;
     const double all = arrived.pulses[AMPA] + arrived.pulses[GABAB];
