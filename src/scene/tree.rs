@@ -174,11 +174,15 @@ pub fn parse(text: &Arc<str>, origin: usize, diagnostics: &mut Diagnostics) -> O
         let offset = offset_of(text, error.span.start.line, error.span.start.col);
         let end = offset_of(text, error.span.end.line, error.span.end.col).max(offset);
         let span = Span { origin, start: offset, end };
+        let is_empty =
+            text.lines().map(str::trim).all(|line| line.is_empty() || line.starts_with("//"));
         let message = match error.code {
             ron::Error::ExceededRecursionLimit => "this is nested too deeply".to_string(),
+            _ if is_empty => "there is no scene here yet".to_string(),
             code => format!("this is not valid RON: {code}"),
         };
         let help = match bare_quantity(text, offset) {
+            _ if is_empty => "`picoamp new` writes one to start from".to_string(),
             Some(quantity) => format!("a quantity is a string: write \"{quantity}\""),
             None => "look for a missing comma, quote or bracket here or just before".to_string(),
         };

@@ -105,7 +105,7 @@ fn delays_between_neurons() {
         help: write for example delay: "1 ms"; or choose solver: Euler(dt: …), where a spike acts in the next step
     left out
       bad.ron:18:56 «OneToOne),»
-        connections.0.rule: the event-driven solver needs a delay of at least 1 us between neurons, but the shortest here is 0 s
+        connections.0.rule: the event-driven solver needs a delay of at least 1 us between neurons, but `delay` is left out, which means 0 s
         help: write for example delay: "1 ms"; or choose solver: Euler(dt: …), where a spike acts in the next step
     of one edge of a list
       bad.ron:18:56 «List([(0, 1, 1, "1 ms"),»

@@ -124,12 +124,12 @@ fn invalid_ron() {
         help: look for a missing comma, quote or bracket here or just before
     nothing
       bad.ron:1:1 «»
-        this is not valid RON: Unexpected end of RON
-        help: look for a missing comma, quote or bracket here or just before
+        there is no scene here yet
+        help: `picoamp new` writes one to start from
     only a comment
       bad.ron:1:9 «»
-        this is not valid RON: Unexpected end of RON
-        help: look for a missing comma, quote or bracket here or just before
+        there is no scene here yet
+        help: `picoamp new` writes one to start from
     something else
       bad.ron:1:1 «[1, 2]»
         expected a group of fields, found a list [ ]

@@ -204,11 +204,16 @@ fn connection(
     {
         let [least, shortest] = [least, connection.shortest_delay()]
             .map(|delay| units::format(delay.seconds(), Unit::Second));
-        let message = format!(
-            "the event-driven solver needs a delay of at least {least} between neurons, but the \
-             shortest here is {shortest}"
-        );
         let listed = connection.rule.listed().map_or(&[][..], |edges| &edges[..]);
+        let is_given = delay_at.is_some() || listed.iter().any(|edge| edge.delay.is_some());
+        let shortest = if is_given {
+            format!("the shortest here is {shortest}")
+        } else {
+            format!("`delay` is left out, which means {shortest}")
+        };
+        let message = format!(
+            "the event-driven solver needs a delay of at least {least} between neurons, but {shortest}"
+        );
         let euler = "or choose solver: Euler(dt: …), where a spike acts in the next step";
         let help = if listed.iter().any(|edge| edge.delay.is_some()) {
             format!("give each edge at least {least}; {euler}")
