@@ -12,7 +12,7 @@ use std::ops::{ControlFlow, Range};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
-use std::thread::{self, JoinHandle};
+use std::thread::{self, JoinHandle, ThreadId};
 use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
@@ -49,6 +49,33 @@ type Work = &'static (dyn Fn(usize) + Sync);
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(crate) struct Apart<T>(pub(crate) T);
+
+/// Things that are used again, each mostly by the thread that used it last: it may still be in the cache of that one's
+/// core, and to fetch it from there takes longer than to write it anew.
+#[derive(Debug)]
+pub(crate) struct Spare<T>(Mutex<Vec<(ThreadId, T)>>);
+
+impl<T> Default for Spare<T> {
+    fn default() -> Spare<T> {
+        Spare(Mutex::default())
+    }
+}
+
+impl<T> Spare<T> {
+    /// One that nobody uses, if there is one: that which the calling thread used last, if possible.
+    pub(crate) fn take(&self) -> Option<T> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = thread::current().id();
+        let at = all.iter().position(|(thread, _)| *thread == own).or(all.len().checked_sub(1))?;
+        Some(all.swap_remove(at).1)
+    }
+
+    /// Nobody uses it any more.
+    pub(crate) fn put(&self, used: T) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.push((thread::current().id(), used));
+    }
+}
 
 /// What the threads of a pool share.
 #[derive(Default)]
@@ -483,6 +510,24 @@ mod tests {
                 assert_eq!(results, (0..pieces).map(|piece| piece * piece).collect::<Vec<_>>());
             }
         }
+    }
+
+    #[test]
+    fn a_thread_gets_what_it_used_last() {
+        let spare = Spare::default();
+        assert_eq!(spare.take(), None);
+        spare.put("one");
+        thread::scope(|scope| {
+            let other = scope.spawn(|| {
+                spare.put("other");
+                let own = spare.take();
+                own.into_iter().for_each(|own| spare.put(own));
+                own
+            });
+            assert_eq!(other.join().unwrap(), Some("other"));
+        });
+        // Not the one that was put back last; and that of another thread rather than none.
+        assert_eq!([spare.take(), spare.take(), spare.take()], [Some("one"), Some("other"), None]);
     }
 
     /// Who is done with its own pieces is handed those of another that has not begun them, from their end.

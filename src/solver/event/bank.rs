@@ -3,7 +3,6 @@
 use std::any::Any;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use fearless_simd::Level;
 
@@ -15,7 +14,7 @@ use crate::backend::{Advanced, Fault, Sample};
 use crate::bank::{Drive, LANES, SampleRequest};
 use crate::circuit::Waveform;
 use crate::solver::kernel::Layout;
-use crate::threads::Pool;
+use crate::threads::{Pool, Spare};
 use crate::time::Time;
 
 /// Neurons that a thread takes at a time, at most.
@@ -42,7 +41,7 @@ pub struct EventBank<M: EventModel> {
     changed: Vec<u32>,
     is_changed: Vec<bool>,
     /// Empty lists whose memory is used again, for each thread that runs some.
-    spare: Mutex<Vec<Memory<M::Neuron>>>,
+    spare: Spare<Memory<M::Neuron>>,
     /// Where the neurons are on a device: what is to be changed there, and when.
     waiting: Option<Vec<Waiting<M>>>,
 }
@@ -61,7 +60,7 @@ impl<M: EventModel> EventBank<M> {
             layout,
             neurons: Vec::new(),
             awake: Vec::new(),
-            spare: Mutex::default(),
+            spare: Spare::default(),
             changed: Vec::new(),
             is_changed: Vec::new(),
             waiting: None,
@@ -153,8 +152,7 @@ impl<M: EventModel> EventBank<M> {
         next: &mut dyn FnMut() -> Option<Piece<'n, M::Neuron>>,
         window: &EventWindow,
     ) -> Output {
-        let spare = || self.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut list, mut arrivals, awake) = spare().pop().unwrap_or_default();
+        let (mut list, mut arrivals, awake) = self.spare.take().unwrap_or_default();
         let mut out = Output { awake, ..Output::default() };
         while let Some(piece) = next() {
             let mut jobs = emptied(list);
@@ -173,7 +171,7 @@ impl<M: EventModel> EventBank<M> {
             arrivals.clear();
             out.awake.drain(..).for_each(|slot| self.wake(slot));
         }
-        spare().push((list, arrivals, std::mem::take(&mut out.awake)));
+        self.spare.put((list, arrivals, std::mem::take(&mut out.awake)));
         out
     }
 

@@ -2,7 +2,6 @@
 
 use std::marker::PhantomData;
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
 
 use fearless_simd::Level;
 use smallvec::SmallVec;
@@ -18,6 +17,7 @@ use crate::circuit::number::with_width;
 use crate::circuit::{Constants, Preset, Receptor, Soma, Synapse, math};
 use crate::model::{Circuits, Dpi, NeuronModel};
 use crate::solver::kernel::Layout;
+use crate::threads::Spare;
 use crate::time::Time;
 
 /// Circuits of a neuron.
@@ -69,7 +69,7 @@ pub struct DpiEvent<R: Precision<N>, F, const N: usize> {
     /// Which of the circuits of a neuron each receptor of the layout is.
     circuit_of: Vec<u8>,
     /// Room for neurons that are being advanced, for each thread that does so.
-    rooms: Mutex<Vec<Box<Room<R, N>>>>,
+    pub(super) rooms: Spare<Box<Room<R, N>>>,
     marker: PhantomData<F>,
 }
 
@@ -89,20 +89,9 @@ impl<R: Precision<N>, F, const N: usize> DpiEvent<R, F, N> {
             b: kappa / (kappa + 1.0),
             tolerance: (STEP_TOLERANCE * tolerance.seconds()).min(LOOSEST_STEP),
             circuit_of: dpi.circuits().iter().map(|c| place(*c).min(N - 1) as u8).collect(),
-            rooms: Mutex::default(),
+            rooms: Spare::default(),
             marker: PhantomData,
         }
-    }
-
-    /// Room that nobody uses.
-    pub(super) fn take_room(&self) -> Box<Room<R, N>> {
-        let unused = self.rooms.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        unused.unwrap_or_else(|| Box::new(Room::new(self.b, self.tolerance)))
-    }
-
-    /// Gives room back.
-    pub(super) fn put_room(&self, room: Box<Room<R, N>>) {
-        self.rooms.lock().unwrap_or_else(PoisonError::into_inner).push(room);
     }
 
     /// The y below which a neuron does not come to its threshold within [`CALM_FOR`], what its input can

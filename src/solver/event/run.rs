@@ -150,7 +150,8 @@ pub(super) fn run<W: Width, R: Precision<N>, F: Form, const N: usize>(
     out: &mut Output,
 ) {
     let end = (window.end - window.start).seconds();
-    let mut room = model.take_room();
+    let unused = model.rooms.take();
+    let mut room = unused.unwrap_or_else(|| Box::new(Room::new(model.b, model.tolerance)));
     let Room { lanes, attempt, spans } = &mut *room;
     let mut run = Run {
         model,
@@ -178,7 +179,7 @@ pub(super) fn run<W: Width, R: Precision<N>, F: Form, const N: usize>(
         run.attend_all(chart);
         run.change_lanes();
     }
-    model.put_room(room);
+    model.rooms.put(room);
 }
 
 /// Puts the numbers of a neuron on a lane: it is at `t`, and the window has an end, s from its start.
