@@ -50,8 +50,8 @@ type Work = &'static (dyn Fn(usize) + Sync);
 #[repr(align(128))]
 pub(crate) struct Apart<T>(pub(crate) T);
 
-/// Things that are used again, each mostly by the thread that used it last: it may still be in the cache of that one's
-/// core, and to fetch it from there takes longer than to write it anew.
+/// Things that are used again, each mostly by the thread that used it last. Another's may still lie in the cache of that
+/// thread's core, from which fetching it takes longer than writing it anew. There are never more than were in use at once.
 #[derive(Debug)]
 pub(crate) struct Spare<T>(Mutex<Vec<(ThreadId, T)>>);
 
@@ -64,16 +64,16 @@ impl<T> Default for Spare<T> {
 impl<T> Spare<T> {
     /// One that nobody uses, if there is one: that which the calling thread used last, if possible.
     pub(crate) fn take(&self) -> Option<T> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let own = thread::current().id();
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let at = all.iter().position(|(thread, _)| *thread == own).or(all.len().checked_sub(1))?;
         Some(all.swap_remove(at).1)
     }
 
     /// Nobody uses it any more.
     pub(crate) fn put(&self, used: T) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.push((thread::current().id(), used));
+        let own = thread::current().id();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((own, used));
     }
 }
 

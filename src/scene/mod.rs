@@ -98,7 +98,8 @@ pub struct Scene {
 pub enum Solver {
     /// From event to event, every spike time to a tolerance: results do not depend on a step.
     Event {
-        /// The largest error of a spike time, over the first second.
+        /// The largest error of a spike time, over the first second, of a neuron that does not amplify disturbances
+        /// (`docs/src/solvers.md`).
         tolerance: Time,
         /// The step of models that have no event-driven equations: those on the host, and kernels
         /// of plugins.

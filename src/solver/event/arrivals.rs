@@ -257,8 +257,11 @@ pub(super) mod tests {
                 }
             }
         }
-        let [_, begun, calm, done, _, _, before, first, old] = all;
-        assert!(before[1] > 500 && first[1] > 500 && old[1] > 20, "{all:?}");
+        let of = |kind: Seen| all[kind as usize];
+        let [before, first, old] =
+            [Seen::BeforeThreshold, Seen::FirstOnZ, Seen::FirstOnOldLane].map(|kind| of(kind)[1]);
+        assert!(before > 500 && first > 500 && old > 20, "{all:?}");
+        let [begun, calm, done] = [Seen::Begun, Seen::Calm, Seen::Done].map(of);
         let few = [begun, done].into_iter().flatten().min();
         assert!(few > Some(500) && calm[0] > 500, "{all:?}");
     }

@@ -26,6 +26,13 @@ fn first_step(way: f64, rate: f64) -> f64 {
     way.min(2.5) / rate.abs().max(1.0)
 }
 
+/// How long a first step on z is, s, that leads so far at a speed: a second at most. (A number, also where the speed is
+/// none: the step finds that.)
+#[inline(always)]
+fn first_step_on_z(way: f64, speed: f64) -> f64 {
+    way / speed.abs().max(way)
+}
+
 /// The sums of what does not decay on a lane, whose input is open and above its floor or not; its direct input
 /// has a value and a slope.
 #[inline(always)]
@@ -297,10 +304,8 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
     #[inline(always)]
     fn set_first_step_on_z(&mut self, lane: usize) {
         let lanes = &mut *self.lanes;
-        let (step, speed) =
-            (lanes.first_z[lane].double() * lanes.x[lane], lanes.k[lane].double().abs());
-        // (A second at most, also where it does not move.)
-        lanes.h[lane] = R::of(step / speed.or_more(step));
+        let way = lanes.first_z[lane].double() * lanes.x[lane];
+        lanes.h[lane] = R::of(first_step_on_z(way, lanes.k[lane].double()));
     }
 
     /// Puts the membrane to its reset.
@@ -580,6 +585,15 @@ mod tests {
             }
             prop_assert_eq!(times(expected / more), [f64::INFINITY; 2]);
         }
+    }
+
+    #[test]
+    fn a_first_step_is_a_number() {
+        assert_eq!(first_step_on_z(0.01, -2.0), 0.005);
+        for speed in [0.0, f64::NAN, 1e-300] {
+            assert_eq!(first_step_on_z(0.01, speed), 1.0);
+        }
+        assert!(first_step(0.5, f64::NAN).is_finite());
     }
 
     #[test]

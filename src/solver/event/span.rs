@@ -4,8 +4,8 @@
 //! changes its course little. So a step may span arrivals, with their input smoothed: by the parabola that
 //! has the same integral over the step, the same integral of that, and the same again. So smoothed, the
 //! membrane makes a small detour within the step, and ends it where it should, but for what the
-//! [step](super::step) counts as part of its error. It ends before the membrane comes to its threshold, at an arrival. A
-//! step that does not count is tried anew, shorter, and in the end leads from one arrival to the next.
+//! [step](super::step) counts as part of its error. On chart z, one that would lead beyond the threshold ends at an arrival
+//! before it. A step that does not count is tried anew, shorter, and in the end leads from one arrival to the next.
 
 use super::Arrival;
 #[cfg(test)]
@@ -32,7 +32,8 @@ pub(super) const LONGEST_DECAY: f64 = 0.5;
 /// A step that spans arrivals is no longer than this part of what the error of the one before allows: what
 /// smoothing leaves grows with a lower power of its length.
 pub(super) const NEXT: f64 = 0.6;
-/// But so many times as long, from arrival to arrival, while such a step would be too short to span any.
+/// But so many times as long, from arrival to arrival, while such a step would be too short to span any (or the threshold too
+/// near).
 pub(super) const GROWTH: f64 = 1.1;
 /// A step that spans arrivals and would lead beyond the threshold ends at the last arrival within this part of the way to
 /// it, in time.
@@ -301,7 +302,7 @@ impl<R: Precision<N>, F: Form, const N: usize> Run<'_, '_, R, F, N> {
             && lanes.is_open[lane] > zero
             && (lanes.is_first[lane] <= zero || is_first_on_z)
             && lanes.is_swapped[lane] <= zero;
-        // A neuron that has changed its chart in this window is still on a lane of the other one; what it spanned would be
+        // A neuron that has changed its chart in this window may still be on a lane of the other one; what it spanned would be
         // left there.
         if !is_plain || is_first_on_z && way.has_changed_chart {
             #[cfg(test)]

@@ -680,8 +680,8 @@ struct Run {
     }
 
     __device__ void set_first_step_on_z() {
-        const double step = double(first_z) * x;
-        h = Real(step / larger(magnitude(double(k)), step));
+        const double way = double(first_z) * x;
+        h = Real(way / larger(magnitude(double(k)), way));
     }
 
     __device__ void reset() {
