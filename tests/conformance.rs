@@ -126,6 +126,44 @@ fn many_pulses_delivered_by_several_threads() {
     }
 }
 
+/// Event-driven neurons that drive each other: threads deliver what neurons fire to blocks of their own.
+fn lively() -> Scene {
+    let circuit = r#"(Itau: "2 pA", Igain: "20 pA", Iw: "10 pA")"#;
+    let text = format!(
+        r#"(seed: 5, duration: "60 ms", window: "5 ms", solver: {EVENT},
+            sources: {{ "noise": (size: 900, train: Poisson(rates: "100 Hz")) }},
+            populations: {{
+                "p": (
+                    size: 900, model: arcana(
+                        soma: (
+                            Itau: "4 pA", Igain: "80 pA", Ith: "12 mA", Idc: "10 pA", refP: "0 s",
+                            Ipfb_th: "0 A", Ipfb_norm: "1.4e9 /A",
+                        ),
+                        ampa: {circuit}, gabab: {circuit},
+                    ),
+                    mismatch: {{ "soma.Itau": Gaussian(cv: 0.1), "ampa.Iw": Gaussian(cv: 0.1) }},
+                ),
+            }},
+            connections: [
+                (from: "noise", to: "p", receptor: ampa, rule: OneToOne, weight: 30, delay: "0.3 ms"),
+                (from: "p", neurons: Range(from: 0, to: 699), to: "p", receptor: ampa, rule: FixedInDegree(k: 51), delay: "1 ms"),
+                (from: "p", neurons: Range(from: 700, to: 899), to: "p", receptor: gabab, rule: FixedInDegree(k: 13), delay: Uniform(from: "1 ms", to: "4 ms")),
+            ])"#
+    );
+    parse(&text, std::path::Path::new("."))
+}
+
+#[test]
+fn lively_event_driven_neurons_on_any_threads() {
+    let reference = run_on(lively(), Cpu::reference());
+    let digests = &reference.world().resource::<SpikeDigests>().0;
+    assert!(digests[0].count > 1000, "it is worth comparing: {:?}", digests[0].count);
+    for threads in [1, 2, 3, 8] {
+        let ours = run_on(lively(), Cpu::new(Some(threads)));
+        assert_eq!(fingerprint(&ours), fingerprint(&reference), "{threads} threads");
+    }
+}
+
 /// The suite can fail: one bias of one neuron changes the fingerprint.
 #[test]
 fn the_fingerprint_sees_one_bias() {
@@ -274,6 +312,7 @@ fn a_run_in_pieces_is_the_same() {
         (network(1), [[100, 100, 50], [1, 200, 49], [33, 66, 151]], 10),
         // Rounds of three steps.
         (suite::short_rounds_of("0.2 ms"), [[100, 300, 200], [350, 1, 249], [200, 200, 200]], 1),
+        (lively(), [[20, 30, 10], [33, 1, 26], [7, 51, 2]], 10),
     ];
     for (scene, cuts, steps) in cases {
         let whole = run_on(scene.clone(), Cpu::new(Some(2)));

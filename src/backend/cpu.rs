@@ -160,8 +160,12 @@ impl Cpu {
     }
 }
 
-/// Nanoseconds that a bank takes through a window on one thread, if it is advanced by steps.
+/// Nanoseconds that a bank takes through a window on one thread: of event-driven neurons, if all are awake and nothing
+/// arrives.
 fn work(bank: &Bank, window: &Window) -> u64 {
+    if let Neurons::Event(_) = &bank.neurons {
+        return NANOSECONDS_OF_A_NEURON * u64::from(bank.len());
+    }
     let steps = bank.step.map_or(window.steps, |step| window.in_steps_of(step).steps);
     NANOSECONDS_OF_A_STEP * u64::from(bank.len()) * steps
 }

@@ -83,6 +83,8 @@ pub struct Router {
     table: Table,
     cuts: Cuts,
     delivery: Delivery,
+    /// Whether all neurons are event-driven, and each share of the inbox is to have blocks of its own.
+    events_by_blocks: bool,
     /// What arrives after this round, for each share of the inbox.
     calendars: Vec<Calendar>,
     /// Room for what goes there, for each thread.
@@ -127,9 +129,15 @@ impl Router {
         let is_short = step.is_some_and(|step| {
             (1..=MOST_SUMMED_STEPS as u64).contains(&full.in_steps_of(step).steps)
         });
-        // Each thread delivers to blocks of its own.
-        let is_by_blocks = delivery == Delivery::Host && is_short && !banks.iter().any(is_event);
-        let shares = if is_by_blocks { backend.shares(banks, table.edges.len(), &full) } else { 1 };
+        // Each thread delivers to blocks of its own. (To event-driven neurons mostly what neurons fire, which arrives
+        // later: of the spikes of sources each thread puts down a part at once otherwise.)
+        let edges = table.edges.len();
+        let is_recurrent = 2 * table.edges_from(numbering.first_neuron()) >= edges.max(1);
+        let is_on_host = delivery == Delivery::Host;
+        let events_by_blocks = is_on_host && !any_stepped && is_recurrent;
+        let steps_by_blocks = is_on_host && is_short && !banks.iter().any(is_event);
+        let is_shared = events_by_blocks || steps_by_blocks;
+        let shares = if is_shared { backend.shares(banks, edges, &full) } else { 1 };
         let cuts = Cuts::new(
             &table,
             shares,
@@ -149,6 +157,7 @@ impl Router {
             table,
             cuts,
             delivery,
+            events_by_blocks,
             calendars,
             later: Vec::new(),
             fired: Vec::new(),
@@ -288,7 +297,7 @@ impl Router {
             inbox.reset_runs();
         } else {
             let steps = self.step.map(|step| window.in_steps_of(step).steps);
-            inbox.begin(&self.table.rows, steps);
+            inbox.begin(&self.table.rows, steps, self.events_by_blocks);
         }
         if let Some(reweighted) = &mut self.table.reweighted {
             inbox.reweighted.append(reweighted);

@@ -132,6 +132,13 @@ impl Table {
         self.first_group[emitters.start] < self.first_group[emitters.end]
     }
 
+    /// How many edges emitters have, from this one on.
+    pub(super) fn edges_from(&self, emitter: u32) -> usize {
+        let group = self.first_group.get(emitter as usize);
+        let first = group.and_then(|group| self.groups.get(*group as usize));
+        first.map_or(0, |group| self.edges.len() - group.first_edge as usize)
+    }
+
     /// The groups of an emitter.
     pub(super) fn groups_of(&self, emitter: usize) -> Range<u32> {
         self.first_group[emitter]..self.first_group[emitter + 1]

@@ -123,39 +123,46 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::super::port::{Port, PortRows};
-    use super::super::Moment;
+    use super::super::{Moment, Share};
     use super::*;
 
-    /// An inbox of three blocks of event-driven neurons, each with two receptors.
-    fn inbox() -> Inbox {
+    /// An inbox of eighteen blocks of event-driven neurons, each with two receptors.
+    fn inbox(by_blocks: bool) -> Inbox {
         let row = |row: u32| PortRow {
             block: row / 2,
             receptor: (row % 2) as u8,
             receptors: 2,
             is_event_driven: true,
         };
-        let (first_of_block, cost_before) = (vec![0, 2, 4, 6], vec![0, 1, 2, 3]);
-        let rows = PortRows { rows: (0..6).map(row).collect(), first_of_block, cost_before };
+        let first_of_block = (0..=18).map(|block| block * 2).collect();
+        let rows = (0..36).map(row).collect();
+        let rows = PortRows { rows, first_of_block, cost_before: (0..=18).collect() };
         let mut inbox = Inbox::default();
-        inbox.begin(&Arc::new(rows), None);
+        inbox.begin(&Arc::new(rows), None, by_blocks);
         inbox
     }
 
     proptest! {
-        /// Whichever thread put down what, and in whatever order: each neuron gets its arrivals sorted.
+        /// Whichever thread put down what, and in whatever order, or each what ends in its own blocks: each neuron gets its
+        /// arrivals sorted.
         #[test]
         fn event_driven_neurons_get_their_arrivals_sorted(
-            edges in prop::collection::vec((0_u32..384, 0_usize..3, 0_u64..5, 1_i32..3), 0..200),
+            edges in prop::collection::vec((0_u32..2304, 0_usize..3, 0_u64..5, 1_i32..3), 0..400),
+            by_blocks in any::<bool>(),
         ) {
-            let mut inbox = inbox();
+            let mut inbox = inbox(by_blocks);
             let mut expected: Vec<(u32, event::Arrival)> = Vec::new();
             {
                 let (shape, mut shares) = inbox.shares(3);
+                let blocks: Vec<usize> = shares.iter().map(|share| share.blocks().len()).collect();
+                prop_assert_eq!(blocks, if by_blocks { [8, 4, 6] } else { [18; 3] });
                 for &(port, share, time, weight) in &edges {
                     let edge = TableEdge { port: Port(port), weight };
                     let time = Time::from_picoseconds(time);
-                    shares[share].extend(shape, &[edge], &[Moment { step: 0, time }]);
                     let (row, lane) = (port / 64, port % 64);
+                    let own = |share: &Share| share.blocks().contains(&(row as usize / 2));
+                    let share = if by_blocks { shares.iter().position(own).unwrap() } else { share };
+                    shares[share].extend(shape, &[edge], &[Moment { step: 0, time }]);
                     let arrival = event::Arrival { time, receptor: (row % 2) as u8, weight, lane: lane as u8 };
                     expected.push((row / 2 * 64 + lane, arrival));
                 }
@@ -163,7 +170,7 @@ mod tests {
             expected.sort_unstable();
             prop_assert_eq!(inbox.events(), edges.len());
             let (mut all, mut arrivals) = (Vec::new(), Vec::new());
-            for block in 0..3 {
+            for block in 0..18 {
                 let mut from = arrivals.len();
                 let ends = inbox.events_of(block, &mut arrivals);
                 let mut is_busy = [false];
@@ -179,8 +186,8 @@ mod tests {
             // Nothing is left for the next round.
             inbox.reset_parts(0);
             let mut arrivals = Vec::new();
-            let ends = [0, 1, 2].map(|block| inbox.events_of(block, &mut arrivals));
-            prop_assert_eq!((inbox.events(), ends, arrivals), (0, [[0; LANES]; 3], Vec::new()));
+            let ends: Vec<_> = (0..18).map(|block| inbox.events_of(block, &mut arrivals)).collect();
+            prop_assert_eq!((inbox.events(), ends, arrivals), (0, vec![[0; LANES]; 18], Vec::new()));
         }
     }
 }

@@ -98,6 +98,8 @@ pub(crate) struct Shape {
     steps: usize,
     /// Whether some are.
     pub(super) has_events: bool,
+    /// Whether several shares are of blocks, not of what is delivered.
+    is_by_blocks: bool,
 }
 
 /// What one thread delivers, but for sums. (In lines of the cache of its own, as the next one is another thread's.)
@@ -414,22 +416,30 @@ fn list_all(lists: &mut [Vec<Arrival>], rows: &[PortRow], edges: &[TableEdge], s
 
 impl Inbox {
     /// Is for a round of so many `steps` (where neurons are advanced by steps) from now on. What arrived before
-    /// is still to be [removed](Share::reset).
-    pub(super) fn begin(&mut self, rows: &Arc<PortRows>, steps: Option<u64>) {
+    /// is still to be [removed](Share::reset). In a short round shares are of blocks; where all neurons are event-driven,
+    /// if `events_by_blocks`.
+    pub(super) fn begin(
+        &mut self,
+        rows: &Arc<PortRows>,
+        steps: Option<u64>,
+        events_by_blocks: bool,
+    ) {
         let shape = &mut self.shape;
         if !Arc::ptr_eq(&shape.rows, rows) {
             let has_events = rows.rows.iter().any(|row| row.is_event_driven);
-            *shape = Shape { rows: rows.clone(), steps: 0, has_events };
+            *shape = Shape { rows: rows.clone(), has_events, ..Shape::default() };
             self.parts = vec![Part::default()];
             (self.sums, self.touched) = Default::default();
         }
         shape.steps = steps.unwrap_or(0) as usize;
+        shape.is_by_blocks =
+            if shape.steps == 0 { events_by_blocks } else { shape.is_summed() };
         self.reweighted.clear();
     }
 
     /// Whether several shares are of blocks, not of what is delivered.
     pub(crate) fn is_shared_by_blocks(&self) -> bool {
-        self.shape.is_summed() && self.shape.steps > 0
+        self.shape.is_by_blocks
     }
 
     /// So many shares. Where they would have too many lists together there are half as many (so that threads have as
@@ -437,7 +447,7 @@ impl Inbox {
     pub(crate) fn shares<'a>(&'a mut self, mut count: usize) -> (&'a Shape, Shares<'a>) {
         let by_blocks = self.is_shared_by_blocks();
         let shape = &self.shape;
-        if by_blocks && shape.has_events {
+        if by_blocks && shape.has_events && shape.steps > 0 {
             count = 1;
         }
         while !by_blocks && count > 1 && count.saturating_mul(shape.lists()) > MOST_LISTS {
@@ -545,7 +555,7 @@ mod tests {
         for (lists, shares) in [(12, 5), (MOST_LISTS / 5, 5), (MOST_LISTS / 3, 3), (MOST_LISTS, 1)]
         {
             let tiles = lists / 12;
-            inbox.begin(&rows, Some((tiles * TILE_STEPS) as u64));
+            inbox.begin(&rows, Some((tiles * TILE_STEPS) as u64), false);
             assert_eq!(inbox.shares(5).1.len(), shares, "{lists} lists");
         }
     }
@@ -572,7 +582,7 @@ mod tests {
                 *expected.entry((row / 3, step(moment), row % 3, lane)).or_insert(0) += edge.weight;
             }
             let mut inbox = Inbox::default();
-            inbox.begin(&rows, Some(steps));
+            inbox.begin(&rows, Some(steps), false);
             let (shape, mut shares) = inbox.shares(threads);
             prop_assert_eq!(shares.len(), threads);
             for share in &mut shares {
@@ -591,11 +601,11 @@ mod tests {
             prop_assert_eq!(found, expected);
             // Nothing is left, also where a round of other steps, shared otherwise, comes between.
             for (steps, threads) in [(between, others), (steps, threads)] {
-                inbox.begin(&rows, Some(steps));
+                inbox.begin(&rows, Some(steps), false);
                 inbox.shares(threads).1.iter_mut().for_each(Share::reset);
                 prop_assert!((0..12).all(|block| inbox.of_block(block).is_empty()));
             }
-            inbox.begin(&rows, Some(6));
+            inbox.begin(&rows, Some(6), false);
             inbox.shares(1);
             prop_assert!((0..12).all(|block| inbox.of_block(block).is_empty()));
         }
