@@ -126,7 +126,7 @@ fn many_pulses_delivered_by_several_threads() {
     }
 }
 
-/// Event-driven neurons that drive each other: threads deliver what neurons fire to blocks of their own.
+/// Event-driven neurons that drive each other, in so many blocks that threads deliver what they fire to several of their own.
 fn lively() -> Scene {
     let circuit = r#"(Itau: "2 pA", Igain: "20 pA", Iw: "10 pA")"#;
     let text = format!(
@@ -305,6 +305,32 @@ fn every_form_is_alive() {
     }
 }
 
+/// Runs pieces of so many tenths of a millisecond, each on so many threads.
+fn run_in_pieces(scene: &Scene, pieces: [u64; 3], threads: [usize; 3]) -> Simulation {
+    let mut simulation = Simulation::new(scene.clone()).unwrap();
+    for (piece, threads) in pieces.into_iter().zip(threads) {
+        simulation.set_backend(Cpu::new(Some(threads)));
+        simulation.run_for(std::time::Duration::from_micros(100 * piece)).unwrap();
+    }
+    assert_eq!(simulation.time(), scene.duration);
+    simulation
+}
+
+/// The steps of event-driven neurons end where pieces do: of whole rounds they give the run in one go, and others the same
+/// on any threads.
+#[test]
+fn a_lively_run_in_pieces_is_the_same_on_any_threads() {
+    let whole = fingerprint(&run_on(lively(), Cpu::new(Some(2))));
+    for threads in [[2, 2, 2], [3, 1, 4], [1, 8, 3]] {
+        assert!(fingerprint(&run_in_pieces(&lively(), [200, 310, 90], threads)) == whole);
+    }
+    for pieces in [[205, 301, 94], [333, 7, 260]] {
+        let [one, others] =
+            [[1; 3], [3, 2, 8]].map(|threads| run_in_pieces(&lively(), pieces, threads));
+        assert!(fingerprint(&one) == fingerprint(&others), "{pieces:?}");
+    }
+}
+
 /// Pieces of any length, whole windows (and rounds) or not, give the run in one go.
 #[test]
 fn a_run_in_pieces_is_the_same() {
@@ -312,20 +338,13 @@ fn a_run_in_pieces_is_the_same() {
         (network(1), [[100, 100, 50], [1, 200, 49], [33, 66, 151]], 10),
         // Rounds of three steps.
         (suite::short_rounds_of("0.2 ms"), [[100, 300, 200], [350, 1, 249], [200, 200, 200]], 1),
-        (lively(), [[20, 30, 10], [33, 1, 26], [7, 51, 2]], 10),
     ];
     for (scene, cuts, steps) in cases {
         let whole = run_on(scene.clone(), Cpu::new(Some(2)));
         // (Other threads from piece to piece than the network was laid out for.)
         for (pieces, threads) in cuts.into_iter().zip([[2, 2, 2], [3, 1, 4], [8, 2, 3]]) {
-            let mut simulation = Simulation::new(scene.clone()).unwrap();
-            for (piece, threads) in pieces.into_iter().zip(threads) {
-                simulation.set_backend(Cpu::new(Some(threads)));
-                let span = std::time::Duration::from_micros(100 * steps * piece);
-                simulation.run_for(span).unwrap();
-            }
-            assert_eq!(simulation.time(), scene.duration);
-            assert_eq!(fingerprint(&simulation), fingerprint(&whole));
+            let simulation = run_in_pieces(&scene, pieces.map(|piece| piece * steps), threads);
+            assert!(fingerprint(&simulation) == fingerprint(&whole));
         }
     }
 }

@@ -4,6 +4,7 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::parse;
 use picoamp::backend::cpu::Cpu;
@@ -12,7 +13,7 @@ use picoamp::bank::{Bank, Banks, LANES};
 use picoamp::network::Router;
 use picoamp::network::inbox::Inbox;
 use picoamp::prelude::*;
-use picoamp::scene::GroupId;
+use picoamp::scene::{GroupId, Solver};
 use picoamp::schedule::Window;
 use picoamp::threads::Pool;
 use proptest::prelude::*;
@@ -21,15 +22,17 @@ use proptest::prelude::*;
 type Arrivals = BTreeMap<(usize, u32, &'static str, u64), f64>;
 
 const DT_US: u64 = 100;
+const EULER: &str = "Euler(dt: \"100 us\")";
+const EVENT: &str = "Event(tolerance: \"1 us\")";
 
 /// Three sources, two populations that share a bank and one that does not, weights that are powers
-/// of two (so a sum tells which edges it is made of), several delays per source.
-fn scene(delays: [u64; 5]) -> Scene {
+/// of two (so a sum tells which edges it is made of), several delays per source; most edges are between neurons.
+fn scene(delays: [u64; 5], solver: &str) -> Scene {
     let [a, b, c, d, e] = delays.map(|steps| format!("\"{} us\"", steps * DT_US));
     let model = "arcana(soma: (Ipfb_norm: \"1e9 /A\"), ampa: (), gabab: ())";
     let text = format!(
         r#"(
-            duration: "1 s", window: "10 ms", solver: Euler(dt: "{DT_US} us"),
+            duration: "1 s", window: "10 ms", solver: {solver},
             sources: {{ "s": (size: 70, train: Spikes([])), "t": (size: 3, train: Spikes([])) }},
             populations: {{
                 "p": (size: 70, model: {model}),
@@ -67,8 +70,8 @@ fn expected(scene: &Scene, spikes: &[(GroupId, u32, u64)]) -> Arrivals {
     arrivals
 }
 
-/// A back end that wants arrivals of short rounds divided into so many shares, however small the network.
-struct Shares(usize);
+/// A back end that wants arrivals divided into so many shares, however small the network, and notes whether it was asked.
+struct Shares(usize, AtomicBool);
 
 impl Backend for Shares {
     fn name(&self) -> &'static str {
@@ -76,6 +79,7 @@ impl Backend for Shares {
     }
 
     fn shares(&self, _: &[Bank], _: usize, _: &Window) -> usize {
+        self.1.store(true, Ordering::Relaxed);
         self.0
     }
 
@@ -94,7 +98,9 @@ fn delivered(
 ) -> Arrivals {
     let mut simulation = Simulation::new(scene.clone()).unwrap();
     let dt = Time::from_picoseconds(DT_US * 1_000_000);
-    let mut router = Router::build(scene, dt, simulation.world_mut(), &Shares(shares)).unwrap();
+    let backend = Shares(shares, AtomicBool::new(false));
+    let mut router = Router::build(scene, dt, simulation.world_mut(), &backend).unwrap();
+    let is_event = matches!(scene.solver, Solver::Event { .. });
     let mut inbox = Inbox::default();
     let mut arrivals = Arrivals::new();
     let mut first_step = 0;
@@ -104,13 +110,13 @@ fn delivered(
         }
         let window = Window { first_step, steps: *steps, dt };
         router.deliver(&window, &mut inbox, &|_| *pool);
-        // Spikes of sources may act in this window; those of neurons are found in the step before their
-        // time.
+        // Spikes of sources may act in this window; those of neurons that are advanced by steps are found in the step
+        // before their time.
         let mut found = BTreeMap::<GroupId, Vec<(Time, u32)>>::new();
         for (group, index, step) in spikes {
             let at = match group {
                 GroupId::Source(_) => *step,
-                GroupId::Population(_) => step - 1,
+                GroupId::Population(_) => step - u64::from(!is_event),
             };
             if (first_step..first_step + steps).contains(&at) {
                 found.entry(*group).or_default().push((Time::from_steps(*step, dt), *index));
@@ -123,16 +129,27 @@ fn delivered(
         let mut block = 0;
         for bank in &banks.0 {
             for own_block in 0..bank.blocks() {
-                for (first_of_tile, arrival) in inbox.of_block(block) {
-                    let slot = (own_block * LANES) as u32 + u32::from(arrival.lane);
-                    let member = bank.member(slot);
-                    let receptor = usize::from(arrival.receptor);
-                    let step = first_step + first_of_tile + u64::from(arrival.step);
+                let mut arrive = |lane: u8, receptor: u8, step: u64, weight: i32| {
+                    let slot = (own_block * LANES) as u32 + u32::from(lane);
+                    let (member, receptor) = (bank.member(slot), usize::from(receptor));
                     let name = bank.layout.receptors[receptor].name();
-                    let pulses =
-                        f64::from(arrival.weight) / 2.0_f64.powi(member.exponents[receptor]);
+                    let pulses = f64::from(weight) / 2.0_f64.powi(member.exponents[receptor]);
                     let key = (member.population, slot - member.first, name, step);
                     *arrivals.entry(key).or_default() += pulses;
+                };
+                if is_event {
+                    let mut all = Vec::new();
+                    let ends = inbox.events_of(block, &mut all);
+                    assert_eq!(ends[LANES - 1], all.len());
+                    for arrival in all {
+                        let step = arrival.time.steps(dt);
+                        arrive(arrival.lane, arrival.receptor, step, arrival.weight);
+                    }
+                } else {
+                    for (first_of_tile, arrival) in inbox.of_block(block) {
+                        let step = first_step + first_of_tile + u64::from(arrival.step);
+                        arrive(arrival.lane, arrival.receptor, step, arrival.weight);
+                    }
                 }
                 block += 1;
             }
@@ -160,15 +177,19 @@ proptest! {
         delays in proptest::array::uniform5(0_u64..150),
         windows in proptest::collection::vec(1_u64..100, 1..5),
     ) {
-        let scene = scene(delays);
-        // Windows no longer than the scene allows, as the simulation chooses them.
-        let shortest = delays[2].min(delays[4]) + 1;
-        let windows: Vec<u64> = windows.iter().map(|w| (*w).min(shortest)).collect();
-        let expected = expected(&scene, &spikes);
-        let [two, three] = [2, 3].map(|threads| Pool::start(threads).unwrap());
-        let in_turn = [None, Some(&two), Some(&three)];
-        for (pools, shares) in [(&[None][..], 1), (&[None], 3), (&[Some(&three)], 2), (&in_turn, 3)] {
-            prop_assert_eq!(&delivered(&scene, &spikes, &windows, pools, shares), &expected);
+        for (solver, least) in [(EULER, 0), (EVENT, 1)] {
+            let [a, b, c, d, e] = delays;
+            let delays = [a, b, c.max(least), d, e.max(least)];
+            let scene = scene(delays, solver);
+            // Windows no longer than the scene allows, as the simulation chooses them.
+            let shortest = delays[2].min(delays[4]) + 1 - least;
+            let windows: Vec<u64> = windows.iter().map(|w| (*w).min(shortest)).collect();
+            let expected = expected(&scene, &spikes);
+            let [two, three] = [2, 3].map(|threads| Pool::start(threads).unwrap());
+            let in_turn = [None, Some(&two), Some(&three)];
+            for (pools, shares) in [(&[None][..], 1), (&[None], 3), (&[Some(&three)], 2), (&in_turn, 3)] {
+                prop_assert_eq!(&delivered(&scene, &spikes, &windows, pools, shares), &expected);
+            }
         }
     }
 }
@@ -176,10 +197,46 @@ proptest! {
 /// The comparison can fail: one spike more is seen.
 #[test]
 fn the_comparison_sees_one_spike() {
-    let scene = scene([0, 1, 2, 3, 4]);
+    let scene = scene([0, 1, 2, 3, 4], EULER);
     let spikes = [(GroupId::Source(0), 5, 10), (GroupId::Source(1), 0, 20)];
     assert_eq!(delivered(&scene, &spikes, &[3], &[None], 2), expected(&scene, &spikes));
     assert_ne!(delivered(&scene, &spikes[..1], &[3], &[None], 2), expected(&scene, &spikes));
+}
+
+/// Threads have blocks of their own where rounds are short, and among event-driven neurons that mostly drive each other.
+#[test]
+fn shares_have_blocks_where_these_pay() {
+    let text = |connection: &str, solver: &str| {
+        let text = format!(
+            "(duration: \"1 s\", solver: {solver}, sources: {{ \"s\": (size: 9, train: Spikes([])) }},
+            populations: {{ \"p\": (size: 90, model: arcana(soma: (Ipfb_norm: \"1e9 /A\"), ampa: ())) }},
+            connections: [
+                (from: \"s\", to: \"p\", receptor: ampa, rule: FixedInDegree(k: 3), delay: \"1 ms\"),
+                {connection}
+            ])"
+        );
+        parse(&text, std::path::Path::new("."))
+    };
+    let edges = |k: u32| {
+        format!(
+            "(from: \"p\", to: \"p\", receptor: ampa, rule: FixedInDegree(k: {k}), delay: \"1 ms\"),"
+        )
+    };
+    let cases = [
+        (text("", EVENT), false),
+        (text(&edges(3), EVENT), false),
+        (text(&edges(4), EVENT), true),
+        (text(&edges(1), EULER), true),
+        (text("", EULER), false),
+    ];
+    for (scene, is_asked) in cases {
+        let mut simulation = Simulation::new(scene.clone()).unwrap();
+        let backend = Shares(2, AtomicBool::new(false));
+        let dt = scene.solver.grid();
+        Router::build(&scene, dt, simulation.world_mut(), &backend).unwrap();
+        let solver = &scene.solver;
+        assert_eq!(backend.1.into_inner(), is_asked, "{solver:?}, {:?}", scene.connections.len());
+    }
 }
 
 /// Binary codes: source k sends the bits of k + 1, one bit per slot of 20 ms. What each neuron
@@ -256,7 +313,7 @@ fn codes_are_decoded_at_the_other_end() {
 
 #[test]
 fn edges_are_counted() {
-    let scene = scene([0, 1, 2, 3, 4]);
+    let scene = scene([0, 1, 2, 3, 4], EULER);
     let mut simulation = Simulation::new(scene.clone()).unwrap();
     let dt = Time::from_picoseconds(DT_US * 1_000_000);
     let router = Router::build(&scene, dt, simulation.world_mut(), &Cpu::new(Some(1))).unwrap();

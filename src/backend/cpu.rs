@@ -25,7 +25,7 @@ use crate::time::Time;
 /// Asking a thread that is awake, and joining it, with what it then has to fetch from the caches of others; for
 /// work of less than twice that for each thread, they do not pay.
 const NANOSECONDS_OF_A_JOIN: u64 = 1_000;
-/// In a short round of a lively network, one edge of so many delivers a pulse. (In R, one of 300.)
+/// In a round of a lively network, one edge of so many delivers a pulse, or more do. (In R with Euler, one of 300.)
 const EDGES_OF_A_PULSE: u64 = 256;
 /// Waking threads that sleep, for who asks (it takes longer until they are there); for less than four times that,
 /// it does not pay.
@@ -176,9 +176,9 @@ impl Backend for Cpu {
     }
 
     fn shares(&self, banks: &[Bank], edges: usize, round: &Window) -> usize {
-        let steps: u64 = banks.iter().map(|bank| work(bank, round)).sum();
+        let of_neurons: u64 = banks.iter().map(|bank| work(bank, round)).sum();
         let pulses = edges as u64 / EDGES_OF_A_PULSE;
-        let is_worth_joins = self.is_worth_joins(steps + NANOSECONDS_OF_A_PULSE * pulses);
+        let is_worth_joins = self.is_worth_joins(of_neurons + NANOSECONDS_OF_A_PULSE * pulses);
         if is_worth_joins { self.threads } else { 1 }
     }
 

@@ -42,7 +42,7 @@ pub trait Backend: Send + Sync + 'static {
         None
     }
 
-    /// Into how many shares it wants what arrives at these banks by so many edges divided, in short rounds like this one:
+    /// Into how many shares it wants what arrives at these banks by so many edges divided, in rounds like this one:
     /// each has blocks of its own, to which a thread may deliver. It is asked once, when the network is built, and only if
     /// the host delivers to neurons that are all advanced by steps, in rounds of at most 16 steps, or all event-driven, with
     /// most edges between neurons; a back end that is set later finds the network divided so.

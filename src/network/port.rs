@@ -87,13 +87,17 @@ impl PortRows {
         all
     }
 
-    /// The first block of `k` of so many shares that cost about as much as each other. Each has whole [`ROWS_TOGETHER`]
-    /// of rows, so that those of few blocks differ more than they would have to.
+    /// The first block of `k` of so many shares that cost about as much as each other (of event-driven neurons, whose
+    /// activity nobody knows: that have as many). Each has whole [`ROWS_TOGETHER`] of rows where these have sums, so that
+    /// those of few blocks differ more than they would have to.
     pub(super) fn first_of_share(&self, k: usize, shares: usize) -> usize {
         let all = self.cost_before.last().map_or(0, |all| all * k as u64 / shares as u64);
         let first = self.cost_before.partition_point(|before| *before < all);
-        let is_whole = |block: &usize| self.first_row(*block).is_multiple_of(ROWS_TOGETHER);
-        (first..self.blocks()).find(is_whole).unwrap_or(self.blocks())
+        let may_begin = |block: &usize| {
+            let row = self.first_row(*block);
+            row.is_multiple_of(ROWS_TOGETHER) || self.rows[row].is_event_driven
+        };
+        (first..self.blocks()).find(may_begin).unwrap_or(self.blocks())
     }
 
     /// The first row of a block.

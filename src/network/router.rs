@@ -129,12 +129,12 @@ impl Router {
         let is_short = step.is_some_and(|step| {
             (1..=MOST_SUMMED_STEPS as u64).contains(&full.in_steps_of(step).steps)
         });
-        // Each thread delivers to blocks of its own. (To event-driven neurons mostly what neurons fire, which arrives
-        // later: of the spikes of sources each thread puts down a part at once otherwise.)
+        // Each thread delivers to blocks of its own. (To event-driven neurons only where most edges start at neurons: what
+        // sources fire may arrive in the same round, and is put down at once otherwise, by parts of the spikes.)
         let edges = table.edges.len();
-        let is_recurrent = 2 * table.edges_from(numbering.first_neuron()) >= edges.max(1);
+        let mostly_from_neurons = 2 * table.edges_from(numbering.first_neuron() as usize) > edges;
         let is_on_host = delivery == Delivery::Host;
-        let events_by_blocks = is_on_host && !any_stepped && is_recurrent;
+        let events_by_blocks = is_on_host && !any_stepped && mostly_from_neurons;
         let steps_by_blocks = is_on_host && is_short && !banks.iter().any(is_event);
         let is_shared = events_by_blocks || steps_by_blocks;
         let shares = if is_shared { backend.shares(banks, edges, &full) } else { 1 };
@@ -142,7 +142,7 @@ impl Router {
             &table,
             shares,
             MOST_CUTS,
-            backend.pool(NANOSECONDS_OF_A_PULSE * table.edges.len() as u64),
+            backend.pool(NANOSECONDS_OF_A_PULSE * edges as u64),
         );
         let calendar = || Calendar::new(round_steps);
         let calendars = std::iter::repeat_with(calendar).take(cuts.shares()).collect();
@@ -507,10 +507,11 @@ impl Router {
         }
         // Neurons have fired when the round's inboxes have been emptied already.
         let may_arrive_now = matches!(group, GroupId::Source(_));
-        // In a round of few steps nearly all arrives later, and threads have rows of their own for the rest.
+        // Where threads have blocks of their own, each puts down there what arrives now. In a round of few steps that is
+        // little: nearly all arrives later.
         let goes_at_once = may_arrive_now && !inbox.is_shared_by_blocks();
         let Table { edges, groups, .. } = &self.table;
-        let of_a_spike = if goes_at_once {
+        let of_a_spike = if goes_at_once || self.events_by_blocks {
             edges.len().div_ceil(groups.len().max(1))
         } else {
             groups.len().div_ceil(self.numbering.emitters())

@@ -133,10 +133,8 @@ impl Table {
     }
 
     /// How many edges emitters have, from this one on.
-    pub(super) fn edges_from(&self, emitter: u32) -> usize {
-        let group = self.first_group.get(emitter as usize);
-        let first = group.and_then(|group| self.groups.get(*group as usize));
-        first.map_or(0, |group| self.edges.len() - group.first_edge as usize)
+    pub(super) fn edges_from(&self, emitter: usize) -> usize {
+        self.edges.len() - self.groups[self.first_group[emitter] as usize].first_edge as usize
     }
 
     /// The groups of an emitter.

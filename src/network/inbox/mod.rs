@@ -65,7 +65,8 @@ pub struct Run {
 }
 
 /// The arrivals of a round. Within a step their order means nothing, so that threads that deliver put them
-/// into parts of their own; where they are summed, each delivers to rows of its own.
+/// into parts of their own; where they are summed, and among event-driven neurons that mostly drive each other, each delivers
+/// to rows of its own.
 #[derive(Resource, Debug)]
 pub struct Inbox {
     shape: Shape,
@@ -311,6 +312,7 @@ impl Share<'_> {
     /// Adds what arrives by some edges that end there, at these moments. (Inlined, because there is often one of each.)
     #[inline(always)]
     pub(super) fn extend(&mut self, shape: &Shape, edges: &[TableEdge], moments: &[Moment]) {
+        debug_assert!(edges.iter().all(|edge| self.rows.contains(&edge.port.parts().0)));
         let rows = &shape.rows.rows[..];
         if shape.steps == 0 && shape.has_events {
             for &Moment { time, .. } in moments {
@@ -344,7 +346,6 @@ impl Share<'_> {
             }
             return;
         }
-        debug_assert!(edges.iter().all(|edge| self.rows.contains(&edge.port.parts().0)));
         for _ in moments {
             self.add_all(rows, edges);
         }
@@ -432,8 +433,7 @@ impl Inbox {
             (self.sums, self.touched) = Default::default();
         }
         shape.steps = steps.unwrap_or(0) as usize;
-        shape.is_by_blocks =
-            if shape.steps == 0 { events_by_blocks } else { shape.is_summed() };
+        shape.is_by_blocks = if shape.steps == 0 { events_by_blocks } else { shape.is_summed() };
         self.reweighted.clear();
     }
 
