@@ -95,7 +95,9 @@ impl PortRows {
         let first = self.cost_before.partition_point(|before| *before < all);
         let may_begin = |block: &usize| {
             let row = self.first_row(*block);
-            row.is_multiple_of(ROWS_TOGETHER) || self.rows[row].is_event_driven
+            // (The last blocks may have no rows.)
+            let is_event_driven = self.rows.get(row).is_some_and(|row| row.is_event_driven);
+            row.is_multiple_of(ROWS_TOGETHER) || is_event_driven
         };
         (first..self.blocks()).find(may_begin).unwrap_or(self.blocks())
     }
