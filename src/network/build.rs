@@ -8,7 +8,7 @@ use bevy_ecs::prelude::*;
 use super::by_emitter::{Buckets, Lists, hand_out};
 use super::plasticity::{PlasticEdge, PlasticEdges, firsts};
 use super::port::{Exponents, Port, Ports, fixed_point};
-use super::table::{Group, Numbering, Table, TableEdge};
+use super::table::{Edges, Group, Numbering, Table, TableEdge};
 use super::{Circuit, Edge, FanOut, Neuron, Population, Replicas, SpikeSource};
 use crate::backend::Backend;
 use crate::bank::{Banks, Slot};
@@ -87,13 +87,14 @@ pub(super) fn table(
     let mut table = Table { rows: drawing.ports.rows().clone(), ..Table::default() };
     if plastic == 0 && delays.len() < 2 && !delays.contains(&None) {
         let delay = delays.into_iter().flatten().next().unwrap_or(Time::ZERO);
-        table.edges = drawing.rows(&first_edge);
+        table.edges = drawing.edges_of(drawing.rows(&first_edge), true);
         table.set_groups(&first_edge, |_| delay.whole(dt));
     } else {
         let drafts: Vec<MarkedEdge> = drawing.rows(&first_edge);
         table.set_groups(&first_edge, |place| drafts[place].delay.whole(dt));
         table.plastic = drawing.plastic(&first_edge, &drafts);
-        table.edges = drafts.into_iter().map(|draft| draft.edge).collect();
+        let edges = drafts.into_iter().map(|draft| draft.edge).collect();
+        table.edges = drawing.edges_of(edges, plastic == 0);
     }
 
     let between = connections.iter().filter(|c| matches!(c.from, GroupId::Population(_)));
@@ -224,6 +225,12 @@ impl Drawing<'_> {
             return Err(too_many(u128::from(total)));
         }
         Ok(counts)
+    }
+
+    /// The edges of the table, whose weights stay what they are or not.
+    fn edges_of(&self, edges: Vec<TableEdge>, weights_stay: bool) -> Edges {
+        let pool = self.pool(edges.len() as u128);
+        Edges::new(edges, weights_stay, pool)
     }
 
     /// All edges, row after row.

@@ -27,7 +27,7 @@ use std::ops::Range;
 use bevy_ecs::prelude::Entity;
 
 use super::port::fixed_point;
-use super::table::Table;
+use super::table::{Edges, Table};
 use crate::simulation::Simulation;
 use crate::time::Time;
 
@@ -162,7 +162,9 @@ impl<'a> EdgeWeights<'a> {
         let weight = if plastic.rounds { weight.round_ties_even() } else { weight };
         let fixed = fixed_point(weight, plastic.exponent);
         let place = plastic.edges[edge].place;
-        let weight = &mut self.table.edges[place as usize].weight;
+        // (Of a table with plastic edges each has its own weight.)
+        let Edges::Weighted(edges) = &mut self.table.edges else { return };
+        let weight = &mut edges[place as usize].weight;
         if *weight != fixed {
             *weight = fixed;
             if let Some(reweighted) = &mut self.table.reweighted {

@@ -14,7 +14,7 @@ use super::calendar::{Calendar, Due, Fired, Page, Published, pulses};
 use super::inbox::{Delivery, Inbox, MOST_SUMMED_STEPS, Moment, Run, Shape, Share};
 use super::plasticity::EdgeWeights;
 use super::spikes::{Spike, part};
-use super::table::{Cuts, EdgeRun, MOST_CUTS, Numbering, Table};
+use super::table::{Cuts, EdgeRun, Edges, MOST_CUTS, Numbering, Table};
 use super::{Edge, WindowSpikes, lengths};
 use crate::backend::{Backend, CurrentBackend};
 use crate::bank::{Bank, Banks, Neurons};
@@ -32,8 +32,6 @@ const PIECES: usize = 2;
 const MOMENTS: usize = 16;
 /// So many lines of edges are fetched before they are delivered: about twice as many as can be on their way at once.
 const PREFETCH: u64 = 32;
-/// Edges of a line.
-const EDGES_OF_A_LINE: u64 = 8;
 /// And the groups of an emitter, that many spikes after those at hand.
 const PREFETCH_EMITTERS: usize = 6;
 
@@ -664,14 +662,15 @@ impl Router {
     ) {
         let clock = self.clock(window);
         let all = lists.iter().copied().flatten().filter(|due| steps.contains(&due.step));
-        let lines = |run: EdgeRun| 1 + u64::from(run.len) / EDGES_OF_A_LINE;
+        let in_a_line = self.table.edges.in_a_line();
+        let lines = |run: EdgeRun| 1 + u64::from(run.len >> in_a_line);
         // Lines that are fetched and not delivered yet.
         let (mut soon, mut fetched) = (all.clone(), 0);
         for &Due { run, step } in all {
             while fetched < PREFETCH
                 && let Some(next) = soon.next()
             {
-                self.table.prefetch(next.run, (PREFETCH * EDGES_OF_A_LINE) as usize);
+                self.table.prefetch(next.run, (PREFETCH << in_a_line) as usize);
                 fetched += lines(next.run);
             }
             fetched -= lines(run);
@@ -684,11 +683,17 @@ impl Router {
     fn fan_out(&self, run: EdgeRun, moments: &[Moment], shape: &Shape, share: &mut Share) {
         if self.delivery != Delivery::Host {
             let EdgeRun { first, len } = run;
-            let run = |&Moment { step, time }: &Moment| Run { first, len, step: step as u32, time };
-            share.runs().extend(moments.iter().map(run));
+            let run_at =
+                |&Moment { step, time }: &Moment| Run { first, len, step: step as u32, time };
+            share.runs().extend(moments.iter().map(run_at));
         }
         if self.delivery != Delivery::Device {
-            share.extend(shape, self.table.edges_of(run), moments);
+            match &self.table.edges {
+                Edges::Alike(ports, weight) => {
+                    share.extend(shape, (&ports[run.places()], *weight), moments);
+                }
+                Edges::Weighted(edges) => share.extend(shape, &edges[run.places()], moments),
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The table of edges.
 //!
 //! Compressed rows: one row per emitter (spike sources first, then neurons), within it one *group*
-//! per delay, and eight bytes per edge.
+//! per delay, and eight bytes per edge, or four where all have one weight.
 //! What a weight is in fixed point says [`port`](super::port).
 
 use std::ops::Range;
@@ -19,6 +19,106 @@ pub(super) struct TableEdge {
     pub(super) port: Port,
     /// Pulses in fixed point.
     pub(super) weight: i32,
+}
+
+/// Edges of a table, row after row.
+#[derive(Debug)]
+pub(super) enum Edges {
+    /// All of one weight (pulses in fixed point): where they end.
+    Alike(Vec<Port>, i32),
+    /// Each with its own.
+    Weighted(Vec<TableEdge>),
+}
+
+impl Default for Edges {
+    fn default() -> Edges {
+        Edges::Weighted(Vec::new())
+    }
+}
+
+/// Edges that follow one another in a table.
+pub(super) trait EdgeList: Copy {
+    /// How many they are.
+    fn len(self) -> usize;
+    /// One after the other.
+    fn edges(self) -> impl Iterator<Item = TableEdge>;
+}
+
+impl EdgeList for &[TableEdge] {
+    #[inline(always)]
+    fn len(self) -> usize {
+        self.len()
+    }
+
+    #[inline(always)]
+    fn edges(self) -> impl Iterator<Item = TableEdge> {
+        self.iter().copied()
+    }
+}
+
+/// The ports of some, and the weight of each.
+impl EdgeList for (&[Port], i32) {
+    #[inline(always)]
+    fn len(self) -> usize {
+        self.0.len()
+    }
+
+    #[inline(always)]
+    fn edges(self) -> impl Iterator<Item = TableEdge> {
+        self.0.iter().map(move |port| TableEdge { port: *port, weight: self.1 })
+    }
+}
+
+impl Edges {
+    /// Of edges whose weights stay what they are, or not. (In the same memory.)
+    pub(super) fn new(edges: Vec<TableEdge>, weights_stay: bool, pool: Option<&Pool>) -> Edges {
+        let weight = edges.first().map(|edge| edge.weight).filter(|_| weights_stay);
+        let have = |edges: &[TableEdge], weight| edges.iter().all(|edge| edge.weight == weight);
+        let all_have = |weight: &i32| match pool {
+            None => have(&edges, *weight),
+            Some(pool) => {
+                let own = edges.len().div_ceil(pool.threads()).max(1);
+                let pieces = edges.chunks(own).collect();
+                !pool.map(pieces, |piece| have(piece, *weight)).contains(&false)
+            }
+        };
+        match weight.filter(all_have) {
+            Some(weight) => {
+                let mut ports: Vec<Port> = edges.into_iter().map(|edge| edge.port).collect();
+                ports.shrink_to_fit();
+                Edges::Alike(ports, weight)
+            }
+            None => Edges::Weighted(edges),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Edges::Alike(ports, _) => ports.len(),
+            Edges::Weighted(edges) => edges.len(),
+        }
+    }
+
+    /// How many lie in a line of the cache, as a power of two.
+    pub(super) fn in_a_line(&self) -> u32 {
+        const LINE: usize = 64;
+        let edge = match self {
+            Edges::Alike(..) => size_of::<Port>(),
+            Edges::Weighted(_) => size_of::<TableEdge>(),
+        };
+        (LINE / edge).ilog2()
+    }
+
+    /// All of them.
+    #[cfg(feature = "cuda")]
+    pub(super) fn iter(&self) -> impl Iterator<Item = TableEdge> {
+        let (alike, weighted) = match self {
+            Edges::Alike(ports, weight) => (Some((&ports[..], *weight)), None),
+            Edges::Weighted(edges) => (None, Some(&edges[..])),
+        };
+        let alike = alike.into_iter().flat_map(EdgeList::edges);
+        alike.chain(weighted.into_iter().flat_map(EdgeList::edges))
+    }
 }
 
 /// Edges of one emitter with one delay, ordered by port.
@@ -104,7 +204,7 @@ pub struct Table {
     pub(super) first_group: Vec<u32>,
     /// One more than there are groups: the last one closes the edges of its predecessor.
     pub(super) groups: Vec<Group>,
-    pub(super) edges: Vec<TableEdge>,
+    pub(super) edges: Edges,
     /// What the rows of ports belong to.
     pub(super) rows: Arc<PortRows>,
     /// Edges whose weights can change, by projection.
@@ -165,19 +265,35 @@ impl Table {
     /// is read before the processor notices that it is one.
     #[inline]
     pub(super) fn prefetch(&self, run: EdgeRun, most: usize) {
-        let edges = self.edges_of(run);
-        let edges = &edges[..edges.len().min(most)];
-        prefetch(edges, size_of_val(edges));
+        let first = run.first as usize..run.first as usize + (run.len as usize).min(most);
+        match &self.edges {
+            Edges::Alike(ports, _) => {
+                prefetch(&ports[first.start..], first.len() * size_of::<Port>())
+            }
+            Edges::Weighted(edges) => {
+                prefetch(&edges[first.start..], first.len() * size_of::<TableEdge>());
+            }
+        }
     }
 
     /// The first edge of a run, in the order of ports, that ends in this row or a later one; the end, if none does.
     fn first_in(&self, run: EdgeRun, row: usize) -> u32 {
-        run.first + self.edges_of(run).partition_point(|edge| edge.port.parts().0 < row) as u32
+        let is_before = |port: Port| port.parts().0 < row;
+        let before = match &self.edges {
+            Edges::Alike(ports, _) => ports[run.places()].partition_point(|port| is_before(*port)),
+            Edges::Weighted(edges) => {
+                edges[run.places()].partition_point(|edge| is_before(edge.port))
+            }
+        };
+        run.first + before as u32
     }
+}
 
-    /// The edges of a run.
-    pub(super) fn edges_of(&self, EdgeRun { first, len }: EdgeRun) -> &[TableEdge] {
-        &self.edges[first as usize..][..len as usize]
+impl EdgeRun {
+    /// Their places in the table.
+    #[inline(always)]
+    pub(super) fn places(self) -> Range<usize> {
+        self.first as usize..self.first as usize + self.len as usize
     }
 }
 
@@ -263,7 +379,7 @@ mod tests {
         fn runs_of_shares_are_all_edges(
             groups in prop::collection::vec(prop::collection::vec(0_u32..2304, 0..9), 0..12),
             (shares, threads) in (1_usize..9, 2_usize..4),
-            is_kept in any::<bool>(),
+            (is_kept, weights) in (any::<bool>(), 1..3),
         ) {
             let row = |row| PortRow { block: row, receptor: 0, receptors: 1, is_event_driven: false };
             let rows = PortRows {
@@ -272,15 +388,19 @@ mod tests {
                 cost_before: (0..=36).collect(),
             };
             let mut table = Table { rows: Arc::new(rows), ..Table::default() };
+            let mut edges = Vec::new();
             for ports in &groups {
-                let first_edge = table.edges.len() as u32;
-                table.groups.push(Group { first_edge, delay: 0 });
+                table.groups.push(Group { first_edge: edges.len() as u32, delay: 0 });
                 let mut ports = ports.clone();
                 ports.sort_unstable();
-                table.edges.extend(ports.iter().map(|port| TableEdge { port: Port(*port), weight: 1 }));
+                let edge = |port| TableEdge { port: Port(port), weight: 1 + port as i32 % weights };
+                edges.extend(ports.into_iter().map(edge));
             }
-            table.groups.push(Group { first_edge: table.edges.len() as u32, delay: 0 });
+            table.groups.push(Group { first_edge: edges.len() as u32, delay: 0 });
             let pool = Pool::start(threads).unwrap();
+            table.edges = Edges::new(edges.clone(), true, Some(&pool));
+            let alike = edges.iter().all(|edge| edge.weight == edges[0].weight) && !edges.is_empty();
+            prop_assert_eq!(matches!(table.edges, Edges::Alike(..)), alike);
             let most = if is_kept { usize::MAX } else { 0 };
             for pool in [None, Some(&pool)] {
                 let cuts = Cuts::new(&table, shares, most, pool);
@@ -291,7 +411,7 @@ mod tests {
                         prop_assert!(run.first == next && run.len > 0);
                         next += run.len;
                         let blocks = [share, share + 1].map(|k| table.rows.first_of_share(k, shares));
-                        for edge in table.edges_of(run) {
+                        for edge in &edges[run.places()] {
                             // (A block has one row.)
                             prop_assert!((blocks[0]..blocks[1]).contains(&edge.port.parts().0));
                         }

@@ -170,12 +170,13 @@ fn bare_quantity(text: &str, at: usize) -> Option<String> {
 
 /// Reads a RON text. Mistakes go to `diagnostics`; the result is then `None`.
 pub fn parse(text: &Arc<str>, origin: usize, diagnostics: &mut Diagnostics) -> Option<Node> {
+    let mut walker = Walker { text, at: 0, origin, diagnostics };
     if let Err(error) = ron::from_str::<serde::de::IgnoredAny>(text) {
         let offset = offset_of(text, error.span.start.line, error.span.start.col);
         let end = offset_of(text, error.span.end.line, error.span.end.col).max(offset);
         let span = Span { origin, start: offset, end };
-        let is_empty =
-            text.lines().map(str::trim).all(|line| line.is_empty() || line.starts_with("//"));
+        walker.skip();
+        let is_empty = walker.rest().is_empty();
         let message = match error.code {
             ron::Error::ExceededRecursionLimit => "this is nested too deeply".to_string(),
             _ if is_empty => "there is no scene here yet".to_string(),
@@ -186,10 +187,9 @@ pub fn parse(text: &Arc<str>, origin: usize, diagnostics: &mut Diagnostics) -> O
             Some(quantity) => format!("a quantity is a string: write \"{quantity}\""),
             None => "look for a missing comma, quote or bracket here or just before".to_string(),
         };
-        diagnostics.error("", span, message).help(help);
+        walker.diagnostics.error("", span, message).help(help);
         return None;
     }
-    let mut walker = Walker { text, at: 0, origin, diagnostics };
     walker.skip_attributes();
     walker.node()
 }

@@ -89,6 +89,7 @@ fn invalid_ron() {
         ("more after the end", format!("{SCENE})")),
         ("nothing", String::new()),
         ("only a comment", "// later\n".to_string()),
+        ("only comments", "// later,\n/* and\n   much /* much */ later */\n".to_string()),
         ("something else", "[1, 2]".to_string()),
         ("a named scene", SCENE.replacen('(', "Scene(", 1)),
         // Must not overflow the stack.
@@ -128,6 +129,10 @@ fn invalid_ron() {
         help: `picoamp new` writes one to start from
     only a comment
       bad.ron:1:9 «»
+        there is no scene here yet
+        help: `picoamp new` writes one to start from
+    only comments
+      bad.ron:3:28 «»
         there is no scene here yet
         help: `picoamp new` writes one to start from
     something else

@@ -15,7 +15,7 @@ use events::EventLists;
 
 use super::calendar::Due;
 use super::port::{Port, PortRow, PortRows, ROWS_TOGETHER};
-use super::table::TableEdge;
+use super::table::{self, TableEdge};
 use crate::bank::{LANES, Row};
 use crate::solver::event;
 use crate::solver::kernel::TILE_STEPS;
@@ -311,28 +311,33 @@ impl Share<'_> {
 
     /// Adds what arrives by some edges that end there, at these moments. (Inlined, because there is often one of each.)
     #[inline(always)]
-    pub(super) fn extend(&mut self, shape: &Shape, edges: &[TableEdge], moments: &[Moment]) {
-        debug_assert!(edges.iter().all(|edge| self.rows.contains(&edge.port.parts().0)));
+    pub(super) fn extend<E: table::EdgeList>(
+        &mut self,
+        shape: &Shape,
+        edges: E,
+        moments: &[Moment],
+    ) {
+        debug_assert!(edges.edges().all(|edge| self.rows.contains(&edge.port.parts().0)));
         let rows = &shape.rows.rows[..];
         if shape.steps == 0 && shape.has_events {
             for &Moment { time, .. } in moments {
-                match edges {
-                    [edge] => self.part.events.push_edge(rows, edge, time),
-                    _ => self.part.events.push_edges(rows, edges, time),
+                match only(edges) {
+                    Some(edge) => self.part.events.push_edge(rows, edge, time),
+                    None => self.part.events.push_edges(rows, edges, time),
                 }
             }
             return;
         }
         if shape.has_events || shape.is_summed() && shape.steps != 1 {
             for moment in moments {
-                edges.iter().for_each(|edge| self.push(shape, edge, *moment));
+                edges.edges().for_each(|edge| self.push(shape, edge, *moment));
             }
             return;
         }
         if !shape.is_summed() {
             let blocks = shape.rows.blocks();
             let tile = |moment: &Moment| (moment.step / TILE_STEPS, moment.step % TILE_STEPS);
-            if let [edge] = edges {
+            if let Some(edge) = only(edges) {
                 let (block, arrival) = arrival(rows, edge, 0);
                 for (tile, step) in moments.iter().map(tile) {
                     let list = &mut self.part.lists[tile * blocks + block];
@@ -353,12 +358,12 @@ impl Share<'_> {
 
     /// Adds what arrives by edges in a round of one step: a port is the place of its sum.
     #[inline(always)]
-    fn add_all(&mut self, rows: &[PortRow], edges: &[TableEdge]) {
+    fn add_all(&mut self, rows: &[PortRow], edges: impl table::EdgeList) {
         // (Taken out of the share, so that they stay in registers while sums are written.)
         let (first, sums) = ((self.rows.start * LANES) as u32, &mut *self.sums);
         let is_all_touched = self.is_all_touched;
         let overflowed = &mut self.part.overflowed;
-        for edge in edges {
+        for edge in edges.edges() {
             let (own_row, lane) = Port(edge.port.0 - first).parts();
             let sum = &mut sums[own_row].0[lane];
             match sum.checked_add(edge.weight) {
@@ -373,7 +378,7 @@ impl Share<'_> {
 
     /// Adds what arrives by an edge, wherever it ends. (Apart, because that is rare.)
     #[inline(never)]
-    fn push(&mut self, shape: &Shape, edge: &TableEdge, Moment { step, time }: Moment) {
+    fn push(&mut self, shape: &Shape, edge: TableEdge, Moment { step, time }: Moment) {
         let (row, lane) = edge.port.parts();
         let PortRow { block, receptor, receptors, is_event_driven } = shape.rows.rows[row];
         let (block, weight) = (block as usize, edge.weight);
@@ -397,9 +402,15 @@ impl Share<'_> {
     }
 }
 
+/// The edge of a run, if it is one alone.
+#[inline(always)]
+fn only(edges: impl table::EdgeList) -> Option<TableEdge> {
+    edges.edges().next().filter(|_| edges.len() == 1)
+}
+
 /// What arrives by an edge in a step of a tile, and its block.
 #[inline(always)]
-fn arrival(rows: &[PortRow], edge: &TableEdge, step: u8) -> (usize, Arrival) {
+fn arrival(rows: &[PortRow], edge: TableEdge, step: u8) -> (usize, Arrival) {
     let (row, lane) = edge.port.parts();
     let PortRow { block, receptor, .. } = rows[row];
     (block as usize, Arrival { weight: edge.weight, step, lane: lane as u8, receptor })
@@ -408,8 +419,8 @@ fn arrival(rows: &[PortRow], edge: &TableEdge, step: u8) -> (usize, Arrival) {
 /// Adds what arrives by many edges to the lists of their blocks. (Apart from the rest, in which the compiler makes
 /// less of the loop.)
 #[inline(never)]
-fn list_all(lists: &mut [Vec<Arrival>], rows: &[PortRow], edges: &[TableEdge], step: u8) {
-    for edge in edges {
+fn list_all(lists: &mut [Vec<Arrival>], rows: &[PortRow], edges: impl table::EdgeList, step: u8) {
+    for edge in edges.edges() {
         let (block, arrival) = arrival(rows, edge, step);
         lists[block].push(arrival);
     }
@@ -589,7 +600,7 @@ mod tests {
                 let own = |edge: &&TableEdge| share.rows.contains(&edge.port.parts().0);
                 let own: Vec<TableEdge> = edges.iter().filter(own).copied().collect();
                 share.expect(shape, own.len() as u64);
-                share.extend(shape, &own, &all);
+                share.extend(shape, &own[..], &all);
             }
             drop(shares);
             let mut found = std::collections::BTreeMap::new();
