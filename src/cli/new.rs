@@ -32,10 +32,7 @@ pub fn new(args: &NewArgs) -> Result<(), Error> {
         }),
         written => {
             written.map_err(|error| Error::io("write", &path, error))?;
-            let name = path.display().to_string();
-            // As a shell wants it.
-            let quote = if name.contains(char::is_whitespace) { "\"" } else { "" };
-            say!("{name} is written; run it: picoamp run {quote}{name}{quote}");
+            say!("{} is written; run it: picoamp run {}", path.display(), path.display());
             Ok(())
         }
     }

@@ -8,7 +8,7 @@ use bevy_ecs::prelude::*;
 use super::by_emitter::{Buckets, Lists, hand_out};
 use super::plasticity::{PlasticEdge, PlasticEdges, firsts};
 use super::port::{Exponents, Port, Ports, fixed_point};
-use super::table::{Edges, Group, Numbering, Table, TableEdge};
+use super::table::{Group, Numbering, Table, TableEdge, TableEdges};
 use super::{Circuit, Edge, FanOut, Neuron, Population, Replicas, SpikeSource};
 use crate::backend::Backend;
 use crate::bank::{Banks, Slot};
@@ -36,7 +36,14 @@ trait Draft: Copy + Default + Ord + Send + Sync {
     fn new(delay: Time, mark: u32, edge: TableEdge) -> Self;
 }
 
-/// Where all edges have the same delay and none is plastic, a row is ordered by port.
+/// Where all edges have the same delay, and the same weight, which does not change, a row is ordered by port.
+impl Draft for Port {
+    fn new(_: Time, _: u32, edge: TableEdge) -> Port {
+        edge.port
+    }
+}
+
+/// The same where weights differ.
 impl Draft for TableEdge {
     fn new(_: Time, _: u32, edge: TableEdge) -> TableEdge {
         edge
@@ -84,17 +91,31 @@ pub(super) fn table(
     let delays = connections.iter().map(Connection::only_delay);
     let delays: BTreeSet<Option<Time>> =
         delays.chain(drawing.manual.iter().map(|e| Some(e.delay))).collect();
+    let fixed = |connection: &Connection| {
+        let exponent = drawing.ports.exponent(connection, &drawing.exponents);
+        connection.only_weight().map(|weight| fixed_point(weight, exponent))
+    };
+    let by_hand = drawing.manual.iter().map(|e| Some(fixed_point(e.weight, e.exponent)));
+    let weights: BTreeSet<Option<i32>> = connections.iter().map(fixed).chain(by_hand).collect();
+    let is_alike = plastic == 0 && weights.len() == 1;
+    let only_weight = weights.into_iter().flatten().next().filter(|_| is_alike);
     let mut table = Table { rows: drawing.ports.rows().clone(), ..Table::default() };
     if plastic == 0 && delays.len() < 2 && !delays.contains(&None) {
         let delay = delays.into_iter().flatten().next().unwrap_or(Time::ZERO);
-        table.edges = drawing.edges_of(drawing.rows(&first_edge), true);
+        table.edges = match only_weight {
+            Some(weight) => TableEdges::Alike(drawing.rows(&first_edge), weight),
+            None => TableEdges::Weighted(drawing.rows(&first_edge)),
+        };
         table.set_groups(&first_edge, |_| delay.whole(dt));
     } else {
         let drafts: Vec<MarkedEdge> = drawing.rows(&first_edge);
         table.set_groups(&first_edge, |place| drafts[place].delay.whole(dt));
         table.plastic = drawing.plastic(&first_edge, &drafts);
-        let edges = drafts.into_iter().map(|draft| draft.edge).collect();
-        table.edges = drawing.edges_of(edges, plastic == 0);
+        let edges = drafts.into_iter().map(|draft| draft.edge);
+        table.edges = match only_weight {
+            Some(weight) => TableEdges::Alike(edges.map(|edge| edge.port).collect(), weight),
+            None => TableEdges::Weighted(edges.collect()),
+        };
     }
 
     let between = connections.iter().filter(|c| matches!(c.from, GroupId::Population(_)));
@@ -225,12 +246,6 @@ impl Drawing<'_> {
             return Err(too_many(u128::from(total)));
         }
         Ok(counts)
-    }
-
-    /// The edges of the table, whose weights stay what they are or not.
-    fn edges_of(&self, edges: Vec<TableEdge>, weights_stay: bool) -> Edges {
-        let pool = self.pool(edges.len() as u128);
-        Edges::new(edges, weights_stay, pool)
     }
 
     /// All edges, row after row.

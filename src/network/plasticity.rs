@@ -27,7 +27,7 @@ use std::ops::Range;
 use bevy_ecs::prelude::Entity;
 
 use super::port::fixed_point;
-use super::table::{Edges, Table};
+use super::table::{Table, TableEdges};
 use crate::simulation::Simulation;
 use crate::time::Time;
 
@@ -162,8 +162,9 @@ impl<'a> EdgeWeights<'a> {
         let weight = if plastic.rounds { weight.round_ties_even() } else { weight };
         let fixed = fixed_point(weight, plastic.exponent);
         let place = plastic.edges[edge].place;
-        // (Of a table with plastic edges each has its own weight.)
-        let Edges::Weighted(edges) = &mut self.table.edges else { return };
+        let TableEdges::Weighted(edges) = &mut self.table.edges else {
+            unreachable!("edges whose weights change have their own")
+        };
         let weight = &mut edges[place as usize].weight;
         if *weight != fixed {
             *weight = fixed;

@@ -13,8 +13,9 @@ use super::build;
 use super::calendar::{Calendar, Due, Fired, Page, Published, pulses};
 use super::inbox::{Delivery, Inbox, MOST_SUMMED_STEPS, Moment, Run, Shape, Share};
 use super::plasticity::EdgeWeights;
+use super::port::Port;
 use super::spikes::{Spike, part};
-use super::table::{Cuts, EdgeRun, Edges, MOST_CUTS, Numbering, Table};
+use super::table::{Cuts, EdgeRun, MOST_CUTS, Numbering, Table, TableEdge, TableEdges};
 use super::{Edge, WindowSpikes, lengths};
 use crate::backend::{Backend, CurrentBackend};
 use crate::bank::{Bank, Banks, Neurons};
@@ -662,15 +663,15 @@ impl Router {
     ) {
         let clock = self.clock(window);
         let all = lists.iter().copied().flatten().filter(|due| steps.contains(&due.step));
-        let in_a_line = self.table.edges.in_a_line();
-        let lines = |run: EdgeRun| 1 + u64::from(run.len >> in_a_line);
+        let line_shift = self.table.edges.line_shift();
+        let lines = |run: EdgeRun| 1 + u64::from(run.len >> line_shift);
         // Lines that are fetched and not delivered yet.
         let (mut soon, mut fetched) = (all.clone(), 0);
         for &Due { run, step } in all {
             while fetched < PREFETCH
                 && let Some(next) = soon.next()
             {
-                self.table.prefetch(next.run, (PREFETCH << in_a_line) as usize);
+                self.table.prefetch(next.run, (PREFETCH as u32) << line_shift);
                 fetched += lines(next.run);
             }
             fetched -= lines(run);
@@ -689,10 +690,13 @@ impl Router {
         }
         if self.delivery != Delivery::Device {
             match &self.table.edges {
-                Edges::Alike(ports, weight) => {
-                    share.extend(shape, (&ports[run.places()], *weight), moments);
+                TableEdges::Alike(ports, weight) => {
+                    let edge = |port: &Port| TableEdge { port: *port, weight: *weight };
+                    share.extend(shape, ports[run.places()].iter().map(edge), moments);
                 }
-                Edges::Weighted(edges) => share.extend(shape, &edges[run.places()], moments),
+                TableEdges::Weighted(edges) => {
+                    share.extend(shape, edges[run.places()].iter().copied(), moments);
+                }
             }
         }
     }

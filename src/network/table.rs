@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::plasticity::{PlasticEdge, PlasticEdges};
 use super::port::{Port, PortRows};
-use crate::prefetch::prefetch;
+use crate::prefetch::{LINE, prefetch};
 use crate::scene::{GroupId, Scene};
 use crate::threads::{self, Pool};
 
@@ -23,101 +23,43 @@ pub(super) struct TableEdge {
 
 /// Edges of a table, row after row.
 #[derive(Debug)]
-pub(super) enum Edges {
-    /// All of one weight (pulses in fixed point): where they end.
+pub(super) enum TableEdges {
+    /// All of one weight (pulses in fixed point), which never changes: where they end.
     Alike(Vec<Port>, i32),
     /// Each with its own.
     Weighted(Vec<TableEdge>),
 }
 
-impl Default for Edges {
-    fn default() -> Edges {
-        Edges::Weighted(Vec::new())
+impl Default for TableEdges {
+    fn default() -> TableEdges {
+        TableEdges::Weighted(Vec::new())
     }
 }
 
-/// Edges that follow one another in a table.
-pub(super) trait EdgeList: Copy {
-    /// How many they are.
-    fn len(self) -> usize;
-    /// One after the other.
-    fn edges(self) -> impl Iterator<Item = TableEdge>;
-}
-
-impl EdgeList for &[TableEdge] {
-    #[inline(always)]
-    fn len(self) -> usize {
-        self.len()
-    }
-
-    #[inline(always)]
-    fn edges(self) -> impl Iterator<Item = TableEdge> {
-        self.iter().copied()
-    }
-}
-
-/// The ports of some, and the weight of each.
-impl EdgeList for (&[Port], i32) {
-    #[inline(always)]
-    fn len(self) -> usize {
-        self.0.len()
-    }
-
-    #[inline(always)]
-    fn edges(self) -> impl Iterator<Item = TableEdge> {
-        self.0.iter().map(move |port| TableEdge { port: *port, weight: self.1 })
-    }
-}
-
-impl Edges {
-    /// Of edges whose weights stay what they are, or not. (In the same memory.)
-    pub(super) fn new(edges: Vec<TableEdge>, weights_stay: bool, pool: Option<&Pool>) -> Edges {
-        let weight = edges.first().map(|edge| edge.weight).filter(|_| weights_stay);
-        let have = |edges: &[TableEdge], weight| edges.iter().all(|edge| edge.weight == weight);
-        let all_have = |weight: &i32| match pool {
-            None => have(&edges, *weight),
-            Some(pool) => {
-                let own = edges.len().div_ceil(pool.threads()).max(1);
-                let pieces = edges.chunks(own).collect();
-                !pool.map(pieces, |piece| have(piece, *weight)).contains(&false)
-            }
-        };
-        match weight.filter(all_have) {
-            Some(weight) => {
-                let mut ports: Vec<Port> = edges.into_iter().map(|edge| edge.port).collect();
-                ports.shrink_to_fit();
-                Edges::Alike(ports, weight)
-            }
-            None => Edges::Weighted(edges),
-        }
-    }
-
+impl TableEdges {
     pub(super) fn len(&self) -> usize {
         match self {
-            Edges::Alike(ports, _) => ports.len(),
-            Edges::Weighted(edges) => edges.len(),
+            TableEdges::Alike(ports, _) => ports.len(),
+            TableEdges::Weighted(edges) => edges.len(),
         }
     }
 
-    /// How many lie in a line of the cache, as a power of two.
-    pub(super) fn in_a_line(&self) -> u32 {
-        const LINE: usize = 64;
+    /// How many lie in a line of the cache: its logarithm to base 2.
+    pub(super) fn line_shift(&self) -> u32 {
         let edge = match self {
-            Edges::Alike(..) => size_of::<Port>(),
-            Edges::Weighted(_) => size_of::<TableEdge>(),
+            TableEdges::Alike(..) => size_of::<Port>(),
+            TableEdges::Weighted(_) => size_of::<TableEdge>(),
         };
         (LINE / edge).ilog2()
     }
 
     /// All of them.
-    #[cfg(feature = "cuda")]
+    #[cfg(any(test, feature = "cuda"))]
     pub(super) fn iter(&self) -> impl Iterator<Item = TableEdge> {
-        let (alike, weighted) = match self {
-            Edges::Alike(ports, weight) => (Some((&ports[..], *weight)), None),
-            Edges::Weighted(edges) => (None, Some(&edges[..])),
-        };
-        let alike = alike.into_iter().flat_map(EdgeList::edges);
-        alike.chain(weighted.into_iter().flat_map(EdgeList::edges))
+        (0..self.len()).map(|at| match self {
+            TableEdges::Alike(ports, weight) => TableEdge { port: ports[at], weight: *weight },
+            TableEdges::Weighted(edges) => edges[at],
+        })
     }
 }
 
@@ -204,7 +146,7 @@ pub struct Table {
     pub(super) first_group: Vec<u32>,
     /// One more than there are groups: the last one closes the edges of its predecessor.
     pub(super) groups: Vec<Group>,
-    pub(super) edges: Edges,
+    pub(super) edges: TableEdges,
     /// What the rows of ports belong to.
     pub(super) rows: Arc<PortRows>,
     /// Edges whose weights can change, by projection.
@@ -264,14 +206,14 @@ impl Table {
     /// Has the edges of a run fetched, which are needed soon, or so many of them: a row of a network lies anywhere, and
     /// is read before the processor notices that it is one.
     #[inline]
-    pub(super) fn prefetch(&self, run: EdgeRun, most: usize) {
-        let first = run.first as usize..run.first as usize + (run.len as usize).min(most);
+    pub(super) fn prefetch(&self, run: EdgeRun, most: u32) {
+        let places = EdgeRun { len: run.len.min(most), ..run }.places();
         match &self.edges {
-            Edges::Alike(ports, _) => {
-                prefetch(&ports[first.start..], first.len() * size_of::<Port>())
+            TableEdges::Alike(ports, _) => {
+                prefetch(&ports[places.clone()], places.len() * size_of::<Port>())
             }
-            Edges::Weighted(edges) => {
-                prefetch(&edges[first.start..], first.len() * size_of::<TableEdge>());
+            TableEdges::Weighted(edges) => {
+                prefetch(&edges[places.clone()], places.len() * size_of::<TableEdge>())
             }
         }
     }
@@ -280,8 +222,10 @@ impl Table {
     fn first_in(&self, run: EdgeRun, row: usize) -> u32 {
         let is_before = |port: Port| port.parts().0 < row;
         let before = match &self.edges {
-            Edges::Alike(ports, _) => ports[run.places()].partition_point(|port| is_before(*port)),
-            Edges::Weighted(edges) => {
+            TableEdges::Alike(ports, _) => {
+                ports[run.places()].partition_point(|port| is_before(*port))
+            }
+            TableEdges::Weighted(edges) => {
                 edges[run.places()].partition_point(|edge| is_before(edge.port))
             }
         };
@@ -398,9 +342,12 @@ mod tests {
             }
             table.groups.push(Group { first_edge: edges.len() as u32, delay: 0 });
             let pool = Pool::start(threads).unwrap();
-            table.edges = Edges::new(edges.clone(), true, Some(&pool));
-            let alike = edges.iter().all(|edge| edge.weight == edges[0].weight) && !edges.is_empty();
-            prop_assert_eq!(matches!(table.edges, Edges::Alike(..)), alike);
+            table.edges = if weights == 1 {
+                TableEdges::Alike(edges.iter().map(|edge| edge.port).collect(), 1)
+            } else {
+                TableEdges::Weighted(edges.clone())
+            };
+            prop_assert!(table.edges.iter().eq(edges.iter().copied()));
             let most = if is_kept { usize::MAX } else { 0 };
             for pool in [None, Some(&pool)] {
                 let cuts = Cuts::new(&table, shares, most, pool);

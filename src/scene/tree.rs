@@ -176,7 +176,7 @@ pub fn parse(text: &Arc<str>, origin: usize, diagnostics: &mut Diagnostics) -> O
         let end = offset_of(text, error.span.end.line, error.span.end.col).max(offset);
         let span = Span { origin, start: offset, end };
         walker.skip();
-        let is_empty = walker.rest().is_empty();
+        let is_empty = walker.rest().is_empty() && error.code != ron::Error::UnclosedBlockComment;
         let message = match error.code {
             ron::Error::ExceededRecursionLimit => "this is nested too deeply".to_string(),
             _ if is_empty => "there is no scene here yet".to_string(),

@@ -90,6 +90,7 @@ fn invalid_ron() {
         ("nothing", String::new()),
         ("only a comment", "// later\n".to_string()),
         ("only comments", "// later,\n/* and\n   much /* much */ later */\n".to_string()),
+        ("an unclosed comment", "/* later".to_string()),
         ("something else", "[1, 2]".to_string()),
         ("a named scene", SCENE.replacen('(', "Scene(", 1)),
         // Must not overflow the stack.
@@ -135,6 +136,10 @@ fn invalid_ron() {
       bad.ron:3:28 «»
         there is no scene here yet
         help: `picoamp new` writes one to start from
+    an unclosed comment
+      bad.ron:1:3 « later»
+        this is not valid RON: Unclosed block comment
+        help: look for a missing comma, quote or bracket here or just before
     something else
       bad.ron:1:1 «[1, 2]»
         expected a group of fields, found a list [ ]

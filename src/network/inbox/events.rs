@@ -1,8 +1,8 @@
 //! What arrives at event-driven neurons: put down block by block, and laid out neuron by neuron.
 
 use super::super::port::PortRow;
-use super::super::table::{self, TableEdge};
-use super::{Inbox, grow};
+use super::super::table::TableEdge;
+use super::{EdgeList, Inbox, grow};
 use crate::bank::LANES;
 use crate::solver::event;
 use crate::time::Time;
@@ -34,8 +34,8 @@ impl EventLists {
 
     /// Adds what arrives by many edges at event-driven neurons.
     #[inline(never)]
-    pub(super) fn push_edges(&mut self, rows: &[PortRow], edges: impl table::EdgeList, time: Time) {
-        edges.edges().for_each(|edge| self.push_edge(rows, edge, time));
+    pub(super) fn push_edges(&mut self, rows: &[PortRow], edges: impl EdgeList, time: Time) {
+        edges.for_each(|edge| self.push_edge(rows, edge, time));
     }
 
     /// Adds what arrives by an edge at an event-driven neuron.
@@ -157,7 +157,7 @@ mod tests {
                     let time = Time::from_picoseconds(time);
                     let own = |share: &Share| share.blocks().contains(&(row as usize / 2));
                     let share = if by_blocks { shares.iter().position(own).unwrap() } else { share };
-                    shares[share].extend(shape, &[edge][..], &[Moment { step: 0, time }]);
+                    shares[share].extend(shape, [edge].into_iter(), &[Moment { step: 0, time }]);
                     let arrival = event::Arrival { time, receptor: (row % 2) as u8, weight, lane: lane as u8 };
                     expected.push((row / 2 * 64 + lane, arrival));
                 }

@@ -15,7 +15,7 @@ use events::EventLists;
 
 use super::calendar::Due;
 use super::port::{Port, PortRow, PortRows, ROWS_TOGETHER};
-use super::table::{self, TableEdge};
+use super::table::TableEdge;
 use crate::bank::{LANES, Row};
 use crate::solver::event;
 use crate::solver::kernel::TILE_STEPS;
@@ -90,6 +90,10 @@ impl Default for Inbox {
         }
     }
 }
+
+/// Edges that follow one another in a table.
+pub(super) trait EdgeList: ExactSizeIterator<Item = TableEdge> + Clone {}
+impl<I: ExactSizeIterator<Item = TableEdge> + Clone> EdgeList for I {}
 
 /// What the inbox of a round is like.
 #[derive(Debug, Default)]
@@ -311,33 +315,28 @@ impl Share<'_> {
 
     /// Adds what arrives by some edges that end there, at these moments. (Inlined, because there is often one of each.)
     #[inline(always)]
-    pub(super) fn extend<E: table::EdgeList>(
-        &mut self,
-        shape: &Shape,
-        edges: E,
-        moments: &[Moment],
-    ) {
-        debug_assert!(edges.edges().all(|edge| self.rows.contains(&edge.port.parts().0)));
+    pub(super) fn extend(&mut self, shape: &Shape, edges: impl EdgeList, moments: &[Moment]) {
+        debug_assert!(edges.clone().all(|edge| self.rows.contains(&edge.port.parts().0)));
         let rows = &shape.rows.rows[..];
         if shape.steps == 0 && shape.has_events {
             for &Moment { time, .. } in moments {
-                match only(edges) {
+                match only(&edges) {
                     Some(edge) => self.part.events.push_edge(rows, edge, time),
-                    None => self.part.events.push_edges(rows, edges, time),
+                    None => self.part.events.push_edges(rows, edges.clone(), time),
                 }
             }
             return;
         }
         if shape.has_events || shape.is_summed() && shape.steps != 1 {
             for moment in moments {
-                edges.edges().for_each(|edge| self.push(shape, edge, *moment));
+                edges.clone().for_each(|edge| self.push(shape, edge, *moment));
             }
             return;
         }
         if !shape.is_summed() {
             let blocks = shape.rows.blocks();
             let tile = |moment: &Moment| (moment.step / TILE_STEPS, moment.step % TILE_STEPS);
-            if let Some(edge) = only(edges) {
+            if let Some(edge) = only(&edges) {
                 let (block, arrival) = arrival(rows, edge, 0);
                 for (tile, step) in moments.iter().map(tile) {
                     let list = &mut self.part.lists[tile * blocks + block];
@@ -346,24 +345,24 @@ impl Share<'_> {
             } else {
                 for (tile, step) in moments.iter().map(tile) {
                     let lists = &mut self.part.lists[tile * blocks..][..blocks];
-                    list_all(lists, rows, edges, step as u8);
+                    list_all(lists, rows, edges.clone(), step as u8);
                 }
             }
             return;
         }
         for _ in moments {
-            self.add_all(rows, edges);
+            self.add_all(rows, edges.clone());
         }
     }
 
     /// Adds what arrives by edges in a round of one step: a port is the place of its sum.
     #[inline(always)]
-    fn add_all(&mut self, rows: &[PortRow], edges: impl table::EdgeList) {
+    fn add_all(&mut self, rows: &[PortRow], edges: impl EdgeList) {
         // (Taken out of the share, so that they stay in registers while sums are written.)
         let (first, sums) = ((self.rows.start * LANES) as u32, &mut *self.sums);
         let is_all_touched = self.is_all_touched;
         let overflowed = &mut self.part.overflowed;
-        for edge in edges.edges() {
+        for edge in edges {
             let (own_row, lane) = Port(edge.port.0 - first).parts();
             let sum = &mut sums[own_row].0[lane];
             match sum.checked_add(edge.weight) {
@@ -404,8 +403,8 @@ impl Share<'_> {
 
 /// The edge of a run, if it is one alone.
 #[inline(always)]
-fn only(edges: impl table::EdgeList) -> Option<TableEdge> {
-    edges.edges().next().filter(|_| edges.len() == 1)
+fn only(edges: &impl EdgeList) -> Option<TableEdge> {
+    if edges.len() == 1 { edges.clone().next() } else { None }
 }
 
 /// What arrives by an edge in a step of a tile, and its block.
@@ -419,8 +418,8 @@ fn arrival(rows: &[PortRow], edge: TableEdge, step: u8) -> (usize, Arrival) {
 /// Adds what arrives by many edges to the lists of their blocks. (Apart from the rest, in which the compiler makes
 /// less of the loop.)
 #[inline(never)]
-fn list_all(lists: &mut [Vec<Arrival>], rows: &[PortRow], edges: impl table::EdgeList, step: u8) {
-    for edge in edges.edges() {
+fn list_all(lists: &mut [Vec<Arrival>], rows: &[PortRow], edges: impl EdgeList, step: u8) {
+    for edge in edges {
         let (block, arrival) = arrival(rows, edge, step);
         lists[block].push(arrival);
     }
@@ -600,7 +599,7 @@ mod tests {
                 let own = |edge: &&TableEdge| share.rows.contains(&edge.port.parts().0);
                 let own: Vec<TableEdge> = edges.iter().filter(own).copied().collect();
                 share.expect(shape, own.len() as u64);
-                share.extend(shape, &own[..], &all);
+                share.extend(shape, own.iter().copied(), &all);
             }
             drop(shares);
             let mut found = std::collections::BTreeMap::new();
