@@ -690,8 +690,9 @@ impl Router {
         }
         if self.delivery != Delivery::Device {
             match &self.table.edges {
-                TableEdges::Alike(ports, weight) => {
-                    let edge = |port: &Port| TableEdge { port: *port, weight: *weight };
+                &TableEdges::Alike(ref ports, weight) => {
+                    // (With a copy of the weight, which stays in a register.)
+                    let edge = move |port: &Port| TableEdge { port: *port, weight };
                     share.extend(shape, ports[run.places()].iter().map(edge), moments);
                 }
                 TableEdges::Weighted(edges) => {
